@@ -1,0 +1,372 @@
+"""What enters the agent's core, and the actions that leave it. The shell makes the one and performs the other.
+
+An `instance` names one execution of one process, for ever: `s-SERVICE-N`, `r-RUN-STEP-ATTEMPT` or `t-TASK`. It keys the shim's
+folder, so an action that is repeated after a crash finds what it did before (DESIGN 7: idempotent, keyed by an id).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol import documents, status
+from protocol.effects import Action
+from protocol.messages import AnyMessage
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a process ended: `code` or `signal`; both None when the record is lost (power cut): outcome unknown."""
+
+    code: int | None = None
+    signal: int | None = None
+    time_ms: int = 0
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A shim's folder found at start. `exit` None: it still runs, and the shell watches it again (adoption)."""
+
+    instance: str
+    pid: int
+    exit: Exit | None = None
+
+
+# ------------------------------------------------------------------------------------------------ inputs
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all inputs of the agent's core."""
+
+
+class Started(Input, frozen=True, kw_only=True):
+    """First input of every life. `entropy`: 32 random bytes. `boot_id` tells a reboot from a restart."""
+
+    boot_id: str
+    entropy: bytes
+    version: str
+    found: list[Found]
+    artifacts: list[str]
+    """Digests of artifacts that are unpacked and verified on this device."""
+    platform: dict[str, str]
+    certificate_until_ms: int
+    certificate_from_ms: int
+
+
+class Opened(Input, frozen=True, kw_only=True):
+    """The transport is connected for `session`."""
+
+    session: int
+
+
+class Closed(Input, frozen=True, kw_only=True):
+    """The transport of `session` ended, or could not be connected; `reason` is for people."""
+
+    session: int
+    reason: str
+
+
+class Got(Input, frozen=True, kw_only=True):
+    """A message of the parent, decoded and (through an external broker) authenticated."""
+
+    message: AnyMessage
+
+
+class Tick(Input, frozen=True, kw_only=True):
+    """The timer fired."""
+
+
+class Launched(Input, frozen=True, kw_only=True):
+    """The shim of `instance` runs; `pid` leads the workload's process group."""
+
+    instance: str
+    pid: int
+
+
+class LaunchFailed(Input, frozen=True, kw_only=True):
+    """`instance` could not be started (no such command, no such user, no space); nothing runs."""
+
+    instance: str
+    error: str
+
+
+class Ended(Input, frozen=True, kw_only=True):
+    """The process of `instance` ended. `output` is its captured tail for a task or a step (bounded), else empty."""
+
+    instance: str
+    exit: Exit
+    stdout: str = ""
+    stderr: str = ""
+
+
+class Probed(Input, frozen=True, kw_only=True):
+    """One probe's answer."""
+
+    service: str
+    instance: str
+    ok: bool
+    text: str = ""
+
+
+class Fetched(Input, frozen=True, kw_only=True):
+    """The artifact is unpacked and verified; or `error` says why not (and `ticket_refused` that a new ticket is needed)."""
+
+    digest: str
+    error: str = ""
+    ticket_refused: bool = False
+
+
+class Sampled(Input, frozen=True, kw_only=True):
+    """Vitals, every limits.VITALS_EVERY_S and once at start."""
+
+    vitals: status.Vitals
+
+
+class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing a workload says. `to`: `state` (default), `audit`, `metrics`, `logs`, or `outputs` (of a step: body is
+    a map of strings). `kind` gets the prefix `app.`; `key` is the service or the run by default."""
+
+    kind: str = "event"
+    body: msgspec.Raw = msgspec.Raw(b"null")
+    key: str = ""
+    to: str = "state"
+
+
+class Emitted(Input, frozen=True, kw_only=True):
+    """Items of one batch of one workload's connection; answered by EmitAck after the commit."""
+
+    connection: int
+    instance: str
+    items: list[Item]
+
+
+class Local(Input, frozen=True, kw_only=True):
+    """A local person's request through control.sock (identity by SO_PEERCRED); answered by LocalReply."""
+
+    request: int
+    user: str
+    uid: int
+    command: LocalCommand
+
+
+class LogRead(Input, frozen=True, kw_only=True):
+    """A part of the answer to ReadLogs: lines as the files hold them."""
+
+    ask: str
+    part: int
+    last: bool
+    lines: list[str]
+
+
+class CsrMade(Input, frozen=True, kw_only=True):
+    """The CSR (PEM) that MakeCsr asked for."""
+
+    csr: str
+
+
+class CertificateStored(Input, frozen=True, kw_only=True):
+    """A renewed certificate is on disk and in use from the next connection on."""
+
+    from_ms: int
+    until_ms: int
+
+
+class Stopping(Input, frozen=True, kw_only=True):
+    """The daemon stops (SIGTERM): say Bye. Workloads run on."""
+
+
+# ------------------------------------------------------------------------------------------------ local commands
+
+
+class LocalCommand(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", omit_defaults=True):
+    """The base of what a person may ask of the core at the device."""
+
+
+class LocalStatus(LocalCommand, frozen=True, kw_only=True, tag="status"):
+    """The whole local truth: link, report, overrides, backlog by stream."""
+
+
+class LocalWhy(LocalCommand, frozen=True, kw_only=True, tag="why"):
+    """The chain of reasons for a service's state, from desired to last exit."""
+
+    service: str
+
+
+class LocalRuns(LocalCommand, frozen=True, kw_only=True, tag="runs"):
+    """The runs this device remembers."""
+
+    workflow: str = ""
+
+
+class LocalStop(LocalCommand, frozen=True, kw_only=True, tag="stop"):
+    """Stop a service here: an override. `until_ms` 0 means until released."""
+
+    service: str
+    reason: str = ""
+    until_ms: int = 0
+
+
+class LocalStart(LocalCommand, frozen=True, kw_only=True, tag="start"):
+    """Start a service here: an override to run (also ends a stop)."""
+
+    service: str
+    reason: str = ""
+    until_ms: int = 0
+
+
+class LocalRestart(LocalCommand, frozen=True, kw_only=True, tag="restart"):
+    """Restart a service now."""
+
+    service: str
+    reason: str = ""
+
+
+class LocalRelease(LocalCommand, frozen=True, kw_only=True, tag="release"):
+    """End an override."""
+
+    service: str
+    reason: str = ""
+
+
+class LocalWorkflowStart(LocalCommand, frozen=True, kw_only=True, tag="workflow-start"):
+    """Start a run here."""
+
+    workflow: str
+    params: dict[str, str] = {}
+    reason: str = ""
+
+
+class LocalRunCancel(LocalCommand, frozen=True, kw_only=True, tag="run-cancel"):
+    """Cancel a run here."""
+
+    run: str
+    reason: str = ""
+
+
+class LocalRunAnswer(LocalCommand, frozen=True, kw_only=True, tag="run-answer"):
+    """Decide what an interrupted step with `interrupted: ask` does: `retry` or `fail`."""
+
+    run: str
+    step: str
+    answer: str
+
+
+AnyLocalCommand = (
+    LocalStatus
+    | LocalWhy
+    | LocalRuns
+    | LocalStop
+    | LocalStart
+    | LocalRestart
+    | LocalRelease
+    | LocalWorkflowStart
+    | LocalRunCancel
+    | LocalRunAnswer
+)
+
+
+# ------------------------------------------------------------------------------------------------ actions
+
+
+class Connect(Action, frozen=True, kw_only=True):
+    """Connect the transport; `session` and `nonce` also stand in the will."""
+
+    session: int
+    nonce: str
+
+
+class Disconnect(Action, frozen=True, kw_only=True):
+    """Close the transport of `session`; Closed follows."""
+
+    session: int
+    reason: str
+
+
+class Launch(Action, frozen=True, kw_only=True):
+    """Start `process` as `instance` under a shim; a second Launch of a known instance only reports what it finds.
+
+    `capture`: keep stdout and stderr apart for Ended (tasks and steps); services log to rotated files.
+    `timeout_s` 0 means none; at the timeout the shell stops the group as Stop does.
+    """
+
+    instance: str
+    process: documents.Process
+    key: str
+    """The service, run or task it works for; names its log files."""
+    timeout_s: float = 0.0
+    capture: bool = False
+    stop_grace_s: float = 10.0
+
+
+class Stop(Action, frozen=True, kw_only=True):
+    """Stop the process group of `instance`: SIGTERM, `grace_s`, SIGKILL. Ended follows; harmless when it is gone."""
+
+    instance: str
+    grace_s: float
+
+
+class Forget(Action, frozen=True, kw_only=True):
+    """The exit of `instance` is journaled: its folder may go (log files of a service stay)."""
+
+    instance: str
+
+
+class RunProbe(Action, frozen=True, kw_only=True):
+    """Probe once; Probed follows."""
+
+    service: str
+    instance: str
+    probe: documents.Probe
+    process: documents.Process
+
+
+class Fetch(Action, frozen=True, kw_only=True):
+    """Download, verify and unpack an artifact; Fetched follows."""
+
+    digest: str
+    ticket: str
+
+
+class Collect(Action, frozen=True, kw_only=True):
+    """Delete every artifact that is not in `keep`."""
+
+    keep: list[str]
+
+
+class EmitAck(Action, frozen=True, kw_only=True):
+    """Tell a workload that `count` items of its batch are committed; or `error` why the batch was refused."""
+
+    connection: int
+    count: int
+    error: str = ""
+
+
+class LocalReply(Action, frozen=True, kw_only=True):
+    """Answer a Local: `data` is JSON, or `error` one sentence."""
+
+    request: int
+    data: bytes = b"null"
+    error: str = ""
+
+
+class ReadLogs(Action, frozen=True, kw_only=True):
+    """Read the last `tail` lines of a service's log; LogRead follows, again and again until `until_ms` if `follow`."""
+
+    ask: str
+    service: str
+    tail: int
+    follow: bool
+    until_ms: int
+
+
+class MakeCsr(Action, frozen=True, kw_only=True):
+    """Make a CSR on the device's key; CsrMade follows."""
+
+
+class StoreCertificate(Action, frozen=True, kw_only=True):
+    """Verify and store a renewed certificate chain (PEM); CertificateStored follows."""
+
+    certificate: str
+
+
+class StopPulling(Action, frozen=True, kw_only=True):
+    """The node is revoked or quarantined: no more connections until the daemon is enrolled anew."""
+
+    reason: str

@@ -1,0 +1,269 @@
+"""What enters the hub's core, and the actions that leave it.
+
+Every request of an operator is one input; its answer is one Reply after the commit. What an operator changes is an entry
+in the hub's own audit stream: who, what, when. Reads are not inputs: hub.core.views has pure functions over the core.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from protocol.effects import Action
+from protocol.messages import AnyMessage
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all inputs of the hub's core."""
+
+
+class Started(Input, frozen=True, kw_only=True):
+    """First input of every life. `entropy`: 32 random bytes."""
+
+    entropy: bytes
+    incarnation: str
+    version: str
+
+
+class Tick(Input, frozen=True, kw_only=True):
+    """The timer fired."""
+
+
+class Opened(Input, frozen=True, kw_only=True):
+    """A child's transport is connected; its identity is proven. `expired`: its certificate is past its dates.
+
+    `connection` names the socket (0 through an external broker).
+    """
+
+    node: str
+    connection: int
+    key: str
+    """SHA-256 of the child's SubjectPublicKeyInfo, hex."""
+    expired: bool = False
+
+
+class Closed(Input, frozen=True, kw_only=True):
+    """The socket ended (`connection`), or a will or Bye arrived (`session`, `nonce`). Of an older one: no effect."""
+
+    node: str
+    connection: int = 0
+    session: int = 0
+    nonce: str = ""
+    reason: str = ""
+
+
+class Got(Input, frozen=True, kw_only=True):
+    """A message of a child, decoded and authenticated."""
+
+    node: str
+    connection: int
+    message: AnyMessage
+
+
+class Bad(Input, frozen=True, kw_only=True):
+    """A child sent what is no message; counted and shown."""
+
+    node: str
+    connection: int
+    error: str
+
+
+class CertificateIssued(Input, frozen=True, kw_only=True):
+    """The answer to IssueCertificate: a PEM chain, or `error`."""
+
+    request: str
+    node: str
+    certificate: str = ""
+    serial: str = ""
+    until_ms: int = 0
+    error: str = ""
+
+
+class Request(Input, frozen=True, kw_only=True):
+    """An operator's request, answered by Reply. `who` is the operator's name (`token:NAME`, `user`), for the audit."""
+
+    request: int
+    who: str
+    op: AnyOp
+
+
+# ------------------------------------------------------------------------------------------------ operations
+
+
+class Op(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
+    """The base of all operations."""
+
+
+class Enroll(Op, frozen=True, kw_only=True, tag="enroll"):
+    """A device asks in. The shell has parsed the CSR: `key` is the SHA-256 of its SubjectPublicKeyInfo, hex."""
+
+    token: str
+    name: str
+    csr: str
+    key: str
+    labels: dict[str, str] = {}
+    facts: dict[str, str] = {}
+
+
+class CreateToken(Op, frozen=True, kw_only=True, tag="create-token"):
+    """`secret_hash` is SHA-256 hex of the secret; the secret itself never enters the core."""
+
+    id: str
+    secret_hash: str
+    ttl_s: float
+    uses: int
+    labels: dict[str, str] = {}
+
+
+class DeleteToken(Op, frozen=True, kw_only=True, tag="delete-token"):
+    """Withdraw an enrollment token."""
+
+    id: str
+
+
+class Apply(Op, frozen=True, kw_only=True, tag="apply"):
+    """Documents in the operator's language, already validated by protocol.spec: one canonical JSON object each."""
+
+    documents: list[dict[str, Any]]
+    dry_run: bool = False
+
+
+class DeleteResource(Op, frozen=True, kw_only=True, tag="delete"):
+    """`kind` is `service` or `workflow`."""
+
+    kind: str
+    name: str
+
+
+class CreateTasks(Op, frozen=True, kw_only=True, tag="create-tasks"):
+    """One task for each node that matches: a command, the start of a workflow, or a cancel.
+
+    Give `nodes` or `selector`; an empty selector selects nobody (C7). `deadline_s` None means no deadline.
+    """
+
+    nodes: list[str] = []
+    selector: str = ""
+    command: list[str] = []
+    workflow: str = ""
+    cancel_run: str = ""
+    params: dict[str, str] = {}
+    timeout_s: float = 30.0
+    deadline_s: float | None = 30.0
+    repeatable: bool = False
+    user: str = ""
+
+
+class LabelNode(Op, frozen=True, kw_only=True, tag="label"):
+    """Set and remove labels of a node."""
+
+    node: str
+    set: dict[str, str] = {}
+    remove: list[str] = []
+
+
+class CordonNode(Op, frozen=True, kw_only=True, tag="cordon"):
+    """Keep new work away from a node, or let it in again."""
+
+    node: str
+    cordoned: bool
+
+
+class DrainNode(Op, frozen=True, kw_only=True, tag="drain"):
+    """Cordon a node and take its placed work away."""
+
+    node: str
+
+
+class RevokeNode(Op, frozen=True, kw_only=True, tag="revoke"):
+    """The node is no longer part of the fleet, from now on and for ever (C5)."""
+
+    node: str
+    reason: str = ""
+
+
+class AskNode(Op, frozen=True, kw_only=True, tag="ask"):
+    """Put a question to a connected node; the answer's parts come as Answered actions with this `id`."""
+
+    id: str
+    node: str
+    what: str
+    params: dict[str, str] = {}
+    wait_s: float = 30.0
+
+
+class RequestRelease(Op, frozen=True, kw_only=True, tag="request-release"):
+    """Ask the person at a device to give an override back."""
+
+    node: str
+    service: str
+    reason: str = ""
+
+
+class NoteArtifact(Op, frozen=True, kw_only=True, tag="note-artifact"):
+    """An artifact has arrived whole and verified."""
+
+    digest: str
+    size: int
+
+
+AnyOp = (
+    Enroll
+    | CreateToken
+    | DeleteToken
+    | Apply
+    | DeleteResource
+    | CreateTasks
+    | LabelNode
+    | CordonNode
+    | DrainNode
+    | RevokeNode
+    | AskNode
+    | RequestRelease
+    | NoteArtifact
+)
+
+
+# ------------------------------------------------------------------------------------------------ actions
+
+
+class Reply(Action, frozen=True, kw_only=True):
+    """Answer a Request: `data` is JSON; or `error` one sentence, with `status` as an HTTP status code."""
+
+    request: int
+    data: bytes = b"null"
+    error: str = ""
+    status: int = 200
+
+
+class Notify(Action, frozen=True, kw_only=True):
+    """Something changed: "look again". `topic` is `node/NAME`, `task/GROUP`, `resource/KIND/NAME`, `entries`, `run/ID`."""
+
+    topic: str
+
+
+class Answered(Action, frozen=True, kw_only=True):
+    """One part of an answer to AskNode; `error` says why there will be none."""
+
+    ask: str
+    part: int
+    last: bool
+    data: bytes = b"null"
+    error: str = ""
+
+
+class IssueCertificate(Action, frozen=True, kw_only=True):
+    """Have the authority sign `csr` for `node`; CertificateIssued follows with this `request`."""
+
+    request: str
+    node: str
+    csr: str
+
+
+class CloseChild(Action, frozen=True, kw_only=True):
+    """Close the child's socket (embedded) or forget its session key (external). `ban`: and refuse it from now on."""
+
+    node: str
+    connection: int
+    reason: str
+    ban: bool = False

@@ -1,0 +1,213 @@
+"""The agent's language: small, strict, already decided (DESIGN 6). Documents are named by the digest of their bytes.
+
+`encode` gives the canonical bytes: compact JSON, keys in the struct's order, maps sorted. A document is decoded from
+the very bytes that were hashed; nothing is ever re-encoded to compare it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from protocol import limits
+from protocol.errors import RemoteProtocolError, TooLarge
+from protocol.ids import Digest
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", omit_defaults=True):
+    """The base of all documents; `is` in the JSON names the type."""
+
+
+class InlineFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A small file written into the working directory before start; `path` is relative and stays inside."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Resource limits; None leaves the system's own. Memory in bytes, cpu in cores, files and processes as counts."""
+
+    memory_bytes: int | None = None
+    cpu: float | None = None
+    open_files: int | None = None
+    processes: int | None = None
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The runtime part: only a change of this restarts a service (DESIGN 4).
+
+    `command[0]` is looked up in the working directory first when it has a slash, else on PATH. The working directory
+    is the unpacked artifact, or the workload's own empty folder; `cwd` is relative to it.
+    """
+
+    command: list[str]
+    artifact: str = ""
+    env: dict[str, str] = {}
+    cwd: str = ""
+    user: str = ""
+    files: list[InlineFile] = []
+    limits: Limits = Limits()
+
+
+class Backoff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Exponential from `min_s` to `max_s`, each wait jittered down by up to a half."""
+
+    min_s: float = limits.RESTART_BACKOFF_S_MIN
+    max_s: float = limits.RESTART_BACKOFF_S_MAX
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One health probe: `exec` (a command, exit 0 is healthy) or `http` (a GET of a loopback URL, 2xx-3xx is healthy)."""
+
+    exec: list[str] = []
+    http: str = ""
+    interval_s: float = 10.0
+    timeout_s: float = limits.PROBE_TIMEOUT_S
+    delay_s: float = 0.0
+    failures: int = 3
+    successes: int = 1
+
+
+class Assignment(Document, frozen=True, kw_only=True, tag="assignment"):
+    """What one agent is asked to do with one service. `restart` is `always`, `on-failure` or `never`."""
+
+    service: str
+    process: Process
+    restart: str = "always"
+    backoff: Backoff = Backoff()
+    health: Probe | None = None
+    restart_unhealthy: bool = False
+    stop_grace_s: float = limits.STOP_GRACE_S
+    ship_logs: bool = False
+    labels: dict[str, str] = {}
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Runs a step only if an earlier step ended so. `is_` is `ok`, `failed`, `skipped` or `any`; or an output equals."""
+
+    step: str
+    is_: str = msgspec.field(default="", name="is")
+    output: str = ""
+    equals: str = ""
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`attempts` counts the first one. Each wait doubles from `min_s` to `max_s`, jittered down by up to a half."""
+
+    attempts: int = 1
+    min_s: float = 1.0
+    max_s: float = 60.0
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step: a command (`run`), or `set`: outputs from references, no process.
+
+    References are `${params.NAME}` and `${steps.STEP.outputs.NAME}`; they are replaced in `run`, `env` and `set`
+    values. `interrupted` says what an agent does that finds the step started and its outcome unknown.
+    """
+
+    name: str
+    needs: list[str] = []
+    run: list[str] = []
+    set: dict[str, str] = {}
+    env: dict[str, str] = {}
+    timeout_s: float = 3_600.0
+    retry: Retry = Retry()
+    interrupted: str = "fail"
+    when: list[Condition] = []
+
+
+class Cron(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A schedule: a cron expression (5 fields, or 6 with seconds first) in a time zone; what missed firings mean."""
+
+    cron: str
+    timezone: str = "UTC"
+    catch_up: str = "none"
+
+
+class Workflow(Document, frozen=True, kw_only=True, tag="workflow"):
+    """A graph of steps. `concurrency` bounds the runs at a time; a firing beyond it is recorded as skipped."""
+
+    workflow: str
+    steps: list[Step]
+    triggers: list[Cron] = []
+    params: dict[str, str] = {}
+    artifact: str = ""
+    env: dict[str, str] = {}
+    user: str = ""
+    concurrency: int = 1
+    labels: dict[str, str] = {}
+
+
+class Task(Document, frozen=True, kw_only=True, tag="task"):
+    """A one-off: a command, or the start of a workflow (`workflow`, `params`). `deadline_ms` is in the parent's time.
+
+    `repeatable` declares it safe to run again after a crash between START and END (INVARIANTS A14).
+    `deadline_ms` 0 means no deadline.
+    """
+
+    id: str
+    command: list[str] = []
+    workflow: str = ""
+    cancel_run: str = ""
+    params: dict[str, str] = {}
+    timeout_s: float = limits.TASK_TIMEOUT_S_DEFAULT
+    deadline_ms: int = 0
+    repeatable: bool = False
+    user: str = ""
+    by: str = ""
+
+
+class ReleaseRequest(Document, frozen=True, kw_only=True, tag="release"):
+    """The hub asks for an override back (DESIGN 7); the person at the device decides."""
+
+    service: str
+    by: str
+    reason: str = ""
+
+
+AnyDocument = Assignment | Workflow | Task | ReleaseRequest
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(AnyDocument)
+
+
+def encode(document: AnyDocument) -> bytes:
+    """Return the canonical bytes of `document`."""
+    return _encoder.encode(document)
+
+
+def decode(raw: bytes) -> AnyDocument:
+    """Return the document in `raw`. Raises TooLarge or RemoteProtocolError; never anything else."""
+    if len(raw) > limits.DOCUMENT_BYTES_MAX:
+        raise TooLarge(f"a document of {len(raw)} bytes is over {limits.DOCUMENT_BYTES_MAX}")
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"not a document: {error}") from error
+
+
+def digest_of(raw: bytes) -> Digest:
+    """Return the digest that names `raw`."""
+    return Digest("sha256:" + hashlib.sha256(raw).hexdigest())
+
+
+def document_id(document: AnyDocument) -> str:
+    """Return the id under which a manifest lists `document`."""
+    match document:
+        case Assignment():
+            return f"assignment/{document.service}"
+        case Workflow():
+            return f"workflow/{document.workflow}"
+        case Task():
+            return f"task/{document.id}"
+        case ReleaseRequest():
+            return f"release/{document.service}"
+
+
+def manifest_digest(items: dict[str, str]) -> Digest:
+    """Return the digest of a whole set of items (document id -> digest): over its canonical JSON, sorted by id."""
+    return digest_of(_encoder.encode(items))

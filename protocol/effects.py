@@ -1,0 +1,141 @@
+"""THE shape: `handle(input, now) -> Effects`.
+
+A core is synchronous, deterministic and without I/O. A driver (protocol.aio.driver) performs what it returns, in
+exactly this order:
+
+    store     every operation in ONE durable transaction
+    send      messages to peers
+    act       actions for executors; each idempotent, keyed by an id
+    wake_at   (re)arms the one timer; the newest value replaces the former
+
+A crash between any two is harmless. What follows a store is derivable from it: after a restart the core is rebuilt
+from the store and emits the same idempotent actions again, and the link re-sends from its cursor.
+
+Deliberately absent: any way to read. What a core needs to know, it holds in memory or gets as an input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from protocol.messages import Message
+
+
+class Now(msgspec.Struct, frozen=True):
+    """The moment of an input. `mono` never jumps, `wall` is for people and deadlines (INVARIANTS A15); seconds."""
+
+    mono: float
+    wall: float
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """Append to our own stream. `rows` are contiguous `(seq, raw, hash)`; hash is b"" for an unchained stream."""
+
+    stream: str
+    epoch: str
+    rows: list[tuple[int, bytes, bytes]]
+
+
+class Acked(msgspec.Struct, frozen=True):
+    """The parent has committed everything of our stream up to `seq`."""
+
+    stream: str
+    epoch: str
+    seq: int
+
+
+class Trim(msgspec.Struct, frozen=True):
+    """Delete our own rows with seq <= `upto`: acked, or covered by a GAP row stored in the same transaction."""
+
+    stream: str
+    epoch: str
+    upto: int
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Replace our rows `first`..`last` by one GAP row at seq `last` (INVARIANTS A16). Hash is that of row `last`."""
+
+    stream: str
+    epoch: str
+    first: int
+    last: int
+    raw: bytes
+    hash: bytes
+
+
+class Put(msgspec.Struct, frozen=True):
+    """Set the value of (`space`, `key`) in the state table."""
+
+    space: str
+    key: str
+    value: bytes
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Remove (`space`, `key`) from the state table; harmless when it is absent."""
+
+    space: str
+    key: str
+
+
+class Received(msgspec.Struct, frozen=True):
+    """Append a child's entries, already checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`."""
+
+    node: str
+    epoch: str
+    stream: str
+    rows: list[tuple[int, bytes, bytes, int, str, str]]
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """Keep bytes that could not be applied (a fork, a poison entry), for people to look at; never applied."""
+
+    node: str
+    epoch: str
+    stream: str
+    seq: int
+    raw: bytes
+    reason: str
+
+
+Store = Rows | Acked | Trim | Gap | Put | Delete | Received | SetAside
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Hand `message` to the transport for `peer` (a node id). Loss is normal: the link's timers re-send."""
+
+    peer: str
+    message: Message
+
+
+class SendRows(msgspec.Struct, frozen=True):
+    """Send our rows `after` < seq <= `upto` to `peer` as one `Entries`; the driver reads their bytes from the journal.
+
+    The driver stops early at limits.ENTRIES_BYTES_MAX; the core learns what arrived from the ack.
+    """
+
+    peer: str
+    session: int
+    stream: str
+    epoch: str
+    after: int
+    upto: int
+
+
+class Action(msgspec.Struct, frozen=True):
+    """The base of every action; the agent's and the hub's cores define their own, one struct each."""
+
+
+@dataclass(slots=True)
+class Effects:
+    """What one input leads to. `lazy` stores may wait up to limits.LAZY_COMMIT_S unless a send or an act follows."""
+
+    store: list[Store] = field(default_factory=list[Store])
+    send: list[Send | SendRows] = field(default_factory=list[Send | SendRows])
+    act: list[Action] = field(default_factory=list[Action])
+    wake_at: float | None = None
+    lazy: bool = False

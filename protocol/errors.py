@@ -1,0 +1,61 @@
+"""Every error that Skerry raises on purpose.
+
+    SkerryError                an operating error: its text says what, where, and what to do next
+    ├── BadId                  a name that breaks the grammar of protocol.ids
+    ├── TooLarge               bytes or counts beyond a bound of protocol.limits
+    ├── LocalProtocolError     we tried to send what the link forbids: our defect
+    ├── RemoteProtocolError    the peer sent what the link forbids: its defect, or an attack
+    ├── TrustError             a signature, a certificate, a pin or a MAC does not hold
+    ├── SpecError              the operator's document has mistakes (`.mistakes`)
+    ├── Refused                a request that is understood and turned down
+    └── StoreError             the store cannot be opened or written
+        ├── StoreNewer         made by a newer version of Skerry
+        ├── StoreLocked        another process holds it
+        └── StoreDamaged       its bytes are not whole
+
+A broken invariant is not here: it asserts.
+"""
+
+
+class SkerryError(Exception):
+    """An operating error; `str(error)` is one clear sentence for a person."""
+
+
+class BadId(SkerryError):
+    """A name that breaks the grammar of protocol.ids."""
+
+
+class TooLarge(SkerryError):
+    """Bytes or counts beyond a bound named in protocol.limits."""
+
+
+class LocalProtocolError(SkerryError):
+    """We tried to send what the link forbids."""
+
+
+class RemoteProtocolError(SkerryError):
+    """The peer sent what the link forbids."""
+
+
+class TrustError(SkerryError):
+    """A signature, a certificate, a pin or a MAC does not hold."""
+
+
+class Refused(SkerryError):
+    """A request that is understood and turned down."""
+
+
+class StoreError(SkerryError):
+    """The store cannot be opened or written."""
+
+
+class StoreNewer(StoreError):
+    """The store was made by a newer version of Skerry."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store."""
+
+
+class StoreDamaged(StoreError):
+    """The store's bytes are not whole."""

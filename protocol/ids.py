@@ -1,0 +1,60 @@
+"""The names that cross a link, and the one grammar they obey.
+
+Every id is checked here before it meets a path, a topic or an ACL (INVARIANTS C6: a name from a peer never becomes
+a path unchecked). The grammar is deliberately narrow: lower-case letters, digits and inner hyphens, 1 to 63 long, so
+that an id is at once a DNS label, an MQTT client id, a certificate common name, one topic level and a file name.
+"""
+
+import re
+from typing import NewType
+
+from protocol.errors import BadId
+
+NodeId = NewType("NodeId", str)
+"""Names a hub or an agent; equals its MQTT client id and its certificate's common name."""
+
+Name = NewType("Name", str)
+"""Names a service, a workflow, a step or a policy."""
+
+Digest = NewType("Digest", str)
+"""`sha256:` and 64 lower-case hex digits: names bytes by their content."""
+
+Epoch = NewType("Epoch", str)
+"""16 lower-case hex digits: names one life of a journal. It has no order."""
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_EPOCH = re.compile(r"[0-9a-f]{16}", re.ASCII)
+
+NAME_RULE = "1 to 63 lower-case letters, digits and inner hyphens"
+
+
+def node_id(text: str) -> NodeId:
+    """Return `text` as a NodeId. Raises BadId when it breaks the grammar."""
+    return NodeId(_checked(_NAME, text, "node id", NAME_RULE))
+
+
+def name(text: str) -> Name:
+    """Return `text` as a Name. Raises BadId when it breaks the grammar."""
+    return Name(_checked(_NAME, text, "name", NAME_RULE))
+
+
+def digest(text: str) -> Digest:
+    """Return `text` as a Digest. Raises BadId when it breaks the grammar."""
+    return Digest(_checked(_DIGEST, text, "digest", "sha256: and 64 hex digits"))
+
+
+def epoch(text: str) -> Epoch:
+    """Return `text` as an Epoch. Raises BadId when it breaks the grammar."""
+    return Epoch(_checked(_EPOCH, text, "epoch", "16 hex digits"))
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` obeys the grammar of names and node ids."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str, rule: str) -> str:
+    if pattern.fullmatch(text) is None:
+        raise BadId(f"{text[:80]!r} is not a {what}: write {rule}")
+    return text

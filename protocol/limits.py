@@ -1,0 +1,124 @@
+"""Every bound, by name; the unit stands last. Nothing in Skerry grows, waits or retries without one of these.
+
+Sizes are checked before parsing (INVARIANTS C10).
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- bytes on a link
+MESSAGE_BYTES_MAX = 1 * MIB  # one MQTT payload, decompressed
+PACKET_BYTES_MAX = MESSAGE_BYTES_MAX + 4 * KIB  # one MQTT packet
+ENTRIES_BYTES_MAX = 512 * KIB  # the rows of one Entries message
+ENTRIES_COUNT_MAX = 2_000  # the rows of one Entries message
+ENTRY_BYTES_MAX = 64 * KIB  # one entry's body
+COMPRESS_BYTES_MIN = 1 * KIB  # smaller messages cross uncompressed
+TOPIC_BYTES_MAX = 256
+TOPIC_LEVELS_MAX = 7
+INLINE_DOCUMENTS_BYTES_MAX = 64 * KIB  # small bodies that ride along with a Desired
+DOCUMENT_BYTES_MAX = 256 * KIB  # one document
+MANIFEST_DOCUMENTS_MAX = 4_096
+NEED_DIGESTS_MAX = 256
+CSR_BYTES_MAX = 4 * KIB
+
+# --- credit and timers of a link
+CREDIT_ROWS = {"audit": 4_000, "state": 8_000, "metrics": 4_000, "logs": 4_000, "relay": 8_000}  # unacked rows
+ACK_WAIT_S = 10.0  # no ack of sent rows: send again from the cursor
+HELLO_WAIT_S = 15.0  # no Welcome: close and connect again
+ACK_MISSES_MAX = 3  # then the link is closed and opened again
+STATUS_EVERY_S = 60.0  # a live child repeats its status
+STATUS_SETTLE_S = 0.05  # changes within this time share one Status
+CONTACT_EVERY_S = 60.0  # the contact interval a parent expects unless its profile says otherwise
+CONTACT_MISSES_MAX = 3
+BACKOFF_S_MIN = 0.5
+BACKOFF_S_MAX = 60.0
+KEEPALIVE_S = 30
+CONNECT_WAIT_S = 15.0
+LOOKS_PER_S_MAX = 200  # of a parent that starts
+EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
+
+# --- stores
+LAZY_COMMIT_S = 1.0
+INBOX_INPUTS_MAX = 10_000
+BATCH_INPUTS_MAX = 512  # inputs that share one commit
+QUOTA_BYTES = {"audit": 64 * MIB, "state": 64 * MIB, "metrics": 16 * MIB, "logs": 16 * MIB, "relay": 512 * MIB}
+SEGMENT_ROWS = 1_024  # the grain of trimming
+BUSY_WAIT_S = 5.0
+
+# --- the front door and the API
+CONNECTIONS_MAX = 20_000
+ADMISSIONS_PER_S = 400
+HANDSHAKE_WAIT_S = 15.0
+WRITE_BUFFER_BYTES_MAX = 2 * MIB
+RECEIVE_MAX = 64  # unacknowledged QoS 1 publishes of one client
+SUBSCRIPTIONS_MAX = 8
+REQUEST_BYTES_MAX = 4 * MIB
+PAGE_ROWS_MAX = 10_000
+WATCHERS_MAX = 1_000
+ENROLLMENTS_PER_S = 50
+
+# --- trust
+TOKEN_TTL_S_DEFAULT = 3_600.0
+TOKEN_TTL_S_MAX = 30 * 86_400.0
+TOKEN_USES_MAX = 10_000
+CA_DAYS = 3_650
+CERTIFICATE_DAYS = 90
+RENEW_AT_SHARE = 0.66  # of a certificate's life, with jitter
+RENEW_RETRY_S = 300.0
+TICKET_TTL_S = 900.0
+
+# --- artifacts
+ARTIFACT_BYTES_MAX = 512 * MIB
+ARTIFACT_UNPACKED_BYTES_MAX = 2_048 * MIB
+ARTIFACT_FILES_MAX = 20_000
+ARTIFACT_CHUNK_BYTES = 1 * MIB
+ARTIFACTS_KEPT = 2  # unused ones of a service that stay for going back offline
+FETCH_WAIT_S = 3_600.0
+FETCH_TRIES_MAX = 8
+
+# --- workloads
+STOP_GRACE_S = 10.0
+STOP_GRACE_S_MAX = 600.0
+RESTART_BACKOFF_S_MIN = 1.0
+RESTART_BACKOFF_S_MAX = 300.0
+RESTART_RESET_S = 600.0  # running this long resets the backoff
+LOG_BYTES_MAX = 1 * MIB  # of one file of stdout or stderr
+LOG_FILES_MAX = 4
+TASK_OUTPUT_BYTES_MAX = 64 * KIB
+TASK_TIMEOUT_S_DEFAULT = 30.0
+TASK_TIMEOUT_S_MAX = 86_400.0
+TASKS_OPEN_MAX = 256  # of one node
+EMIT_ITEMS_PER_BATCH_MAX = 2_000
+EMIT_ITEMS_PER_S_MAX = 200_000  # of one workload
+EMIT_CONNECTIONS_MAX = 64
+PROBE_INTERVAL_S_MIN = 1.0
+PROBE_TIMEOUT_S = 5.0
+VITALS_EVERY_S = 60.0
+SERVICES_MAX = 256  # of one agent
+FILES_INLINE_BYTES_MAX = 64 * KIB
+
+# --- workflows
+STEPS_MAX = 2_048
+RUNS_ACTIVE_MAX = 64  # of one agent
+RUNS_KEPT = 50  # ended ones, of one workflow
+STEP_ATTEMPTS_MAX = 100
+STEP_TIMEOUT_S_MAX = 7 * 86_400.0
+OUTPUT_BYTES_MAX = 16 * KIB  # of one step
+SET_STEPS_PER_INPUT_MAX = 256
+CATCH_UP_FIRINGS_MAX = 100
+PARALLEL_STEPS_MAX = 8  # processes of one run at a time
+
+# --- control and questions
+CONTROL_LINE_BYTES_MAX = 256 * KIB
+CONTROL_CONNECTIONS_MAX = 32
+ANSWER_BYTES_MAX = 128 * KIB  # one part
+ASKS_OPEN_MAX = 64
+ASK_WAIT_S = 30.0
+TAIL_LINES_MAX = 10_000
+
+# --- the operator's documents
+SPEC_BYTES_MAX = 4 * MIB
+SPEC_DOCUMENTS_MAX = 1_000
+LABELS_MAX = 64
+LABEL_BYTES_MAX = 63
+MISTAKES_MAX = 50

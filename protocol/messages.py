@@ -1,0 +1,291 @@
+"""What crosses a link (DESIGN 4): one frozen struct for each message, and nothing else does.
+
+    child -> parent    Hello Status Entries Need Renew Answer Bye
+    parent -> child    Welcome Look Desired Documents EntriesAck Renewed Revoked Ask
+
+Every message of a parent carries its incarnation; every message that belongs to a session carries the session's
+counter, so that what is late is recognised and changes nothing (INVARIANTS A13). The bytes are pinned in
+tests/golden. Streams of every class, `relay` included, cross as the same Entries: a relayed entry wraps its origin
+in its body (`Relayed`), so a tier more changes no byte here.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+STREAMS = ("audit", "state", "metrics", "logs", "relay")
+CHAINED = frozenset({"audit", "state", "relay"})
+"""Streams whose entries are hash-chained; `metrics` and `logs` are not (DESIGN 4)."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", omit_defaults=True):
+    """The base of all messages; `is` in the JSON names the type."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """One journaled fact as it is stored, hashed and sent: `[seq, time_ms, kind, key, body]`.
+
+    `time_ms` is the device's wall clock, for people only (A15). `kind` names what happened (`service.started`),
+    `key` whom it concerns (a service, a run). `body` is a JSON value.
+    """
+
+    seq: int
+    time_ms: int
+    kind: str
+    key: str
+    body: msgspec.Raw
+
+
+class GapBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of an entry of kind `gap`: rows `first`..`last` are gone, declared (A16).
+
+    The entry has seq `last`; the chain goes on from `hash` (hex), which is that of row `last`. `signature` (base64) is
+    the device's over the canonical bytes of the other fields and the stream's name and epoch.
+    """
+
+    first: int
+    last: int
+    count: int
+    reason: str
+    hash: str
+    signature: str = ""
+
+
+class Relayed(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of an entry of kind `relayed` in a hub's `relay` stream: another node's row, byte for byte (base64)."""
+
+    node: str
+    epoch: str
+    stream: str
+    seq: int
+    hash: str
+    raw: bytes
+
+
+# ------------------------------------------------------------------------------------------------ child -> parent
+
+
+class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a child's stream stands. `first` is the lowest seq it still holds (last + 1 when it holds none).
+
+    `was` tells of the epoch before this one, so that the parent can record the boundary and the loss (A9).
+    """
+
+    epoch: str
+    seq: int
+    hash: str = ""
+    first: int = 1
+    was: FormerEpoch | None = None
+
+
+class FormerEpoch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of a former epoch as far as the child knows it; seq 0 when it knows nothing."""
+
+    epoch: str
+    seq: int
+    hash: str = ""
+    reason: str = ""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The manifest a child holds; all zero and empty when it has none."""
+
+    term: int = 0
+    generation: int = 0
+    digest: str = ""
+
+
+class Hello(Message, frozen=True, kw_only=True, tag="hello"):
+    """Opens a session. `session` is a counter stored before connecting, `nonce` (hex) proves who minted it (A13)."""
+
+    session: int
+    nonce: str
+    node: str
+    version: str
+    capabilities: list[str] = []
+    labels: dict[str, str] = {}
+    streams: dict[str, StreamHead] = {}
+    held: Held = Held()
+    time_ms: int = 0
+
+
+class Status(Message, frozen=True, kw_only=True, tag="status"):
+    """The latest observed state, whole (a level). `count` rises with each Status of a session; older never wins."""
+
+    session: int
+    count: int
+    held: Held
+    heads: dict[str, int]
+    """Last seq of each stream when this was true (A12)."""
+    time_ms: int
+    body: msgspec.Raw
+    """A protocol.status.Report as JSON; opaque to the link."""
+
+
+class Entries(Message, frozen=True, kw_only=True, tag="entries"):
+    """Rows of one stream, contiguous: the first has seq `prev` + 1, or is a GAP that covers it."""
+
+    session: int
+    stream: str
+    epoch: str
+    prev: int
+    rows: list[msgspec.Raw]
+
+
+class Need(Message, frozen=True, kw_only=True, tag="need"):
+    """Asks for documents that the manifest names and the child lacks, and for tickets of artifacts."""
+
+    session: int
+    documents: list[str] = []
+    tickets: list[str] = []
+    manifest: bool = False
+    """The child could not use a delta: send the whole manifest."""
+
+
+class Renew(Message, frozen=True, kw_only=True, tag="renew"):
+    """Asks for a new certificate on the same key (`csr` is PEM)."""
+
+    session: int
+    csr: str
+
+
+class Answer(Message, frozen=True, kw_only=True, tag="answer"):
+    """One part of the answer to an Ask."""
+
+    session: int
+    id: str
+    part: int
+    last: bool
+    data: msgspec.Raw
+
+
+class Bye(Message, frozen=True, kw_only=True, tag="bye"):
+    """The end of a session: sent on a clean stop, and the MQTT will."""
+
+    session: int
+    nonce: str
+    reason: str
+
+
+# ------------------------------------------------------------------------------------------------ parent -> child
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a parent has committed a child's stream, and how many rows beyond it may be on their way."""
+
+    epoch: str
+    seq: int
+    hash: str = ""
+    credit: int = 0
+
+
+class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
+    """Accepts a session. `nonce` repeats Hello's. `chain` is the parent's signing certificate chain (PEM)."""
+
+    incarnation: str
+    session: int
+    nonce: str
+    parent: str
+    cursors: dict[str, Cursor]
+    time_ms: int
+    contact_s: float
+    chain: str = ""
+    version: str = ""
+    renew_only: bool = False
+    """The child's certificate has expired: only Renew is served."""
+
+
+class Look(Message, frozen=True, kw_only=True, tag="look"):
+    """Says "look again": the child answers with a new Hello on a new session. Sent by a parent that started."""
+
+    incarnation: str
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a parent's signature covers: `signature` (base64) is Ed25519 over protocol.trust.manifest_bytes()."""
+
+    parent: str
+    child: str
+    term: int
+    generation: int
+    digest: str
+    """Of the canonical bytes of the whole set of items (protocol.documents.manifest_digest)."""
+    key: str
+    signature: str
+
+
+class Desired(Message, frozen=True, kw_only=True, tag="desired"):
+    """All that the parent asks: the whole set of items, or the change from the set with digest `base`.
+
+    Items map a document's id (`assignment/NAME`, `workflow/NAME`, `task/ID`, `policy/NAME`) to its digest. The
+    signature always covers the digest of the whole. `documents` are bodies small enough to ride along.
+    """
+
+    incarnation: str
+    session: int
+    signed: Signed
+    base: str = ""
+    put: dict[str, str] = {}
+    gone: list[str] = []
+    documents: list[msgspec.Raw] = []
+
+
+class Documents(Message, frozen=True, kw_only=True, tag="documents"):
+    """Bodies the child asked for, each named by the digest of its bytes; and tickets for artifacts by digest."""
+
+    incarnation: str
+    session: int
+    documents: list[msgspec.Raw] = []
+    tickets: dict[str, str] = {}
+    missing: list[str] = []
+
+
+class EntriesAck(Message, frozen=True, kw_only=True, tag="ack"):
+    """The parent has committed everything up to `seq`; sent after that commit (A2)."""
+
+    incarnation: str
+    session: int
+    stream: str
+    epoch: str
+    seq: int
+    hash: str = ""
+    credit: int = 0
+    refill: bool = False
+    """The parent could not apply what came: resume from `seq`."""
+
+
+class Renewed(Message, frozen=True, kw_only=True, tag="renewed"):
+    """The new certificate chain (PEM), or why there is none."""
+
+    incarnation: str
+    session: int
+    certificate: str = ""
+    refused: str = ""
+
+
+class Revoked(Message, frozen=True, kw_only=True, tag="revoked"):
+    """Signed by the parent's key over protocol.trust.revoked_bytes(): the node is no longer part of the fleet."""
+
+    incarnation: str
+    parent: str
+    child: str
+    time_ms: int
+    reason: str
+    key: str
+    signature: str
+
+
+class Ask(Message, frozen=True, kw_only=True, tag="ask"):
+    """A question; not durable. `what` is `logs`, `status` or `runs`; nothing that changes something is an Ask."""
+
+    incarnation: str
+    session: int
+    id: str
+    deadline_ms: int
+    what: str
+    params: dict[str, str] = {}
+
+
+FromChild = Hello | Status | Entries | Need | Renew | Answer | Bye
+FromParent = Welcome | Look | Desired | Documents | EntriesAck | Renewed | Revoked | Ask
+AnyMessage = FromChild | FromParent
