@@ -1,0 +1,34 @@
+"""What a store holds at the moment a core is built from it. Pure: the journal fills it, the cores read it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.messages import FormerEpoch
+
+
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one of our own streams stands.
+
+    Rows `first`..`last` are on the disk (`first` is `last` + 1 when there are none). `hash` is that of row `last`
+    (b"" when nothing was ever chained). `acked` is the parent's cursor as last heard. `segments` sums the stored bytes:
+    `(first, last, bytes)` of at most limits.SEGMENT_ROWS rows each, ascending. `former` is set as long as this epoch is
+    the successor of another one in the same file.
+    """
+
+    epoch: str
+    first: int = 1
+    last: int = 0
+    hash: bytes = b""
+    acked: int = 0
+    segments: list[tuple[int, int, int]] = []
+    former: FormerEpoch | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole store, but for the rows. `clean` tells whether the last life ended in order."""
+
+    node: str
+    streams: dict[str, StreamState] = {}
+    spaces: dict[str, dict[str, bytes]] = {}
+    clean: bool = True
