@@ -1,15 +1,20 @@
 # One file, every command. `make` alone prints this help.
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+BROKER ?= embedded
+KEEP ?=
+FILES := protocol edge_agent hub tests
 
 help:  ## print this help
+	@echo "Skerry: orchestration for far-flung devices that keep working when their link does not"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Skerry needs Python 3.11 or newer: set PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Skerry needs Python 3.11 or newer; name one: make PYTHON=python3.11"; exit 1; }
 	@echo "setting up $(VENV) (once; half a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -18,4 +23,48 @@ $(STAMP): requirements.lock pyproject.toml
 
 setup: $(STAMP)  ## make the virtual environment (the other targets do it by themselves)
 
-.PHONY: help setup
+demo: $(STAMP)  ## a hub and three agents on this machine, cut and killed and healed (KEEP=1, BROKER=mosquitto)
+	@if [ "$(BROKER)" = mosquitto ]; then sh tests/support/parts.sh; fi
+	@$(BIN)/skerry demo --broker $(BROKER) $(if $(KEEP),--keep)
+
+check: $(STAMP)  ## in seconds: format, lint, types, import contracts, tidy, unit, scripts, coverage of the cores
+	@$(BIN)/ruff format --check --quiet $(FILES) || { echo "format: run 'make format'"; exit 1; }
+	@$(BIN)/ruff check --quiet $(FILES)
+	@$(BIN)/lint-imports --no-timeout > build/imports.log 2>&1 || { cat build/imports.log; exit 1; }
+	@$(BIN)/basedpyright --level error > build/types.log 2>&1 & types=$$!; \
+	$(BIN)/coverage erase; \
+	$(BIN)/coverage run -m pytest -q tests/tidy tests/unit tests/scripts tests/golden || { kill $$types; exit 1; }; \
+	$(BIN)/coverage report --fail-under=95 --skip-covered --show-missing > build/coverage.log || { cat build/coverage.log; exit 1; }; \
+	tail -n 1 build/coverage.log; \
+	wait $$types || { tail -n 40 build/types.log; exit 1; }
+
+test: check  ## all that a contributor needs, in minutes: check, then real brokers, TLS, SQLite files and processes
+	@sh tests/support/parts.sh
+	@$(BIN)/pytest -q tests/contract
+
+acceptance: $(STAMP)  ## real processes and faults, slow
+	@sh tests/support/parts.sh
+	@$(BIN)/pytest -q tests/acceptance
+
+bench: $(STAMP)  ## our figures beside the floor's, in one run; writes build/bench.json
+	@$(BIN)/python -m tests.bench $(ONLY)
+
+format: $(STAMP)  ## format and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix $(FILES); $(BIN)/ruff format --quiet $(FILES)
+
+ratchet: $(STAMP)  ## write the house's sizes down after they fell
+	@$(BIN)/python -m tests.tidy.ratchet
+
+lock: $(STAMP)  ## pin the dependencies anew from pyproject.toml
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## remove what was built (not the virtual environment)
+	@rm -rf build .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	@find $(FILES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+check test acceptance bench demo: | build
+build:
+	@mkdir -p build
+
+.PHONY: help setup demo check test acceptance bench format ratchet lock clean

@@ -1,0 +1,84 @@
+"""Manners of the repository: what it never holds, and what it never says."""
+
+import ast
+import re
+
+from protocol import limits
+from tests.tidy import house
+
+TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".sql", ".sh", ".conf", ".txt", ".json", ""}
+_OWN = "tests/tidy/test_manners.py"
+
+
+def _texts() -> dict[str, str]:
+    return {
+        house.place(path): path.read_text(errors="replace")
+        for path in house.files()
+        if path.suffix in TEXT and house.place(path) not in (_OWN, "LICENSE", "requirements.lock")
+    }
+
+
+def test_packaging_and_config_are_no_python_packages() -> None:
+    inits = [house.place(path) for path in house.files() if path.name == "__init__.py"]
+    assert not [place for place in inits if place.startswith(("packaging/", "config/"))]
+
+
+def test_no_path_of_a_developers_machine_and_no_word_of_its_tools() -> None:
+    forbidden = re.compile(r"/work/|/tmp/w/|/root/|\bClaude\b|\bChatGPT\b|\bCopilot\b|\bLLM\b|\blanguage model\b", re.I)
+    found = {place: match.group() for place, text in _texts().items() if (match := forbidden.search(text))}
+    assert not found
+
+
+def test_tests_never_sleep_to_synchronise() -> None:
+    sleeping = re.compile(r"\b(?:time|asyncio)\.sleep\((?!0\))")
+    allowed = re.compile(r"#\s*bounded poll")
+    found = [
+        f"{place}:{number}"
+        for place, text in _texts().items()
+        if place.startswith("tests/") and place.endswith(".py")
+        for number, line in enumerate(text.splitlines(), 1)
+        if sleeping.search(line) and not allowed.search(line)
+    ]
+    assert not found, "wait for a condition (tests.support.wait), or mark the line of a bounded poll"
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        house.place(path)
+        for path in house.modules(*house.ROOMS, "tests")
+        if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert not silent
+
+
+def test_every_public_class_and_function_states_its_contract() -> None:
+    silent: list[str] = []
+    for path in house.modules():
+        for node in ast.parse(path.read_text()).body:
+            if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if not node.name.startswith("_") and not ast.get_docstring(node):
+                silent.append(f"{house.place(path)}:{node.lineno} {node.name}")
+    assert not silent
+
+
+def test_every_limit_is_used() -> None:
+    text = "\n".join(path.read_text() for path in house.modules() if path.name != "limits.py")
+    names = [name for name in vars(limits) if name.isupper() and name not in ("KIB", "MIB")]
+    assert not [name for name in names if not re.search(rf"\b{name}\b", text)]
+
+
+def test_no_type_check_is_switched_off_without_a_reason() -> None:
+    bare = re.compile(r"#\s*(?:type: ignore|pyright: ignore|noqa)(?!\[|:)")
+    assert not [place for place, text in _texts().items() if place.endswith(".py") and bare.search(text)]
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    broken: list[str] = []
+    for place, text in _texts().items():
+        if not place.endswith(".md"):
+            continue
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            if "://" not in target and not ((house.ROOT / place).parent / target).exists():
+                broken.append(f"{place}: {target}")
+    assert not broken
