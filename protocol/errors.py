@@ -6,7 +6,8 @@
     ├── LocalProtocolError     we tried to send what the link forbids: our defect
     ├── RemoteProtocolError    the peer sent what the link forbids: its defect, or an attack
     ├── TrustError             a signature, a certificate, a pin or a MAC does not hold
-    ├── SpecError              the operator's document has mistakes (`.mistakes`)
+    ├── SpecError              the operator's document has mistakes
+    │   └── BadSelector        a selector or a label that breaks the grammar of protocol.selector (`.at`)
     ├── Refused                a request that is understood and turned down
     └── StoreError             the store cannot be opened or written
         ├── StoreNewer         made by a newer version of Skerry
@@ -39,6 +40,18 @@ class RemoteProtocolError(SkerryError):
 
 class TrustError(SkerryError):
     """A signature, a certificate, a pin or a MAC does not hold."""
+
+
+class SpecError(SkerryError):
+    """The operator's document has mistakes; protocol.spec.load names each with its place."""
+
+
+class BadSelector(SpecError):
+    """A selector or a label breaks its grammar; `at` is the 0-based offset in its text."""
+
+    def __init__(self, text: str, at: int) -> None:
+        super().__init__(text)
+        self.at = at
 
 
 class Refused(SkerryError):
