@@ -96,9 +96,14 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", omit_default
 
 
 class Enroll(Op, frozen=True, kw_only=True, tag="enroll"):
-    """A device asks in. The shell has parsed the CSR: `key` is the SHA-256 of its SubjectPublicKeyInfo, hex."""
+    """A device asks in. The shell has parsed the CSR: `key` is the SHA-256 of its SubjectPublicKeyInfo, hex.
+
+    `token` is the token's id and `secret_hash` the SHA-256 (hex) of the secret that the device showed: the secret
+    itself never enters the core. `name` empty: the hub names the node after `facts["hostname"]` or the token.
+    """
 
     token: str
+    secret_hash: str
     name: str
     csr: str
     key: str
@@ -253,11 +258,15 @@ class Answered(Action, frozen=True, kw_only=True):
 
 
 class IssueCertificate(Action, frozen=True, kw_only=True):
-    """Have the authority sign `csr` for `node`; CertificateIssued follows with this `request`."""
+    """Have the authority sign `csr` for `node`; CertificateIssued follows with this `request`.
+
+    `key` is what the CSR's SubjectPublicKeyInfo must hash to (SHA-256, hex); on another key the answer is an `error`.
+    """
 
     request: str
     node: str
     csr: str
+    key: str
 
 
 class CloseChild(Action, frozen=True, kw_only=True):
