@@ -1,0 +1,157 @@
+"""Signatures, tokens and tickets: what holds, and everything that must not."""
+
+import msgspec
+import pytest
+
+from protocol import certificates, limits, trust
+from protocol.errors import TooLarge, TrustError
+
+NOW_S = 1_800_000_000.0
+ROOT_KEY = certificates.make_key()
+ROOT = certificates.make_root(ROOT_KEY, "cloud", NOW_S)
+OTHER_KEY = certificates.make_key()
+OTHER_ROOT = certificates.make_root(OTHER_KEY, "cloud", NOW_S)
+DIGEST = "sha256:" + "a" * 64
+SECRET = bytes(range(32))
+
+
+def signer(hub: str = "cloud") -> trust.Signer:
+    key, chain = certificates.make_signer(hub, ROOT_KEY, ROOT, NOW_S)
+    return trust.Signer(key, hub, chain)
+
+
+def test_a_child_that_pins_the_root_trusts_what_its_parent_signed():
+    cloud = signer()
+    for pin in (ROOT, trust.spki_hash(ROOT)):
+        anchor = trust.Anchor(pin)
+        assert anchor.learn(cloud.chain, "cloud") == cloud.key
+        anchor.check_manifest(cloud.manifest("gw-1", 1, 7, DIGEST), "cloud", "gw-1")
+        anchor.check_revoked(cloud.revoked("gw-1", 5, "stolen", "i1"), "cloud", "gw-1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"term": 2}, {"generation": 8}, {"digest": "sha256:" + "b" * 64}, {"signature": "AAAA"}, {"signature": "é"}],
+)
+def test_an_altered_manifest_is_refused(change: dict[str, object]):
+    cloud = signer()
+    anchor = trust.Anchor(ROOT)
+    anchor.learn(cloud.chain, "cloud")
+    altered = msgspec.structs.replace(cloud.manifest("gw-1", 1, 7, DIGEST), **change)
+    with pytest.raises(TrustError, match="signature of cloud is wrong"):
+        anchor.check_manifest(altered, "cloud", "gw-1")
+
+
+def test_a_manifest_for_another_node_is_refused():
+    cloud = signer()
+    anchor = trust.Anchor(ROOT)
+    anchor.learn(cloud.chain, "cloud")
+    with pytest.raises(TrustError, match="for 'gw-2' came to gw-1"):
+        anchor.check_manifest(cloud.manifest("gw-2", 1, 7, DIGEST), "cloud", "gw-1")
+    with pytest.raises(TrustError, match="for 'gw-2' came to gw-1"):
+        anchor.check_revoked(cloud.revoked("gw-2", 5, "", "i1"), "cloud", "gw-1")
+
+
+def test_a_key_that_was_never_proven_signs_nothing():
+    with pytest.raises(TrustError, match="has not proven"):
+        trust.Anchor(ROOT).check_manifest(signer().manifest("gw-1", 1, 7, DIGEST), "cloud", "gw-1")
+
+
+def test_the_key_of_one_hub_does_not_speak_for_another():
+    oslo = signer("oslo")
+    anchor = trust.Anchor(ROOT)
+    with pytest.raises(TrustError, match="names signer oslo, not signer cloud"):
+        anchor.learn(oslo.chain, "cloud")
+    anchor.learn(oslo.chain, "oslo")
+    forged = msgspec.structs.replace(oslo.manifest("gw-1", 1, 7, DIGEST), parent="cloud")
+    with pytest.raises(TrustError, match="has not proven"):
+        anchor.check_manifest(forged, "cloud", "gw-1")
+
+
+def test_a_signer_of_another_root_is_not_learned():
+    key, chain = certificates.make_signer("cloud", OTHER_KEY, OTHER_ROOT, NOW_S)
+    assert key
+    with pytest.raises(TrustError, match="does not end at the pinned root"):
+        trust.Anchor(ROOT).learn(chain, "cloud")
+
+
+def test_a_signer_whose_chain_was_given_our_root_is_not_learned():
+    _, chain = certificates.make_signer("cloud", OTHER_KEY, OTHER_ROOT, NOW_S)
+    leaf = chain[: -len(OTHER_ROOT)]
+    with pytest.raises(TrustError, match="is broken"):
+        trust.Anchor(ROOT).learn(leaf + ROOT, "cloud")
+
+
+def test_a_tls_certificate_is_no_signer_and_no_ca():
+    tls = certificates.make_key()
+    hub = certificates.issue_hub(tls.public_key(), "cloud", [], ROOT_KEY, ROOT, NOW_S, 1)
+    with pytest.raises(TrustError, match="names hub cloud, not signer cloud"):
+        trust.Anchor(ROOT).learn(hub + ROOT, "cloud")
+    node = certificates.issue_node(certificates.make_csr(certificates.make_key(), "x"), "gw-1", tls, hub, NOW_S, 1)
+    with pytest.raises(TrustError, match="an issuer is no CA"):
+        certificates.check_issued(node + hub + ROOT, "node", "gw-1", trust.spki_hash(ROOT))
+
+
+def test_a_signer_with_another_kind_of_key_is_not_learned():
+    key, chain = certificates.make_signer("cloud", ROOT_KEY, ROOT, NOW_S)
+    assert key
+    assert certificates.identify(chain).role == "signer"
+    with pytest.raises(TrustError):
+        trust.Anchor(ROOT).learn("rubbish", "cloud")
+    with pytest.raises(TooLarge):
+        trust.Anchor(ROOT).learn(chain * 40, "cloud")
+    with pytest.raises(TooLarge):
+        trust.Anchor(ROOT).learn(ROOT * (limits.CHAIN_CERTIFICATES_MAX + 1), "cloud")
+
+
+def test_only_so_many_signing_keys_are_remembered():
+    anchor = trust.Anchor(ROOT)
+    signers = [signer() for _ in range(limits.SIGNERS_KEPT_MAX + 1)]
+    for one in signers:
+        anchor.learn(one.chain, "cloud")
+    anchor.check_manifest(signers[-1].manifest("gw-1", 1, 1, DIGEST), "cloud", "gw-1")
+    with pytest.raises(TrustError, match="has not proven"):
+        anchor.check_manifest(signers[0].manifest("gw-1", 1, 1, DIGEST), "cloud", "gw-1")
+
+
+def test_a_token_says_who_and_pins_the_root():
+    pin = trust.spki_hash(ROOT)
+    text = trust.token_make("abcd1234", SECRET, pin)
+    token = trust.token_parse(f" {text}\n")
+    assert (token.id, token.pin) == ("abcd1234", pin)
+    assert trust.secret_hash(token.secret) == trust.secret_hash(text.split(".")[2])
+    assert trust.same(token.pin, pin)
+    assert not trust.same(token.pin, "é")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "sk1", "sk2.a.b.c", "x" * 600, "sk1.a.AAAA.AAAA", "sk1.A!.{s}.{p}", "sk1.a.{s}.{p}=", "sk1.a.{s}é.{p}"],
+)
+def test_what_is_no_token_is_refused_without_repeating_it(text: str):
+    whole = trust.token_make("a", SECRET, trust.spki_hash(ROOT)).split(".")
+    text = text.replace("{s}", whole[2]).replace("{p}", whole[3])
+    with pytest.raises(TrustError, match="not an enrollment token") as raised:
+        trust.token_parse(text)
+    assert whole[2] not in str(raised.value)
+
+
+def test_a_ticket_is_for_one_node_one_artifact_and_a_while():
+    ticket = trust.ticket_make(SECRET, "gw-1", DIGEST, 2_000)
+    assert trust.ticket_check(SECRET, ticket, DIGEST, 1_999) == "gw-1"
+    with pytest.raises(TrustError, match="expired"):
+        trust.ticket_check(SECRET, ticket, DIGEST, 2_000)
+    with pytest.raises(TrustError, match="not for this artifact"):
+        trust.ticket_check(SECRET, ticket, "sha256:" + "b" * 64, 0)
+    with pytest.raises(TrustError, match="not for this artifact"):
+        trust.ticket_check(SECRET, ticket.replace("gw-1", "gw-2"), DIGEST, 0)
+    with pytest.raises(TrustError, match="not for this artifact"):
+        trust.ticket_check(SECRET, ticket.replace("2000", "9000"), DIGEST, 0)
+    with pytest.raises(TrustError, match="not for this artifact"):
+        trust.ticket_check(bytes(32), ticket, DIGEST, 0)
+
+
+@pytest.mark.parametrize("ticket", ["", "a.b", "gw-1.x.AAAA", "../x.5.AAAA", "gw-1.5.!", "y" * 600])
+def test_what_is_no_ticket_is_refused(ticket: str):
+    with pytest.raises(TrustError, match="not an artifact ticket"):
+        trust.ticket_check(SECRET, ticket, DIGEST, 0)
