@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from protocol.messages import Message
+    from protocol.messages import FormerEpoch, Message
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -57,7 +57,10 @@ class Trim(msgspec.Struct, frozen=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Replace our rows `first`..`last` by one GAP row at seq `last` (INVARIANTS A16). Hash is that of row `last`."""
+    """Replace our rows `first`..`last` by one GAP row at seq `last` (INVARIANTS A16). Hash is that of row `last`.
+
+    Rows of the range may be gone already, `last` too: the GAP row is inserted all the same, and is the lowest row then.
+    """
 
     stream: str
     epoch: str
@@ -65,6 +68,19 @@ class Gap(msgspec.Struct, frozen=True):
     last: int
     raw: bytes
     hash: bytes
+
+
+class NewEpoch(msgspec.Struct, frozen=True):
+    """Our stream takes a new epoch inside the same file: its past is not the parent's (INVARIANTS A6, A9, A17).
+
+    Rows above `base` go over as they are: seq, raw and hash stay, only their epoch changes. Rows up to `base` are
+    deleted. Then first is `base` + 1 (or the lowest row), acked is `base`, and StreamState.former is `former`.
+    """
+
+    stream: str
+    epoch: str
+    former: FormerEpoch
+    base: int
 
 
 class Put(msgspec.Struct, frozen=True):
@@ -102,7 +118,7 @@ class SetAside(msgspec.Struct, frozen=True):
     reason: str
 
 
-Store = Rows | Acked | Trim | Gap | Put | Delete | Received | SetAside
+Store = Rows | Acked | Trim | Gap | NewEpoch | Put | Delete | Received | SetAside
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -115,7 +131,8 @@ class Send(msgspec.Struct, frozen=True):
 class SendRows(msgspec.Struct, frozen=True):
     """Send our rows `after` < seq <= `upto` to `peer` as one `Entries`; the driver reads their bytes from the journal.
 
-    The driver stops early at limits.ENTRIES_BYTES_MAX; the core learns what arrived from the ack.
+    The driver stops early at limits.ENTRIES_BYTES_MAX; the core learns what arrived from the ack. It sends nothing
+    when there is no such row, and fills `Entries.hash` with the stored hash (hex) of the last row that it sends.
     """
 
     peer: str

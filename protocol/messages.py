@@ -69,6 +69,8 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a child's stream stands. `first` is the lowest seq it still holds (last + 1 when it holds none).
 
     `was` tells of the epoch before this one, so that the parent can record the boundary and the loss (A9).
+    An epoch that was begun inside its file starts after `base`, chained on `base_hash`; all others after 0, on the
+    genesis of (node, epoch, stream).
     """
 
     epoch: str
@@ -76,6 +78,8 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hash: str = ""
     first: int = 1
     was: FormerEpoch | None = None
+    base: int = 0
+    base_hash: str = ""
 
 
 class FormerEpoch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -130,6 +134,8 @@ class Entries(Message, frozen=True, kw_only=True, tag="entries"):
     epoch: str
     prev: int
     rows: list[msgspec.Raw]
+    hash: str = ""
+    """The sender's own hash of the last row, hex; it must be what the receiver's chain gives (A7). Empty: unchained."""
 
 
 class Need(Message, frozen=True, kw_only=True, tag="need"):
@@ -193,12 +199,18 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     version: str = ""
     renew_only: bool = False
     """The child's certificate has expired: only Renew is served."""
+    refused: str = ""
+    """Not empty: there is no session, and this is why (quarantined). The child shows it and asks again seldom."""
 
 
 class Look(Message, frozen=True, kw_only=True, tag="look"):
-    """Says "look again": the child answers with a new Hello on a new session. Sent by a parent that started."""
+    """Says "look again": the child answers with a new Hello on a new session. Sent by a parent that started.
+
+    `session` above 0 answers a Hello whose counter is behind: the child was restored, and mints above `session`.
+    """
 
     incarnation: str
+    session: int = 0
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,6 +264,8 @@ class EntriesAck(Message, frozen=True, kw_only=True, tag="ack"):
     credit: int = 0
     refill: bool = False
     """The parent could not apply what came: resume from `seq`."""
+    fork: bool = False
+    """What came contradicts what the parent holds (A7): the child takes a new epoch."""
 
 
 class Renewed(Message, frozen=True, kw_only=True, tag="renewed"):
