@@ -183,6 +183,16 @@ def identify(data: bytes | str) -> Identity:
     )
 
 
+def hosts_of(pem: bytes) -> set[str]:
+    """Return the host names and addresses in a certificate, without the one that carries the id."""
+    try:
+        names = _load(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError) as error:
+        raise TrustError("the certificate names no host") from error
+    hosts = {name for name in names.get_values_for_type(x509.DNSName) if not name.endswith(DNS_SUFFIX)}
+    return hosts | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+
+
 def check_issued(chain: bytes | str, role: str, name: str, root_pin: str) -> x509.Certificate:
     """Return the leaf of `chain` (PEM, leaf first, root last) after checking it; dates are not judged.
 

@@ -63,6 +63,12 @@ def test_a_hub_is_known_by_its_id_and_by_the_hosts_that_curl_checks():
     assert names.get_values_for_type(x509.DNSName) == ["cloud.skerry", "localhost"]
     assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1", "::1"]
     assert certificates.identify(pem).role == "hub"
+    assert certificates.hosts_of(pem) == set(hosts)
+
+
+def test_a_certificate_without_names_names_no_host():
+    with pytest.raises(TrustError, match="names no host"):
+        certificates.hosts_of(ROOT)
 
 
 def test_keys_survive_the_way_through_a_file():

@@ -1,0 +1,120 @@
+"""The hub's data directory: what lies where, and how a file gets there whole.
+
+    hub.json                   who this hub is and where it listens; written last, so that it marks a finished directory
+    root.key root.pem          the CA
+    hub.key hub.pem            TLS
+    signer.key signer.pem      what the hub signs manifests with; the chain ends at the root
+    ticket.key                 the secret behind artifact tickets
+    hub.db                     the store (protocol.aio.journal)
+    artifacts/HEX              one file for each artifact, named by its digest
+
+The directory is 0700, keys are 0600.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from protocol import ids
+from protocol.errors import BadId, Refused, StoreNewer
+
+FORMAT = 1
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to listen. An empty or wildcard host means every address of this machine."""
+
+    host: str
+    port: int
+
+
+class HubFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """hub.json. `format` rises when an older version could not read the directory."""
+
+    id: str
+    name: str
+    mqtt: Place
+    api: Place
+    format: int = FORMAT
+    broker: str = ""
+
+
+class Home:
+    """The paths in one data directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "hub.json"
+        self.database = folder / "hub.db"
+        self.artifacts = folder / "artifacts"
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the directory; `name` is ours, never a peer's (INVARIANTS C6)."""
+        return self.folder / name
+
+    def load(self) -> HubFile:
+        """Return hub.json. Raises Refused when there is no hub here, StoreNewer when a newer version made it."""
+        try:
+            raw = self.file.read_bytes()
+        except FileNotFoundError as error:
+            here = "holds no hub" if self.folder.is_dir() else "does not exist"
+            raise Refused(f"{self.folder} {here}: run `skerry hub init --data {self.folder}` first") from error
+        except OSError as error:
+            raise Refused(f"{self.file} cannot be read ({error.strerror}): run as the user who made it") from error
+        return _decode(raw, self.file)
+
+
+def parse_place(text: str, option: str) -> Place:
+    """Return `HOST:PORT` as a Place. Raises Refused, naming the option."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise Refused(f"{option} {text!r} is no place to listen: write HOST:PORT, for example 0.0.0.0:8443")
+    return Place(host=host, port=int(port))
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put `data` at `path` whole or not at all: a temporary file, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _decode(raw: bytes, path: Path) -> HubFile:
+    try:
+        version = msgspec.json.decode(raw, type=_Version).format
+        if version > FORMAT:
+            raise StoreNewer(
+                f"{path.parent} was made by a newer version of Skerry (format {version}): upgrade this one"
+            )
+        found = msgspec.json.decode(raw, type=HubFile)
+        ids.node_id(found.id)
+    except (msgspec.DecodeError, BadId) as error:
+        raise Refused(f"{path} is damaged ({error}): restore it from a backup") from error
+    return found
+
+
+class _Version(msgspec.Struct, frozen=True):
+    format: int = FORMAT
