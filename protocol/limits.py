@@ -12,6 +12,7 @@ PACKET_BYTES_MAX = MESSAGE_BYTES_MAX + 4 * KIB  # one MQTT packet
 ENTRIES_BYTES_MAX = 512 * KIB  # the rows of one Entries message
 ENTRIES_COUNT_MAX = 2_000  # the rows of one Entries message
 ENTRY_BYTES_MAX = 64 * KIB  # one entry's body
+ENTRY_NAME_BYTES_MAX = 128  # one entry's kind or key
 COMPRESS_BYTES_MIN = 1 * KIB  # smaller messages cross uncompressed
 TOPIC_BYTES_MAX = 256
 TOPIC_LEVELS_MAX = 7
@@ -48,7 +49,17 @@ BUSY_WAIT_S = 5.0
 # --- the front door and the API
 CONNECTIONS_MAX = 20_000
 ADMISSIONS_PER_S = 400
-HANDSHAKE_WAIT_S = 15.0
+ADMISSIONS_BURST = 100  # handshakes begun at once after a quiet time
+ADMISSIONS_WAITING_MAX = 4_000  # connections in the waiting room; more than can be admitted within ADMISSION_WAIT_S
+ADMISSION_WAIT_S = 10.0  # a client that waited longer has given up
+HANDSHAKE_WAIT_S = 15.0  # from admission to a whole CONNECT
+CONNECT_BYTES_MAX = 16 * KIB  # a CONNECT packet, before anything is known of the client
+KEEPALIVE_S_MAX = 300  # a client that asks for more, or for none, is told this
+RECEIVE_BUFFER_BYTES = 256 * KIB  # one for all connections of a process
+CHILD_INFLIGHT_BYTES_MAX = 2 * MIB  # of one child, received but not committed: then its socket is not read
+DOOR_INFLIGHT_BYTES_MAX = 64 * MIB  # of all children together
+DENIALS_MAX = 16  # forbidden or unreadable packets of one connection, then it is closed
+GOODBYE_WAIT_S = 2.0  # for what is buffered to leave, on a stop
 WRITE_BUFFER_BYTES_MAX = 2 * MIB
 RECEIVE_MAX = 64  # unacknowledged QoS 1 publishes of one client
 SUBSCRIPTIONS_MAX = 8
@@ -70,6 +81,7 @@ SIGNERS_KEPT_MAX = 16  # signing keys a child has learned of its parents
 RENEW_AT_SHARE = 0.66  # of a certificate's life, with jitter
 RENEW_RETRY_S = 300.0
 TICKET_TTL_S = 900.0
+TICKET_WAIT_S = 60.0  # no ticket came: ask again
 
 # --- artifacts
 ARTIFACT_BYTES_MAX = 512 * MIB
@@ -100,6 +112,15 @@ PROBE_TIMEOUT_S = 5.0
 VITALS_EVERY_S = 60.0
 SERVICES_MAX = 256  # of one agent
 FILES_INLINE_BYTES_MAX = 64 * KIB
+LOG_LOOK_EVERY_S = 1.0  # how often the sizes of log files are looked at
+LOG_LINE_BYTES_MAX = 4 * KIB  # of one line as it is shown; longer ones are cut
+PROCESS_LOOK_EVERY_S = 0.5  # of processes that the kernel does not tell us about
+PROCESS_KILL_WAIT_S = 5.0  # after SIGKILL, for a group to be gone
+EMIT_LINE_BYTES_MAX = ENTRY_BYTES_MAX + 4 * KIB
+EMIT_ITEMS_WAITING_MAX = 8_000  # of one connection, read and not yet committed
+FETCHES_MAX = 2  # downloads of one agent at a time
+PROBES_MAX = 8  # probes of one agent at a time
+PROBE_TEXT_BYTES_MAX = 1 * KIB
 
 # --- workflows
 STEPS_MAX = 2_048
@@ -110,6 +131,12 @@ STEP_TIMEOUT_S_MAX = 7 * 86_400.0
 OUTPUT_BYTES_MAX = 16 * KIB  # of one step
 SET_STEPS_PER_INPUT_MAX = 256
 CATCH_UP_FIRINGS_MAX = 100
+FIRING_LATE_S_MAX = 30.0  # a firing that is later than this was missed
+CLOCK_BACK_S_MAX = 3_600.0  # a wall clock further behind the last firing than this is not trusted to count missed ones
+CLOCK_LOOK_S = 60.0  # the wall clock is looked at this often while something waits for it
+STEP_TAIL_BYTES_MAX = 2 * KIB  # of a failed step's stderr, in its entry
+REPORT_STEPS_MAX = 32  # a longer run is reported without its steps
+TIMEOUT_SLACK_S = 2.0  # what the shell gets to enforce a timeout before the core does
 PARALLEL_STEPS_MAX = 8  # processes of one run at a time
 
 # --- control and questions
@@ -123,6 +150,26 @@ TAIL_LINES_MAX = 10_000
 # --- the operator's documents
 SPEC_BYTES_MAX = 4 * MIB
 SPEC_DOCUMENTS_MAX = 1_000
+SPEC_VALUES_MAX = 100_000  # of one document, aliases counted each time
+SPEC_DEPTH_MAX = 32
 LABELS_MAX = 64
 LABEL_BYTES_MAX = 63
 MISTAKES_MAX = 50
+
+# --- a hub of thousands
+NODES_MAX = 20_000
+RESOURCES_MAX = 4_096  # services and workflows, deleted ones (their generations) included
+TOKENS_MAX = 1_000
+ENROLLMENTS_PENDING_MAX = 256  # certificates asked for and not issued yet
+FACTS_MAX = 32
+FACT_BYTES_MAX = 256
+ALARMS_KEPT_MAX = 16  # of one node
+DELEGATE_NODES_PER_INPUT_MAX = 64  # manifests made by one input
+DELEGATE_SETTLE_S = 0.05  # what a node need not hear at once waits for company
+GROUPS_KEPT_MAX = 500  # of tasks
+TASK_LINGER_S = 7 * 86_400.0  # past its deadline a task stays listed, so that the device refuses and reports it
+RESULTS_BYTES_MAX = 64 * MIB  # outputs of tasks kept by a hub
+RESULT_CLIPPED_BYTES = 4 * KIB  # what stays of an output when there is no more room
+FORGET_KEYS_PER_INPUT_MAX = 256
+RUNS_KEPT_AT_HUB_MAX = 10_000
+RELEASE_ASKED_S_MAX = 7 * 86_400.0  # a request for an override lapses

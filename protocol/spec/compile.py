@@ -1,0 +1,109 @@
+"""From the operator's language to the agent's: every choice made, nothing left to interpret."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol import documents
+from protocol.spec.service import Health, Service, ServiceSpec
+from protocol.spec.workflow import Step, Workflow
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Which nodes: those that `selector` selects, `count` of them (None: all)."""
+
+    selector: str
+    count: int | None = None
+
+
+AnyResource = Service | Workflow
+
+
+def placement(resource: AnyResource) -> Placement:
+    """Return where `resource` is to be."""
+    wished = resource.spec.placement
+    return Placement(selector=wished.selector, count=wished.count)
+
+
+def document(resource: AnyResource) -> documents.Assignment | documents.Workflow:
+    """Return the agent's document of `resource`, of whichever kind it is."""
+    return assignment(resource) if isinstance(resource, Service) else workflow(resource)
+
+
+def assignment(wished: Service) -> documents.Assignment:
+    """Return what one agent is asked to do with this service; its artifact is taken as it stands."""
+    spec = wished.spec
+    return documents.Assignment(
+        service=wished.name,
+        process=_process(spec),
+        restart=spec.restart.policy,
+        backoff=documents.Backoff(min_s=spec.restart.backoff[0], max_s=spec.restart.backoff[1]),
+        health=_probe(spec.health) if spec.health is not None else None,
+        restart_unhealthy=spec.health is not None and spec.health.restart,
+        stop_grace_s=spec.stop.grace,
+        ship_logs=spec.logs.ship,
+        labels=wished.metadata.labels,
+    )
+
+
+def workflow(wished: Workflow) -> documents.Workflow:
+    """Return the graph of steps as an agent runs it."""
+    spec = wished.spec
+    return documents.Workflow(
+        workflow=wished.name,
+        steps=[_step(step) for step in spec.steps],
+        triggers=[
+            documents.Cron(cron=trigger.cron, timezone=trigger.timezone, catch_up=trigger.catch_up)
+            for trigger in spec.triggers
+        ],
+        params=spec.params,
+        artifact=spec.artifact or "",
+        env=spec.env,
+        user=spec.user,
+        concurrency=spec.concurrency,
+        labels=wished.metadata.labels,
+    )
+
+
+def _process(spec: ServiceSpec) -> documents.Process:
+    wished = spec.resources
+    return documents.Process(
+        command=spec.process.command,
+        artifact=spec.artifact or "",
+        env=spec.process.env,
+        cwd=spec.process.cwd,
+        user=spec.process.user,
+        files=[documents.InlineFile(path=file.path, text=file.text, mode=file.mode) for file in spec.files],
+        limits=documents.Limits(
+            memory_bytes=wished.memory, cpu=wished.cpu, open_files=wished.open_files, processes=wished.processes
+        ),
+    )
+
+
+def _probe(health: Health) -> documents.Probe:
+    return documents.Probe(
+        exec=health.exec or [],
+        http=health.http or "",
+        interval_s=health.interval,
+        timeout_s=health.timeout,
+        delay_s=health.delay,
+        failures=health.failures,
+        successes=health.successes,
+    )
+
+
+def _step(step: Step) -> documents.Step:
+    return documents.Step(
+        name=step.name,
+        needs=step.needs,
+        run=step.run or [],
+        set=step.set or {},
+        env=step.env,
+        timeout_s=step.timeout,
+        retry=documents.Retry(attempts=step.retry.attempts, min_s=step.retry.backoff[0], max_s=step.retry.backoff[1]),
+        interrupted=step.interrupted,
+        when=[
+            documents.Condition(step=when.step, is_=when.is_ or "", output=when.output or "", equals=when.equals or "")
+            for when in step.when
+        ],
+    )
