@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from protocol import documents, ids, limits
 from protocol.errors import BadId, SpecError
-from protocol.spec import common, graph, tree, words
+from protocol.spec import common, graph, quantities, tree, words
 from protocol.spec import compile as compiler
 from protocol.spec.mistakes import Finding, Mistake, path_text, suggestion
 from protocol.spec.service import Service
@@ -141,7 +141,7 @@ def _findings(value: object) -> Iterator[Finding]:
 def _kind_finding(kind: object) -> Finding:
     if kind is None:
         return Finding(("kind",), f'"kind" is missing: write one of {", ".join(KINDS)}')
-    return Finding(("kind",), f"{common.shown(kind)} is no kind of document{suggestion(str(kind), KINDS)}")
+    return Finding(("kind",), f"{quantities.shown(kind)} is no kind of document{suggestion(str(kind), KINDS)}")
 
 
 def _placed(found: tree.Tree, finding: Finding) -> Mistake:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from protocol import limits
-from protocol.spec import common
+from protocol.spec import common, quantities
 
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d{1,5})?(?:/\S*)?", re.ASCII)
 _MODE = re.compile(r"0?o?[0-7]{3}", re.ASCII)
@@ -18,7 +18,7 @@ _MODE = re.compile(r"0?o?[0-7]{3}", re.ASCII)
 def _mode(value: object) -> int:
     text = str(common.text_of(value))
     if _MODE.fullmatch(text) is None:
-        raise ValueError(f'{common.shown(value)} is no mode: write "0644", or "0755" for what is to be run')
+        raise ValueError(f'{quantities.shown(value)} is no mode: write "0644", or "0755" for what is to be run')
     return int(text.removeprefix("0o"), 8)
 
 
@@ -28,12 +28,12 @@ def _format_mode(mode: int) -> str:
 
 def _loopback(value: str) -> str:
     if _LOOPBACK.fullmatch(value) is None:
-        raise ValueError(f"{common.shown(value)}: a probe asks the device itself; write http://127.0.0.1:PORT/PATH")
+        raise ValueError(f"{quantities.shown(value)}: a probe asks the device itself; write http://127.0.0.1:PORT/PATH")
     return value
 
 
 Mode = Annotated[
-    int, BeforeValidator(_mode, json_schema_input_type=str), PlainSerializer(_format_mode, return_type=str)
+    int, BeforeValidator(_mode, json_schema_input_type=str | int), PlainSerializer(_format_mode, return_type=str)
 ]
 
 
@@ -58,7 +58,7 @@ class Restart(common.Model):
     """What happens when the process ends: `always`, `on-failure` or `never` start again, after a growing wait."""
 
     policy: Literal["always", "on-failure", "never"] = "always"
-    backoff: Annotated[tuple[float, float], common.SpanSeconds(0.1, 86_400.0)] = (
+    backoff: Annotated[tuple[float, float], quantities.SpanSeconds(0.1, 86_400.0)] = (
         limits.RESTART_BACKOFF_S_MIN,
         limits.RESTART_BACKOFF_S_MAX,
     )
@@ -69,9 +69,9 @@ class Health(common.Model):
 
     exec: common.Command | None = None
     http: Annotated[str, AfterValidator(_loopback)] | None = None
-    interval: Annotated[float, common.Seconds(limits.PROBE_INTERVAL_S_MIN, 86_400.0)] = 10.0
-    timeout: Annotated[float, common.Seconds(0.1, 600.0)] = limits.PROBE_TIMEOUT_S
-    delay: Annotated[float, common.Seconds(0.0, 86_400.0)] = 0.0
+    interval: Annotated[float, quantities.Seconds(limits.PROBE_INTERVAL_S_MIN, 86_400.0)] = 10.0
+    timeout: Annotated[float, quantities.Seconds(0.1, 600.0)] = limits.PROBE_TIMEOUT_S
+    delay: Annotated[float, quantities.Seconds(0.0, 86_400.0)] = 0.0
     failures: Annotated[int, Field(ge=1, le=1_000)] = 3
     successes: Annotated[int, Field(ge=1, le=1_000)] = 1
     restart: bool = False
@@ -86,7 +86,7 @@ class Health(common.Model):
 class Resources(common.Model):
     """Limits; what is not written is left to the device."""
 
-    memory: common.Size | None = None
+    memory: quantities.Size | None = None
     cpu: Annotated[float, Field(gt=0, le=1_024)] | None = None
     open_files: Annotated[int, Field(ge=8, le=1_048_576)] | None = None
     processes: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
@@ -95,7 +95,7 @@ class Resources(common.Model):
 class Stop(common.Model):
     """How it is stopped: asked (SIGTERM), and forced after `grace`."""
 
-    grace: Annotated[float, common.Seconds(0.0, limits.STOP_GRACE_S_MAX)] = limits.STOP_GRACE_S
+    grace: Annotated[float, quantities.Seconds(0.0, limits.STOP_GRACE_S_MAX)] = limits.STOP_GRACE_S
 
 
 class Logs(common.Model):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from protocol.spec import common
+from protocol.spec import quantities
 from protocol.spec.mistakes import Finding, Path, suggestion
 
 _WANTED = {
@@ -28,7 +28,7 @@ _WANTED = {
 
 def a(value: object) -> str:
     """Return what `value` is, short, as an error says it."""
-    return common.shown(value)
+    return quantities.shown(value)
 
 
 def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from protocol import limits
-from protocol.spec import common, mistakes
+from protocol.spec import common, mistakes, quantities
 
 _AN_INSTANT = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
@@ -25,7 +25,7 @@ def _timezones() -> frozenset[str]:
 def _timezone(value: str) -> str:
     if value not in _timezones():
         hint = mistakes.suggestion(value, sorted(_timezones())) or "; write one like Europe/Oslo or UTC"
-        raise ValueError(f"{common.shown(value)} is no known time zone{hint}")
+        raise ValueError(f"{quantities.shown(value)} is no known time zone{hint}")
     return value
 
 
@@ -54,7 +54,7 @@ class Retry(common.Model):
     """How often a step is tried in all, and the growing wait between."""
 
     attempts: Annotated[int, Field(ge=1, le=limits.STEP_ATTEMPTS_MAX)] = 1
-    backoff: Annotated[tuple[float, float], common.SpanSeconds(0.0, 86_400.0)] = (1.0, 60.0)
+    backoff: Annotated[tuple[float, float], quantities.SpanSeconds(0.0, 86_400.0)] = (1.0, 60.0)
 
 
 class When(common.Model):
@@ -80,7 +80,7 @@ class Step(common.Model):
     run: common.Command | None = None
     set: dict[common.OutputText, common.Text] | None = None
     env: common.Environment = {}
-    timeout: Annotated[float, common.Seconds(0.1, limits.STEP_TIMEOUT_S_MAX)] = 3_600.0
+    timeout: Annotated[float, quantities.Seconds(0.1, limits.STEP_TIMEOUT_S_MAX)] = 3_600.0
     retry: Retry = Retry()
     interrupted: Literal["retry", "fail", "ask"] = "fail"
     when: Annotated[list[When], BeforeValidator(_listed)] = []
