@@ -99,7 +99,7 @@ class Delete(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """Append a child's entries, already checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`."""
+    """Append a child's entries, checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`."""
 
     node: str
     epoch: str

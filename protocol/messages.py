@@ -83,12 +83,16 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FormerEpoch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The end of a former epoch as far as the child knows it; seq 0 when it knows nothing."""
+    """The end of a former epoch as far as the child knows it; seq 0 when it knows nothing.
+
+    `lost` declares how many of its rows may never have reached a parent, at most.
+    """
 
     epoch: str
     seq: int
     hash: str = ""
     reason: str = ""
+    lost: int = 0
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,250 @@
+"""What the two ends of a link tell the core they live in, and what they ask of trust.
+
+An event is told in the same call, with the same Effects, as the stores it rests on: what a core does about it is
+performed after these are durable.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from protocol import messages
+
+
+class ChildTrust(Protocol):
+    """What a child's end asks of trust (protocol.trust.Anchor). All raise TrustError."""
+
+    def learn(self, chain_pem: str, parent: str) -> object: ...
+    def check_manifest(self, signed: messages.Signed, parent: str, child: str) -> None: ...
+    def check_revoked(self, revoked: messages.Revoked, parent: str, child: str) -> None: ...
+
+
+class Signer(Protocol):
+    """What a parent's end asks of trust (protocol.trust.Signer)."""
+
+    chain: str
+
+    def manifest(self, child: str, term: int, generation: int, digest: str) -> messages.Signed: ...
+    def revoked(self, child: str, time_ms: int, reason: str, incarnation: str) -> messages.Revoked: ...
+
+
+# ------------------------------------------------------------------------------------------------ of the child's end
+
+
+class ChildEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of what a child's end tells."""
+
+
+class WentLive(ChildEvent, frozen=True, kw_only=True):
+    """Greeted by the parent. `renew_only`: our certificate has expired, only `renew` is served."""
+
+    renew_only: bool = False
+
+
+class WentOffline(ChildEvent, frozen=True, kw_only=True):
+    """No longer live."""
+
+    reason: str
+
+
+class Wanted(ChildEvent, frozen=True, kw_only=True):
+    """The whole of what the parent asks: every document present, verified by digest, stored (INVARIANTS A10, A11)."""
+
+    items: dict[str, bytes]
+    held: messages.Held
+
+
+class DesiredRefused(ChildEvent, frozen=True, kw_only=True):
+    """A manifest was refused; the last good one stays."""
+
+    reason: str
+
+
+class Acked(ChildEvent, frozen=True, kw_only=True):
+    """The parent has committed our `stream` up to `seq` (of the current epoch)."""
+
+    stream: str
+    seq: int
+
+
+class Ticket(ChildEvent, frozen=True, kw_only=True):
+    """The ticket for an artifact; `` when the parent gives none."""
+
+    digest: str
+    ticket: str
+
+
+class Asked(ChildEvent, frozen=True, kw_only=True):
+    """The parent asks; call `Child.answer`, part by part."""
+
+    ask: messages.Ask
+
+
+class Renewed(ChildEvent, frozen=True, kw_only=True):
+    """A new certificate chain (PEM)."""
+
+    certificate: str
+
+
+class RenewRefused(ChildEvent, frozen=True, kw_only=True):
+    """There is no new certificate."""
+
+    reason: str
+
+
+class RevokedBy(ChildEvent, frozen=True, kw_only=True):
+    """The parent signed that this node is no longer part of the fleet; the link stays down for good."""
+
+    reason: str
+
+
+class Quarantined(ChildEvent, frozen=True, kw_only=True):
+    """The parent turns us away until an operator decides."""
+
+    reason: str
+
+
+class EpochBegun(ChildEvent, frozen=True, kw_only=True):
+    """`stream` took a new epoch: the parent holds another past than ours. `lost` rows may be lost, at most (A17)."""
+
+    stream: str
+    epoch: str
+    reason: str
+    lost: int
+
+
+class ParentBehind(ChildEvent, frozen=True, kw_only=True):
+    """The parent has less of `stream` than it acked: it was restored. It is refilled from `seq` on (A17)."""
+
+    stream: str
+    seq: int
+    acked: int
+
+
+class GapDeclared(ChildEvent, frozen=True, kw_only=True):
+    """`count` rows of `stream` are gone, declared by a GAP row (A16)."""
+
+    stream: str
+    count: int
+    reason: str
+
+
+# ------------------------------------------------------------------------------------------------ of the parent's end
+
+
+class ParentEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of what a parent's end tells."""
+
+    node: str
+
+
+class ChildLive(ParentEvent, frozen=True, kw_only=True):
+    """A child is greeted. `renew_only`: its certificate has expired."""
+
+    hello: messages.Hello
+    renew_only: bool = False
+
+
+class ChildAway(ParentEvent, frozen=True, kw_only=True):
+    """A child's session ended."""
+
+    reason: str
+
+
+class ChildStatus(ParentEvent, frozen=True, kw_only=True):
+    """The newest observed state of a child; never an older one (A12)."""
+
+    status: messages.Status
+
+
+class ChildEntries(ParentEvent, frozen=True, kw_only=True):
+    """New rows of a child, each told once: `(seq, raw, hash, time_ms, kind, key)`."""
+
+    stream: str
+    epoch: str
+    rows: list[tuple[int, bytes, bytes, int, str, str]]
+
+
+class RenewAsked(ParentEvent, frozen=True, kw_only=True):
+    """A child asks for a new certificate; answer by `Parent.renewed`."""
+
+    csr: str
+
+
+class ChildAnswer(ParentEvent, frozen=True, kw_only=True):
+    """One part of an answer to `Parent.ask`."""
+
+    answer: messages.Answer
+
+
+class CloneSeen(ParentEvent, frozen=True, kw_only=True):
+    """Alarm: one session counter, two nonces. Both are quarantined until `Parent.release` (A13)."""
+
+    session: int
+
+
+class ChildRestored(ParentEvent, frozen=True, kw_only=True):
+    """Alarm: the child's session counter is behind what it once was: an old copy of its store (A17)."""
+
+    session: int
+    newest: int
+
+
+class EpochChanged(ParentEvent, frozen=True, kw_only=True):
+    """A stream of the child goes on in a new epoch; the former one is fenced at `seq` (A9)."""
+
+    stream: str
+    epoch: str
+    former: str
+    seq: int
+    reason: str
+
+
+class LossDeclared(ParentEvent, frozen=True, kw_only=True):
+    """The child declares that `count` rows of a stream will not come (0: unknown how many)."""
+
+    stream: str
+    epoch: str
+    count: int
+    reason: str
+
+
+class Fork(ParentEvent, frozen=True, kw_only=True):
+    """Alarm: same (node, epoch, seq), other bytes. Set aside, nothing overwritten (A7)."""
+
+    stream: str
+    epoch: str
+    seq: int
+    reason: str
+
+
+class Poison(ParentEvent, frozen=True, kw_only=True):
+    """A row that is no entry was set aside; its stream goes on (A21)."""
+
+    stream: str
+    epoch: str
+    seq: int
+
+
+class RestoredParent(ParentEvent, frozen=True, kw_only=True):
+    """Alarm: the child holds a manifest beyond ours: we were restored. Nothing is sent until `Parent.new_term` (A17)."""
+
+    held: messages.Held
+    term: int
+    generation: int
+
+
+class Misbehaved(ParentEvent, frozen=True, kw_only=True):
+    """The child sent what the link forbids; it was dropped."""
+
+    reason: str
+
+
+class CloseAsked(ParentEvent, frozen=True, kw_only=True):
+    """Close this connection of the child: superseded, quarantined or revoked (`ban`: admit it no more)."""
+
+    connection: int
+    reason: str
+    ban: bool = False
