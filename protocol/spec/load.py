@@ -30,6 +30,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What the files hold. With any mistake, nothing is to be applied."""
 
     documents: list[AnyResource]
+    files: list[str]
+    """For each document, the name of its source."""
     mistakes: list[Mistake]
     """In the order of the files, at most limits.MISTAKES_MAX."""
 
@@ -44,11 +46,11 @@ def load(sources: Sequence[Source], artifacts: Mapping[str, str] | None = None) 
     if size > limits.SPEC_BYTES_MAX:
         text = f"{size} bytes in all: at most {limits.SPEC_BYTES_MAX} at a time; apply fewer files at once"
         first = sources[0].name
-        return Loaded(documents=[], mistakes=[Mistake(file=first, line=1, column=1, path="", text=text)])
+        return Loaded(documents=[], files=[], mistakes=[Mistake(file=first, line=1, column=1, path="", text=text)])
     reader = _Reader(artifacts)
     for source in sources:
         reader.read(source)
-    return Loaded(documents=reader.documents, mistakes=reader.mistakes[: limits.MISTAKES_MAX])
+    return Loaded(documents=reader.documents, files=reader.files, mistakes=reader.mistakes[: limits.MISTAKES_MAX])
 
 
 def from_json(value: Mapping[str, Any]) -> AnyResource:
@@ -62,6 +64,7 @@ def from_json(value: Mapping[str, Any]) -> AnyResource:
 class _Reader:
     def __init__(self, artifacts: Mapping[str, str] | None) -> None:
         self.documents: list[AnyResource] = []
+        self.files: list[str] = []
         self.mistakes: list[Mistake] = []
         self._artifacts = artifacts
         self._seen: dict[tuple[str, str], str] = {}
@@ -92,6 +95,7 @@ class _Reader:
             resource = KINDS[bound["kind"]].model_validate(bound)
             mistakes = [found.mistake((), finding) for finding in self._whole(found, resource)]
             self.documents.append(resource)
+            self.files.append(found.file)
         self.mistakes += sorted(set(mistakes), key=lambda mistake: (mistake.line, mistake.column, mistake.path))
 
     def _whole(self, found: tree.Tree, resource: AnyResource) -> Iterator[str]:
