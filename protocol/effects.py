@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from protocol.messages import FormerEpoch, Message
+    from protocol.messages import AnyMessage, FormerEpoch
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -125,7 +125,7 @@ class Send(msgspec.Struct, frozen=True):
     """Hand `message` to the transport for `peer` (a node id). Loss is normal: the link's timers re-send."""
 
     peer: str
-    message: Message
+    message: AnyMessage
 
 
 class SendRows(msgspec.Struct, frozen=True):

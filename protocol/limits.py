@@ -35,6 +35,7 @@ BACKOFF_S_MIN = 0.5
 BACKOFF_S_MAX = 60.0
 KEEPALIVE_S = 30
 CONNECT_WAIT_S = 15.0
+SEND_QUEUE_BYTES_MAX = 8 * MIB  # of a client, not yet taken by its socket; beyond it messages are dropped
 LOOKS_PER_S_MAX = 200  # of a parent that starts
 EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
 
@@ -45,6 +46,16 @@ BATCH_INPUTS_MAX = 512  # inputs that share one commit
 QUOTA_BYTES = {"audit": 64 * MIB, "state": 64 * MIB, "metrics": 16 * MIB, "logs": 16 * MIB, "relay": 512 * MIB}
 SEGMENT_ROWS = 1_024  # the grain of trimming
 BUSY_WAIT_S = 5.0
+BATCH_S_MAX = 0.02  # of handling before a commit, however many inputs wait
+CLOCK_LOOK_S = 60.0  # the driver looks at the clock at least so often: a sleeping device's timers sleep too
+STORE_RETRY_S_MIN = 0.1  # after a commit that failed
+STORE_RETRY_S_MAX = 5.0
+TAIL_BYTES = 1 * MIB  # newest rows of one stream, kept in memory until they are acked
+WAL_PAGES = 1_000  # a checkpoint each time the write-ahead log has grown to so many
+WAL_BYTES_KEPT = 4 * MIB  # of the write-ahead log's file, after a checkpoint
+STORE_CACHE_KIB = 2_048  # pages that SQLite keeps in memory
+QUICK_CHECK_BYTES_MAX = 256 * MIB  # larger stores are not read whole after an unclean end
+RETIRE_ROWS = 5_000  # entries that one step of retention deletes
 
 # --- the front door and the API
 CONNECTIONS_MAX = 20_000
@@ -56,6 +67,7 @@ HANDSHAKE_WAIT_S = 15.0  # from admission to a whole CONNECT
 CONNECT_BYTES_MAX = 16 * KIB  # a CONNECT packet, before anything is known of the client
 KEEPALIVE_S_MAX = 300  # a client that asks for more, or for none, is told this
 RECEIVE_BUFFER_BYTES = 256 * KIB  # one for all connections of a process
+INPUT_BYTES = 1 * KIB  # what a message costs in an inbox beside its payload
 CHILD_INFLIGHT_BYTES_MAX = 2 * MIB  # of one child, received but not committed: then its socket is not read
 DOOR_INFLIGHT_BYTES_MAX = 64 * MIB  # of all children together
 DENIALS_MAX = 16  # forbidden or unreadable packets of one connection, then it is closed
@@ -67,6 +79,17 @@ REQUEST_BYTES_MAX = 4 * MIB
 PAGE_ROWS_MAX = 10_000
 WATCHERS_MAX = 1_000
 ENROLLMENTS_PER_S = 50
+ENROLL_BYTES_MAX = 16 * KIB  # one enrollment request
+REQUEST_WAIT_S = 30.0  # for a request's whole body, and for the core's answer to it
+API_REQUESTS_MAX = 2_000  # under way at a time, streams included
+UPLOADS_MAX = 8  # of artifacts at a time
+UPLOAD_WAIT_S = 60.0  # for the next bytes of an upload
+READERS_MAX = 4  # threads that read the store for the API
+READ_WAIT_S = 10.0  # of one query
+STREAM_BEAT_S = 0.02  # a stream over many nodes gathers changes this long
+TASK_WAIT_S_MAX = 86_400.0
+LOG_FOLLOW_S = 600.0  # one question of a followed log; then it is asked again
+EVENT_PAGE_ROWS = 1_000
 
 # --- trust
 TOKEN_TTL_S_DEFAULT = 3_600.0

@@ -1,0 +1,284 @@
+"""The shell's engine: inputs in, the core's effects performed, in the order of protocol.effects. One task for one core.
+
+    drain the inbox -> handle each -> ONE commit -> done() of each -> sends -> actions -> the timer
+
+Group commit: what arrives while a commit runs shares the next one; what arrives while nothing runs is committed at
+once. Nothing is sent, done or acknowledged that is not stored (INVARIANTS A1). When a commit fails, the core is
+discarded with all that waits, and rebuilt from the store: memory is never ahead of the disk. The sources' own rules (the
+link's timers, `started()` telling what was found) bring back what was lost then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from protocol import effects, limits
+from protocol.aio import failpoints
+from protocol.aio.clock import Clock
+from protocol.aio.journal import Journal
+from protocol.aio.transport import Transport
+from protocol.effects import Action, Effects, Now
+from protocol.errors import StoreError
+from protocol.messages import Entries
+from protocol.snapshot import Snapshot
+
+Done = Callable[[], None]
+
+
+class Core(Protocol):
+    """What decides (DESIGN 2)."""
+
+    def handle(self, event: Any, now: Now, /) -> Effects:
+        """Return what `event` leads to."""
+        ...
+
+
+CoreT = TypeVar("CoreT", bound=Core)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Effects that wait for their commit. `force`: now, not lazily."""
+
+    store: list[effects.Store] = field(default_factory=list[effects.Store])
+    done: list[Done] = field(default_factory=list[Done])
+    send: list[effects.Send | effects.SendRows] = field(default_factory=list[effects.Send | effects.SendRows])
+    act: list[Action] = field(default_factory=list[Action])
+    force: bool = False
+    until: float | None = None
+    """Mono time by which lazy stores are committed."""
+
+
+class _Settle(msgspec.Struct, frozen=True):
+    """In the inbox: commit what waits, lazy or not."""
+
+
+_SETTLE = _Settle()
+
+
+class Driver(Generic[CoreT]):
+    """Runs one core over one journal. `put` from the loop's thread only.
+
+    `perform` starts an action and returns at once. `tick` is the input that a due timer becomes. `on_store_error` is
+    told each failure of the store (what was in flight is dropped then: answer it), `on_store_healed` the first commit
+    after. `trace` gets each input with its effects, before they are performed.
+    """
+
+    def __init__(
+        self,
+        *,
+        make_core: Callable[[Snapshot], CoreT],
+        journal: Journal,
+        clock: Clock,
+        transport: Transport,
+        perform: Callable[[Action], None],
+        tick: object,
+        on_store_error: Callable[[StoreError], None] | None = None,
+        on_store_healed: Callable[[], None] | None = None,
+        trace: Callable[[object, Now, Effects], None] | None = None,
+    ) -> None:
+        self._make_core = make_core
+        self._journal = journal
+        self._clock = clock
+        self._transport = transport
+        self._perform = perform
+        self._tick = tick
+        self._on_store_error = on_store_error
+        self._on_store_healed = on_store_healed
+        self._trace = trace
+        self._inbox: deque[tuple[object, Done | None]] = deque()
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+        self._waiter: asyncio.Future[None] | None = None
+        self._settlers: set[asyncio.Future[None]] = set()
+        self._pending = _Pending()
+        self._wake_at: float | None = None
+        self._failures = 0
+        self.core: CoreT = make_core(journal.snapshot())
+        """The core of now; another one after a failure of the store. For pure views only."""
+
+    def put(self, event: object, done: Done | None = None) -> None:
+        """Give the core an input. `done` is called after the commit that covers it, and never if there is none."""
+        self._inbox.append((event, done))
+        if len(self._inbox) > limits.INBOX_INPUTS_MAX:
+            self._roomy.clear()
+        self._poke()
+
+    async def room(self) -> None:
+        """Wait while the inbox is over limits.INBOX_INPUTS_MAX: sources call this between inputs."""
+        await self._roomy.wait()
+
+    async def settled(self) -> None:
+        """Wait until all that was put before is stored and performed, lazy stores too. Raises StoreError if not."""
+        settler: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settlers.add(settler)
+        self.put(_SETTLE, lambda: _resolve(settler))
+        try:
+            await settler
+        finally:
+            self._settlers.discard(settler)
+
+    async def run(self, started: Callable[[], object]) -> None:
+        """Run until cancelled. `started` makes a life's first input, for this core and for each that is rebuilt."""
+        while True:
+            try:
+                await self._live(started)
+            except StoreError as error:
+                await self._recover(error)
+
+    async def _live(self, started: Callable[[], object]) -> None:
+        self._take(started(), None)
+        await self._settle()
+        while True:
+            await self._wait()
+            self._drain()
+            await self._settle()
+
+    # ------------------------------------------------------------------------------------------ inputs
+
+    def _drain(self) -> None:
+        until = self._clock.mono() + limits.BATCH_S_MAX
+        inbox = self._inbox
+        for _ in range(min(len(inbox), limits.BATCH_INPUTS_MAX)):
+            event, done = inbox.popleft()
+            self._take(event, done)
+            if self._clock.mono() > until:
+                break
+        if self._wake_at is not None and self._clock.mono() >= self._wake_at:
+            self._take(self._tick, None)
+        if len(inbox) <= limits.INBOX_INPUTS_MAX:
+            self._roomy.set()
+
+    def _take(self, event: object, done: Done | None) -> None:
+        pending = self._pending
+        if done is not None:
+            pending.done.append(done)
+        if event is _SETTLE:
+            pending.force = True
+            return
+        now = self._clock.now()
+        fx = self.core.handle(event, now)
+        if self._trace is not None:
+            self._trace(event, now, fx)
+        self._wake_at = fx.wake_at
+        pending.store += fx.store
+        pending.send += fx.send
+        pending.act += fx.act
+        if fx.send or fx.act or (fx.store and not fx.lazy):
+            pending.force = True
+        elif fx.store and pending.until is None:
+            pending.until = now.mono + limits.LAZY_COMMIT_S
+
+    # ------------------------------------------------------------------------------------------ effects
+
+    async def _settle(self) -> None:
+        pending = self._pending
+        if pending.store:
+            if not (pending.force or (pending.until is not None and self._clock.mono() >= pending.until)):
+                return
+            await self._store(pending.store)
+        else:
+            await asyncio.sleep(0)  # inputs that store nothing must not keep the loop from the sources
+        self._pending = _Pending()
+        for done in pending.done:
+            done()
+        for send in pending.send:
+            await self._send(send)
+        if failpoints.armed is not None:
+            failpoints.hit("after-send")
+        for action in pending.act:
+            self._perform(action)
+        if failpoints.armed is not None:
+            failpoints.hit("after-act")
+
+    async def _store(self, ops: list[effects.Store]) -> None:
+        if failpoints.armed is not None:
+            failpoints.hit("before-store")
+        await self._journal.commit(ops)
+        if failpoints.armed is not None:
+            failpoints.hit("after-store")
+        if self._failures:
+            self._failures = 0
+            if self._on_store_healed is not None:
+                self._on_store_healed()
+
+    async def _send(self, send: effects.Send | effects.SendRows) -> None:
+        if isinstance(send, effects.Send):
+            self._transport.send(send.peer, send.message)
+            return
+        upto = min(send.upto, send.after + limits.ENTRIES_COUNT_MAX)
+        rows = await self._journal.rows(send.stream, send.epoch, send.after, upto, limits.ENTRIES_BYTES_MAX)
+        if rows:
+            message = Entries(
+                session=send.session,
+                stream=send.stream,
+                epoch=send.epoch,
+                prev=send.after,
+                rows=[msgspec.Raw(raw) for raw in rows],
+            )
+            self._transport.send(send.peer, message)
+
+    # ------------------------------------------------------------------------------------------ waiting
+
+    def _poke(self) -> None:
+        if self._waiter is not None:
+            _resolve(self._waiter)
+
+    async def _wait(self) -> None:
+        """Return when there is an input, or the timer or the lazy commit is due (or may be)."""
+        if self._inbox:
+            return
+        delay = limits.CLOCK_LOOK_S
+        due = [at for at in (self._wake_at, self._pending.until) if at is not None]
+        if due:
+            delay = min(delay, min(due) - self._clock.mono())
+        if delay <= 0:
+            return
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_later(delay, self._poke)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    # ------------------------------------------------------------------------------------------ failure
+
+    async def _recover(self, error: StoreError) -> None:
+        """Discard what the store did not take, wait, and rebuild the core from the store."""
+        while True:
+            self._discard(error)
+            delay = min(limits.STORE_RETRY_S_MAX, limits.STORE_RETRY_S_MIN * 2**self._failures)
+            self._failures += 1
+            if self._on_store_error is not None:
+                self._on_store_error(error)
+            await asyncio.sleep(delay)
+            try:
+                snapshot = await self._journal.reload()
+            except StoreError as again:
+                error = again
+                continue
+            self._discard(error)
+            self.core = self._make_core(snapshot)
+            return
+
+    def _discard(self, error: StoreError) -> None:
+        self._pending = _Pending()
+        self._inbox.clear()
+        self._wake_at = None
+        self._roomy.set()
+        for settler in self._settlers:
+            if not settler.done():
+                settler.set_exception(error)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,242 @@
+"""The store of a node: its streams, its state, and (a hub's) its children's entries. One writer, group commits.
+
+One `commit` is one transaction with an fsync, in one hop of the file's thread. With `telemetry`, the rows of `metrics`
+and `logs` go to a file of their own, which survives a crash but not a power cut; no transaction spans both (DESIGN 5).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from protocol import effects, limits
+from protocol.aio import life
+from protocol.aio.lock import Lock
+from protocol.aio.operations import Operations
+from protocol.aio.sqlite import SqliteFile, of, read_only
+from protocol.aio.tail import Tail
+from protocol.errors import StoreError
+from protocol.snapshot import Snapshot, StreamState
+
+__all__ = ["Journal", "read_only"]
+
+TELEMETRY = frozenset({"metrics", "logs"})
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(slots=True)
+class _Part:
+    """One file of the journal, the streams in it, and what it held when it was last read."""
+
+    file: SqliteFile
+    streams: list[str]
+    operations: Operations = field(default_factory=lambda: Operations({}))
+    states: dict[str, StreamState] = field(default_factory=dict[str, StreamState])
+
+
+class Journal:
+    """See the module. Not for several tasks at once: the driver is its one user."""
+
+    def __init__(self, node: str, lock: Lock) -> None:
+        self._node = node
+        self._lock = lock
+        self._parts: list[_Part] = []
+        self._tails: dict[str, Tail] = {}
+        self._snapshot: Snapshot | None = None
+        self._clean = True
+        self._failed = False
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path | str,
+        *,
+        node: str,
+        streams: Sequence[str],
+        telemetry: Path | str | None = None,
+        mint: Callable[[], str],
+    ) -> Journal:
+        """Open or make the store at `path` for `node`, which writes `streams`; `mint` returns a new epoch (A6).
+
+        Raises StoreLocked, StoreNewer, StoreDamaged, StoreError; then nothing is held and nothing was changed.
+        """
+        path = Path(path)
+        journal = cls(node, Lock.take(path))
+        try:
+            apart = [name for name in streams if telemetry is not None and name in TELEMETRY]
+            await journal._add(path, [name for name in streams if name not in apart], mint, durable=True)
+            if telemetry is not None:
+                await journal._add(Path(telemetry), apart, mint, durable=False)
+            await journal.reload()
+        except BaseException:
+            await journal._drop()
+            raise
+        return journal
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole store as it was read, but for the rows; until the first commit after it was read."""
+        assert self._snapshot is not None, "the snapshot is outdated: reload()"
+        return self._snapshot
+
+    async def reload(self) -> Snapshot:
+        """Read the store anew, after a failed commit; return what it holds. Raises StoreError."""
+        spaces: dict[str, dict[str, bytes]] = {}
+        states: dict[str, StreamState] = {}
+        for part in self._parts:
+            await part.file.run(lambda db, part=part: _load(db, part))
+            states |= part.states
+        await self._parts[0].file.run(lambda db: _load_spaces(db, spaces))
+        self._tails = {name: Tail(limits.TAIL_BYTES) for name in states}
+        self._failed = False
+        self._snapshot = Snapshot(node=self._node, streams=states, spaces=spaces, clean=self._clean)
+        return self._snapshot
+
+    async def commit(self, ops: Sequence[effects.Store]) -> None:
+        """Make `ops` durable, all or none of each file's. After StoreError nothing more is accepted until reload()."""
+        assert not self._failed, "a commit failed: reload() first"
+        self._snapshot = None
+        self._failed = True  # until proven otherwise: a cancelled commit may or may not have happened
+        for part, its in self._split(ops):
+            await part.file.transact(lambda db, part=part, its=its: part.operations.apply(db, its))
+        self._failed = False
+        for op in ops:
+            self._remember(op)
+
+    async def rows(self, stream: str, epoch: str, after: int, upto: int, bytes_max: int) -> list[bytes]:
+        """Return our rows `after` < seq <= `upto` as stored, lowest first, at most `bytes_max` (or one row)."""
+        part = self._part_of(stream)
+        if upto <= after or part.operations.epoch(stream) != epoch:
+            return []
+        rows = self._tails[stream].rows(after, upto)
+        if rows is None:
+            rows = await part.file.run(lambda db: _select(db, stream, after, upto, bytes_max))
+        return _within(rows, bytes_max)
+
+    async def retire(self, *, before_ms: int | None = None, rows_max: int | None = None) -> int:
+        """Delete the oldest entries of children, at most limits.RETIRE_ROWS a call; return how many: 0 when done.
+
+        Those go that arrived before the first one dated `before_ms` or later, and those beyond the newest `rows_max`.
+        """
+        return await self._parts[0].file.transact(lambda db: _retire(db, before_ms, rows_max))
+
+    async def close(self) -> None:
+        """Mark this life as ended in order, and let the store go. One that cannot be written stays marked unclean."""
+        with suppress(StoreError):
+            for part in self._parts:
+                await part.file.transact(life.end)
+        await self._drop()
+
+    async def _add(self, path: Path, streams: list[str], mint: Callable[[], str], *, durable: bool) -> None:
+        part = _Part(await SqliteFile.open(path, durable=durable), streams)
+        self._parts.append(part)
+        opening = life.Opening(
+            path=path,
+            node=self._node,
+            streams=streams,
+            mint=mint,
+            seen=self._lock.life if durable else 0,
+            boot=_boot(),
+            durable=durable,
+        )
+        clean, count = await part.file.transact(lambda db: life.begin(db, opening))
+        self._clean = self._clean and clean
+        if durable:
+            self._lock.note(count)
+
+    async def _drop(self) -> None:
+        for part in self._parts:
+            with suppress(StoreError):
+                await part.file.close()
+        self._parts.clear()
+        self._lock.release()
+
+    def _split(self, ops: Sequence[effects.Store]) -> list[tuple[_Part, Sequence[effects.Store]]]:
+        if len(self._parts) == 1:
+            return [(self._parts[0], ops)]
+        apart = self._parts[1]
+        kept = [op for op in ops if not _is_of(op, apart.streams)]
+        rest = [op for op in ops if _is_of(op, apart.streams)]
+        return [(part, its) for part, its in ((self._parts[0], kept), (apart, rest)) if its]
+
+    def _part_of(self, stream: str) -> _Part:
+        return next(part for part in self._parts if stream in part.streams)
+
+    def _remember(self, op: effects.Store) -> None:
+        match op:
+            case effects.Rows():
+                self._tails[op.stream].append(op.rows[0][0], [raw for _, raw, _ in op.rows])
+            case effects.Acked():
+                self._tails[op.stream].trim(op.seq)
+            case effects.Trim():
+                self._tails[op.stream].trim(op.upto)
+            case effects.NewEpoch():
+                self._tails[op.stream].trim(op.base)
+            case effects.Gap():
+                self._tails[op.stream].clear()
+            case _:
+                pass
+
+
+def _is_of(op: effects.Store, streams: list[str]) -> bool:
+    match op:
+        case effects.Rows() | effects.Acked() | effects.Trim() | effects.Gap() | effects.NewEpoch():
+            return op.stream in streams
+        case _:
+            return False
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""  # unknown: each unclean start then counts as a power cut
+
+
+def _load(db: sqlite3.Connection, part: _Part) -> None:
+    read = {name: life.read_stream(db, name) for name in part.streams}
+    part.states = {name: state for name, (_, state) in read.items()}
+    part.operations = Operations({name: head for name, (head, _) in read.items()})
+
+
+def _load_spaces(db: sqlite3.Connection, spaces: dict[str, dict[str, bytes]]) -> None:
+    for space, key, value in db.execute("SELECT space, key, value FROM state ORDER BY space, key"):
+        spaces.setdefault(space, {})[key] = value
+
+
+def _select(db: sqlite3.Connection, stream: str, after: int, upto: int, bytes_max: int) -> list[bytes]:
+    rows: list[bytes] = []
+    size = 0
+    found = db.execute(of(stream, "SELECT raw FROM own_STREAM WHERE seq > ? AND seq <= ? ORDER BY seq"), (after, upto))
+    for (raw,) in found:
+        rows.append(raw)
+        size += len(raw)
+        if size > bytes_max:
+            break
+    found.close()
+    return rows
+
+
+def _within(rows: list[bytes], bytes_max: int) -> list[bytes]:
+    size = 0
+    for index, raw in enumerate(rows):
+        size += len(raw)
+        if size > bytes_max and index:
+            return rows[:index]
+    return rows
+
+
+def _retire(db: sqlite3.Connection, before_ms: int | None, rows_max: int | None) -> int:
+    first, last = db.execute("SELECT min(id), max(id) FROM entry").fetchone()
+    if first is None:
+        return 0
+    upto = first - 1
+    if rows_max is not None:
+        upto = max(upto, last - max(rows_max, 1))
+    if before_ms is not None:
+        kept = db.execute("SELECT min(id) FROM entry WHERE time_ms >= ?", (before_ms,)).fetchone()[0]
+        upto = max(upto, (last if kept is None else kept) - 1)
+    upto = min(upto, first + limits.RETIRE_ROWS - 1, last - 1)  # the newest stays: ids must not come again
+    return db.execute("DELETE FROM entry WHERE id <= ?", (upto,)).rowcount

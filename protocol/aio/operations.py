@@ -1,0 +1,115 @@
+"""The store operations of protocol.effects as SQL, inside one transaction of one file. Sync; in the file's thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from protocol import effects
+from protocol.aio import failpoints, life
+from protocol.aio.life import Head
+from protocol.aio.sqlite import of
+
+Channel = tuple[str, str, str]  # node, epoch, stream
+
+_INSERT_OWN = "INSERT INTO own_STREAM VALUES (?, ?, ?)"
+_INSERT_ENTRY = "INSERT INTO entry (channel, seq, time_ms, kind, key, raw, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+class Operations:
+    """Applies operations to one file; remembers heads and channels. After a transaction that failed, make a new one."""
+
+    def __init__(self, heads: dict[str, Head]) -> None:
+        self._heads = heads
+        self._channels: dict[Channel, int] = {}
+        self._touched: dict[str, None] = {}
+        self._puts: dict[tuple[str, str], bytes | None] = {}
+
+    def epoch(self, stream: str) -> str:
+        """Return the epoch that `stream` is in."""
+        return self._heads[stream].epoch
+
+    def apply(self, db: sqlite3.Connection, ops: Iterable[effects.Store]) -> None:
+        """Apply `ops` in order. Of several values for one key only the last is written."""
+        self._touched.clear()
+        self._puts.clear()
+        for op in ops:
+            self._apply(db, op)
+        self._write_puts(db)
+        for stream in self._touched:
+            life.write_head(db, stream, self._heads[stream])
+        if failpoints.armed is not None:
+            failpoints.hit("in-store")
+
+    def _apply(self, db: sqlite3.Connection, op: effects.Store) -> None:
+        match op:
+            case effects.Rows():
+                self._append(db, op)
+            case effects.Received():
+                self._receive(db, op)
+            case effects.Put():
+                self._puts[op.space, op.key] = op.value
+            case effects.Delete():
+                self._puts[op.space, op.key] = None
+            case effects.Acked():
+                self._own(op).acked = op.seq
+            case effects.Trim():
+                self._own(op)
+                db.execute(of(op.stream, "DELETE FROM own_STREAM WHERE seq <= ?"), (op.upto,))
+            case effects.Gap():
+                self._replace(db, op)
+            case effects.NewEpoch():
+                life.turn(db, self._heads[op.stream], op)
+            case effects.SetAside():
+                db.execute(
+                    "INSERT INTO aside (node, epoch, stream, seq, raw, reason) VALUES (?, ?, ?, ?, ?, ?)",
+                    (op.node, op.epoch, op.stream, op.seq, op.raw, op.reason),
+                )
+
+    def _append(self, db: sqlite3.Connection, op: effects.Rows) -> None:
+        head = self._heads[op.stream]
+        assert op.epoch == head.epoch, f"{op.stream}: rows of epoch {op.epoch}, the file's is {head.epoch}"
+        last = op.rows[-1]
+        assert op.rows[0][0] == head.last + 1, f"{op.stream}: row {op.rows[0][0]} after row {head.last}"
+        assert last[0] == head.last + len(op.rows), f"{op.stream}: rows after {head.last} are not contiguous"
+        if len(op.rows) == 1:
+            db.execute(of(op.stream, _INSERT_OWN), last)
+        else:
+            db.executemany(of(op.stream, _INSERT_OWN), op.rows)
+        head.last, head.hash = last[0], last[2]
+
+    def _own(self, op: effects.Acked | effects.Trim | effects.Gap) -> Head:
+        head = self._heads[op.stream]
+        assert op.epoch == head.epoch, f"{op.stream}: {op} but the file's epoch is {head.epoch}"
+        self._touched[op.stream] = None
+        return head
+
+    def _replace(self, db: sqlite3.Connection, op: effects.Gap) -> None:
+        head = self._own(op)
+        assert op.last <= head.last, f"{op.stream}: a gap up to {op.last} in rows up to {head.last}"
+        db.execute(of(op.stream, "DELETE FROM own_STREAM WHERE seq BETWEEN ? AND ?"), (op.first, op.last))
+        db.execute(of(op.stream, _INSERT_OWN), (op.last, op.raw, op.hash))
+
+    def _receive(self, db: sqlite3.Connection, op: effects.Received) -> None:
+        channel = self._channel(db, (op.node, op.epoch, op.stream))
+        db.executemany(
+            _INSERT_ENTRY,
+            [(channel, seq, time_ms, kind, key, raw, hash_) for seq, raw, hash_, time_ms, kind, key in op.rows],
+        )
+
+    def _channel(self, db: sqlite3.Connection, origin: Channel) -> int:
+        known = self._channels.get(origin)
+        if known is not None:
+            return known
+        db.execute("INSERT OR IGNORE INTO channel (node, epoch, stream) VALUES (?, ?, ?)", origin)
+        row = db.execute("SELECT id FROM channel WHERE node = ? AND epoch = ? AND stream = ?", origin).fetchone()
+        self._channels[origin] = row[0]
+        return row[0]
+
+    def _write_puts(self, db: sqlite3.Connection) -> None:
+        puts = [(space, key, value) for (space, key), value in self._puts.items() if value is not None]
+        gone = [where for where, value in self._puts.items() if value is None]
+        if puts:
+            db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", puts)
+        if gone:
+            db.executemany("DELETE FROM state WHERE space = ? AND key = ?", gone)

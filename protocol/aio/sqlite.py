@@ -1,0 +1,163 @@
+"""One SQLite file: its connection, its thread, its errors in words. The only file that knows aiosqlite.
+
+Deliberately absent: a second connection that writes or checkpoints (SQLite's WAL has a defect with two, DESIGN 5). Who
+reads beside it opens `read_only`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar, cast
+from urllib.parse import quote
+
+import aiosqlite
+
+from protocol import limits
+from protocol.errors import StoreDamaged, StoreError, StoreNewer
+
+SCHEMA_VERSION = 1
+_SCHEMA = Path(__file__).with_name("schema.sql")
+T = TypeVar("T")
+
+
+class SqliteFile:
+    """A file in WAL mode with one connection that writes and checkpoints, in a thread of its own."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path, *, durable: bool) -> SqliteFile:
+        """Open or make the file. `durable` commits survive a power cut (FULL); others only a crash (NORMAL).
+
+        Raises StoreNewer, StoreDamaged, StoreError.
+        """
+        try:
+            connection = await aiosqlite.connect(path, isolation_level=None, timeout=limits.BUSY_WAIT_S)
+        except (sqlite3.Error, OSError) as error:
+            raise explain(error, path) from error
+        file = cls(path, connection)
+        try:
+            await file.run(lambda db: _prepare(db, path, durable=durable))
+        except BaseException:
+            await file.close()
+            raise
+        return file
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in the connection's thread, in one hop. Raises StoreError in place of SQLite's errors."""
+        try:
+            return await _hop(self._connection, work)
+        except (sqlite3.Error, OSError) as error:
+            raise explain(error, self.path) from error
+
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` as one transaction, in one hop: committed when this returns, not at all when it raises."""
+        return await self.run(lambda db: _transaction(db, work))
+
+    async def close(self) -> None:
+        """Close; the last to close a WAL checkpoints it. A disk that fails here loses nothing that was committed."""
+        try:
+            await self._connection.close()
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+
+def read_only(path: Path | str) -> sqlite3.Connection:
+    """Return a connection that only reads, for any thread (one at a time). Keep its reads short: a reader that stays
+    holds the WAL open, which then grows. Raises StoreError."""
+    try:
+        address = f"file:{quote(str(path))}?mode=ro"
+        return sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=limits.BUSY_WAIT_S, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise explain(error, Path(path)) from error
+
+
+@cache
+def of(stream: str, text: str) -> str:
+    """Return the SQL `text` for the table of `stream` (`own_STREAM`), a name that obeys protocol.ids."""
+    return text.replace("_STREAM", f"_{stream}")
+
+
+def explain(error: sqlite3.Error | OSError, path: Path) -> StoreError:
+    """Return `error` as one sentence: what, where, what to do next."""
+    if isinstance(error, OSError):
+        return StoreError(f"cannot use {path}: {error.strerror or error}; check the folder and its owner")
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StoreDamaged(
+            f"{path} is damaged ({error}): stop here, keep the file for a look, and put a backup in its place or move "
+            "it aside (a new one is made, with a new epoch)"
+        )
+    advice = _ADVICE.get(code)
+    return StoreError(f"{path}: {advice} ({error})" if advice else f"{path}: the store failed ({error})")
+
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full, free some space; nothing unstored is acknowledged, it goes on by itself",
+    sqlite3.SQLITE_IOERR: "the disk failed, look at the kernel's log (dmesg): nothing unstored is acknowledged",
+    sqlite3.SQLITE_BUSY: f"another program has held it for {limits.BUSY_WAIT_S:g} s, end that one (a backup, sqlite3?)",
+    sqlite3.SQLITE_LOCKED: "another program holds it, end that one (a backup, sqlite3?)",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened, check that the folder exists and belongs to this user",
+    sqlite3.SQLITE_READONLY: "cannot be written, check its owner and that the disk is not mounted read-only",
+    sqlite3.SQLITE_PERM: "cannot be used, check its owner and permissions",
+}
+
+
+def _hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+    # aiosqlite has no way to run a whole transaction in one hop of its thread: each statement would be a hop of 50 us.
+    # This is the one place that goes behind it (DESIGN 5).
+    hop = cast("Callable[..., Awaitable[T]]", connection._execute)  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+    return hop(work, connection._conn)  # pyright: ignore[reportPrivateUsage]
+
+
+def _transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool) -> None:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise StoreNewer(
+            f"{path} was made by a newer Skerry (store version {version}, this one knows {SCHEMA_VERSION}): "
+            "install that version or a later one; nothing was changed"
+        )
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    db.execute(f"PRAGMA wal_autocheckpoint = {limits.WAL_PAGES}")
+    db.execute(f"PRAGMA journal_size_limit = {limits.WAL_BYTES_KEPT}")
+    db.execute(f"PRAGMA cache_size = -{limits.STORE_CACHE_KIB}")
+    if version < SCHEMA_VERSION:
+        _transaction(db, _make_schema)
+        _sync_folder(path.parent)
+
+
+def _make_schema(db: sqlite3.Connection) -> None:
+    text = "\n".join(line for line in _SCHEMA.read_text().splitlines() if not line.startswith("--"))
+    for statement in text.split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _sync_folder(folder: Path) -> None:
+    # The name of a new file is durable only when its folder is.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
