@@ -1,0 +1,156 @@
+"""`skerry hub init`: a new hub's data directory, and its operator's context. Works offline; nothing half done.
+
+All is made in a folder inside the directory and moved out at the end, hub.json last: a directory without hub.json holds
+no hub.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
+
+from hub.core import streams
+from hub.shell import authority, operators
+from hub.shell.home import Home, HubFile, Place, parse_place, sync_folder, write_new
+from protocol import ids
+from protocol.aio.journal import Journal
+from protocol.effects import Put
+from protocol.errors import Refused
+
+MQTT_DEFAULT = "0.0.0.0:8883"
+API_DEFAULT = "0.0.0.0:8443"
+OPERATOR = "admin"
+_MAKING = ".making"
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's context: which hub, and by what right. In a file of mode 0600."""
+
+    url: str
+    token: str
+    root_pem: str
+    hub: str
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """What init made. `former` is where an older context of this user went, if there was one."""
+
+    hub: HubFile
+    folder: Path
+    context: Path
+    root_pin: str
+    former: Path | None = None
+
+
+def default_folder() -> Path:
+    """Return where a hub lives unless `--data` says otherwise."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "skerry" / "hub"
+
+
+def context_path() -> Path:
+    """Return where this user's context lies: $SKERRY_CONTEXT, or skerry/context.json under the config home."""
+    named = os.environ.get("SKERRY_CONTEXT")
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(named) if named else Path(base) / "skerry" / "context.json"
+
+
+async def init(
+    folder: Path,
+    *,
+    name: str,
+    mqtt: str = MQTT_DEFAULT,
+    api: str = API_DEFAULT,
+    broker: str = "",
+    context: Path | None = None,
+) -> Made:
+    """Make a hub in `folder`, which must be empty or not exist. Raises BadId, Refused, StoreError; then nothing
+    stays."""
+    hub = HubFile(
+        id=ids.node_id(name),
+        name=name,
+        mqtt=parse_place(mqtt, "--mqtt"),
+        api=parse_place(api, "--api"),
+        broker=broker,
+    )
+    making = _prepare(folder)
+    try:
+        secret = await _make(Home(making), hub)
+        root = (making / "root.pem").read_bytes()
+        _move_out(making, folder)
+    except OSError as error:
+        raise Refused(f"cannot write {folder}: {error.strerror or error}; choose another place with --data") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    target = context or context_path()
+    former = _write_context(target, Context(url=_url(hub.api), token=secret, root_pem=root.decode(), hub=hub.id))
+    pin = authority.Authority(Home(folder), hub.id).root_pin
+    return Made(hub=hub, folder=folder, context=target, root_pin=pin, former=former)
+
+
+def _prepare(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.rmtree(folder / _MAKING, ignore_errors=True)  # what an interrupted init left
+        held = sorted(path.name for path in folder.iterdir())
+        if "hub.json" in held:
+            raise Refused(
+                f"{folder} holds the hub {Home(folder).load().name!r} already: serve it, or choose another --data"
+            )
+        if held:
+            raise Refused(f"{folder} is not empty ({', '.join(held[:3])}): choose an empty folder with --data")
+        folder.chmod(0o700)
+        (folder / _MAKING).mkdir(mode=0o700)
+    except OSError as error:
+        raise Refused(f"cannot make {folder}: {error.strerror or error}; choose another place with --data") from error
+    return folder / _MAKING
+
+
+async def _make(home: Home, hub: HubFile) -> str:
+    now_s = time.time()
+    home.artifacts.mkdir(mode=0o700)
+    authority.create(home, hub.id, authority.hosts_of_machine(hub.api.host), now_s)
+    token, operator = operators.mint(OPERATOR, secrets.token_bytes(32), int(now_s * 1000))
+    journal = await Journal.open(home.database, node=hub.id, streams=streams.NAMES, mint=mint_epoch)
+    try:
+        await journal.commit([Put(operators.SPACE, operator.name, msgspec.json.encode(operator))])
+    finally:
+        await journal.close()
+    write_new(home.file, msgspec.json.format(msgspec.json.encode(hub)) + b"\n")
+    return token
+
+
+def mint_epoch() -> str:
+    """Return a new epoch (INVARIANTS A6)."""
+    return secrets.token_hex(8)
+
+
+def _move_out(making: Path, folder: Path) -> None:
+    for path in sorted(making.iterdir(), key=lambda path: (path.name == "hub.json", path.name)):
+        path.rename(folder / path.name)
+    sync_folder(folder)
+
+
+def _write_context(path: Path, context: Context) -> Path | None:
+    """Write the context; one of another hub is kept beside it. Returns where that went."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        former = None
+        if path.exists():
+            former = path.with_name(f"{path.stem}.{int(path.stat().st_mtime)}{path.suffix}")
+            path.rename(former)
+        write_new(path, msgspec.json.format(msgspec.json.encode(context)) + b"\n")
+    except OSError as error:
+        text = f"the hub is made, but {path} cannot be written ({error.strerror}): set SKERRY_CONTEXT and init anew"
+        raise Refused(text) from error
+    return former
+
+
+def _url(api: Place) -> str:
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(api.host, api.host)  # noqa: S104 - compared
+    return f"https://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{api.port}"
