@@ -1,0 +1,100 @@
+"""Where a workload works: its artifact, or a folder of its own; and the inline files in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+
+from edge_agent.core import inputs
+from edge_agent.shell.runners.script import Identity
+from protocol import documents, ids, limits
+from protocol.errors import Refused
+
+
+def artifact_folder(data: Path, digest: str) -> Path:
+    """Return the folder of an unpacked artifact. Raises BadId."""
+    return data / "artifacts" / ids.digest(digest).removeprefix("sha256:")
+
+
+def furnish(data: Path, action: inputs.Launch, folder: Path, who: Identity) -> Path:
+    """Make the working directory ready and return it (`cwd` applied). Raises Refused, BadId, OSError.
+
+    An artifact without inline files is used as it is, read-only and shared. With inline files it is linked (no byte is
+    copied) into the instance's own `folder`. Without an artifact, a service keeps `data/SERVICE`, a task or a step gets
+    an empty folder that goes with it.
+    """
+    process = action.process
+    base = _base(data, action, folder)
+    artifact = artifact_of(data, process)
+    if artifact is not None:
+        _from_artifact(artifact, base)
+    base.mkdir(parents=True, mode=0o755, exist_ok=True)
+    if base != artifact:
+        base.chmod(0o755)
+        _write_files(base, process.files)
+        if who.switch:
+            _give(base, who)
+    return _inside(base, process.cwd)
+
+
+def artifact_of(data: Path, process: documents.Process) -> Path | None:
+    """Return the folder of the process's artifact, if it has one."""
+    return artifact_folder(data, process.artifact) if process.artifact else None
+
+
+def _base(data: Path, action: inputs.Launch, folder: Path) -> Path:
+    artifact = artifact_of(data, action.process)
+    if artifact is not None and not action.process.files:
+        return artifact
+    if artifact is None and not action.capture:
+        return data / "data" / ids.name(action.key)
+    return folder / "dir"
+
+
+def _from_artifact(artifact: Path, base: Path) -> None:
+    if not artifact.is_dir():
+        raise Refused(f"the artifact {artifact.name[:12]} is not on this device yet")
+    if base == artifact:
+        return
+    shutil.copytree(artifact, base, copy_function=os.link, symlinks=True)
+    for place, _, _ in os.walk(base):
+        os.chmod(place, 0o755)  # noqa: S103 - anyone may read code; its owner writes the files
+
+
+def _write_files(base: Path, files: list[documents.InlineFile]) -> None:
+    if sum(len(file.text) for file in files) > limits.FILES_INLINE_BYTES_MAX:
+        raise Refused(f"the inline files are over {limits.FILES_INLINE_BYTES_MAX} bytes: pack them as an artifact")
+    for file in files:
+        parts = PurePosixPath(file.path).parts
+        if not parts or file.path.startswith("/") or ".." in parts or "\0" in file.path:
+            raise Refused(f"the inline file {file.path!r} is not inside the working directory")
+        place = base.joinpath(*parts)
+        if not os.path.realpath(place.parent).startswith(os.path.realpath(base)):
+            raise Refused(f"the inline file {file.path!r} leaves the working directory through a link")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = place.with_name(f".{place.name}.part")
+        part.write_text(file.text)
+        part.chmod(file.mode & 0o777)
+        part.replace(place)
+
+
+def _give(base: Path, who: Identity) -> None:
+    os.chown(base, who.uid, who.gid)
+    for folder, _, names in os.walk(base):
+        os.chown(folder, who.uid, who.gid)
+        for name in names:
+            place = os.path.join(folder, name)
+            if os.lstat(place).st_nlink == 1:  # what is linked belongs to the artifact
+                os.chown(place, who.uid, who.gid, follow_symlinks=False)
+
+
+def _inside(base: Path, cwd: str) -> Path:
+    """Return `cwd` within `base`. Raises Refused when it leaves it or does not exist."""
+    root = os.path.realpath(base)
+    place = os.path.realpath(os.path.join(root, cwd))
+    if place != root and not place.startswith(root + os.sep):
+        raise Refused(f"the working directory {cwd!r} is outside of {base}")
+    if not os.path.isdir(place):
+        raise Refused(f"there is no directory {cwd!r} in {base}")
+    return Path(place)
