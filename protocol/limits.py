@@ -33,6 +33,7 @@ CONTACT_EVERY_S = 60.0  # the contact interval a parent expects unless its profi
 CONTACT_MISSES_MAX = 3
 BACKOFF_S_MIN = 0.5
 BACKOFF_S_MAX = 60.0
+REFUSED_RETRY_S = 300.0  # a quarantined child asks again this seldom
 KEEPALIVE_S = 30
 CONNECT_WAIT_S = 15.0
 SEND_QUEUE_BYTES_MAX = 8 * MIB  # of a client, not yet taken by its socket; beyond it messages are dropped

@@ -1,0 +1,1 @@
+"""The parts of the front door: who may wait, who may speak, what may be said."""
