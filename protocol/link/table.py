@@ -19,12 +19,11 @@ The child's end (it looks up). Only the child opens a link; the parent answers.
 
 A cue that a state's row does not list changes nothing: it is late (INVARIANTS A13).
 
-What a restart means: no state is stored; every life begins in IDLE and connects on a new session. It needs nothing else,
-for what must outlast a life is stored before it is acted on: the session counter before Connect, rows before they are
-sent, the parent's cursor as last heard, the manifest before it is wanted. WAITING forgets its backoff, CONNECTING and
-GREETING leave a session that the parent fences off when the next one comes, LIVE re-sends from the cursor that the next
-Welcome gives. A revocation is stored: after a restart in REFUSED a revoked child goes from IDLE to REFUSED again, a
-quarantined one asks anew.
+What a restart means: no state is stored; every life begins in IDLE and connects on a new session. It needs nothing
+else, for what must outlast a life is stored before it is acted on: the session counter before Connect, rows before they
+are sent, the parent's cursor as last heard, the manifest before it is wanted. WAITING forgets its backoff; CONNECTING
+and GREETING leave a session that the parent fences off when the next one comes; LIVE re-sends from the cursor that the
+next Welcome gives. A revocation is stored: a revoked child goes from IDLE to REFUSED, a quarantined one asks anew.
 
 The parent's end (it looks down), one for each child.
 
@@ -34,8 +33,8 @@ The parent's end (it looks down), one for each child.
     QUARANTINED  a clone was seen: nobody is served until an operator releases the node
     REVOKED      no longer part of the fleet: ignored and unanswered, for ever
 
-What a restart means: AWAY for LIVE and RENEWING (the children say Hello again, told by Look through an external broker),
-QUARANTINED and REVOKED are stored and stay.
+What a restart means: AWAY for LIVE and RENEWING (the children say Hello again, told by Look through an external
+broker); QUARANTINED and REVOKED are stored and stay.
 """
 
 from __future__ import annotations

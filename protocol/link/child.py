@@ -1,0 +1,363 @@
+"""The end of a link that looks up: one for each node that has a parent. States and theory: protocol.link.table.
+
+A plain object inside a core. Methods take the moment and the Effects they add to; those that can lead to something the
+core must know return events. `next_wake` says when `tick` wants to be called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from protocol import effects, limits, messages
+from protocol.effects import Effects, Now
+from protocol.entropy import Entropy
+from protocol.errors import TrustError
+from protocol.link import events, table
+from protocol.link.child_desired import Intake
+from protocol.link.child_entries import Outbox
+from protocol.link.table import ChildCue, ChildState
+from protocol.snapshot import Snapshot
+
+SPACE = "link"
+_SESSION = "session"
+_REVOKED = "revoked"
+_NONCE_BYTES = 16
+_EPOCH_BYTES = 8
+
+
+class Child:
+    """The child's end. The core calls `start` once, and tells it all that the transport and the clock say."""
+
+    def __init__(self, snapshot: Snapshot, *, node: str, parent: str, trust: events.ChildTrust) -> None:
+        self._node, self._parent, self._trust = node, parent, trust
+        stored = snapshot.spaces.get(SPACE, {})
+        self.state = ChildState.IDLE
+        self.session = int(stored.get(_SESSION, b"0"))
+        self.revoked = stored.get(_REVOKED, b"").decode()
+        self.last_contact_wall: float | None = None
+        self.offset_ms = 0
+        self.contact_s = limits.CONTACT_EVERY_S
+        self.renew_only = False
+        self.refusal = self.revoked
+        self._outbox = Outbox(node, parent, snapshot, lambda: self._entropy.hex(_EPOCH_BYTES))
+        self._intake = Intake(node, parent, trust, snapshot)
+        self._entropy = Entropy(b"")
+        self._hello = messages.Hello(session=0, nonce="", node=node, version="")
+        self._nonce = self._incarnation = ""
+        self._backoff_s = limits.BACKOFF_S_MIN
+        self._timer: float | None = None
+        self._greeted_at = 0.0
+        self._report = b"{}"
+        self._status_count = 0
+        self._status_at: float | None = None
+
+    # -------------------------------------------------------------------------------------------- views
+
+    @property
+    def live(self) -> bool:
+        """Tell whether entries and status flow."""
+        return self.state is ChildState.LIVE and not self.renew_only
+
+    @property
+    def held(self) -> messages.Held:
+        """The manifest in force."""
+        return self._intake.held
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Rows declared lost, by stream; only streams that lost any."""
+        return {name: one.lost for name, one in self._outbox.streams.items() if one.lost}
+
+    def synced(self, stream: str) -> bool:
+        """Tell whether the parent has acked all of `stream`."""
+        one = self._outbox.streams[stream]
+        return one.acked >= one.last
+
+    def heads(self) -> dict[str, tuple[str, int, int, int]]:
+        """Return for each stream (epoch, last seq, acked seq, bytes held), for people."""
+        return {name: (one.epoch, one.last, one.acked, one.bytes) for name, one in self._outbox.streams.items()}
+
+    def next_wake(self) -> float | None:
+        """Return when `tick` is due (mono), or None."""
+        due = [self._timer]
+        if self.live:
+            due += [self._status_at, self._outbox.next_wake(), self._intake.next_wake()]
+        return min((one for one in due if one is not None), default=None)
+
+    # -------------------------------------------------------------------------------------------- the transport
+
+    def start(
+        self,
+        entropy: Entropy,
+        version: str,
+        capabilities: Sequence[str],
+        labels: dict[str, str],
+        now: Now,
+        fx: Effects,
+    ) -> list[events.ChildEvent]:
+        """Begin this life: connect, and tell what is held from the last one."""
+        self._entropy = entropy
+        self._hello = messages.Hello(
+            session=0, nonce="", node=self._node, version=version, capabilities=list(capabilities), labels=labels
+        )
+        if self.revoked:
+            self._move(ChildCue.TURNED_AWAY)
+        elif self._move(ChildCue.START):
+            self._connect(now, fx)
+        return self._intake.wanted()
+
+    def stop(self, now: Now, fx: Effects) -> None:
+        """End in order: say Bye when connected."""
+        greeted = self.state in (ChildState.GREETING, ChildState.LIVE)
+        if self._move(ChildCue.STOP):
+            self._timer = None
+            if greeted:
+                bye = messages.Bye(session=self.session, nonce=self._nonce, reason="stopped")
+                fx.send.append(effects.Send(self._parent, bye))
+            fx.act.append(table.Disconnect(session=self.session, reason="stopped"))
+
+    def opened(self, session: int, now: Now, fx: Effects) -> None:
+        """The transport of `session` is connected: say Hello."""
+        if session != self.session or not self._move(ChildCue.OPENED):
+            return
+        self._timer = now.mono + limits.HELLO_WAIT_S
+        self._greeted_at = now.mono
+        hello = msgspec.structs.replace(
+            self._hello,
+            session=session,
+            nonce=self._nonce,
+            streams=self._outbox.heads(),
+            held=self._intake.held,
+            time_ms=int(now.wall * 1000),
+        )
+        fx.send.append(effects.Send(self._parent, hello))
+
+    def closed(self, session: int, reason: str, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """The transport of `session` ended or could not be connected; of an older one: no effect (A13)."""
+        return [] if session != self.session else self._leave(ChildCue.CLOSED, reason, now)
+
+    def _leave(self, cue: ChildCue, reason: str, now: Now) -> list[events.ChildEvent]:
+        was_live = self.state is ChildState.LIVE
+        if not self._move(cue):
+            return []
+        self._intake.forget_session()
+        if self.state is ChildState.WAITING:
+            self._timer = now.mono + self._next_backoff_s()
+        return [events.WentOffline(reason=reason)] if was_live else []
+
+    def _next_backoff_s(self) -> float:
+        span = self._backoff_s * 3 - limits.BACKOFF_S_MIN
+        self._backoff_s = min(limits.BACKOFF_S_MAX, limits.BACKOFF_S_MIN + self._entropy.fraction() * span)
+        return self._backoff_s
+
+    def _connect(self, now: Now, fx: Effects) -> None:
+        self.session += 1
+        self._nonce = self._entropy.hex(_NONCE_BYTES)
+        self._timer = now.mono + limits.CONNECT_WAIT_S
+        fx.store.append(effects.Put(SPACE, _SESSION, str(self.session).encode()))
+        fx.act.append(table.Connect(session=self.session, nonce=self._nonce))
+
+    def _again(self, reason: str, now: Now, fx: Effects, above: int = 0) -> list[events.ChildEvent]:
+        told = self._leave(ChildCue.AGAIN, reason, now)
+        fx.act.append(table.Disconnect(session=self.session, reason=reason))
+        self.session = max(self.session, above)  # above ours: our store is an old copy (A13, A17)
+        self._connect(now, fx)
+        return told
+
+    def _move(self, cue: ChildCue) -> bool:
+        after = table.CHILD[self.state].get(cue)
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    # -------------------------------------------------------------------------------------------- messages
+
+    def got(self, message: messages.AnyMessage, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Take a message of the parent. What belongs to no current session changes nothing (A13)."""
+        match message:
+            case messages.Welcome():
+                return self._welcome(message, now, fx)
+            case messages.Look():
+                return self._look(message, now, fx)
+            case messages.Revoked():
+                return self._revoked(message, fx)
+            case (
+                messages.Desired() | messages.Documents() | messages.EntriesAck() | messages.Renewed() | messages.Ask()
+            ):
+                if self.state is not ChildState.LIVE or message.session != self.session:
+                    return []
+                if message.incarnation != self._incarnation:
+                    return []
+                self.last_contact_wall = now.wall
+                return self._served(message, now, fx)
+            case _:
+                return []  # a child's own words, come back
+
+    def _served(
+        self,
+        message: messages.Desired | messages.Documents | messages.EntriesAck | messages.Renewed | messages.Ask,
+        now: Now,
+        fx: Effects,
+    ) -> list[events.ChildEvent]:
+        match message:
+            case messages.EntriesAck():
+                return self._acked(message, now, fx)
+            case messages.Desired():
+                return self._note_held(self._intake.desired(message, self.session, now, fx), now)
+            case messages.Documents():
+                told = [events.Ticket(digest=one, ticket=ticket) for one, ticket in message.tickets.items()]
+                more = self._intake.documents(message, self.session, now, fx)
+                return [*told, *self._note_held(more, now)]
+            case messages.Renewed():
+                if message.certificate:
+                    return [events.Renewed(certificate=message.certificate)]
+                return [events.RenewRefused(reason=message.refused)]
+            case messages.Ask():
+                return [events.Asked(ask=message)]
+
+    def _acked(self, message: messages.EntriesAck, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        fx.lazy = not (fx.store or fx.send or fx.act)  # a lost ack costs one row sent twice: not worth a commit
+        told = self._outbox.acked(message, now, fx)
+        if any(isinstance(one, events.EpochBegun) for one in told):
+            fx.lazy = False
+            return told + self._again("a new epoch is to be negotiated", now, fx)
+        self._outbox.pump(self.session, now, fx)
+        return told
+
+    def _note_held(self, told: list[events.ChildEvent], now: Now) -> list[events.ChildEvent]:
+        if told:
+            self._settle(now)
+        return told
+
+    def _welcome(self, message: messages.Welcome, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        if self.state is not ChildState.GREETING or (message.session, message.nonce) != (self.session, self._nonce):
+            return []
+        self.last_contact_wall = now.wall
+        if message.refused:
+            self._move(ChildCue.TURNED_AWAY)
+            self.refusal = message.refused
+            self._timer = now.mono + limits.REFUSED_RETRY_S
+            fx.act.append(table.Disconnect(session=self.session, reason=message.refused))
+            return [events.Quarantined(reason=message.refused)]
+        told: list[events.ChildEvent] = []
+        if message.chain:
+            try:
+                self._trust.learn(message.chain, self._parent)
+            except TrustError as error:
+                told.append(events.DesiredRefused(reason=str(error)))
+        trip_s = now.mono - self._greeted_at
+        self.offset_ms = message.time_ms + int(trip_s * 500) - int(now.wall * 1000)
+        self._incarnation, self.contact_s, self.renew_only = message.incarnation, message.contact_s, message.renew_only
+        self._move(ChildCue.WELCOMED)
+        self._timer, self._backoff_s, self._status_count, self.refusal = None, limits.BACKOFF_S_MIN, 0, ""
+        told.append(events.WentLive(renew_only=message.renew_only))
+        if message.renew_only:
+            return told
+        resumed = self._outbox.resume(message.cursors, now, fx)
+        told += resumed
+        if any(isinstance(one, events.EpochBegun) for one in resumed):
+            return told + self._again("a new epoch is to be negotiated", now, fx)
+        self._send_status(now, fx)
+        self._outbox.pump(self.session, now, fx)
+        return told
+
+    def _look(self, message: messages.Look, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        if self.state not in (ChildState.GREETING, ChildState.LIVE):
+            return []
+        if message.session and message.session <= self.session:
+            return []  # answers a Hello that was late
+        if not message.session and self.state is ChildState.LIVE and message.incarnation == self._incarnation:
+            return []  # late
+        return self._again("the parent says look again", now, fx, above=message.session)
+
+    def _revoked(self, message: messages.Revoked, fx: Effects) -> list[events.ChildEvent]:
+        try:
+            self._trust.check_revoked(message, self._parent, self._node)
+        except TrustError:
+            return []  # forged, or not for us
+        if not self._move(ChildCue.TURNED_AWAY):
+            return []
+        self._timer = None
+        self.revoked = self.refusal = message.reason or "revoked"
+        fx.store.append(effects.Put(SPACE, _REVOKED, self.revoked.encode()))
+        fx.act.append(table.Disconnect(session=self.session, reason="revoked"))
+        return [events.RevokedBy(reason=self.revoked)]
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def tick(self, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Do what is due; calling it early or late is harmless."""
+        told: list[events.ChildEvent] = []
+        if self._timer is not None and now.mono >= self._timer:
+            told += self._timeout(now, fx)
+        if not self.live:
+            return told
+        if not self._outbox.tick(now):
+            fx.act.append(table.Disconnect(session=self.session, reason="no acks"))
+            return told + self._leave(ChildCue.TIMEOUT, "the parent acks nothing", now)
+        self._outbox.pump(self.session, now, fx)
+        self._intake.tick(self.session, now, fx)
+        if self._status_at is not None and now.mono >= self._status_at:
+            self._send_status(now, fx)
+        return told
+
+    def _timeout(self, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        waited = self.state
+        self._timer = None
+        told = self._leave(ChildCue.TIMEOUT, "no answer", now)
+        if self.state is ChildState.CONNECTING:
+            self._connect(now, fx)
+        elif waited in (ChildState.CONNECTING, ChildState.GREETING):
+            fx.act.append(table.Disconnect(session=self.session, reason="no answer"))
+        return told
+
+    def _settle(self, now: Now) -> None:
+        due = now.mono + limits.STATUS_SETTLE_S
+        self._status_at = due if self._status_at is None else min(self._status_at, due)
+
+    def _send_status(self, now: Now, fx: Effects) -> None:
+        self._status_count += 1
+        self._status_at = now.mono + min(self.contact_s, limits.STATUS_EVERY_S)
+        status = messages.Status(
+            session=self.session,
+            count=self._status_count,
+            held=self._intake.held,
+            heads={name: one.last for name, one in self._outbox.streams.items()},
+            time_ms=int(now.wall * 1000),
+            body=msgspec.Raw(self._report),
+        )
+        fx.send.append(effects.Send(self._parent, status))
+
+    # -------------------------------------------------------------------------------------------- what the core says
+
+    def append(self, stream: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects) -> int:
+        """Append `(kind, key, body)` items, bodies one JSON value each, to `stream`; return its last seq."""
+        last = self._outbox.append(stream, items, now, fx)
+        if self.live:
+            self._outbox.pump(self.session, now, fx)
+        return last
+
+    def set_report(self, report: bytes, now: Now, fx: Effects) -> None:
+        """Set what Status says (JSON); it goes when it has settled, and first of all on every reconnect."""
+        if report != self._report:
+            self._report = report
+            self._settle(now)
+
+    def need_ticket(self, digest: str, now: Now, fx: Effects) -> None:
+        """Ask for the ticket of an artifact; Ticket follows. Nothing happens while not live: ask again on WentLive."""
+        if self.live:
+            fx.send.append(effects.Send(self._parent, messages.Need(session=self.session, tickets=[digest])))
+
+    def renew(self, csr: str, now: Now, fx: Effects) -> None:
+        """Ask for a new certificate; Renewed or RenewRefused follows. Nothing happens while not greeted."""
+        if self.state is ChildState.LIVE:
+            fx.send.append(effects.Send(self._parent, messages.Renew(session=self.session, csr=csr)))
+
+    def answer(self, ask: str, part: int, last: bool, data: bytes, now: Now, fx: Effects) -> None:
+        """Send one part of an answer; not durable, dropped while not live."""
+        if self.live:
+            message = messages.Answer(session=self.session, id=ask, part=part, last=last, data=msgspec.Raw(data))
+            fx.send.append(effects.Send(self._parent, message))

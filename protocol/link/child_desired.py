@@ -1,0 +1,170 @@
+"""The child's end, desired: only forward, signed, complete before it is wanted (INVARIANTS A10, A11).
+
+    Desired --verify--> pending (its digest proven, some documents lacking) --Documents--> held --Wanted--> the core
+
+A manifest is refused when it is not signed for us, when it is lower than the held one, or equal with another digest;
+the last good one stays. What is held is stored with its documents before it is told. A pending one is forgotten in a
+restart: the parent sends it again, because Hello names the held one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from protocol import documents, effects, limits
+from protocol.effects import Effects, Now
+from protocol.errors import TrustError
+from protocol.link import events
+from protocol.messages import Desired, Documents, Held, Need, Signed
+from protocol.snapshot import Snapshot
+
+MANIFEST = "manifest"
+DOCUMENT = "document"
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified manifest: what was signed, and the whole set of items (document id -> digest)."""
+
+    signed: Signed
+    items: dict[str, str]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Manifest).decode
+
+
+class Intake:
+    """What the parent asks of this node: the manifest held, and the one that is being completed."""
+
+    def __init__(self, node: str, parent: str, trust: events.ChildTrust, snapshot: Snapshot) -> None:
+        self._node, self._parent, self._trust = node, parent, trust
+        stored = snapshot.spaces.get(MANIFEST, {}).get(parent)
+        self._manifest: Manifest | None = None if stored is None else _decode(stored)
+        self._documents: dict[str, bytes] = dict(snapshot.spaces.get(DOCUMENT, {}))
+        self._pending: Manifest | None = None
+        self._former: Manifest | None = None
+        self._need_at: float | None = None
+
+    @property
+    def held(self) -> Held:
+        """The manifest in force, as Hello and Status name it."""
+        if self._manifest is None:
+            return Held()
+        signed = self._manifest.signed
+        return Held(term=signed.term, generation=signed.generation, digest=signed.digest)
+
+    def wanted(self) -> list[events.ChildEvent]:
+        """Return what is held as the event that tells it, or nothing when nothing is held."""
+        if self._manifest is None:
+            return []
+        items = {key: self._documents[digest] for key, digest in self._manifest.items.items()}
+        return [events.Wanted(items=items, held=self.held)]
+
+    def forget_session(self) -> None:
+        """The session ended: what was asked for in it will not come."""
+        self._need_at = None
+
+    # -------------------------------------------------------------------------------------------- taking
+
+    def desired(self, message: Desired, session: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Take a manifest, whole or as a delta on one that we know."""
+        signed = message.signed
+        try:
+            self._trust.check_manifest(signed, self._parent, self._node)
+        except TrustError as error:
+            return [events.DesiredRefused(reason=str(error))]
+        version, held = (signed.term, signed.generation), self.held
+        if version < (held.term, held.generation):
+            return [events.DesiredRefused(reason=f"{_text(signed)} is older than {_text(held)}, which is held")]
+        if version == (held.term, held.generation):
+            if signed.digest == held.digest:
+                return []
+            return [events.DesiredRefused(reason=f"{_text(signed)} came with another content than the one held")]
+        if self._pending is not None and version < (self._pending.signed.term, self._pending.signed.generation):
+            return []  # late: a newer one is on its way to completion
+        items = self._items(message)
+        if items is None:
+            fx.send.append(effects.Send(self._parent, Need(session=session, manifest=True)))
+            return []
+        if len(items) > limits.MANIFEST_DOCUMENTS_MAX:
+            return [events.DesiredRefused(reason=f"{len(items)} documents are over {limits.MANIFEST_DOCUMENTS_MAX}")]
+        if documents.manifest_digest(items) != signed.digest:
+            if not message.base:
+                return [events.DesiredRefused(reason=f"the items of {_text(signed)} do not match their digest")]
+            fx.send.append(effects.Send(self._parent, Need(session=session, manifest=True)))
+            return []
+        self._pending = Manifest(signed=signed, items=items)
+        return self._complete(message.documents, session, now, fx)
+
+    def _items(self, message: Desired) -> dict[str, str] | None:
+        if not message.base:
+            return dict(message.put)
+        for one in (self._pending, self._manifest, self._former):
+            if one is not None and one.signed.digest == message.base:
+                items = dict(one.items)
+                items.update(message.put)
+                for key in message.gone:
+                    items.pop(key, None)
+                return items
+        return None
+
+    def documents(self, message: Documents, session: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Take documents that were asked for."""
+        if self._pending is None:
+            return []
+        if message.missing:
+            reason = f"the parent lacks {len(message.missing)} documents of {_text(self._pending.signed)}"
+            self._pending, self._need_at = None, None
+            return [events.DesiredRefused(reason=reason)]
+        return self._complete(message.documents, session, now, fx)
+
+    def _complete(self, bodies: Iterable[msgspec.Raw], session: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        assert self._pending is not None
+        wished = self._pending.items
+        wished_digests = set(wished.values())
+        for body in bodies:
+            raw = bytes(body)
+            digest = "sha256:" + hashlib.sha256(raw).hexdigest()
+            if digest in wished_digests and digest not in self._documents and len(raw) <= limits.DOCUMENT_BYTES_MAX:
+                self._documents[digest] = raw
+                fx.store.append(effects.Put(DOCUMENT, digest, raw))
+        lacking = self._lacking()
+        if lacking:
+            self._ask(lacking, session, now, fx)
+            return []
+        self._former, self._manifest, self._pending, self._need_at = self._manifest, self._pending, None, None
+        self._collect(wished_digests, fx)
+        fx.store.append(effects.Put(MANIFEST, self._parent, _encode(self._manifest)))
+        return self.wanted()
+
+    def _lacking(self) -> list[str]:
+        assert self._pending is not None
+        return [digest for digest in dict.fromkeys(self._pending.items.values()) if digest not in self._documents]
+
+    def _ask(self, lacking: list[str], session: int, now: Now, fx: Effects) -> None:
+        self._need_at = now.mono + limits.ACK_WAIT_S
+        need = Need(session=session, documents=lacking[: limits.NEED_DIGESTS_MAX])
+        fx.send.append(effects.Send(self._parent, need))
+
+    def _collect(self, wished: set[str], fx: Effects) -> None:
+        for digest in [one for one in self._documents if one not in wished]:
+            del self._documents[digest]
+            fx.store.append(effects.Delete(DOCUMENT, digest))
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def tick(self, session: int, now: Now, fx: Effects) -> None:
+        """Ask again for documents that did not come."""
+        if self._need_at is not None and now.mono >= self._need_at:
+            self._ask(self._lacking(), session, now, fx)
+
+    def next_wake(self) -> float | None:
+        """Return when documents are asked for again (mono)."""
+        return self._need_at
+
+
+def _text(one: Signed | Held) -> str:
+    return f"generation {one.generation} of term {one.term}"

@@ -1,0 +1,148 @@
+"""The child's end, entries: what was sent and what the parent has, for each stream.
+
+Rows go in ranges (SendRows), several Entries in flight, up to the parent's credit; classes in the order of table.ORDER.
+An ack is cumulative and moves the cursor; a refill says "resume from". No ack within limits.ACK_WAIT_S: everything from
+the cursor on is sent again; limits.ACK_MISSES_MAX times in a row: the link is opened anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from protocol import effects, limits
+from protocol.effects import Effects, Now
+from protocol.link import events, table
+from protocol.link.own_stream import OwnStream
+from protocol.messages import Cursor, EntriesAck, StreamHead
+from protocol.snapshot import Snapshot
+
+
+@dataclass(slots=True)
+class _Flow:
+    """One stream's flow within a session. `sent` is the highest seq under way, `refilled` the last refill obeyed."""
+
+    stream: OwnStream
+    sent: int = 0
+    credit: int = 0
+    waits_since: float = 0.0
+    misses: int = 0
+    refilled: int = -1
+
+
+class Outbox:
+    """All own streams of a child, and how far each is at the parent."""
+
+    def __init__(self, node: str, parent: str, snapshot: Snapshot, mint: Callable[[], str]) -> None:
+        self._parent, self._mint = parent, mint
+        self._flows = {name: _Flow(OwnStream(node, name, snapshot)) for name in table.ORDER if name in snapshot.streams}
+        self.streams = {name: flow.stream for name, flow in self._flows.items()}
+
+    def heads(self) -> dict[str, StreamHead]:
+        """Return all streams as they stand in a Hello."""
+        return {name: stream.head() for name, stream in self.streams.items()}
+
+    def resume(self, cursors: dict[str, Cursor], now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Take the parent's cursors: delta, full, or distrust (then EpochBegun is among the events)."""
+        told: list[events.ChildEvent] = []
+        for flow in self._flows.values():
+            given = cursors.get(flow.stream.name)
+            if given is None:
+                flow.sent, flow.credit = flow.stream.last, 0  # not served: nothing is sent
+            else:
+                told += self._resume(flow, given, now, fx)
+        return told
+
+    def _resume(self, flow: _Flow, given: Cursor, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        stream = flow.stream
+        distrust = _distrust(stream, given)
+        if distrust:
+            return [self._begin_epoch(flow, distrust, fx)]
+        told: list[events.ChildEvent] = []
+        if given.seq < stream.acked:
+            told.append(events.ParentBehind(stream=stream.name, seq=given.seq, acked=stream.acked))
+        if given.seq > stream.acked:
+            told.append(events.Acked(stream=stream.name, seq=given.seq))
+        if given.seq != stream.acked:
+            stream.note_acked(given.seq, bytes.fromhex(given.hash), fx)
+        lost = stream.refill_gap(given.seq, now, fx)
+        if lost:
+            told.append(events.GapDeclared(stream=stream.name, count=lost, reason="the parent was restored"))
+        flow.sent, flow.credit = given.seq, given.credit
+        flow.misses, flow.refilled = 0, -1
+        return told
+
+    def _begin_epoch(self, flow: _Flow, reason: str, fx: Effects) -> events.ChildEvent:
+        stream = flow.stream
+        lost = stream.begin_epoch(self._mint(), reason, fx)
+        flow.sent, flow.credit = stream.last, 0
+        return events.EpochBegun(stream=stream.name, epoch=stream.epoch, reason=reason, lost=lost)
+
+    def append(self, name: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects) -> int:
+        """Append to the stream `name`; return its last seq. What the quota forces out is counted in its `lost`."""
+        flow = self._flows[name]
+        stream, lost = flow.stream, flow.stream.lost
+        last = stream.append(items, now, fx)
+        if stream.lost != lost:
+            flow.sent = stream.acked  # what is under way may be covered by the GAP now: send from the cursor
+        return last
+
+    def pump(self, session: int, now: Now, fx: Effects) -> None:
+        """Send what credit allows, class by class."""
+        for flow in self._flows.values():
+            stream = flow.stream
+            limit = min(stream.last, stream.acked + flow.credit)
+            if flow.sent >= limit:
+                continue
+            if flow.sent == stream.acked:
+                flow.waits_since = now.mono
+            while flow.sent < limit:
+                upto = min(stream.chunk(flow.sent), limit) if flow.sent >= stream.floor else stream.floor
+                fx.send.append(effects.SendRows(self._parent, session, stream.name, stream.epoch, flow.sent, upto))
+                flow.sent = upto
+
+    def acked(self, ack: EntriesAck, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Take an ack: move the cursor, obey a refill once, or begin a new epoch on a fork."""
+        flow = self._flows.get(ack.stream)
+        if flow is None or ack.epoch != flow.stream.epoch:
+            return []
+        stream = flow.stream
+        distrust = _distrust(stream, Cursor(epoch=ack.epoch, seq=ack.seq, hash=ack.hash))
+        if ack.fork or distrust:
+            return [self._begin_epoch(flow, distrust or "the parent holds other rows under the same numbers", fx)]
+        told: list[events.ChildEvent] = []
+        flow.credit = ack.credit
+        if ack.seq > stream.acked:
+            stream.note_acked(ack.seq, bytes.fromhex(ack.hash), fx)
+            flow.sent = max(flow.sent, ack.seq)
+            flow.misses, flow.waits_since, flow.refilled = 0, now.mono, -1
+            told.append(events.Acked(stream=stream.name, seq=ack.seq))
+        if ack.refill and ack.seq == stream.acked and flow.refilled != ack.seq:
+            flow.sent, flow.refilled = ack.seq, ack.seq
+        return told
+
+    def tick(self, now: Now) -> bool:
+        """Rewind the streams whose acks are overdue. Return False when the parent answers no more."""
+        for flow in self._flows.values():
+            if flow.sent > flow.stream.acked and now.mono >= flow.waits_since + limits.ACK_WAIT_S:
+                flow.misses += 1
+                if flow.misses > limits.ACK_MISSES_MAX:
+                    return False
+                flow.sent, flow.refilled, flow.waits_since = flow.stream.acked, -1, now.mono
+        return True
+
+    def next_wake(self) -> float | None:
+        """Return when the next ack is overdue (mono), while a session is live."""
+        due = [one.waits_since + limits.ACK_WAIT_S for one in self._flows.values() if one.sent > one.stream.acked]
+        return min(due, default=None)
+
+
+def _distrust(stream: OwnStream, given: Cursor) -> str:
+    """Say why the parent's cursor cannot be of our past, or ""."""
+    if given.epoch != stream.epoch:
+        return f"the parent has fenced the epoch {stream.epoch}"
+    if given.seq > stream.last:
+        return f"the parent has row {given.seq}, our newest is {stream.last}: this journal is an old copy"
+    if given.seq == stream.last and stream.chained and given.hash and given.hash != stream.hash.hex():
+        return f"the parent has other bytes in row {given.seq}: this journal is a copy that went its own way"
+    return ""

@@ -1,0 +1,264 @@
+"""One of our own streams, as its core knows it: cursors, hashes at a few places, and how many bytes it takes.
+
+Bodies are never here. Rows lie in segments (at most limits.SEGMENT_ROWS rows, and a sixteenth of the quota); the hash
+at the end of each is kept: rows go whole segments at a time, and a GAP needs the hash of the last row it covers.
+
+    floor      the highest seq whose row is gone (or is a GAP row, which stands at the floor)
+    acked      the parent's cursor as last heard; may be below the floor when the parent was restored
+    safe       the highest (seq, hash) below which rows may be elsewhere: see `begin_epoch`
+    last       the newest row
+
+Decision 0001 (protocol/decisions) says why a new epoch begins after `safe`.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from operator import itemgetter
+
+import msgspec
+
+from protocol import effects, limits
+from protocol.effects import Effects, Now
+from protocol.link import cursor
+from protocol.messages import CHAINED, FormerEpoch, GapBody, StreamHead
+from protocol.snapshot import Snapshot, StreamState
+
+SPACE = "stream"
+SEGMENTS = "segment"
+
+_SEGMENTS_PER_QUOTA = 16
+_encode = msgspec.json.Encoder().encode
+_raw_of = itemgetter(1)
+
+
+class Segment(msgspec.Struct, array_like=True):
+    """Rows `first`..`last`, their bytes, and the hash of `last` (hex; "" when the stream is not chained)."""
+
+    first: int
+    last: int
+    bytes: int
+    hash: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is stored of a stream beside its rows, in space `stream`. Hashes are hex."""
+
+    epoch: str
+    base: int = 0
+    base_hash: str = ""
+    floor: int = 0
+    floor_hash: str = ""
+    gap_first: int = 0
+    """The GAP row at `floor` covers from here; 0 when there is none."""
+    lost: int = 0
+
+
+_decode_record = msgspec.json.Decoder(Record).decode
+_decode_segment = msgspec.json.Decoder(Segment).decode
+
+
+class OwnStream:
+    """A stream of this node: appends, trims, declares what is lost. All effects go to `fx`."""
+
+    def __init__(self, node: str, name: str, snapshot: Snapshot) -> None:
+        state = snapshot.streams[name]
+        self.node, self.name, self.chained = node, name, name in CHAINED
+        self.epoch, self.last, self.acked, self.former = state.epoch, state.last, state.acked, state.former
+        stored = snapshot.spaces.get(SPACE, {}).get(name)
+        record = _decode_record(stored) if stored is not None else Record(epoch=state.epoch)
+        lost, known = record.lost, record.epoch == state.epoch
+        if not known:
+            record = Record(epoch=state.epoch, lost=lost)
+        self.base, self.base_hash = record.base, bytes.fromhex(record.base_hash)
+        self.floor, self.floor_hash = max(record.floor, state.first - 1), bytes.fromhex(record.floor_hash)
+        if record.gap_first:
+            self.floor = record.floor
+        self.gap_first, self.lost = record.gap_first, record.lost
+        self.hash = state.hash
+        if self.chained and not self.hash:
+            self.hash = self.base_hash or cursor.genesis(node, self.epoch, name)
+        self.safe: tuple[int, bytes] = (self.last, self.hash)
+        self._quota = limits.QUOTA_BYTES[name]
+        self._segments: list[Segment] = []
+        self._load_segments(state, snapshot.spaces.get(SEGMENTS, {}) if known and self.chained else {})
+
+    def _load_segments(self, state: StreamState, stored: dict[str, bytes]) -> None:
+        prefix = f"{self.name}/"
+        if self.chained:
+            keys = sorted(key for key in stored if key.startswith(prefix))
+            closed = [_decode_segment(stored[key]) for key in keys]
+            self._segments = [one for one in closed if self.floor < one.last <= self.last]
+        else:
+            self._segments = [Segment(first, last, size, "") for first, last, size in state.segments]
+        self.bytes = sum(size for _, _, size in state.segments)
+        begin = self._segments[-1].last + 1 if self._segments else self.floor + 1
+        self._open_first = begin
+        self._open_bytes = max(0, self.bytes - sum(one.bytes for one in self._segments))
+
+    # -------------------------------------------------------------------------------------------- growing
+
+    def append(self, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects) -> int:
+        """Append `(kind, key, body)` items; return the last seq. A body over the bound is set aside (A21)."""
+        if any(len(item[2]) > limits.ENTRY_BYTES_MAX for item in items):
+            items = self._without_oversized(items, fx)
+        rows = cursor.encode_rows(self.last, self.hash, self.chained, int(now.wall * 1000), items)
+        fx.store.append(effects.Rows(self.name, self.epoch, rows))
+        self.last, _, self.hash = rows[-1]
+        size = sum(map(len, map(_raw_of, rows)))
+        self.bytes += size
+        self._open_bytes += size
+        if self.last - self._open_first + 1 >= limits.SEGMENT_ROWS or (
+            self._open_bytes * _SEGMENTS_PER_QUOTA >= self._quota
+        ):
+            self._close_segment(fx)
+        if self.bytes > self._quota:
+            self.shrink(now, fx)
+        return self.last
+
+    def _without_oversized(self, items: Sequence[tuple[str, str, bytes]], fx: Effects) -> list[tuple[str, str, bytes]]:
+        kept: list[tuple[str, str, bytes]] = []
+        for index, (kind, key, body) in enumerate(items):
+            if len(body) > limits.ENTRY_BYTES_MAX:
+                seq = self.last + 1 + index
+                reason = f"a body of {len(body)} bytes is over {limits.ENTRY_BYTES_MAX}"
+                fx.store.append(
+                    effects.SetAside(self.node, self.epoch, self.name, seq, body[: limits.ENTRY_BYTES_MAX], reason)
+                )
+                body = _encode({"set_aside": reason})
+            kept.append((kind, key, body))
+        return kept
+
+    def _close_segment(self, fx: Effects) -> None:
+        segment = Segment(self._open_first, self.last, self._open_bytes, self.hash.hex())
+        self._segments.append(segment)
+        self._open_first, self._open_bytes = self.last + 1, 0
+        if self.chained:
+            fx.store.append(effects.Put(SEGMENTS, self._key(segment), _encode(segment)))
+
+    # -------------------------------------------------------------------------------------------- shrinking
+
+    def shrink(self, now: Now, fx: Effects) -> int:
+        """Let go of the oldest segments until the quota holds: acked ones, else under a GAP (A3, A16).
+
+        Return how many unacked rows were declared lost.
+        """
+        dropped: Segment | None = None
+        while self.bytes > self._quota and self._segments:
+            dropped = self._segments.pop(0)
+            self.bytes -= dropped.bytes
+            if self.chained:
+                fx.store.append(effects.Delete(SEGMENTS, self._key(dropped)))
+        if dropped is None:
+            return 0
+        return self._raise_floor(dropped.last, bytes.fromhex(dropped.hash), now, fx)
+
+    def _raise_floor(self, floor: int, floor_hash: bytes, now: Now, fx: Effects) -> int:
+        lost = 0
+        self.floor_hash = floor_hash
+        if floor <= self.acked:
+            self.floor, self.gap_first = floor, 0
+            fx.store.append(effects.Trim(self.name, self.epoch, floor))
+        else:
+            lost = floor - max(self.acked, self.floor)
+            if not (self.gap_first and self.floor > self.acked):
+                self.gap_first = self.acked + 1
+                fx.store.append(effects.Trim(self.name, self.epoch, self.acked))
+            self.floor = floor
+            self._declare(lost, "the quota of the stream is full", now, fx)
+        self._save(fx)
+        return lost
+
+    def refill_gap(self, seq: int, now: Now, fx: Effects) -> int:
+        """Declare what a restored parent, which stands at `seq`, lacks and we hold no more; return how many rows."""
+        covered = self.gap_first if self.gap_first else self.floor + 1
+        if seq + 1 >= covered:
+            return 0
+        lost = covered - seq - 1
+        self.gap_first = seq + 1
+        self._declare(lost, "the parent had acked these rows before it was restored", now, fx)
+        self._save(fx)
+        return lost
+
+    def _declare(self, lost: int, reason: str, now: Now, fx: Effects) -> None:
+        self.lost += lost
+        first, last, tip = self.gap_first, self.floor, self.floor_hash
+        body = GapBody(first=first, last=last, count=last - first + 1, reason=reason, hash=tip.hex())
+        raw = cursor.encode_gap(last, int(now.wall * 1000), body)
+        fx.store.append(effects.Gap(self.name, self.epoch, first, last, raw, tip))
+
+    # -------------------------------------------------------------------------------------------- cursors
+
+    def chunk(self, after: int) -> int:
+        """Return up to which seq one Entries should go that begins after `after` (< last), by the mean row's size."""
+        if after < self.floor:
+            return self.floor
+        place = bisect.bisect_left(self._segments, after + 1, key=lambda one: one.last)
+        if place < len(self._segments):
+            one = self._segments[place]
+            first, last, size = one.first, one.last, one.bytes
+        else:
+            first, last, size = self._open_first, self.last, self._open_bytes
+        mean = size // max(1, last - first + 1) + 1
+        rows = max(1, min(limits.ENTRIES_COUNT_MAX, limits.ENTRIES_BYTES_MAX * 6 // 10 // mean))
+        return min(last, after + rows)
+
+    def note_acked(self, seq: int, tip: bytes, fx: Effects) -> None:
+        """The parent stands at `seq` <= last, whose hash is `tip` (b"" when it did not say)."""
+        self.acked = seq
+        if seq > self.safe[0] and (tip or not self.chained):
+            self.safe = (seq, tip)
+        fx.store.append(effects.Acked(self.name, self.epoch, seq))
+
+    def head(self) -> StreamHead:
+        """Return how this stream stands in a Hello."""
+        return StreamHead(
+            epoch=self.epoch,
+            seq=self.last,
+            hash=self.hash.hex() if self.last > self.base else "",
+            first=self.gap_first or self.floor + 1,
+            was=self.former,
+            base=self.base,
+            base_hash=self.base_hash.hex(),
+        )
+
+    def begin_epoch(self, epoch: str, reason: str, fx: Effects) -> int:
+        """Go on in a new epoch after `safe`; return how many rows may be lost, at most (A6, A9, A17).
+
+        Rows above `safe` were made in this life of the process and never acked: no parent has them under another
+        name. They keep seq, bytes and hash. Of the rows between the parent's cursor and `safe` nobody knows; they are
+        declared.
+        """
+        base, base_hash = self.safe
+        lost = max(0, base - max(self.acked, self.floor))
+        self.lost += lost
+        former = FormerEpoch(epoch=self.epoch, seq=base, hash=base_hash.hex(), reason=reason, lost=lost)
+        for one in self._segments:
+            if one.last <= base and self.chained:
+                fx.store.append(effects.Delete(SEGMENTS, self._key(one)))
+        self._segments = [one for one in self._segments if one.last > base]
+        self._open_first = max(self._open_first, base + 1)
+        self.bytes = sum(one.bytes for one in self._segments) + self._open_bytes
+        if self.floor <= base:
+            self.floor, self.floor_hash, self.gap_first = base, base_hash, 0
+        self.epoch, self.former, self.acked = epoch, former, base
+        self.base, self.base_hash = base, base_hash
+        fx.store.append(effects.NewEpoch(self.name, epoch, former, base))
+        self._save(fx)
+        return lost
+
+    def _save(self, fx: Effects) -> None:
+        record = Record(
+            epoch=self.epoch,
+            base=self.base,
+            base_hash=self.base_hash.hex(),
+            floor=self.floor,
+            floor_hash=self.floor_hash.hex(),
+            gap_first=self.gap_first,
+            lost=self.lost,
+        )
+        fx.store.append(effects.Put(SPACE, self.name, _encode(record)))
+
+    def _key(self, segment: Segment) -> str:
+        return f"{self.name}/{segment.last:016d}"

@@ -1,0 +1,300 @@
+"""The parent's end, entries: one cursor (epoch, seq, hash) for each stream of a child, moved with the rows.
+
+Rows, cursor and the ack that tells of them leave in the same Effects: one transaction, then the ack (INVARIANTS A2, A5).
+Only what follows the cursor is applied; what lies below is acked again without effect; what lies beyond gets "resume from"
+(A4). The chain is computed here from the raw bytes and must come to what the child says (A7).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from protocol import effects, ids, limits
+from protocol.effects import Effects
+from protocol.errors import BadId, RemoteProtocolError
+from protocol.link import cursor, events
+from protocol.messages import CHAINED, STREAMS, Cursor, Entries, EntriesAck, StreamHead
+
+CURSOR = "cursor"
+
+_ROW_BYTES_MAX = limits.ENTRY_BYTES_MAX + 4 * limits.KIB  # a body at its bound, and the words around it
+_REASON = "the rows do not follow from what is held under the same epoch"
+
+Row = tuple[int, bytes, bytes, int, str, str]
+
+
+class FormerCursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where an epoch was fenced. The hash is hex."""
+
+    epoch: str
+    seq: int
+    hash: str
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The cursor of one stream, as stored in space `cursor` under `NODE/STREAM`. The hash is hex."""
+
+    epoch: str
+    seq: int
+    hash: str
+    forked: bool = False
+    lost: int = 0
+    aside: int = 0
+    former: list[FormerCursor] = []
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
+
+
+class Incoming:
+    """The streams of one child, as its parent holds them."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self.cursors: dict[str, Record] = {}
+
+    def load(self, stream: str, value: bytes) -> None:
+        """Take a stored cursor back."""
+        self.cursors[stream] = _decode(value)
+
+    def _save(self, stream: str, fx: Effects) -> None:
+        fx.store.append(effects.Put(CURSOR, f"{self._node}/{stream}", _encode(self.cursors[stream])))
+
+    def given(self, credit: dict[str, int]) -> dict[str, Cursor]:
+        """Return the cursors for a Welcome."""
+        return {
+            stream: Cursor(epoch=one.epoch, seq=one.seq, hash=one.hash, credit=credit[stream])
+            for stream, one in self.cursors.items()
+        }
+
+    # -------------------------------------------------------------------------------------------- negotiation
+
+    def greet(self, heads: dict[str, StreamHead], fx: Effects) -> list[events.ParentEvent]:
+        """Negotiate every stream of a Hello: go on, accept a new epoch, or tell the child to take one (A6, A9).
+
+        Raises RemoteProtocolError when a head makes no sense; then nothing is done.
+        """
+        for stream, head in heads.items():
+            _check(stream, head)
+        told: list[events.ParentEvent] = []
+        for stream, head in heads.items():
+            held = self.cursors.get(stream)
+            if held is None:
+                told += self._adopt(stream, head, [], 0, fx)
+            elif head.epoch == held.epoch:
+                told += self._same(stream, held, head, fx)
+            elif any(one.epoch == head.epoch for one in held.former):
+                told += self._fork(stream, held, head.seq, f"the epoch {head.epoch}, which is fenced, came back", fx)
+            else:
+                told += self._change(stream, held, head, fx)
+        return told
+
+    def _adopt(
+        self, stream: str, head: StreamHead, former: list[FormerCursor], lost: int, fx: Effects
+    ) -> list[events.ParentEvent]:
+        first = bytes.fromhex(head.base_hash) if head.base else b""
+        if not first and stream in CHAINED:
+            first = cursor.genesis(self._node, head.epoch, stream)
+        had = self.cursors.get(stream)
+        aside = had.aside if had is not None else 0
+        before = had.lost if had is not None else 0
+        self.cursors[stream] = Record(
+            epoch=head.epoch, seq=head.base, hash=first.hex(), former=former, lost=before + lost, aside=aside
+        )
+        self._save(stream, fx)
+        return []
+
+    def _same(self, stream: str, held: Record, head: StreamHead, fx: Effects) -> list[events.ParentEvent]:
+        if head.seq < held.seq:
+            reason = f"the child's newest row is {head.seq}, we hold {held.seq}: its journal is an old copy"
+            return self._fork(stream, held, head.seq, reason, fx)
+        if head.seq == held.seq and head.hash and held.hash and head.hash != held.hash:
+            return self._fork(stream, held, head.seq, "the child has other bytes in its newest row", fx)
+        return []
+
+    def _change(self, stream: str, held: Record, head: StreamHead, fx: Effects) -> list[events.ParentEvent]:
+        was, lost, reason = head.was, 0, "a new journal: what the former one still held is unknown"
+        if was is not None:
+            lost, reason = max(was.lost, was.seq - held.seq, 0), was.reason or "a new epoch"
+        former = [*held.former, FormerCursor(held.epoch, held.seq, held.hash)][-limits.EPOCHS_KEPT_MAX :]
+        fenced = held.epoch, held.seq
+        self._adopt(stream, head, former, lost, fx)
+        told: list[events.ParentEvent] = [
+            events.EpochChanged(
+                node=self._node, stream=stream, epoch=head.epoch, former=fenced[0], seq=fenced[1], reason=reason
+            )
+        ]
+        if lost or was is None:
+            told.append(events.LossDeclared(node=self._node, stream=stream, epoch=fenced[0], count=lost, reason=reason))
+        return told
+
+    def _fork(self, stream: str, held: Record, seq: int, reason: str, fx: Effects) -> list[events.ParentEvent]:
+        if held.forked:
+            return []  # told once, until the child has taken a new epoch
+        held.forked = True
+        self._save(stream, fx)
+        if stream not in CHAINED:
+            return []
+        return [events.Fork(node=self._node, stream=stream, epoch=held.epoch, seq=seq, reason=reason)]
+
+    # -------------------------------------------------------------------------------------------- rows
+
+    def take(self, message: Entries, fx: Effects) -> tuple[EntriesAck | None, list[events.ParentEvent]]:
+        """Apply what follows the cursor. Return the ack (without incarnation and credit), or None for a fenced epoch."""
+        held = self.cursors.get(message.stream)
+        if held is None or held.epoch != message.epoch:
+            return None, []
+        if message.prev > held.seq:
+            return _ack(message, held, refill=True), []
+        if len(message.rows) > limits.ENTRIES_COUNT_MAX:
+            reason = f"{len(message.rows)} rows in one message are over {limits.ENTRIES_COUNT_MAX}"
+            return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
+        walk = _Walk(self._node, message, held)
+        if not walk.run():
+            reason = f"{message.stream}: row {walk.seq} is not followed by row {walk.seq + 1}"
+            return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
+        if message.stream in CHAINED and message.hash and walk.position >= held.seq:
+            tip = walk.tip.hex() if walk.seq > held.seq else held.hash
+            if tip != message.hash and walk.position == walk.seq:
+                return self._set_aside(message, held, walk, fx)
+        if walk.seq == held.seq:
+            return _ack(message, held), []
+        return self._apply(message, held, walk, fx)
+
+    def _apply(
+        self, message: Entries, held: Record, walk: _Walk, fx: Effects
+    ) -> tuple[EntriesAck, list[events.ParentEvent]]:
+        held.seq, held.hash, held.forked = walk.seq, walk.tip.hex(), False
+        held.lost += walk.lost
+        held.aside += len(walk.poison)
+        for seq, raw in walk.poison:
+            fx.store.append(
+                effects.SetAside(self._node, message.epoch, message.stream, seq, raw, "the row is no entry")
+            )
+        told: list[events.ParentEvent] = [
+            events.Poison(node=self._node, stream=message.stream, epoch=message.epoch, seq=seq)
+            for seq, _ in walk.poison
+        ]
+        if walk.lost:
+            told.append(
+                events.LossDeclared(
+                    node=self._node,
+                    stream=message.stream,
+                    epoch=message.epoch,
+                    count=walk.lost,
+                    reason=walk.lost_reason,
+                )
+            )
+        if walk.rows:
+            fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows))
+            told.append(
+                events.ChildEntries(node=self._node, stream=message.stream, epoch=message.epoch, rows=walk.rows)
+            )
+        self._save(message.stream, fx)
+        return _ack(message, held), told
+
+    def _set_aside(
+        self, message: Entries, held: Record, walk: _Walk, fx: Effects
+    ) -> tuple[EntriesAck, list[events.ParentEvent]]:
+        if not held.forked:
+            for seq, raw, *_ in walk.rows:
+                fx.store.append(effects.SetAside(self._node, message.epoch, message.stream, seq, raw, _REASON))
+            held.aside += len(walk.rows)
+        told = self._fork(message.stream, held, held.seq + 1, _REASON, fx)
+        return _ack(message, held, refill=True, fork=True), told
+
+
+class _Walk:
+    """One pass over the rows of one message: where it ends, and what is new. Nothing is applied yet."""
+
+    def __init__(self, node: str, message: Entries, held: Record) -> None:
+        self._message = message
+        self._chained = message.stream in CHAINED
+        self.position = message.prev
+        self.seq, self.tip = held.seq, bytes.fromhex(held.hash)
+        self.rows: list[Row] = []
+        self.poison: list[tuple[int, bytes]] = []
+        self.lost = 0
+        self.lost_reason = ""
+
+    def run(self) -> bool:
+        """Walk; return False when a row does not follow the one before it. The one hot loop of a receiver."""
+        decode, sha256, chained, gap, add = (
+            cursor.decode_head,
+            hashlib.sha256,
+            self._chained,
+            cursor.GAP,
+            self.rows.append,
+        )
+        position, seq, tip = self.position, self.seq, self.tip
+        for part in self._message.rows:
+            raw = bytes(part)
+            position += 1
+            try:
+                head = decode(raw)
+            except (msgspec.DecodeError, ValueError):
+                head = None
+            if head is not None and (head.kind == gap or head.seq != position):
+                self.position, self.seq, self.tip = position - 1, seq, tip
+                if not self._gap(raw, head):
+                    return False
+                position, seq, tip = self.position, self.seq, self.tip
+                continue
+            if position <= seq:
+                continue
+            seq = position
+            if chained:
+                tip = sha256(tip + raw).digest()
+            if head is None or len(raw) > _ROW_BYTES_MAX:
+                self.poison.append((seq, raw))
+            else:
+                add((seq, raw, tip, head.time_ms, head.kind, head.key))
+        self.position, self.seq, self.tip = position, seq, tip
+        return True
+
+    def _gap(self, raw: bytes, head: cursor.Head) -> bool:
+        body = cursor.decode_gap(raw) if head.kind == cursor.GAP else None
+        if body is None or not body.first <= self.position + 1 <= body.last:
+            return False
+        if self._chained != (len(body.hash) == 64):
+            return False
+        self.position = body.last
+        if body.last > self.seq:
+            self.lost += body.last - self.seq
+            self.lost_reason = body.reason
+            self.seq, self.tip = body.last, bytes.fromhex(body.hash)
+            self.rows.append((body.last, raw, self.tip, head.time_ms, head.kind, head.key))
+        return True
+
+
+def _ack(message: Entries, held: Record, *, refill: bool = False, fork: bool = False) -> EntriesAck:
+    return EntriesAck(
+        incarnation="",
+        session=message.session,
+        stream=message.stream,
+        epoch=held.epoch,
+        seq=held.seq,
+        hash=held.hash,
+        refill=refill,
+        fork=fork,
+    )
+
+
+def _check(stream: str, head: StreamHead) -> None:
+    try:
+        ids.epoch(head.epoch)
+    except BadId as error:
+        raise RemoteProtocolError(f"stream {stream[:40]!r}: {error}") from error
+    whole = stream in STREAMS and 0 <= head.base <= head.seq <= cursor.INTEGER_MAX
+    was = head.was
+    if was is not None:
+        whole = whole and 0 <= was.seq <= cursor.INTEGER_MAX and 0 <= was.lost <= cursor.INTEGER_MAX
+    if not whole or not all(_is_hash(one) for one in (head.hash, head.base_hash)):
+        raise RemoteProtocolError(f"stream {stream[:40]!r}: its head in Hello makes no sense")
+
+
+def _is_hash(text: str) -> bool:
+    return text == "" or (len(text) == 64 and all(one in "0123456789abcdef" for one in text))
