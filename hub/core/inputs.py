@@ -1,7 +1,8 @@
 """What enters the hub's core, and the actions that leave it.
 
-Every request of an operator is one input; its answer is one Reply after the commit. What an operator changes is an entry
-in the hub's own audit stream: who, what, when. Reads are not inputs: hub.core.views has pure functions over the core.
+Every request of an operator is one input; its answer is one Reply after the commit. What an operator changes is an
+entry in the hub's own audit stream: who, what, when. Reads are not inputs: hub.core.views has pure functions over the
+core.
 """
 
 from __future__ import annotations
@@ -187,6 +188,17 @@ class RevokeNode(Op, frozen=True, kw_only=True, tag="revoke"):
     reason: str = ""
 
 
+class AcceptNode(Op, frozen=True, kw_only=True, tag="accept"):
+    """An operator has looked at a node's alarms and clears them.
+
+    Ends a quarantine (the next Hello decides which copy it is); after this hub was restored, takes over again with a
+    new term, so that what the node holds is replaced by what this hub asks (INVARIANTS A13, A17).
+    """
+
+    node: str
+    reason: str = ""
+
+
 class AskNode(Op, frozen=True, kw_only=True, tag="ask"):
     """Put a question to a connected node; the answer's parts come as Answered actions with this `id`."""
 
@@ -223,6 +235,7 @@ AnyOp = (
     | CordonNode
     | DrainNode
     | RevokeNode
+    | AcceptNode
     | AskNode
     | RequestRelease
     | NoteArtifact
@@ -242,7 +255,10 @@ class Reply(Action, frozen=True, kw_only=True):
 
 
 class Notify(Action, frozen=True, kw_only=True):
-    """Something changed: "look again". `topic` is `node/NAME`, `task/GROUP`, `resource/KIND/NAME`, `entries`, `run/ID`."""
+    """Something changed: "look again".
+
+    `topic` is `node/NAME`, `task/GROUP`, `resource/KIND/NAME`, `entries`, `run/ID` or `token/ID`.
+    """
 
     topic: str
 

@@ -1,0 +1,142 @@
+"""What each node is asked to do: its placed resources, its open tasks, requests for overrides, as one manifest.
+
+Changes mark nodes dirty; each input makes at most limits.DELEGATE_NODES_PER_INPUT_MAX manifests and goes on by the
+timer (DESIGN 2). The manifest is a level: making it again for a node that is up to date changes nothing, so what was
+dirty in a crash is found by marking every node at start. What is placed on a node is stored with its manifest, because
+a cordoned node keeps what it has.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+from protocol.link.parent import Parent
+
+from hub.core.registry import Registry
+from hub.core.work.resources import Resources
+from hub.core.work.tasks import Tasks
+from protocol import documents, limits, status
+from protocol.effects import Delete, Effects, Now, Put
+from protocol.snapshot import Snapshot
+
+PLACED = "placed"
+RELEASES = "release"
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for an override, kept until it has ended or `until_ms`."""
+
+    node: str
+    document: documents.ReleaseRequest
+    until_ms: int
+
+
+class Delegate:
+    """The manifests of all nodes, and which of them are to be made again."""
+
+    def __init__(
+        self, snapshot: Snapshot, parent: Parent, registry: Registry, resources: Resources, tasks: Tasks
+    ) -> None:
+        placed = msgspec.json.Decoder(list[str])
+        self._placed = {node: placed.decode(raw) for node, raw in snapshot.spaces.get(PLACED, {}).items()}
+        self._releases: dict[str, dict[str, Release]] = {}
+        for raw in snapshot.spaces.get(RELEASES, {}).values():
+            release = msgspec.json.decode(raw, type=Release)
+            self._releases.setdefault(release.node, {})[release.document.service] = release
+        self._parent = parent
+        self._registry = registry
+        self._resources = resources
+        self._tasks = tasks
+        self._now: dict[str, None] = {}
+        self._soon: dict[str, None] = {}
+        self._soon_at = math.inf
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    def placed(self, node: str) -> list[str]:
+        """Return the keys of the resources that `node` was last asked to run."""
+        return self._placed.get(node, [])
+
+    def is_settled(self, node: str) -> bool:
+        """Tell whether the node's manifest is up to date."""
+        return node not in self._now and node not in self._soon
+
+    def needs(self, node: str, artifact: str) -> bool:
+        """Tell whether something that is placed on `node` needs `artifact`: what a ticket is given for (C3)."""
+        return artifact in self._resources.artifacts_of(self.placed(node))
+
+    # -------------------------------------------------------------------------------------------- marking
+
+    def mark(self, node: str) -> None:
+        """`node` is to be asked for something else now."""
+        self._now[node] = None
+        self._soon.pop(node, None)
+
+    def mark_first(self, nodes: list[str]) -> None:
+        """Somebody waits for `nodes`: they go before all others."""
+        self._now = dict.fromkeys(nodes) | self._now
+
+    def mark_soon(self, node: str, now: Now) -> None:
+        """Something may leave the manifest of `node`; it waits limits.DELEGATE_SETTLE_S for company."""
+        if node not in self._now:
+            self._soon[node] = None
+            self._soon_at = min(self._soon_at, now.mono + limits.DELEGATE_SETTLE_S)
+
+    # -------------------------------------------------------------------------------------------- releases
+
+    def ask_release(self, node: str, document: documents.ReleaseRequest, now: Now, fx: Effects) -> None:
+        """Ask the person at `node` for an override back."""
+        until_ms = int((now.wall + limits.RELEASE_ASKED_S_MAX) * 1000)
+        release = Release(node=node, document=document, until_ms=until_ms)
+        self._releases.setdefault(node, {})[document.service] = release
+        fx.store.append(Put(RELEASES, f"{node}/{document.service}", msgspec.json.encode(release)))
+        self.mark(node)
+
+    def has_releases(self, node: str) -> bool:
+        """Tell whether overrides of `node` are asked back."""
+        return bool(self._releases.get(node))
+
+    def end_releases(self, node: str, report: status.Report, now: Now, fx: Effects) -> None:
+        """Withdraw the requests whose override is over, by a report that saw the present manifest, or that lapsed."""
+        for service, release in list(self._releases.get(node, {}).items()):
+            said = report.services.get(service)
+            if said is None or said.override is None or now.wall * 1000 >= release.until_ms:
+                del self._releases[node][service]
+                fx.store.append(Delete(RELEASES, f"{node}/{service}"))
+                self.mark_soon(node, now)
+
+    # -------------------------------------------------------------------------------------------- making
+
+    def process(self, now: Now, fx: Effects) -> None:
+        """Make some of the manifests that are due."""
+        if now.mono >= self._soon_at:
+            self._now |= self._soon
+            self._soon, self._soon_at = {}, math.inf
+        for node in list(self._now)[: limits.DELEGATE_NODES_PER_INPUT_MAX]:
+            del self._now[node]
+            self._make(node, now, fx)
+
+    def _make(self, node: str, now: Now, fx: Effects) -> None:
+        if self._registry.get(node).revoked_ms:
+            return
+        had = self.placed(node)
+        keys = self._resources.wanted(node, had)
+        if keys != had:
+            self._placed[node] = keys
+            fx.store.append(Put(PLACED, node, msgspec.json.encode(keys)))
+        self._parent.set_desired(node, self._items(node, keys), now, fx)
+
+    def _items(self, node: str, keys: list[str]) -> dict[str, bytes]:
+        items: dict[str, bytes] = {}
+        for key in keys:
+            document_id, raw, _ = self._resources.document(key)
+            items[document_id] = raw
+        items.update(self._tasks.items(node))
+        for release in self._releases.get(node, {}).values():
+            items[documents.document_id(release.document)] = documents.encode(release.document)
+        return items
+
+    def next_wake(self, now: Now) -> float:
+        """Return the mono time at which manifests are due."""
+        return now.mono if self._now else self._soon_at

@@ -1,0 +1,233 @@
+"""How a device gets in, and how it stays in: tokens, certificates, renewals.
+
+A token's use is counted in the same transaction that makes the node a member, when the authority has signed: what fails
+before that has cost nothing. A device whose answer was lost asks again with the same name, key and token and gets
+another certificate, counted once. What is under way is in memory only: after a crash the device asks again.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+import msgspec
+
+from hub.core import inputs
+from hub.core.registry import Node, Refusal, Registry, check_labels, check_name
+from hub.core.streams import OwnStreams
+from protocol import limits
+from protocol.effects import Delete, Effects, Now, Put
+from protocol.snapshot import Snapshot
+
+SPACE = "token"
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A token that lets devices in: `uses` in all, `used` so far, until `expires_ms` of the hub's clock."""
+
+    id: str
+    secret_hash: str
+    expires_ms: int
+    uses: int
+    by: str
+    created_ms: int
+    used: int = 0
+    labels: dict[str, str] = {}
+
+
+class _Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate that was asked for; `request` 0 and no `token`: a renewal."""
+
+    node: Node
+    token: str = ""
+    request: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How an IssueCertificate ended, for whom. `request` 0: the node asked over the link (a renewal)."""
+
+    node: str
+    request: int
+    error: str = ""
+    is_new: bool = False
+
+
+class Enrollment:
+    """Tokens by id, and the certificates that are being issued."""
+
+    def __init__(self, snapshot: Snapshot, registry: Registry, streams: OwnStreams) -> None:
+        decoder = msgspec.json.Decoder(Token)
+        made = map(decoder.decode, snapshot.spaces.get(SPACE, {}).values())
+        self.tokens = {token.id: token for token in sorted(made, key=lambda token: (token.created_ms, token.id))}
+        self._registry = registry
+        self._streams = streams
+        self._pending: dict[str, _Pending] = {}
+        self._count = 0
+
+    # -------------------------------------------------------------------------------------------- tokens
+
+    def create(self, op: inputs.CreateToken, who: str, now: Now, fx: Effects) -> Token:
+        """Make a token. Raises Refusal."""
+        if not 0 < op.ttl_s <= limits.TOKEN_TTL_S_MAX:
+            raise Refusal(f"a token lives up to {limits.TOKEN_TTL_S_MAX / 86_400:.0f} days: --ttl is {op.ttl_s} s", 422)
+        if not 0 < op.uses <= limits.TOKEN_USES_MAX:
+            raise Refusal(f"a token serves 1 to {limits.TOKEN_USES_MAX} devices: --uses is {op.uses}", 422)
+        if op.id in self.tokens:
+            raise Refusal(f"there is a token {op.id} already")
+        self._drop_expired(now, fx)
+        if len(self.tokens) >= limits.TOKENS_MAX:
+            raise Refusal(f"{limits.TOKENS_MAX} tokens are alive: delete some first")
+        token = Token(
+            id=op.id,
+            secret_hash=op.secret_hash,
+            expires_ms=int((now.wall + op.ttl_s) * 1000),
+            uses=op.uses,
+            by=who,
+            created_ms=int(now.wall * 1000),
+            labels=check_labels(op.labels),
+        )
+        self._put(token, fx)
+        said = {"who": who, "uses": op.uses, "expires_ms": token.expires_ms, "labels": op.labels}
+        self._streams.audit("token.created", op.id, said, now, fx)
+        return token
+
+    def delete(self, op: inputs.DeleteToken, who: str, now: Now, fx: Effects) -> None:
+        """Withdraw a token. Raises Refusal (404)."""
+        if op.id not in self.tokens:
+            raise Refusal(f"there is no token {op.id[:80]!r}", 404)
+        del self.tokens[op.id]
+        fx.store.append(Delete(SPACE, op.id))
+        self._streams.audit("token.deleted", op.id, {"who": who}, now, fx)
+
+    def _put(self, token: Token, fx: Effects) -> None:
+        self.tokens[token.id] = token
+        fx.store.append(Put(SPACE, token.id, msgspec.json.encode(token)))
+
+    def _drop_expired(self, now: Now, fx: Effects) -> None:
+        for token in [token for token in self.tokens.values() if token.expires_ms < (now.wall - 86_400) * 1000]:
+            del self.tokens[token.id]
+            fx.store.append(Delete(SPACE, token.id))
+
+    # -------------------------------------------------------------------------------------------- enrollment
+
+    def ask(self, request: int, op: inputs.Enroll, now: Now, fx: Effects) -> None:
+        """A device shows a token: have a certificate made, answered when it is there. Raises Refusal."""
+        token = self._valid(op, now)
+        node = self._registry.owner(op.key)
+        if node is None:
+            node = self._newcomer(op, token, now)
+        else:
+            _check_same(op, node)
+        if not self._is_counted(node, token):
+            self._check_room(token, op.key)
+        self._issue(_Pending(node=node, token=token.id, request=request), op.csr, fx)
+
+    def _valid(self, op: inputs.Enroll, now: Now) -> Token:
+        token = self.tokens.get(op.token)
+        if token is None:
+            raise Refusal(f"the hub knows no token {op.token[:63]!r}: ask the operator for a new one", 403)
+        if not hmac.compare_digest(token.secret_hash.encode(), op.secret_hash.encode()):
+            raise Refusal(f"token {token.id} was altered: copy the whole text that `skerry token create` printed", 403)
+        if now.wall * 1000 >= token.expires_ms:
+            raise Refusal(f"token {token.id} has expired: ask the operator for a new one", 403)
+        return token
+
+    def _newcomer(self, op: inputs.Enroll, token: Token, now: Now) -> Node:
+        if len(self._registry) >= limits.NODES_MAX:
+            raise Refusal(f"this hub has {limits.NODES_MAX} nodes, its most: enroll at another hub", 503)
+        return Node(
+            name=self._free_name(op),
+            key=op.key,
+            token=token.id,
+            enrolled_ms=int(now.wall * 1000),
+            labels=check_labels({**op.labels, **token.labels}),
+            facts=_checked_facts(op.facts),
+        )
+
+    def _free_name(self, op: inputs.Enroll) -> str:
+        """Return the name that the device asks for; else one made for it, longer when the short one is taken."""
+        name = check_name(op.name) if op.name else _default_name(op)
+        if not self._is_taken(name, op.key):
+            return name
+        longer = f"{name[:54]}-{op.key[:8]}"
+        if op.name or self._is_taken(longer, op.key):
+            raise Refusal(f"the name {name} is taken by another key: choose another with --name")
+        return longer
+
+    def _is_taken(self, name: str, key: str) -> bool:
+        under_way = any(one.node.name == name and one.node.key != key for one in self._pending.values())
+        return under_way or self._registry.find(name) is not None
+
+    def _is_counted(self, node: Node, token: Token) -> bool:
+        known = self._registry.find(node.name)
+        return known is not None and known.token == token.id
+
+    def _check_room(self, token: Token, key: str) -> None:
+        others = {one.node.key for one in self._pending.values() if one.token == token.id and one.node.key != key}
+        if token.used + len(others) >= token.uses:
+            raise Refusal(f"token {token.id} is used up ({token.uses} of {token.uses}): ask for a new one", 403)
+
+    # -------------------------------------------------------------------------------------------- certificates
+
+    def renew(self, node: Node, csr: str, fx: Effects) -> None:
+        """Have a new certificate made on the node's own key. Raises Refusal."""
+        if any(one.node.name == node.name and not one.token for one in self._pending.values()):
+            return  # it asks again while the authority works: one answer serves both
+        self._issue(_Pending(node=node), csr, fx)
+
+    def _issue(self, pending: _Pending, csr: str, fx: Effects) -> None:
+        if len(self._pending) >= limits.ENROLLMENTS_PENDING_MAX:
+            raise Refusal(f"{limits.ENROLLMENTS_PENDING_MAX} devices enroll right now: try again in a moment", 503)
+        self._count += 1
+        request = f"certificate-{self._count}"
+        self._pending[request] = pending
+        node = pending.node
+        fx.act.append(inputs.IssueCertificate(request=request, node=node.name, csr=csr, key=node.key))
+
+    def issued(self, input: inputs.CertificateIssued, now: Now, fx: Effects) -> Outcome | None:  # noqa: A002
+        """Take the authority's answer: the node is a member from this transaction on. None when nobody waits for it."""
+        pending = self._pending.pop(input.request, None)
+        if pending is None:
+            return None
+        name = pending.node.name
+        known = self._registry.find(name)
+        error = input.error
+        if known is not None and known.revoked_ms:
+            error = f"{name} was revoked meanwhile: {known.revoked_reason}"
+        if error:
+            return Outcome(node=name, request=pending.request, error=error)
+        self._count_use(pending, now, fx)
+        node = known or pending.node
+        changed = {"serial": input.serial, "until_ms": input.until_ms, "token": pending.token or node.token}
+        self._registry.put(msgspec.structs.replace(node, **changed), fx)
+        return Outcome(node=name, request=pending.request, is_new=known is None)
+
+    def _count_use(self, pending: _Pending, now: Now, fx: Effects) -> None:
+        """Count one use, in the transaction that makes the node a member, and once for each node."""
+        token = self.tokens.get(pending.token)
+        if token is not None and not self._is_counted(pending.node, token):
+            self._put(msgspec.structs.replace(token, used=token.used + 1), fx)
+        kind = "node.enrolled" if pending.token else "certificate.renewed"
+        said = {"key": pending.node.key, "token": pending.token, "labels": pending.node.labels}
+        self._streams.audit(kind, pending.node.name, said, now, fx)
+
+
+def _check_same(op: inputs.Enroll, node: Node) -> None:
+    """A key that is known gets the name it had, or nothing (C5). Raises Refusal."""
+    if node.revoked_ms:
+        raise Refusal(f"this device's key was revoked as {node.name}: make a new data directory and enroll anew", 403)
+    if op.name not in ("", node.name):
+        raise Refusal(f"this device's key is enrolled as {node.name}: enroll under that name, or with a new key")
+
+
+def _checked_facts(facts: dict[str, str]) -> dict[str, str]:
+    if len(facts) > limits.FACTS_MAX or any(len(key) + len(facts[key]) > limits.FACT_BYTES_MAX for key in facts):
+        raise Refusal(f"too many or too large facts: {limits.FACTS_MAX} of {limits.FACT_BYTES_MAX} bytes at most", 422)
+    return facts
+
+
+def _default_name(op: inputs.Enroll) -> str:
+    """Return a name made of the device's host name, or of the token's id and its key."""
+    host = op.facts.get("hostname", "").split(".")[0].lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", host, flags=re.ASCII).strip("-")[:63].strip("-")
+    return slug if slug and slug != "localhost" else f"{op.token[:40]}-{op.key[:8]}"

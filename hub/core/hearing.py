@@ -1,0 +1,206 @@
+"""What the children tell, through the link: each event goes to the parts it concerns, and to the audit trail.
+
+The hot path is ChildEntries: thousands of rows a second that workloads wrote. Of each row only the kind is looked at;
+the body is read for the few kinds that the hub keeps an account of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hub.core import inputs
+from hub.core.work import runs, tasks
+from protocol.effects import Effects, Now
+from protocol.errors import Refused
+from protocol.link import events
+from protocol.messages import CHAINED, Entry
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+TASK_KINDS = frozenset({"task.started", "task.ended"})
+KINDS = TASK_KINDS | runs.KINDS
+
+_entry = msgspec.json.Decoder(Entry)
+_said = msgspec.json.Decoder(tasks.Said)
+
+
+class Hearing:
+    """Takes the events of the parent's ends of all links."""
+
+    def __init__(self, core: HubCore) -> None:
+        self._core = core
+
+    def take(self, told: list[events.ParentEvent], now: Now, fx: Effects) -> None:
+        """Act on what the link told."""
+        for event in told:
+            self._take(event, now, fx)
+
+    def _take(self, event: events.ParentEvent, now: Now, fx: Effects) -> None:
+        core, node = self._core, event.node
+        match event:
+            case events.ChildEntries():
+                self._entries(event, now, fx)
+            case events.ChildStatus():
+                self._status(event, now, fx)
+            case events.ChildLive():
+                self._live(event, now, fx)
+            case events.ChildAway():
+                self.away(node, event.reason, now, fx)
+            case events.ChildAnswer(answer=answer):
+                core.operations.answer(node, answer.id, answer.part, answer.last, bytes(answer.data), fx)
+            case events.RenewAsked():
+                self._renew(event, now, fx)
+            case events.CloseAsked():
+                close = inputs.CloseChild(node=node, connection=event.connection, reason=event.reason, ban=event.ban)
+                fx.act.append(close)
+            case _:
+                self._alarm(event, now, fx)
+
+    # -------------------------------------------------------------------------------------------- presence
+
+    def _live(self, event: events.ChildLive, now: Now, fx: Effects) -> None:
+        core, node = self._core, event.node
+        if event.renew_only:
+            text = "its certificate has expired; it renews it now and is back then"
+            core.registry.alarm(node, "certificate-expired", text, now, fx)
+            return
+        was_online = core.rollup.is_online(node)
+        core.rollup.live(node, event.hello, now, fx)
+        if not was_online:
+            core.streams.state("node.live", node, {"version": event.hello.version}, now, fx)
+            self._presence(node, fx)
+
+    def away(self, node: str, reason: str, now: Now, fx: Effects) -> None:
+        """`node` is not connected any more, or was silent for a whole lease."""
+        core = self._core
+        if not core.rollup.away(node, now, fx):
+            return
+        core.streams.state("node.away", node, {"reason": reason}, now, fx)
+        core.operations.left(node, fx)
+        self._presence(node, fx)
+
+    def _presence(self, node: str, fx: Effects) -> None:
+        fx.act.append(inputs.Notify(topic=f"node/{node}"))
+        fx.act.extend(inputs.Notify(topic=f"task/{group}") for group in self._core.tasks.open_on(node))
+
+    def _status(self, event: events.ChildStatus, now: Now, fx: Effects) -> None:
+        core, node = self._core, event.node
+        try:
+            report = core.rollup.status(node, event.status, now, fx)
+        except (msgspec.DecodeError, ValueError) as error:
+            core.registry.alarm(node, "odd-status", f"its status cannot be read: {error}", now, fx)
+            return
+        cursor = core.parent.view(node).cursors.get("state")
+        for workflow in report.workflows.values():
+            if workflow.last is not None and cursor is not None:
+                core.runs.report(node, cursor.epoch, event.status.heads.get("state", 0), workflow.last)
+        self._flush_runs(fx)
+        if core.delegate.has_releases(node) and event.status.held.generation == core.parent.view(node).generation:
+            core.delegate.end_releases(node, report, now, fx)
+        fx.act.append(inputs.Notify(topic=f"node/{node}"))
+
+    def _renew(self, event: events.RenewAsked, now: Now, fx: Effects) -> None:
+        core = self._core
+        try:
+            core.enrollment.renew(core.registry.living(event.node), event.csr, fx)
+        except Refused as error:
+            core.parent.renewed(event.node, refused=str(error), now=now, fx=fx)
+
+    # -------------------------------------------------------------------------------------------- history
+
+    def _entries(self, event: events.ChildEntries, now: Now, fx: Effects) -> None:
+        if event.stream == "state":
+            for seq, raw, _, time_ms, kind, key in event.rows:
+                if kind in KINDS:
+                    self._entry(event, seq, raw, time_ms, kind, key, now, fx)
+            self._flush_runs(fx)
+        fx.act.append(inputs.Notify(topic="entries"))
+
+    def _entry(
+        self,
+        event: events.ChildEntries,
+        seq: int,
+        raw: bytes,
+        time_ms: int,
+        kind: str,
+        key: str,
+        now: Now,
+        fx: Effects,
+    ) -> None:
+        core, node = self._core, event.node
+        try:
+            body = _entry.decode(raw).body
+            if kind in TASK_KINDS:
+                self._task(node, _said.decode(body), now, fx)
+            else:
+                core.runs.entry(node, event.epoch, seq, time_ms, kind, key, bytes(body))
+        except (msgspec.DecodeError, ValueError) as error:
+            core.registry.alarm(node, "odd-entry", f"{kind} at seq {seq} cannot be read: {error}", now, fx)
+
+    def _task(self, node: str, said: tasks.Said, now: Now, fx: Effects) -> None:
+        heard, ended = self._core.tasks.hear(node, said, now, fx)
+        if heard:
+            fx.act.append(inputs.Notify(topic=f"task/{said.id}"))
+        if ended:
+            self._core.delegate.mark_soon(node, now)
+
+    def _flush_runs(self, fx: Effects) -> None:
+        fx.act.extend(inputs.Notify(topic=f"run/{run}") for run in self._core.runs.flush(fx))
+
+    # -------------------------------------------------------------------------------------------- alarms
+
+    def _alarm(self, event: events.ParentEvent, now: Now, fx: Effects) -> None:
+        """Show an operator what went wrong between a node and this hub, and put it on record."""
+        what, text = _what(event), alarm_text(event)
+        is_repeated = self._core.registry.has_alarm(event.node, what)
+        if not (is_repeated and isinstance(event, events.Misbehaved | events.Poison)):  # a bad child fills no trail
+            self._core.streams.audit(f"link.{what}", event.node, {"text": text}, now, fx)
+        if _is_alarming(event):
+            self._core.registry.alarm(event.node, what, text, now, fx)
+        fx.act.append(inputs.Notify(topic=f"node/{event.node}"))
+
+
+def _is_alarming(event: events.ParentEvent) -> bool:
+    """Metrics and logs may begin anew after a power cut: that is on record, and no alarm (DESIGN 4)."""
+    return not (isinstance(event, events.EpochChanged | events.LossDeclared) and event.stream not in CHAINED)
+
+
+def _what(event: events.ParentEvent) -> str:
+    """Return the kind of an alarm: `clone-seen` for CloneSeen."""
+    name = type(event).__name__
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
+
+
+def alarm_text(event: events.ParentEvent) -> str:
+    """Return what an event means, and what to do next."""
+    match event:
+        case events.CloneSeen():
+            return (
+                "two machines use this node's identity (a copied data directory): neither is served; remove one, "
+                "then accept the node"
+            )
+        case events.ChildRestored():
+            return "the device's store is an older copy; it resumes under a new session, what it lost is declared"
+        case events.EpochChanged():
+            return f"its {event.stream} goes on in a new epoch ({event.reason}); the former one ends at {event.seq}"
+        case events.LossDeclared():
+            count = event.count or "an unknown number of"
+            return f"{count} rows of {event.stream} are lost, as the device declares: {event.reason}"
+        case events.Fork():
+            return (
+                f"its {event.stream} contradicts what is stored here at seq {event.seq}: set aside, nothing overwritten"
+            )
+        case events.Poison():
+            return f"row {event.seq} of its {event.stream} is no entry: set aside, the stream goes on"
+        case events.RestoredParent():
+            return (
+                f"the device holds generation {event.held.generation} of term {event.held.term}, this hub knows "
+                f"{event.generation} of {event.term}: this hub was restored; accept the node to take over again"
+            )
+        case events.Misbehaved():
+            return f"it sent what the link forbids: {event.reason}"
+        case _:
+            return type(event).__name__

@@ -1,0 +1,205 @@
+"""The hub's core: routing only. Each part decides for itself; here is who hears what, and in which order.
+
+One input is taken by one part, then what became due is done: the link's timers, manifests that are to be made,
+questions and tasks whose time is over. Everything a part tells the shell stands in one Effects.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+from protocol.link.parent import Parent
+
+from hub.core import inputs
+from hub.core.delegate import Delegate
+from hub.core.enrollment import Enrollment
+from hub.core.hearing import Hearing
+from hub.core.operations import Operations
+from hub.core.registry import Node, Registry
+from hub.core.rollup import Rollup
+from hub.core.streams import OwnStreams
+from hub.core.work.resources import Resources
+from hub.core.work.runs import Runs
+from hub.core.work.tasks import Tasks
+from protocol import limits, trust
+from protocol.effects import Effects, Now
+from protocol.entropy import Entropy
+from protocol.errors import TrustError
+from protocol.link import events
+from protocol.snapshot import Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig:
+    """What a hub is made with. `ticket_secret`: 32 random bytes that stay the same over restarts."""
+
+    node: str
+    signer: events.Signer
+    ticket_secret: bytes
+
+
+class HubCore:
+    """Everything a hub decides. Rebuilt from a snapshot at every start; the first input is Started."""
+
+    def __init__(self, snapshot: Snapshot, config: HubConfig) -> None:
+        self.node = config.node
+        self.entropy = Entropy(b"")
+        self._config = config
+        self._wall = 0.0
+        self._connections: dict[str, int] = {}
+        self.streams = OwnStreams(snapshot)
+        self.registry = Registry(snapshot)
+        self.rollup = Rollup(snapshot)
+        self.parent = Parent(snapshot, node=config.node, signer=config.signer)
+        self.parent.ticket_for = self._ticket_for
+        self.enrollment = Enrollment(snapshot, self.registry, self.streams)
+        self.resources = Resources(snapshot, self.registry, self.rollup.is_online)
+        self.tasks = Tasks(snapshot)
+        self.runs = Runs(snapshot)
+        self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
+        self.operations = Operations(self)
+        self._hearing = Hearing(self)
+
+    def handle(self, input: inputs.Input, now: Now) -> Effects:  # noqa: A002 - THE shape's word
+        """Return the effects of one input."""
+        fx = Effects()
+        self._wall = now.wall
+        self._route(input, now, fx)
+        self._turn(now, fx)
+        fx.wake_at = self._next_wake(now)
+        return fx
+
+    def _route(self, input: inputs.Input, now: Now, fx: Effects) -> None:  # noqa: A002
+        match input:
+            case inputs.Got():
+                self.rollup.heard(input.node, now)
+                told = self.parent.got(input.node, input.connection, input.message, now, fx)
+                self._hearing.take(told, now, fx)
+            case inputs.Request():
+                self.operations.request(input, now, fx)
+            case inputs.Opened():
+                self._opened(input, now, fx)
+            case inputs.Closed():
+                self._closed(input, now, fx)
+            case inputs.CertificateIssued():
+                self._issued(input, now, fx)
+            case inputs.Bad():
+                if self.registry.find(input.node) is not None:
+                    text = f"it sent what is no message: {input.error}"
+                    self.registry.alarm(input.node, "misbehaved", text, now, fx)
+            case inputs.Started():
+                self._started(input, now, fx)
+            case _:
+                self._hearing.take(self.parent.tick(now, fx), now, fx)
+
+    def _started(self, input: inputs.Started, now: Now, fx: Effects) -> None:  # noqa: A002
+        self.entropy = Entropy(input.entropy)
+        self.parent.start(self.entropy, input.incarnation, input.version, now, fx)
+        for node in self.registry:
+            if not node.revoked_ms:
+                self.delegate.mark(node.name)
+        self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)
+
+    # -------------------------------------------------------------------------------------------- connections
+
+    def _opened(self, input: inputs.Opened, now: Now, fx: Effects) -> None:  # noqa: A002
+        reason = self.registry.gate(input.node, input.key)
+        if reason:
+            node = self.registry.find(input.node)
+            is_banned = node is not None and node.revoked_ms > 0
+            fx.act.append(inputs.CloseChild(node=input.node, connection=input.connection, reason=reason, ban=is_banned))
+            return
+        self._connections[input.node] = input.connection
+        told = self.parent.opened(input.node, input.connection, input.key, input.expired, now, fx)
+        self._hearing.take(told, now, fx)
+
+    def _closed(self, input: inputs.Closed, now: Now, fx: Effects) -> None:  # noqa: A002
+        if self.registry.find(input.node) is None:
+            return
+        if self._connections.get(input.node) == input.connection:
+            del self._connections[input.node]
+        told = self.parent.closed(input.node, input.connection, input.session, input.nonce, input.reason, now, fx)
+        self._hearing.take(told, now, fx)
+
+    def cut(self, node: str, reason: str, now: Now, fx: Effects) -> None:
+        """`node` was revoked: tell it, signed, and end its session at once (C5)."""
+        self._hearing.take(self.parent.revoke(node, reason, now, fx), now, fx)
+        self._hearing.away(node, f"revoked: {reason}", now, fx)
+        connection = self._connections.pop(node, 0)
+        fx.act.append(inputs.CloseChild(node=node, connection=connection, reason=f"revoked: {reason}", ban=True))
+
+    def is_quarantined(self, node: str) -> bool:
+        """Tell whether nobody is served under the name `node` until an operator accepts it."""
+        return self.parent.view(node).quarantined
+
+    def accept(self, node: Node, now: Now, fx: Effects) -> None:
+        """An operator has looked: end what the link holds back for `node`, and clear its alarms."""
+        self.registry.put(msgspec.structs.replace(node, alarms=[]), fx)
+        self.parent.release(node.name, now, fx)
+        self.parent.new_term(node.name, now, fx)
+        self.delegate.mark(node.name)
+
+    # -------------------------------------------------------------------------------------------- certificates, tickets
+
+    def _issued(self, input: inputs.CertificateIssued, now: Now, fx: Effects) -> None:  # noqa: A002
+        outcome = self.enrollment.issued(input, now, fx)
+        if outcome is None:
+            return
+        if not outcome.request:
+            self.parent.renewed(outcome.node, certificate=input.certificate, refused=outcome.error, now=now, fx=fx)
+            return
+        if outcome.error:
+            error = f"{outcome.node} cannot be enrolled: {outcome.error}"
+            fx.act.append(inputs.Reply(request=outcome.request, error=error, status=422))
+            return
+        self._admit(outcome.node, now, fx)
+        said = {"node": outcome.node, "certificate": input.certificate, "until_ms": input.until_ms}
+        fx.act.append(inputs.Reply(request=outcome.request, data=msgspec.json.encode(said)))
+
+    def _admit(self, name: str, now: Now, fx: Effects) -> None:
+        self.parent.add_child(name)
+        for node in (name, *self.resources.settle(self.registry.get(name), fx)):
+            self.delegate.mark(node)
+        fx.act.append(inputs.Notify(topic=f"node/{name}"))
+
+    def _ticket_for(self, node: str, digest: str) -> str | None:
+        known = self.registry.find(node)
+        if known is None or known.revoked_ms or not self.delegate.needs(node, digest):
+            return None
+        expires_ms = int((self._wall + limits.TICKET_TTL_S) * 1000)
+        return trust.ticket_make(self._config.ticket_secret, node, digest, expires_ms)
+
+    def ticket_holder(self, ticket: str, digest: str, wall: float) -> str:
+        """Return the node that may fetch `digest` by `ticket` now. Raises TrustError; checked at every use (C5, C8)."""
+        node = trust.ticket_check(self._config.ticket_secret, ticket, digest, int(wall * 1000))
+        known = self.registry.find(node)
+        if known is None or known.revoked_ms:
+            raise TrustError(f"{node} is not part of this fleet (any more)")
+        return node
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def _turn(self, now: Now, fx: Effects) -> None:
+        """Do what is due, some of it; the timer goes on with the rest."""
+        for node in self.rollup.overdue(now):
+            self._hearing.away(node, "silent for a whole lease", now, fx)
+            connection = self._connections.get(node, 0)
+            fx.act.append(inputs.CloseChild(node=node, connection=connection, reason="silent for a whole lease"))
+        for group, node in self.tasks.tick(now, fx):
+            self.delegate.mark(node)
+            fx.act.append(inputs.Notify(topic=f"task/{group}"))
+        self.operations.tick(now, fx)
+        self.delegate.process(now, fx)
+
+    def _next_wake(self, now: Now) -> float | None:
+        wakes = (
+            self.parent.next_wake(),
+            self.rollup.next_wake(),
+            self.tasks.next_wake(now),
+            self.operations.next_wake(),
+            self.delegate.next_wake(now),
+        )
+        soonest = min((wake for wake in wakes if wake is not None), default=math.inf)
+        return None if soonest == math.inf else soonest

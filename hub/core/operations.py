@@ -1,0 +1,299 @@
+"""What operators (and devices that enroll) ask of the hub: each request checked first, done whole, noted, answered.
+
+Nothing is changed before everything about a request is known to be good. What changes something is an entry of the
+hub's own audit stream with who and what.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hub.core import inputs, registry, views
+from hub.core.registry import Refusal
+from hub.core.work.resources import Change, Compiled
+from protocol import documents, limits, selector
+from protocol.effects import Effects, Now
+from protocol.errors import Refused, SpecError
+from protocol.spec import compile as compiler
+from protocol.spec import load
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+QUESTIONS = frozenset({"logs", "status", "runs"})
+
+
+class _Question(msgspec.Struct, frozen=True, kw_only=True):
+    node: str
+    due: float
+    wait_s: float
+
+
+class Operations:
+    """Performs requests on the parts of a hub's core; remembers the questions that are open."""
+
+    def __init__(self, core: HubCore) -> None:
+        self._core = core
+        self._questions: dict[str, _Question] = {}
+
+    def request(self, input: inputs.Request, now: Now, fx: Effects) -> None:  # noqa: A002 - what it is
+        """Perform a request; a Reply follows in the same effects, an enrollment's when its certificate is made."""
+        try:
+            data = self._perform(input, now, fx)
+        except (Refused, SpecError) as error:
+            status = error.status if isinstance(error, Refusal) else 422
+            fx.act.append(inputs.Reply(request=input.request, error=str(error), status=status))
+        else:
+            if not isinstance(input.op, inputs.Enroll):
+                fx.act.append(inputs.Reply(request=input.request, data=msgspec.json.encode(data)))
+
+    def _perform(self, input: inputs.Request, now: Now, fx: Effects) -> object:  # noqa: A002
+        core, who = self._core, input.who
+        match input.op:
+            case inputs.Enroll() as op:
+                core.enrollment.ask(input.request, op, now, fx)
+                return None
+            case inputs.CreateToken() as op:
+                return views.token(core.enrollment.create(op, who, now, fx))
+            case inputs.DeleteToken() as op:
+                core.enrollment.delete(op, who, now, fx)
+                return {"deleted": op.id}
+            case inputs.Apply() as op:
+                return {"results": self._apply(op, who, now, fx)}
+            case inputs.DeleteResource() as op:
+                return self._delete(op, who, now, fx)
+            case inputs.NoteArtifact() as op:
+                if core.resources.note_artifact(op.digest, op.size, now, fx):
+                    core.streams.audit("artifact.arrived", op.digest, {"who": who, "size": op.size}, now, fx)
+                return {"digest": op.digest}
+            case inputs.CreateTasks() as op:
+                return self._create_tasks(op, who, now, fx)
+            case inputs.AskNode() as op:
+                return self._ask(op, now, fx)
+            case op:
+                return self._change_node(op, who, now, fx)
+
+    # -------------------------------------------------------------------------------------------- resources
+
+    def _apply(self, op: inputs.Apply, who: str, now: Now, fx: Effects) -> list[Change]:
+        core = self._core
+        all_of = [_compiled(document) for document in op.documents]
+        core.resources.check(all_of)
+        if op.dry_run:
+            return [self._preview(compiled) for compiled in all_of]
+        core.resources.check_artifacts(all_of)
+        return [self._apply_one(compiled, who, now, fx) for compiled in all_of]
+
+    def _preview(self, compiled: Compiled) -> Change:
+        core = self._core
+        action = core.resources.compare(compiled)
+        nodes = core.resources.preview(compiled, self._holds(compiled.key))
+        before = core.resources.generation(compiled.key)
+        generation = before if action == "unchanged" else before + 1
+        return _change(compiled, action, generation, nodes)
+
+    def _apply_one(self, compiled: Compiled, who: str, now: Now, fx: Effects) -> Change:
+        core = self._core
+        action = core.resources.compare(compiled)
+        holds = self._holds(compiled.key)
+        if action != "unchanged":
+            before = core.resources.placed_on(compiled.key, holds) if action == "changed" else []
+            core.resources.put(compiled, who, now, fx)
+            for node in dict.fromkeys([*before, *core.resources.placed_on(compiled.key, holds)]):
+                core.delegate.mark(node)
+            said = {"who": who, "action": action, "generation": core.resources.generation(compiled.key)}
+            core.streams.audit("operator.apply", compiled.key, said, now, fx)
+            fx.act.append(inputs.Notify(topic=f"resource/{compiled.key}"))
+        nodes = core.resources.placed_on(compiled.key, holds)
+        return _change(compiled, action, core.resources.generation(compiled.key), nodes)
+
+    def _delete(self, op: inputs.DeleteResource, who: str, now: Now, fx: Effects) -> dict[str, Any]:
+        core = self._core
+        key = core.resources.get(op.kind, op.name).key
+        for node in core.registry:
+            if key in core.delegate.placed(node.name):
+                core.delegate.mark(node.name)
+        for node in core.resources.placed_on(key, self._holds(key)):
+            core.delegate.mark(node)
+        core.resources.delete(op.kind, op.name, who, now, fx)
+        core.streams.audit("operator.delete", key, {"who": who}, now, fx)
+        fx.act.append(inputs.Notify(topic=f"resource/{key}"))
+        return {"deleted": key}
+
+    def _holds(self, key: str) -> views.Holds:
+        return lambda node: key in self._core.delegate.placed(node)
+
+    # -------------------------------------------------------------------------------------------- tasks
+
+    def _create_tasks(self, op: inputs.CreateTasks, who: str, now: Now, fx: Effects) -> dict[str, Any]:
+        core = self._core
+        nodes = self._chosen(op)
+        if op.workflow:
+            core.resources.get("workflow", op.workflow)
+        group = core.entropy.hex(8)
+        core.tasks.create(op, group, nodes, who, now, fx)
+        core.delegate.mark_first(nodes)
+        said = {
+            "who": who,
+            "nodes": len(nodes),
+            "selector": op.selector,
+            "command": op.command[:1],
+            "workflow": op.workflow,
+            "cancel_run": op.cancel_run,
+        }
+        core.streams.audit("operator.run", group, said, now, fx)
+        fx.act.append(inputs.Notify(topic=f"task/{group}"))
+        return views.task_group(core, group, now)
+
+    def _chosen(self, op: inputs.CreateTasks) -> list[str]:
+        if op.nodes and op.selector:
+            raise Refusal("give nodes or a selector, not both", 422)
+        if op.nodes:
+            return [self._core.registry.living(name).name for name in dict.fromkeys(op.nodes)]
+        nodes = [node.name for node in self._core.registry.select(selector.parse(op.selector))]
+        if not nodes:
+            raise Refusal(nobody(op.selector), 404)
+        return nodes
+
+    # -------------------------------------------------------------------------------------------- nodes
+
+    def _change_node(
+        self,
+        op: inputs.LabelNode
+        | inputs.CordonNode
+        | inputs.DrainNode
+        | inputs.RevokeNode
+        | inputs.AcceptNode
+        | inputs.RequestRelease,
+        who: str,
+        now: Now,
+        fx: Effects,
+    ) -> dict[str, Any]:
+        core = self._core
+        node = core.registry.living(op.node)
+        said: dict[str, Any] = {"who": who}
+        match op:
+            case inputs.LabelNode():
+                kept = {key: value for key, value in node.labels.items() if key not in op.remove}
+                labels = registry.check_labels({**kept, **op.set})
+                self._replace(msgspec.structs.replace(node, labels=labels), fx)
+                kind, said = "operator.label", {**said, "set": op.set, "remove": op.remove}
+            case inputs.CordonNode():
+                self._replace(msgspec.structs.replace(node, cordoned=op.cordoned, drained=False), fx)
+                kind = "operator.cordon" if op.cordoned else "operator.uncordon"
+            case inputs.DrainNode():
+                self._replace(msgspec.structs.replace(node, cordoned=True, drained=True), fx)
+                kind = "operator.drain"
+            case inputs.RevokeNode():
+                self._revoke(node, op.reason or "no reason given", now, fx)
+                kind, said = "node.revoked", {**said, "reason": op.reason}
+            case inputs.AcceptNode():
+                core.accept(node, now, fx)
+                kind, said = "operator.accept", {**said, "reason": op.reason}
+            case inputs.RequestRelease():
+                self._request_release(op, who, now, fx)
+                kind, said = "operator.request-release", {**said, "service": op.service, "reason": op.reason}
+        core.streams.audit(kind, op.node, said, now, fx)
+        fx.act.append(inputs.Notify(topic=f"node/{op.node}"))
+        return views.node(core, op.node, now)
+
+    def _replace(self, node: registry.Node, fx: Effects) -> None:
+        """Store a node that was changed, and place again what that concerns."""
+        core = self._core
+        core.registry.put(node, fx)
+        for name in (node.name, *core.resources.settle(node, fx)):
+            core.delegate.mark(name)
+
+    def _revoke(self, node: registry.Node, reason: str, now: Now, fx: Effects) -> None:
+        """The node is out, at once: its session, its tickets, its tasks, its place (C5)."""
+        core = self._core
+        self._replace(msgspec.structs.replace(node, revoked_ms=int(now.wall * 1000), revoked_reason=reason), fx)
+        for group in core.tasks.give_up(node.name, f"{node.name} was revoked", now, fx):
+            fx.act.append(inputs.Notify(topic=f"task/{group}"))
+        core.cut(node.name, reason, now, fx)
+
+    def _request_release(self, op: inputs.RequestRelease, who: str, now: Now, fx: Effects) -> None:
+        report = self._core.rollup.report(op.node)
+        service = report.services.get(op.service) if report is not None else None
+        if service is None or service.override is None:
+            raise Refusal(f"{op.node} reports no override of {op.service[:80]!r}: there is nothing to give back", 404)
+        document = documents.ReleaseRequest(service=op.service, by=who, reason=op.reason)
+        self._core.delegate.ask_release(op.node, document, now, fx)
+
+    # -------------------------------------------------------------------------------------------- questions
+
+    def _ask(self, op: inputs.AskNode, now: Now, fx: Effects) -> dict[str, Any]:
+        core = self._core
+        core.registry.living(op.node)
+        if op.what not in QUESTIONS:
+            raise Refusal(f"{op.what[:80]!r} is no question: ask for {', '.join(sorted(QUESTIONS))}", 422)
+        if not core.rollup.is_online(op.node):
+            text = views.away_text(core, op.node)
+            fx.act.append(inputs.Answered(ask=op.id, part=0, last=True, error=text))
+            raise Refusal(text)
+        if sum(1 for question in self._questions.values() if question.node == op.node) >= limits.ASKS_OPEN_MAX:
+            raise Refusal(f"{limits.ASKS_OPEN_MAX} questions to {op.node} are open: try again in a moment", 503)
+        self._questions[op.id] = _Question(node=op.node, due=now.mono + op.wait_s, wait_s=op.wait_s)
+        core.parent.ask(op.node, op.id, int((now.wall + op.wait_s) * 1000), op.what, op.params, now, fx)
+        return {"asked": op.id}
+
+    def answer(self, node: str, id: str, part: int, last: bool, data: bytes, fx: Effects) -> None:  # noqa: A002
+        """A part of an answer came; one that nobody waits for, or of another node, is dropped."""
+        question = self._questions.get(id)
+        if question is None or question.node != node:
+            return
+        if last:
+            del self._questions[id]
+        fx.act.append(inputs.Answered(ask=id, part=part, last=last, data=data))
+
+    def left(self, node: str, fx: Effects) -> None:
+        """`node` is away: it answers no more."""
+        gone = [ask for ask, question in self._questions.items() if question.node == node]
+        self._end(gone, f"{node} went away before it had answered", fx)
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """End the questions whose time is over."""
+        for ask, question in list(self._questions.items()):
+            if now.mono >= question.due:
+                self._end([ask], f"{question.node} did not answer within {question.wait_s:.0f} s", fx)
+
+    def next_wake(self) -> float:
+        """Return the mono time at which a question's time is over."""
+        return min((question.due for question in self._questions.values()), default=float("inf"))
+
+    def _end(self, asks: list[str], error: str, fx: Effects) -> None:
+        for ask in asks:
+            del self._questions[ask]
+            fx.act.append(inputs.Answered(ask=ask, part=0, last=True, error=error))
+
+
+def nobody(text: str) -> str:
+    """Return the sentence for a selector that selects no node."""
+    if not text.strip():
+        return "an empty selector selects nobody: write one (`*` is every node), or name nodes"
+    return f'no node matches "{text[:80]}": see `skerry get nodes`'
+
+
+def _compiled(document: dict[str, Any]) -> Compiled:
+    """Raises SpecError."""
+    resource = load.from_json(document)
+    wished = compiler.placement(resource)
+    return Compiled(
+        kind=resource.kind.lower(),
+        name=resource.name,
+        spec=resource.to_json(),
+        selector=wished.selector,
+        count=wished.count,
+        document=compiler.document(resource),
+    )
+
+
+def _change(compiled: Compiled, action: str, generation: int, nodes: list[str]) -> Change:
+    note = ""
+    if not nodes:
+        note = nobody(compiled.selector)
+    elif compiled.count is not None and len(nodes) < compiled.count:
+        note = f'{compiled.count} asked for, {len(nodes)} match "{compiled.selector}"'
+    return Change(kind=compiled.kind, name=compiled.name, action=action, generation=generation, nodes=nodes, note=note)

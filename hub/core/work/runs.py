@@ -1,0 +1,175 @@
+"""Executions of workflows, as far as the nodes have told: one record for each (node, run).
+
+Two sources feed a record: the entries of the node's `state` stream (history, in order) and the last run in a Status
+(live, ahead of the history). A record knows up to which seq of which epoch it is true; what is older changes nothing,
+so that history never overwrites live (INVARIANTS A12). The oldest of limits.RUNS_KEPT_AT_HUB_MAX records goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from hub.core.registry import Refusal
+from protocol import limits, status
+from protocol.effects import Delete, Effects, Put
+from protocol.snapshot import Snapshot
+
+SPACE = "run"
+KINDS = frozenset({"run.started", "run.ended", "step.started", "step.ended"})
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run; true up to `seq` of `epoch` of the node's state stream. Times are the device's clock, milliseconds."""
+
+    id: str
+    node: str
+    workflow: str
+    state: str
+    started_ms: int
+    ended_ms: int = 0
+    trigger: str = ""
+    params: dict[str, str] = {}
+    steps: list[status.StepReport] = []
+    epoch: str = ""
+    seq: int = 0
+
+    @property
+    def place(self) -> str:
+        """The key it is stored under: a device can only name its own runs."""
+        return f"{self.node}/{self.id}"
+
+
+class RunSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a run.started or run.ended entry."""
+
+    id: str = ""
+    workflow: str = ""
+    trigger: str = ""
+    params: dict[str, str] = {}
+    state: str = "running"
+    started_ms: int = 0
+    ended_ms: int = 0
+    steps: list[status.StepReport] = []
+
+
+class StepSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a step.started or step.ended entry; its outputs stay in the entry."""
+
+    run: str
+    step: str
+    state: str = "running"
+    attempt: int = 0
+    exit_code: int | None = None
+
+
+_run_said = msgspec.json.Decoder(RunSaid)
+_step_said = msgspec.json.Decoder(StepSaid)
+
+
+class Runs:
+    """All runs that are kept, in the order in which the hub first heard of them."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        decoder = msgspec.json.Decoder(Run)
+        found = [decoder.decode(raw) for raw in snapshot.spaces.get(SPACE, {}).values()]
+        found.sort(key=lambda run: (run.started_ms, run.node, run.id))
+        self._runs = {run.place: run for run in found}
+        self._touched: dict[str, None] = {}
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs.values())
+
+    def get(self, run: str) -> Run:
+        """Return the run with id `run`, or `NODE/RUN`. Raises Refusal (404)."""
+        found = self._runs.get(run) or next((one for one in self._runs.values() if one.id == run), None)
+        if found is None:
+            raise Refusal(f"there is no run {run[:80]!r} (the hub keeps the last {limits.RUNS_KEPT_AT_HUB_MAX})", 404)
+        return found
+
+    # -------------------------------------------------------------------------------------------- hearing
+
+    def entry(self, node: str, epoch: str, seq: int, time_ms: int, kind: str, key: str, body: bytes) -> None:
+        """Take one entry of KINDS; flush stores what changed. Raises msgspec.DecodeError when the body is odd."""
+        if kind.startswith("run."):
+            self._run(node, epoch, seq, time_ms, key, _run_said.decode(body))
+        else:
+            self._step(node, epoch, seq, time_ms, _step_said.decode(body))
+
+    def _run(self, node: str, epoch: str, seq: int, time_ms: int, key: str, said: RunSaid) -> None:
+        before = self._runs.get(f"{node}/{said.id or key}")
+        if _is_older(before, epoch, seq):
+            return
+        ended = said.state != "running"
+        self._take(
+            Run(
+                id=said.id or key,
+                node=node,
+                workflow=said.workflow or (before.workflow if before else ""),
+                state=said.state,
+                started_ms=said.started_ms or (before.started_ms if before else time_ms),
+                ended_ms=(said.ended_ms or time_ms) if ended else 0,
+                trigger=said.trigger or (before.trigger if before else ""),
+                params=said.params or (before.params if before else {}),
+                steps=said.steps or (before.steps if before else []),
+                epoch=epoch,
+                seq=seq,
+            )
+        )
+
+    def _step(self, node: str, epoch: str, seq: int, time_ms: int, said: StepSaid) -> None:
+        before = self._runs.get(f"{node}/{said.run}")
+        if _is_older(before, epoch, seq):
+            return
+        run = before or Run(id=said.run, node=node, workflow="", state="running", started_ms=time_ms)
+        step = status.StepReport(name=said.step, state=said.state, attempts=said.attempt, exit_code=said.exit_code)
+        names = [one.name for one in run.steps]
+        steps = list(run.steps)
+        if said.step in names:
+            steps[names.index(said.step)] = step
+        else:
+            steps.append(step)
+        self._take(msgspec.structs.replace(run, steps=steps, epoch=epoch, seq=seq))
+
+    def report(self, node: str, epoch: str, seq: int, report: status.RunReport) -> None:
+        """Take the last run that a Status names, true up to `seq` of `epoch`."""
+        before = self._runs.get(f"{node}/{report.id}")
+        if _is_older(before, epoch, seq):
+            return
+        self._take(
+            Run(
+                id=report.id,
+                node=node,
+                workflow=report.workflow,
+                state=report.state,
+                started_ms=report.started_ms,
+                ended_ms=report.ended_ms,
+                trigger=report.trigger,
+                params=before.params if before else {},
+                steps=report.steps,
+                epoch=epoch,
+                seq=seq,
+            )
+        )
+
+    def _take(self, run: Run) -> None:
+        self._runs[run.place] = run
+        self._touched[run.place] = None
+
+    def flush(self, fx: Effects) -> list[str]:
+        """Store what this input changed, once for each run, and forget the oldest; returns the ids."""
+        touched = [self._runs[place] for place in self._touched]
+        self._touched.clear()
+        for run in touched:
+            fx.store.append(Put(SPACE, run.place, msgspec.json.encode(run)))
+        while len(self._runs) > limits.RUNS_KEPT_AT_HUB_MAX:
+            place = next(iter(self._runs))
+            del self._runs[place]
+            fx.store.append(Delete(SPACE, place))
+        return [run.id for run in touched]
+
+
+def _is_older(before: Run | None, epoch: str, seq: int) -> bool:
+    """Tell whether (epoch, seq) is no news for a record; an epoch that the link lets through succeeds the former."""
+    return before is not None and before.epoch == epoch and seq <= before.seq

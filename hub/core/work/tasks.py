@@ -1,0 +1,291 @@
+"""One-off work: groups of tasks, one task for each node that was chosen.
+
+A task's id is its group's, so that all nodes of a group share one document (one digest, one body). What a task is doing
+is derived: `pending` or `away` until its node says more, then what task.started and task.ended say. It stays in
+the node's manifest until its terminal entry is here (DESIGN 4), also past its deadline: the device refuses it then and
+says so. After limits.TASK_LINGER_S of silence the hub lets go of it and calls it unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+
+from hub.core import inputs
+from hub.core.registry import Refusal
+from protocol import documents, limits
+from protocol.effects import Delete, Effects, Now, Put
+from protocol.snapshot import Snapshot
+
+GROUPS = "group"
+RESULTS = "result"
+ENDED = frozenset({"ok", "failed", "refused", "unknown", "cancelled"})
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked, of whom. Times are milliseconds of the hub's clock; `deadline_ms` 0: none."""
+
+    id: str
+    by: str
+    created_ms: int
+    until_ms: int
+    """Then the hub lets go of it, answered or not."""
+    document: documents.Task
+    nodes: list[str]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a node said of its task; `time_ms` is the hub's clock when it was heard."""
+
+    state: str
+    time_ms: int
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    duration_s: float = 0.0
+    reason: str = ""
+
+    def size(self) -> int:
+        """Return how much of limits.RESULTS_BYTES_MAX it takes."""
+        return len(self.stdout) + len(self.stderr)
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a task.started or task.ended entry."""
+
+    id: str
+    state: str = "running"
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    duration_s: float = 0.0
+    reason: str = ""
+
+
+class _Open:
+    """A group with what its nodes said."""
+
+    def __init__(self, record: Group) -> None:
+        self.record = record
+        self.raw = documents.encode(record.document)
+        self.document_id = documents.document_id(record.document)
+        self.results: dict[str, Result] = {}
+        self._asked = frozenset(record.nodes)
+        self.waiting = dict.fromkeys(record.nodes)
+
+    def has_asked(self, node: str) -> bool:
+        return node in self._asked
+
+    def take(self, node: str, result: Result) -> None:
+        self.results[node] = result
+        if result.state in ENDED:
+            self.waiting.pop(node, None)
+
+
+class Tasks:
+    """All groups that are kept, oldest first."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        groups = msgspec.json.Decoder(Group)
+        found = [groups.decode(raw) for raw in snapshot.spaces.get(GROUPS, {}).values()]
+        found.sort(key=lambda group: (group.created_ms, group.id))
+        self._groups = {group.id: _Open(group) for group in found}
+        self._doomed: list[str] = []
+        """Keys of results whose group is gone; deleted some at a time."""
+        self._size = 0
+        results = msgspec.json.Decoder(Result)
+        for key, raw in sorted(snapshot.spaces.get(RESULTS, {}).items()):
+            group, _, node = key.partition("/")
+            if group in self._groups:
+                result = results.decode(raw)
+                self._groups[group].take(node, result)
+                self._size += result.size()
+            else:
+                self._doomed.append(key)
+        self._of_node: dict[str, dict[str, None]] = {}
+        for open_ in self._groups.values():
+            self._list(open_)
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    def get(self, group: str) -> Group:
+        """Return a group. Raises Refusal (404)."""
+        return self._get(group).record
+
+    def groups(self) -> Iterator[Group]:
+        """Return the groups that are kept, oldest first."""
+        return (open_.record for open_ in self._groups.values())
+
+    def results(self, group: str) -> dict[str, Result]:
+        """Return what was said, by node; a node that has said nothing is not in it. Raises Refusal (404)."""
+        return self._get(group).results
+
+    def items(self, node: str) -> dict[str, bytes]:
+        """Return the documents of the tasks that `node` has not ended, by id."""
+        opened = [self._groups[group] for group in self._of_node.get(node, {})]
+        return {open_.document_id: open_.raw for open_ in opened}
+
+    def open_on(self, node: str) -> list[str]:
+        """Return the groups that `node` has not ended its task of."""
+        return list(self._of_node.get(node, {}))
+
+    def _get(self, group: str) -> _Open:
+        open_ = self._groups.get(group)
+        if open_ is None:
+            raise Refusal(f"there is no task {group[:80]!r} (the hub keeps the last {limits.GROUPS_KEPT_MAX})", 404)
+        return open_
+
+    # -------------------------------------------------------------------------------------------- asking
+
+    def create(self, op: inputs.CreateTasks, group: str, nodes: list[str], who: str, now: Now, fx: Effects) -> Group:
+        """Ask `nodes` for what `op` says, as `group`. A node with limits.TASKS_OPEN_MAX open tasks refuses at once."""
+        _check(op)
+        now_ms = int(now.wall * 1000)
+        deadline_ms = 0 if op.deadline_s is None else now_ms + int(op.deadline_s * 1000)
+        record = Group(
+            id=group,
+            by=who,
+            created_ms=now_ms,
+            until_ms=max(now_ms, deadline_ms) + int(limits.TASK_LINGER_S * 1000),
+            document=_document(op, group, who, deadline_ms),
+            nodes=nodes,
+        )
+        open_ = _Open(record)
+        if len(open_.raw) > limits.DOCUMENT_BYTES_MAX:
+            raise Refusal(f"the task is {len(open_.raw)} bytes; the most is {limits.DOCUMENT_BYTES_MAX}", 422)
+        self._make_room(fx)
+        self._groups[group] = open_
+        fx.store.append(Put(GROUPS, group, msgspec.json.encode(record)))
+        for node in nodes:
+            if len(self._of_node.get(node, {})) >= limits.TASKS_OPEN_MAX:
+                text = f"{limits.TASKS_OPEN_MAX} tasks wait for {node} already, its most"
+                self._put(open_, node, Result(state="refused", time_ms=now_ms, reason=text), fx)
+        self._list(open_)
+        return record
+
+    def _list(self, open_: _Open) -> None:
+        for node in open_.waiting:
+            self._of_node.setdefault(node, {})[open_.record.id] = None
+
+    def _make_room(self, fx: Effects) -> None:
+        """Forget the oldest group that has ended; with none, the oldest of all, which cancels it on its nodes."""
+        if len(self._groups) < limits.GROUPS_KEPT_MAX:
+            return
+        ended = next((open_ for open_ in self._groups.values() if not open_.waiting), None)
+        self._forget(ended or next(iter(self._groups.values())), fx)
+
+    def _forget(self, open_: _Open, fx: Effects) -> None:
+        group = open_.record.id
+        del self._groups[group]
+        fx.store.append(Delete(GROUPS, group))
+        self._doomed += [f"{group}/{node}" for node in open_.results]
+        self._size -= sum(result.size() for result in open_.results.values())
+        for node in open_.waiting:
+            self._of_node[node].pop(group, None)
+
+    # -------------------------------------------------------------------------------------------- hearing
+
+    def hear(self, node: str, said: Said, now: Now, fx: Effects) -> tuple[bool, bool]:
+        """Take what `node` says of its task.
+
+        Tells whether that is news, and whether the task has ended by it, so that it leaves the manifest.
+        """
+        open_ = self._groups.get(said.id)
+        if open_ is None or not open_.has_asked(node) or said.state not in ENDED | {"running"}:
+            return False, False
+        before = open_.results.get(node)
+        if before is not None and before.state in ENDED and not (before.state == "unknown" and said.state in ENDED):
+            return False, False
+        result = Result(
+            state=said.state,
+            time_ms=int(now.wall * 1000),
+            exit_code=said.exit_code,
+            signal=said.signal,
+            stdout=said.stdout,
+            stderr=said.stderr,
+            duration_s=said.duration_s,
+            reason=said.reason,
+        )
+        self._put(open_, node, self._fitted(result), fx)
+        return True, said.state in ENDED
+
+    def give_up(self, node: str, reason: str, now: Now, fx: Effects) -> list[str]:
+        """The node will never answer (revoked): end what is open. Returns the groups."""
+        groups = self.open_on(node)
+        for group in groups:
+            self._end_unheard(self._groups[group], node, reason, now, fx)
+        return groups
+
+    def _end_unheard(self, open_: _Open, node: str, reason: str, now: Now, fx: Effects) -> None:
+        self._put(open_, node, Result(state="unknown", time_ms=int(now.wall * 1000), reason=reason), fx)
+
+    def _put(self, open_: _Open, node: str, result: Result, fx: Effects) -> None:
+        before = open_.results.get(node)
+        self._size += result.size() - (before.size() if before is not None else 0)
+        open_.take(node, result)
+        if result.state in ENDED:
+            self._of_node.get(node, {}).pop(open_.record.id, None)
+        fx.store.append(Put(RESULTS, f"{open_.record.id}/{node}", msgspec.json.encode(result)))
+
+    def _fitted(self, result: Result) -> Result:
+        """Return `result`, its outputs clipped to their ends when there is no more room for outputs."""
+        if self._size + result.size() <= limits.RESULTS_BYTES_MAX:
+            return result
+        return msgspec.structs.replace(
+            result,
+            stdout=result.stdout[-limits.RESULT_CLIPPED_BYTES :],
+            stderr=result.stderr[-limits.RESULT_CLIPPED_BYTES :],
+            reason=result.reason or "the start of its output is not kept here: see `skerry events`",
+        )
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def tick(self, now: Now, fx: Effects) -> list[tuple[str, str]]:
+        """Let go of what was never answered, and of what nobody keeps; returns (group, node) of what ended by it."""
+        doomed, self._doomed = (
+            self._doomed[: limits.FORGET_KEYS_PER_INPUT_MAX],
+            self._doomed[limits.FORGET_KEYS_PER_INPUT_MAX :],
+        )
+        fx.store += [Delete(RESULTS, key) for key in doomed]
+        ended: list[tuple[str, str]] = []
+        for open_ in self._groups.values():
+            if open_.waiting and now.wall * 1000 >= open_.record.until_ms:
+                for node in list(open_.waiting)[: limits.FORGET_KEYS_PER_INPUT_MAX - len(ended)]:
+                    self._end_unheard(open_, node, "the node never answered, long past the deadline", now, fx)
+                    ended.append((open_.record.id, node))
+        return ended
+
+    def next_wake(self, now: Now) -> float:
+        """Return the mono time of the next thing to do."""
+        if self._doomed:
+            return now.mono
+        due = min((open_.record.until_ms for open_ in self._groups.values() if open_.waiting), default=math.inf)
+        return now.mono + max(0.0, due / 1000 - now.wall)
+
+
+def _check(op: inputs.CreateTasks) -> None:
+    if sum(map(bool, (op.command, op.workflow, op.cancel_run))) != 1:
+        raise Refusal("a task is one of: a command, the start of a workflow, the cancel of a run", 422)
+    if not 0 < op.timeout_s <= limits.TASK_TIMEOUT_S_MAX:
+        raise Refusal(f"a task's timeout is up to {limits.TASK_TIMEOUT_S_MAX:.0f} s: --timeout is {op.timeout_s}", 422)
+    if op.deadline_s is not None and not 0 < op.deadline_s <= limits.TASK_LINGER_S:
+        raise Refusal(f"a task's deadline is within {limits.TASK_LINGER_S:.0f} s: it is {op.deadline_s}", 422)
+
+
+def _document(op: inputs.CreateTasks, group: str, who: str, deadline_ms: int) -> documents.Task:
+    return documents.Task(
+        id=group,
+        command=op.command,
+        workflow=op.workflow,
+        cancel_run=op.cancel_run,
+        params=op.params,
+        timeout_s=op.timeout_s,
+        deadline_ms=deadline_ms,
+        repeatable=op.repeatable,
+        user=op.user,
+        by=who,
+    )
