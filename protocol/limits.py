@@ -92,6 +92,10 @@ STREAM_BEAT_S = 0.02  # a stream over many nodes gathers changes this long
 TASK_WAIT_S_MAX = 86_400.0
 LOG_FOLLOW_S = 600.0  # one question of a followed log; then it is asked again
 EVENT_PAGE_ROWS = 1_000
+ENTRIES_KEPT_ROWS = 50_000_000  # of children's entries, at a hub
+ENTRIES_KEPT_DAYS = 90
+RETAIN_EVERY_S = 600.0
+TLS_LOOK_S = 3_600.0  # between looks at the hub's own TLS certificate
 
 # --- trust
 TOKEN_TTL_S_DEFAULT = 3_600.0

@@ -58,7 +58,7 @@ class Authority:
         return inputs.CertificateIssued(
             request=asked.request,
             node=asked.node,
-            certificate=(pem + self.root).decode(),
+            certificate=pem.decode(),
             serial=identity.serial,
             until_ms=identity.until_ms,
         )

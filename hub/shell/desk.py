@@ -7,7 +7,7 @@ by the stream that asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 from hub.core import inputs
@@ -110,19 +110,17 @@ class Desk:
         finally:
             self._watches.discard(watch)
 
-    async def question(self, who: str, op: inputs.AskNode) -> AsyncIterator[inputs.Answered]:
+    async def question(self, who: str, op: inputs.AskNode) -> AsyncGenerator[inputs.Answered]:
         """Put a question to a node and yield its answer's parts until the last. Raises Failed."""
         parts: asyncio.Queue[inputs.Answered | None] = asyncio.Queue()
         self._questions[op.id] = parts
+        until = asyncio.get_running_loop().time() + op.wait_s + limits.ASK_WAIT_S
         try:
             await self.ask(who, op)
-            async with asyncio.timeout(op.wait_s + limits.ASK_WAIT_S):
-                while (part := await parts.get()) is not None:
-                    yield part
-                    if part.last or part.error:
-                        return
-        except TimeoutError as error:
-            raise Failed(f"{op.node} did not answer within {op.wait_s:.0f} s: is it still connected?", 504) from error
+            while (part := await _next(parts, until, op)) is not None:
+                yield part
+                if part.last or part.error:
+                    return
         finally:
             del self._questions[op.id]
 
@@ -149,6 +147,12 @@ class Desk:
         if parts is not None:
             parts.put_nowait(action)
 
+    def fail(self, text: str) -> None:
+        """The store failed: what waits for an answer gets none but this."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(Failed(text, 503))
+
     def close(self) -> None:
         """The hub stops: end every stream and fail every request."""
         self._closed = True
@@ -156,6 +160,14 @@ class Desk:
             watch.close()
         for parts in self._questions.values():
             parts.put_nowait(None)
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(Failed("the hub is stopping: try again in a moment", 503))
+        self.fail("the hub is stopping: try again in a moment")
+
+
+async def _next(
+    parts: asyncio.Queue[inputs.Answered | None], until: float, op: inputs.AskNode
+) -> inputs.Answered | None:
+    try:
+        async with asyncio.timeout_at(until):
+            return await parts.get()
+    except TimeoutError as error:
+        raise Failed(f"{op.node} did not answer within {op.wait_s:.0f} s: is it still connected?", 504) from error

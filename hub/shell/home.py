@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -32,6 +33,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     port: int
 
 
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """An external broker in place of the front door; `name` stands in its certificate, which our root has signed."""
+
+    host: str
+    port: int
+    name: str
+
+
 class HubFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """hub.json. `format` rises when an older version could not read the directory."""
 
@@ -40,7 +49,7 @@ class HubFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mqtt: Place
     api: Place
     format: int = FORMAT
-    broker: str = ""
+    broker: Broker | None = None
 
 
 class Home:
@@ -75,6 +84,22 @@ def parse_place(text: str, option: str) -> Place:
     if not colon or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise Refused(f"{option} {text!r} is no place to listen: write HOST:PORT, for example 0.0.0.0:8443")
     return Place(host=host, port=int(port))
+
+
+def parse_broker(url: str, hub: str) -> Broker:
+    """Return `mqtts://HOST:PORT` as a Broker; `?name=NAME` says what its certificate names if not this hub.
+
+    Raises Refused.
+    """
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+        name = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query))).get("name", hub)
+    except ValueError:
+        host, port, name = None, None, hub
+    if parts.scheme != "mqtts" or not host or not port:
+        raise Refused(f"--broker {url!r} is no broker: write mqtts://HOST:PORT (mutual TLS under this hub's root)")
+    return Broker(host=host, port=port, name=name)
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from hub.core import streams
 from hub.shell import authority, operators
-from hub.shell.home import Home, HubFile, Place, parse_place, sync_folder, write_new
+from hub.shell.home import Home, HubFile, Place, parse_broker, parse_place, sync_folder, write_new
 from protocol import ids
 from protocol.aio.journal import Journal
 from protocol.effects import Put
@@ -76,7 +76,7 @@ async def init(
         name=name,
         mqtt=parse_place(mqtt, "--mqtt"),
         api=parse_place(api, "--api"),
-        broker=broker,
+        broker=parse_broker(broker, name) if broker else None,
     )
     making = _prepare(folder)
     try:

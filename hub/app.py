@@ -1,0 +1,258 @@
+"""The hub's composition root: one journal, one core, one door for children, one API, in one TaskGroup."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.metadata
+import logging
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from hub.core import inputs, streams
+from hub.core.hub import HubConfig, HubCore
+from hub.shell import authority
+from hub.shell.api import app as api
+from hub.shell.api.hub import Hub
+from hub.shell.api.server import ApiServer
+from hub.shell.artifacts import Artifacts
+from hub.shell.authority import Authority
+from hub.shell.broker import BrokerDoor
+from hub.shell.desk import Desk
+from hub.shell.front_door import FrontDoor, Verdict
+from hub.shell.home import Home, HubFile, parse_broker
+from hub.shell.init import mint_epoch
+from hub.shell.operators import SPACE as OPERATORS
+from hub.shell.operators import Operators
+from hub.shell.store.entries import Entries
+from protocol import limits, messages
+from protocol.aio import tls
+from protocol.aio.clock import SystemClock
+from protocol.aio.driver import Driver
+from protocol.aio.journal import Journal
+from protocol.effects import Action
+from protocol.errors import StoreError
+
+log = logging.getLogger("skerry.hub")
+
+_SETTLE_WAIT_S = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Door = FrontDoor | BrokerDoor
+
+
+async def serve(
+    data_dir: Path | str,
+    broker_url: str | None = None,
+    *,
+    ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve the hub in `data_dir` until SIGTERM, SIGINT or `stop`; `ready` gets one line when it is up (printed if none).
+
+    Raises Refused (no hub there, a port in use), StoreLocked, StoreNewer, StoreDamaged, StoreError, TrustError.
+    """
+    home = Home(Path(data_dir))
+    file = home.load()
+    if broker_url:
+        file = msgspec.structs.replace(file, broker=parse_broker(broker_url, file.id))
+    keys = Authority(home, file.id)
+    journal = await Journal.open(home.database, node=file.id, streams=streams.NAMES, mint=mint_epoch)
+    try:
+        await _Serving(home, file, keys, journal).run(ready or functools.partial(print, flush=True), stop or asyncio.Event())
+    except ExceptionGroup as group:
+        raise _first(group) from group
+    finally:
+        await journal.close()
+
+
+class _Serving:
+    """One life of a hub: its parts, and how they find each other."""
+
+    def __init__(self, home: Home, file: HubFile, keys: Authority, journal: Journal) -> None:
+        self._home, self._file, self._keys, self._journal = home, file, keys, journal
+        self._version = importlib.metadata.version("skerry")
+        operators = Operators(journal.snapshot().spaces.get(OPERATORS, {}))
+        config = HubConfig(node=file.id, signer=keys.signer(), ticket_secret=keys.ticket_secret)
+        self._clock = SystemClock()
+        self._driver: Driver[HubCore] = Driver(
+            make_core=lambda snapshot: HubCore(snapshot, config),
+            journal=journal,
+            clock=self._clock,
+            transport=self,
+            perform=self._perform,
+            tick=inputs.Tick(),
+            on_store_error=self._store_failed,
+            on_store_healed=lambda: log.warning("the store is well again"),
+        )
+        self._desk = Desk(self.put, self._driver.room)
+        self._refresh_tls()
+        self._door = self._make_door()
+        self._api = ApiServer(
+            api.make(self._hub(operators)), file.api, chain=keys.tls_chain_path, key=keys.tls_key_path
+        )
+
+    def _hub(self, operators: Operators) -> Hub:
+        return Hub(
+            file=self._file,
+            version=self._version,
+            desk=self._desk,
+            core=lambda: self._driver.core,
+            now=self._clock.now,
+            authority=self._keys,
+            operators=operators,
+            entries=Entries(self._home.database, self._file.id),
+            artifacts=Artifacts(self._home.artifacts),
+        )
+
+    def _make_door(self) -> Door:
+        chain, key, root = self._keys.tls_chain_path, self._keys.tls_key_path, self._home.path("root.pem")
+        broker, place = self._file.broker, self._file.mqtt
+        if broker is not None:
+            return BrokerDoor(
+                host=broker.host,
+                port=broker.port,
+                context=lambda: tls.child_context(chain=chain, key=key, root=root, name=broker.name),
+                hub=self._file.id,
+                inbox=self,
+                gate=self._gate,
+                signer=self._keys.signer(),
+                root=self._keys.root.decode(),
+            )
+        self._children_tls = tls.parent_context(chain=chain, key=key, root=root)
+        return FrontDoor(
+            host=place.host,
+            port=place.port,
+            context=self._children_tls,
+            hub=self._file.id,
+            inbox=self,
+            gate=self._gate,
+        )
+
+    # -------------------------------------------------------------------------------------------- between the parts
+
+    def put(self, input: inputs.Input, done: Callable[[], None] | None = None) -> None:  # noqa: A002 - the door's word
+        """Hand an input to the driver."""
+        self._driver.put(input, done)
+
+    def send(self, peer: str, message: messages.AnyMessage) -> None:
+        """Hand a message to the door."""
+        self._door.send(peer, message)
+
+    def _gate(self, node: str, key: str) -> Verdict:
+        registry = self._driver.core.registry
+        if not registry.gate(node, key):
+            return Verdict.ADMITTED
+        found = registry.find(node)
+        return Verdict.REVOKED if found is not None and found.revoked_ms else Verdict.UNKNOWN
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case inputs.Reply():
+                self._desk.reply(action)
+            case inputs.Notify():
+                self._desk.notify(action)
+            case inputs.Answered():
+                self._desk.answered(action)
+            case inputs.CloseChild():
+                self._door.close_child(action.node, action.connection, action.reason, action.ban)
+            case inputs.IssueCertificate():
+                self.put(self._keys.issue(action, time.time()))
+            case _:
+                raise AssertionError(f"nobody performs {action}")
+
+    def _store_failed(self, error: StoreError) -> None:
+        log.error("%s; nothing is acknowledged until it can be written again", error)
+        self._desk.fail(f"the hub cannot store what was asked: {error}")
+        self._door.store_failed()
+
+    def _started(self) -> inputs.Started:
+        return inputs.Started(entropy=secrets.token_bytes(32), incarnation=secrets.token_hex(8), version=self._version)
+
+    # -------------------------------------------------------------------------------------------- a life
+
+    async def run(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        """Open the doors, serve until `stop`, and close in order. Raises ExceptionGroup when a part fails."""
+        loop = asyncio.get_running_loop()
+        port = self._api.bind()
+        try:
+            await self._door.open()
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, stop.set)
+            async with asyncio.TaskGroup() as group:
+                driving = group.create_task(self._driver.run(self._started))
+                await self._driver.settled()
+                children = group.create_task(self._door.serve())
+                people = group.create_task(self._api.serve())
+                keeping = [group.create_task(self._retain()), group.create_task(self._look_at_tls())]
+                ready(self._line(port))
+                await stop.wait()
+                await self._stop(people, children)
+                for task in (*keeping, driving):
+                    task.cancel()
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+            self._api.close()
+
+    async def _stop(self, people: asyncio.Task[None], children: asyncio.Task[None]) -> None:
+        """First nobody asks any more, then nobody reports, then what was heard is stored."""
+        self._desk.close()
+        self._api.stop()
+        await people
+        children.cancel()
+        await asyncio.wait((children,))
+        try:
+            async with asyncio.timeout(_SETTLE_WAIT_S):
+                await self._driver.settled()
+        except (TimeoutError, StoreError) as error:
+            log.warning("stopping with inputs that are not stored (%s); their senders will repeat them", error)
+
+    def _line(self, port: int) -> str:
+        broker = self._file.broker
+        if broker is not None:
+            mqtt = f"broker {_text(broker.host, broker.port)}"
+        else:
+            assert isinstance(self._door, FrontDoor)
+            mqtt = f"MQTT {_text(self._file.mqtt.host, self._door.port)}"
+        return f"hub {self._file.id} ready: {mqtt}, API https://{_text(self._file.api.host, port)}"
+
+    # -------------------------------------------------------------------------------------------- housekeeping
+
+    async def _retain(self) -> None:
+        """Let go of entries that are too old or too many, some at a time."""
+        while True:
+            await asyncio.sleep(limits.RETAIN_EVERY_S)
+            before_ms = int((time.time() - limits.ENTRIES_KEPT_DAYS * 86_400) * 1000)
+            try:
+                while await self._journal.retire(before_ms=before_ms, rows_max=limits.ENTRIES_KEPT_ROWS):
+                    await asyncio.sleep(0)
+            except StoreError as error:
+                log.warning("old entries stay for now: %s", error)
+
+    async def _look_at_tls(self) -> None:
+        """Renew the hub's own certificate in time; new connections get it."""
+        while True:
+            await asyncio.sleep(limits.TLS_LOOK_S)
+            if self._refresh_tls():
+                chain, key = self._keys.tls_chain_path, self._keys.tls_key_path
+                self._api.context.load_cert_chain(chain, key)
+                if isinstance(self._door, FrontDoor):
+                    self._children_tls.load_cert_chain(chain, key)
+
+    def _refresh_tls(self) -> bool:
+        return self._keys.refresh_tls(authority.hosts_of_machine(self._file.api.host), time.time())
+
+
+def _text(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, ExceptionGroup) else found

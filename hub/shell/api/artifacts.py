@@ -1,0 +1,89 @@
+"""Artifacts over the API: operators upload, devices fetch with a ticket that came over their link."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+from starlette.responses import FileResponse
+
+from hub.core import inputs
+from hub.shell.api import errors
+from hub.shell.api.hub import Hub, who
+from hub.shell.desk import Failed
+from protocol import ids, limits
+from protocol.errors import TooLarge
+
+
+class _File(FileResponse):
+    chunk_size = limits.ARTIFACT_CHUNK_BYTES
+
+
+def router(hub: Hub) -> APIRouter:
+    """Return the routes of artifacts."""
+    routes = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
+
+    @routes.head("/{digest}")
+    async def head(digest: str) -> Response:
+        """Tell whether the hub has it, and its size."""
+        size = hub.artifacts.size(digest)
+        if size is None:
+            raise Failed(f"the hub has no artifact {digest}", 404)
+        return Response(headers={"Content-Length": str(size), "ETag": f'"{digest}"'})
+
+    @routes.put("/{digest}")
+    async def put(request: Request, digest: str) -> Response:
+        """Upload an artifact; its bytes must hash to its name. What is there already is not written again."""
+        size = hub.artifacts.size(digest)
+        if size is None:
+            _check_declared(request)
+            size = await hub.artifacts.receive(digest, _chunks(request))
+        await hub.desk.ask(who(request), inputs.NoteArtifact(digest=digest, size=size))
+        return errors.answer({"digest": digest, "size": size})
+
+    @routes.get("/{digest}")
+    async def get(request: Request, digest: str) -> Response:
+        """Return an artifact, or a part of it (Range), to an operator or to a device with a ticket for it."""
+        ids.digest(digest)
+        if hasattr(request.state, "ticket"):
+            hub.core().ticket_holder(str(request.state.ticket), digest, hub.now().wall)
+        size = hub.artifacts.size(digest)
+        if size is None:
+            raise Failed(f"the hub has no artifact {digest}: upload it again with `skerry apply`", 404)
+        return _file(request, hub.artifacts.path(digest), digest, size)
+
+    return routes
+
+
+def _check_declared(request: Request) -> None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limits.ARTIFACT_BYTES_MAX:
+        raise TooLarge(f"an artifact of {declared} bytes is over {limits.ARTIFACT_BYTES_MAX}: make it smaller")
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    source = request.stream().__aiter__()
+    while True:
+        try:
+            async with asyncio.timeout(limits.UPLOAD_WAIT_S):
+                chunk = await anext(source, None)
+        except TimeoutError as error:
+            raise Failed(f"nothing came for {limits.UPLOAD_WAIT_S:.0f} s: upload it again", 408) from error
+        except ClientDisconnect as error:
+            raise Failed("the upload broke off: nothing is kept", 400) from error
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _file(request: Request, path: Path, digest: str, size: int) -> Response:
+    start = request.headers.get("range", "").removeprefix("bytes=").partition("-")[0]
+    if start.isdecimal() and int(start) >= size:
+        text = f"the artifact has {size} bytes: there is nothing from {start} on"
+        failure = errors.failure(416, text)
+        failure.headers["Content-Range"] = f"bytes */{size}"
+        return failure
+    return _File(path, media_type="application/octet-stream", headers={"ETag": f'"{digest}"'})

@@ -1,0 +1,138 @@
+"""How devices get in: the CA's certificate, enrollment, and the operator's tokens."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from hub.core import inputs, views
+from hub.shell.api import errors
+from hub.shell.api.hub import Hub, who
+from hub.shell.desk import Failed
+from protocol import certificates, limits, trust
+from protocol.errors import TrustError
+
+_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+class EnrollBody(BaseModel):
+    """A device asks in. `csr` is PEM; `name` empty: the hub names it."""
+
+    model_config = ConfigDict(extra="forbid")
+    token: str
+    csr: str
+    name: str = ""
+    labels: dict[str, str] = {}
+    facts: dict[str, str] = {}
+
+
+class TokenBody(BaseModel):
+    """A new enrollment token."""
+
+    model_config = ConfigDict(extra="forbid")
+    ttl_s: Annotated[float, Field(gt=0, le=limits.TOKEN_TTL_S_MAX)] = limits.TOKEN_TTL_S_DEFAULT
+    uses: Annotated[int, Field(ge=1, le=limits.TOKEN_USES_MAX)] = 1
+    labels: dict[str, str] = {}
+
+
+class _Issued(msgspec.Struct, frozen=True):
+    """What the core's answer to Enroll holds."""
+
+    node: str
+    certificate: str
+
+
+def router(hub: Hub) -> APIRouter:
+    """Return the routes of enrollment."""
+    routes = APIRouter(tags=["enrollment"])
+
+    @routes.get("/v1/ca")
+    async def ca() -> Response:
+        """Return the root certificate (PEM). Its pin stands in every enrollment token."""
+        return Response(hub.authority.root, media_type="application/x-pem-file")
+
+    @routes.get("/v1/info")
+    async def info() -> Response:
+        """Return who this hub is, and its time."""
+        return errors.answer({"hub": hub.file.id, "version": hub.version, "time_ms": int(time.time() * 1000)})
+
+    @routes.post("/v1/enroll")
+    async def enroll(body: EnrollBody) -> Response:
+        """Give a device that shows a valid token a certificate for its own key."""
+        return errors.answer(await _enroll(hub, body))
+
+    @routes.post("/v1/tokens")
+    async def create_token(request: Request, body: TokenBody) -> Response:
+        """Make an enrollment token. Its text is in this answer and nowhere else."""
+        return errors.answer(await _create_token(hub, body, who(request)))
+
+    @routes.get("/v1/tokens")
+    async def list_tokens() -> Response:
+        """Return the tokens that are alive, without their secrets."""
+        return errors.answer(views.tokens(hub.core()))
+
+    @routes.delete("/v1/tokens/{id}")
+    async def delete_token(request: Request, token: Annotated[str, Path(alias="id")]) -> Response:
+        """Withdraw a token; devices that enrolled with it stay."""
+        return errors.raw(await hub.desk.ask(who(request), inputs.DeleteToken(id=token)))
+
+    return routes
+
+
+async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
+    token = trust.token_parse(body.token)
+    if not trust.same(token.pin, hub.authority.root_pin):
+        raise TrustError(f"this token is of another hub than {hub.file.id}: check --hub, or ask for a new token")
+    certificates.check_csr(body.csr)
+    asked = inputs.Enroll(
+        token=token.id,
+        secret_hash=trust.secret_hash(token.secret),
+        name=body.name,
+        csr=body.csr,
+        key=certificates.spki_hash(body.csr),
+        labels=body.labels,
+        facts=body.facts,
+    )
+    issued = msgspec.json.decode(await hub.desk.ask("enroll", asked), type=_Issued)
+    return {
+        "node": issued.node,
+        "hub": hub.file.id,
+        "certificate": issued.certificate,
+        "root": hub.authority.root.decode(),
+        "mqtt": _mqtt(hub),
+        "api": {"host": _shown(hub.file.api.host), "port": hub.file.api.port},
+    }
+
+
+def _mqtt(hub: Hub) -> dict[str, object]:
+    """Return where a device's link goes; through an external broker every message is sealed."""
+    broker = hub.file.broker
+    if broker is not None:
+        return {"host": broker.host, "port": broker.port, "name": broker.name, "sealed": True}
+    return {"host": _shown(hub.file.mqtt.host), "port": hub.file.mqtt.port, "name": hub.file.id, "sealed": False}
+
+
+def _shown(host: str) -> str:
+    """Return the host a device should dial; empty: the one it reached the API by."""
+    return "" if host in _WILDCARDS else host
+
+
+async def _create_token(hub: Hub, body: TokenBody, name: str) -> dict[str, object]:
+    token = trust.token_make(secrets.token_hex(4), secrets.token_bytes(24), hub.authority.root_pin)
+    parsed = trust.token_parse(token)
+    made = inputs.CreateToken(
+        id=parsed.id,
+        secret_hash=trust.secret_hash(parsed.secret),
+        ttl_s=body.ttl_s,
+        uses=body.uses,
+        labels=body.labels,
+    )
+    answer = msgspec.json.decode(await hub.desk.ask(name, made))
+    if not isinstance(answer, dict):
+        raise Failed("the hub made no token: try again", 500)
+    return {**answer, "token": token}

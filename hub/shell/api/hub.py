@@ -1,0 +1,38 @@
+"""What the routes work with: one struct, made by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from hub.core.hub import HubCore
+from hub.shell.artifacts import Artifacts
+from hub.shell.authority import Authority
+from hub.shell.desk import Desk
+from hub.shell.home import HubFile
+from hub.shell.operators import Operators
+from hub.shell.store.entries import Entries
+from protocol.effects import Now
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hub:
+    """One hub as its API sees it. `core` gives the core of now, for pure views only."""
+
+    file: HubFile
+    version: str
+    desk: Desk
+    core: Callable[[], HubCore]
+    now: Callable[[], Now]
+    authority: Authority
+    operators: Operators
+    entries: Entries
+    artifacts: Artifacts
+
+
+def who(request: Request) -> str:
+    """Return who asks, as the gate found."""
+    name: str = request.state.who
+    return name

@@ -1,0 +1,83 @@
+"""The last lines of a service's output, asked of the devices themselves, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from hub.core import inputs, views
+from hub.shell.api import lines as ndjson
+from hub.shell.api.hub import Hub, who
+from protocol import limits
+from protocol.errors import Refused, SkerryError
+
+_WAITING_LINES_MAX = 10_000
+
+
+def router(hub: Hub) -> APIRouter:
+    """Return the route of logs."""
+    routes = APIRouter(tags=["logs"])
+
+    @routes.get("/v1/logs/{service}")
+    async def logs(
+        request: Request,
+        service: str,
+        node: str = "",
+        tail: Annotated[int, Query(ge=0, le=limits.TAIL_LINES_MAX)] = 100,
+        follow: bool = False,
+    ) -> Response:
+        """Return a service's last lines: {"node", "line"} each; {"node", "error"} where there are none, and why."""
+        nodes = [node] if node else [one["node"] for one in views.service(hub.core(), service, hub.now())["on"]]
+        return ndjson.stream(_logs(hub, who(request), service, nodes, tail, follow))
+
+    return routes
+
+
+async def _logs(hub: Hub, name: str, service: str, nodes: list[str], tail: int, follow: bool) -> AsyncIterator[bytes]:
+    """Ask all nodes at once and yield their lines as they come."""
+    out: asyncio.Queue[bytes] = asyncio.Queue(_WAITING_LINES_MAX)
+    asking = [asyncio.create_task(_ask(hub, name, service, node, tail, follow, out)) for node in nodes]
+    try:
+        while not out.empty() or not all(task.done() for task in asking):
+            yield await out.get()
+    finally:
+        for task in asking:
+            task.cancel()
+
+
+async def _ask(
+    hub: Hub, name: str, service: str, node: str, tail: int, follow: bool, out: asyncio.Queue[bytes]
+) -> None:
+    wait_s = limits.LOG_FOLLOW_S if follow else limits.ASK_WAIT_S
+    params = {"service": service, "tail": str(tail), "follow": "true" if follow else "false"}
+    try:
+        while True:
+            asked = inputs.AskNode(id=secrets.token_hex(8), node=node, what="logs", params=params, wait_s=wait_s)
+            async with aclosing(hub.desk.question(name, asked)) as parts:
+                await _pass_on(node, parts, out)
+            if not follow:
+                break
+            params["tail"] = "0"  # its time is over: go on with a new question
+    except SkerryError as error:
+        await out.put(ndjson.line({"node": node, "error": str(error)}))
+    await out.put(b"")  # wakes the reader, which then sees that this node is done
+
+
+async def _pass_on(node: str, parts: AsyncIterator[inputs.Answered], out: asyncio.Queue[bytes]) -> None:
+    async for part in parts:
+        if part.error:
+            raise Refused(part.error)
+        await out.put(b"".join(ndjson.line({"node": node, "line": line}) for line in _lines(part.data)))
+
+
+def _lines(data: bytes) -> list[str]:
+    try:
+        return msgspec.json.decode(data, type=list[str])
+    except msgspec.DecodeError as error:
+        raise Refused("the device's answer is no list of lines: is it of another version?") from error

@@ -1,0 +1,90 @@
+"""Nodes: how they are, and what operators do with them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from hub.core import inputs, views
+from hub.shell.api import errors
+from hub.shell.api.hub import Hub, who
+
+
+class LabelsBody(BaseModel):
+    """Labels to set and to remove."""
+
+    model_config = ConfigDict(extra="forbid")
+    set: dict[str, str] = {}
+    remove: list[str] = []
+
+
+class CordonBody(BaseModel):
+    """Keep new work away, or let it in again."""
+
+    model_config = ConfigDict(extra="forbid")
+    cordoned: bool = True
+
+
+class ReasonBody(BaseModel):
+    """Why; it stands in the audit trail and is shown at the device."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = ""
+
+
+class ReleaseBody(BaseModel):
+    """Which service's override is asked back, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+    service: str
+    reason: str = ""
+
+
+def router(hub: Hub) -> APIRouter:
+    """Return the routes of nodes."""
+    routes = APIRouter(prefix="/v1/nodes", tags=["nodes"])
+
+    async def ask(request: Request, op: inputs.AnyOp) -> Response:
+        return errors.raw(await hub.desk.ask(who(request), op))
+
+    @routes.get("")
+    async def nodes(selector: str = "") -> Response:
+        """Return the nodes that match (all without a selector): how they are and what was last known of them."""
+        return errors.answer(views.nodes(hub.core(), selector, hub.now()))
+
+    @routes.get("/{name}")
+    async def node(name: str) -> Response:
+        """Return one node."""
+        return errors.answer(views.node(hub.core(), name, hub.now()))
+
+    @routes.post("/{name}/labels")
+    async def labels(request: Request, name: str, body: LabelsBody) -> Response:
+        """Set and remove labels."""
+        return await ask(request, inputs.LabelNode(node=name, set=body.set, remove=body.remove))
+
+    @routes.post("/{name}/cordon")
+    async def cordon(request: Request, name: str, body: CordonBody) -> Response:
+        """Keep new work away from a node, or let it in again."""
+        return await ask(request, inputs.CordonNode(node=name, cordoned=body.cordoned))
+
+    @routes.post("/{name}/drain")
+    async def drain(request: Request, name: str) -> Response:
+        """Cordon a node and take its placed work away."""
+        return await ask(request, inputs.DrainNode(node=name))
+
+    @routes.post("/{name}/revoke")
+    async def revoke(request: Request, name: str, body: ReasonBody) -> Response:
+        """Cut a node off, at once and for ever."""
+        return await ask(request, inputs.RevokeNode(node=name, reason=body.reason))
+
+    @routes.post("/{name}/accept")
+    async def accept(request: Request, name: str, body: ReasonBody) -> Response:
+        """Take a quarantined node back."""
+        return await ask(request, inputs.AcceptNode(node=name, reason=body.reason))
+
+    @routes.post("/{name}/release")
+    async def release(request: Request, name: str, body: ReleaseBody) -> Response:
+        """Ask the person at the device to give an override back."""
+        return await ask(request, inputs.RequestRelease(node=name, service=body.service, reason=body.reason))
+
+    return routes

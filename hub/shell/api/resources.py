@@ -1,0 +1,105 @@
+"""What operators declare: apply, read back, delete; and how services, workflows and runs are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from hub.core import inputs, views
+from hub.shell.api import errors
+from hub.shell.api.hub import Hub, who
+from protocol import limits
+from protocol.spec import load
+
+
+class SourceBody(BaseModel):
+    """One file as the operator wrote it."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    text: str
+
+
+class ApplyBody(BaseModel):
+    """Files, and the digests of the artifacts they name by path."""
+
+    model_config = ConfigDict(extra="forbid")
+    sources: list[SourceBody]
+    artifacts: dict[str, str] = {}
+    dry_run: bool = False
+
+
+def router(hub: Hub) -> APIRouter:
+    """Return the routes of resources."""
+    routes = APIRouter(tags=["resources"])
+    _changing(routes, hub)
+    _reading(routes, hub)
+    return routes
+
+
+def _changing(routes: APIRouter, hub: Hub) -> None:
+    @routes.post("/v1/apply")
+    async def apply(request: Request, body: ApplyBody) -> Response:
+        """Apply documents: all of them, or none and every mistake with its file, line and column (422)."""
+        sources = [load.Source(name=source.name, text=source.text) for source in body.sources]
+        loaded = await asyncio.to_thread(load.load, sources, body.artifacts)
+        if loaded.mistakes:
+            count = len(loaded.mistakes)
+            text = f"{count} mistake{'s' if count > 1 else ''}, nothing applied"
+            return errors.failure(422, text, mistakes=loaded.mistakes)
+        documents = [document.to_json() for document in loaded.documents]
+        return errors.raw(await hub.desk.ask(who(request), inputs.Apply(documents=documents, dry_run=body.dry_run)))
+
+    @routes.delete("/v1/resources/{kind}/{name}")
+    async def delete(request: Request, kind: str, name: str) -> Response:
+        """Delete a service or a workflow; the nodes that hold it stop it."""
+        return errors.raw(await hub.desk.ask(who(request), inputs.DeleteResource(kind=kind, name=name)))
+
+
+def _reading(routes: APIRouter, hub: Hub) -> None:
+    @routes.get("/v1/resources/{kind}")
+    async def resources(kind: str) -> Response:
+        """Return all resources of a kind as they were declared, and where they are placed."""
+        return errors.answer(views.resources(hub.core(), kind))
+
+    @routes.get("/v1/resources/{kind}/{name}")
+    async def resource(kind: str, name: str) -> Response:
+        """Return one resource as it was declared, and where it is placed."""
+        return errors.answer(views.resource(hub.core(), kind, name))
+
+    @routes.get("/v1/services")
+    async def services() -> Response:
+        """Return all services, and how they are on each node."""
+        return errors.answer(views.services(hub.core(), hub.now()))
+
+    @routes.get("/v1/services/{name}")
+    async def service(name: str) -> Response:
+        """Return one service, and how it is on each node."""
+        return errors.answer(views.service(hub.core(), name, hub.now()))
+
+    @routes.get("/v1/workflows")
+    async def workflows() -> Response:
+        """Return all workflows, and how they are on each node."""
+        return errors.answer(views.workflows(hub.core(), hub.now()))
+
+    @routes.get("/v1/workflows/{name}")
+    async def workflow(name: str) -> Response:
+        """Return one workflow, and how it is on each node."""
+        return errors.answer(views.workflow(hub.core(), name, hub.now()))
+
+    @routes.get("/v1/runs")
+    async def runs(
+        workflow: str = "",
+        node: str = "",
+        limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS_MAX)] = 100,
+    ) -> Response:
+        """Return the newest runs."""
+        return errors.answer(views.runs(hub.core(), workflow, node, limit))
+
+    @routes.get("/v1/runs/{run:path}")
+    async def run(run: str) -> Response:
+        """Return one run, by its id or as NODE/ID."""
+        return errors.answer(views.run(hub.core(), run))

@@ -1,0 +1,85 @@
+"""The API's server: uvicorn on the loop that is there, over TLS, with the hub's certificate."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+from asyncio import sslproto
+from collections.abc import Generator
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from hub.shell.home import Place
+from protocol import limits
+from protocol.errors import Refused
+
+_KEEP_ALIVE_S = 60
+_GOODBYE_S = 3
+
+# asyncio keeps a buffer of 256 KiB for each TLS connection; the largest record is 16 KiB.
+sslproto.SSLProtocol.max_size = 32 * limits.KIB  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Signals belong to the composition root."""
+        yield
+
+
+class ApiServer:
+    """Serves one application. `bind`, then `serve` until `stop`."""
+
+    def __init__(self, app: ASGIApp, place: Place, *, chain: Path, key: Path) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.load_cert_chain(chain, key)
+        self._place = place
+        self._socket: socket.socket | None = None
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its own goodbyes and cancellations are no news
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=limits.API_REQUESTS_MAX,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GOODBYE_S,
+            ssl_context_factory=lambda _config, _default: self.context,
+        )
+        self._server = _Server(config)
+
+    def bind(self) -> int:
+        """Take the port; return its number (a new one for port 0). Raises Refused, naming the option to change."""
+        host, port = self._place.host, self._place.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            self._socket = socket.create_server((host, port), family=family, backlog=1024)
+        except OSError as error:
+            why = "another process has it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+            text = f"cannot serve the API on {host}:{port}: {why}; choose another place with --api HOST:PORT"
+            raise Refused(text) from error
+        return int(self._socket.getsockname()[1])
+
+    async def serve(self) -> None:
+        """Serve until `stop`."""
+        assert self._socket is not None
+        await self._server.serve(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Have `serve` end: requests under way get a few seconds."""
+        self._server.should_exit = True
+
+    def close(self) -> None:
+        """Give the port back when `serve` never ran."""
+        if self._socket is not None:
+            self._socket.close()

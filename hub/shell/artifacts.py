@@ -1,0 +1,99 @@
+"""Artifacts on the hub's disk: one file for each, named by the digest of its bytes, verified before it gets its name.
+
+An upload goes to a file of its own, is hashed as it comes, and is renamed into place only when it is whole: whatever
+breaks off leaves nothing. What a device fetches is read from the file by Starlette's FileResponse, ranges included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from hub.shell.desk import Failed
+from hub.shell.home import sync_folder
+from protocol import ids, limits
+from protocol.errors import TooLarge
+
+_PART = ".part-"
+
+
+class Artifacts:
+    """The folder of artifacts."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder, and remove what interrupted uploads left in it."""
+        self._folder = folder
+        self._uploads = 0
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for path in folder.glob(f"{_PART}*"):
+            path.unlink(missing_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Return where the artifact lies or would lie. Raises BadId: a name from outside is checked first (C6)."""
+        return self._folder / ids.digest(digest).removeprefix("sha256:")
+
+    def size(self, digest: str) -> int | None:
+        """Return its size in bytes, or None when it is not here."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    async def receive(self, digest: str, chunks: AsyncIterator[bytes]) -> int:
+        """Store what `chunks` yields as `digest`; return its size. Raises TooLarge, Failed; then nothing is kept."""
+        target = self.path(digest)
+        if self._uploads >= limits.UPLOADS_MAX:
+            raise Failed(f"{limits.UPLOADS_MAX} uploads are under way: try again in a moment", 503)
+        self._uploads += 1
+        part = self._folder / f"{_PART}{secrets.token_hex(8)}"
+        try:
+            size, found = await _write(part, chunks)
+            if found != digest:
+                raise Failed(f"the bytes that came are {found}, not {digest}: did the folder change under way?", 422)
+            await asyncio.to_thread(_keep, part, target)
+            return size
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Failed("the hub's disk is full: free some space there, then upload again", 507) from error
+            raise Failed(f"the hub cannot store the artifact: {error.strerror or error}", 500) from error
+        finally:
+            self._uploads -= 1
+            part.unlink(missing_ok=True)
+
+
+async def _write(part: Path, chunks: AsyncIterator[bytes]) -> tuple[int, str]:
+    hashed = hashlib.sha256()
+    size = 0
+    gathered = bytearray()
+    with open(part, "xb", opener=_private) as file:  # noqa: ASYNC230 - the writes are in a thread
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limits.ARTIFACT_BYTES_MAX:
+                raise TooLarge(f"an artifact of more than {limits.ARTIFACT_BYTES_MAX} bytes: make it smaller")
+            gathered += chunk
+            if len(gathered) >= limits.ARTIFACT_CHUNK_BYTES:
+                await asyncio.to_thread(_take, file.write, hashed.update, bytes(gathered))
+                gathered.clear()
+        await asyncio.to_thread(_take, file.write, hashed.update, bytes(gathered))
+        file.flush()
+        await asyncio.to_thread(os.fsync, file.fileno())
+    return size, "sha256:" + hashed.hexdigest()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _take(write: Callable[[bytes], int], update: Callable[[bytes], None], data: bytes) -> None:
+    update(data)
+    write(data)
+
+
+def _keep(part: Path, target: Path) -> None:
+    part.replace(target)
+    sync_folder(target.parent)
