@@ -8,12 +8,12 @@ the first stands the genesis, bound to (node, epoch, stream), so that no chain p
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
-from protocol import limits
 from protocol.messages import Entry, GapBody
 
 GAP = "gap"
@@ -21,6 +21,7 @@ INTEGER_MAX = 2**53 - 1  # what JSON carries exactly and SQLite stores
 KIND_CHARS_MAX = 128
 KEY_CHARS_MAX = 256
 
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _sha256 = hashlib.sha256
 _encode = msgspec.json.Encoder().encode
 _Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
@@ -95,9 +96,9 @@ def decode_gap(raw: bytes) -> GapBody | None:
         return None
     body = row.body
     whole = 1 <= body.first <= body.last == row.seq and 0 <= body.count <= body.last
-    return body if whole and len(body.reason) <= KEY_CHARS_MAX else None
+    return body if whole and is_hash(body.hash) and len(body.reason) <= KEY_CHARS_MAX else None
 
 
-def is_oversized(body: bytes) -> bool:
-    """Tell whether `body` is larger than an entry may be."""
-    return len(body) > limits.ENTRY_BYTES_MAX
+def is_hash(text: str) -> bool:
+    """Tell whether `text` is a hash as messages carry it: 64 lower-case hex digits, or "" for none."""
+    return text == "" or _HASH.fullmatch(text) is not None

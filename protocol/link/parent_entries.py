@@ -1,8 +1,8 @@
 """The parent's end, entries: one cursor (epoch, seq, hash) for each stream of a child, moved with the rows.
 
-Rows, cursor and the ack that tells of them leave in the same Effects: one transaction, then the ack (INVARIANTS A2, A5).
-Only what follows the cursor is applied; what lies below is acked again without effect; what lies beyond gets "resume from"
-(A4). The chain is computed here from the raw bytes and must come to what the child says (A7).
+Rows, cursor and the ack that tells of them leave in the same Effects: one transaction, then the ack (INVARIANTS A2,
+A5). Only what follows the cursor is applied; what lies below is acked again without effect; what lies beyond gets
+"resume from" (A4). The chain is computed here from the raw bytes and must come to what the child says (A7).
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Incoming:
     # -------------------------------------------------------------------------------------------- rows
 
     def take(self, message: Entries, fx: Effects) -> tuple[EntriesAck | None, list[events.ParentEvent]]:
-        """Apply what follows the cursor. Return the ack (without incarnation and credit), or None for a fenced epoch."""
+        """Apply what follows the cursor. Return the ack, still without incarnation and credit; None: a fenced epoch."""
         held = self.cursors.get(message.stream)
         if held is None or held.epoch != message.epoch:
             return None, []
@@ -156,10 +156,8 @@ class Incoming:
         if not walk.run():
             reason = f"{message.stream}: row {walk.seq} is not followed by row {walk.seq + 1}"
             return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
-        if message.stream in CHAINED and message.hash and walk.position >= held.seq:
-            tip = walk.tip.hex() if walk.seq > held.seq else held.hash
-            if tip != message.hash and walk.position == walk.seq:
-                return self._set_aside(message, held, walk, fx)
+        if message.stream in CHAINED and message.hash and walk.position == walk.seq and walk.tip.hex() != message.hash:
+            return self._set_aside(message, held, walk, fx)
         if walk.seq == held.seq:
             return _ack(message, held), []
         return self._apply(message, held, walk, fx)
@@ -213,7 +211,7 @@ class _Walk:
     def __init__(self, node: str, message: Entries, held: Record) -> None:
         self._message = message
         self._chained = message.stream in CHAINED
-        self.position = message.prev
+        self.position: int = message.prev
         self.seq, self.tip = held.seq, bytes.fromhex(held.hash)
         self.rows: list[Row] = []
         self.poison: list[tuple[int, bytes]] = []
@@ -259,7 +257,7 @@ class _Walk:
         body = cursor.decode_gap(raw) if head.kind == cursor.GAP else None
         if body is None or not body.first <= self.position + 1 <= body.last:
             return False
-        if self._chained != (len(body.hash) == 64):
+        if self._chained is not bool(body.hash):
             return False
         self.position = body.last
         if body.last > self.seq:
@@ -292,9 +290,5 @@ def _check(stream: str, head: StreamHead) -> None:
     was = head.was
     if was is not None:
         whole = whole and 0 <= was.seq <= cursor.INTEGER_MAX and 0 <= was.lost <= cursor.INTEGER_MAX
-    if not whole or not all(_is_hash(one) for one in (head.hash, head.base_hash)):
+    if not whole or not all(cursor.is_hash(one) for one in (head.hash, head.base_hash)):
         raise RemoteProtocolError(f"stream {stream[:40]!r}: its head in Hello makes no sense")
-
-
-def _is_hash(text: str) -> bool:
-    return text == "" or (len(text) == 64 and all(one in "0123456789abcdef" for one in text))

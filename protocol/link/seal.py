@@ -240,9 +240,14 @@ class _Greeting:
 class ParentSeal:
     """The proofs of all children of one hub. It remembers nothing on disk: after a restart each child greets anew."""
 
-    def __init__(self, *, hub: str, signer: trust.Signer, root: str) -> None:
-        """`root`: the root certificate (PEM), the only one under which a device's certificate counts."""
-        self._hub, self._signer, self._root = hub, signer, root
+    def __init__(
+        self, *, hub: str, signer: trust.Signer, root: str, admits: Callable[[certificates.Identity], bool]
+    ) -> None:
+        """`root`: the root certificate (PEM), the only one under which a device's certificate counts.
+
+        `admits` is asked at each Hello whether this node with this key is part of the fleet, now (INVARIANTS C8).
+        """
+        self._hub, self._signer, self._root, self._admits = hub, signer, root, admits
         self._pin = certificates.spki_hash(root)
         self._greetings: dict[str, _Greeting] = {}
         self._keys: dict[str, _Keys] = {}
@@ -255,7 +260,7 @@ class ParentSeal:
     def unseal(self, node: str, payload: bytes) -> Unsealed:
         """Return what came on a topic of `node`, once it is proven to be of `node`, now.
 
-        Raises TrustError, or as codec.decode. Whether the node may still speak is the caller's to ask.
+        Raises TrustError, or as codec.decode.
         """
         body, proof = _split(payload)
         if isinstance(proof, BySession):
@@ -298,8 +303,11 @@ class ParentSeal:
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise TrustError(f"the certificate of {node} has no elliptic curve key")
         _check_device(key, proof.signature, _covered("hello", self._hub, node, proof.ephemeral, digest), node)
+        identity = certificates.identify(proof.chain)
+        if not self._admits(identity):
+            raise TrustError(f"{node} is not, or no longer, part of the fleet with this key")
         self._greetings[node] = _Greeting(hello, digest, proof.ephemeral, key)
-        return certificates.identify(proof.chain)
+        return identity
 
     def _seal_welcome(self, node: str, body: bytes, welcome: messages.Welcome, secret: bytes) -> bytes | None:
         greeting = self._greetings.get(node)

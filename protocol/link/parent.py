@@ -1,0 +1,542 @@
+"""The end of a link that looks down: all children of one hub. States and theory: protocol.link.table.
+
+A plain object inside a core, as protocol.link.child is. It answers; it never opens a link. A child is known from
+`add_child` on; of anyone else nothing is heard (INVARIANTS C1). The work for one input is bounded: timers of many
+children lie in one heap, Looks go some at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from protocol import effects, limits, messages
+from protocol.effects import Effects, Now
+from protocol.entropy import Entropy
+from protocol.errors import RemoteProtocolError
+from protocol.link import events, table
+from protocol.link.parent_desired import ASKED, Bodies, Delegation
+from protocol.link.parent_entries import CURSOR, Incoming
+from protocol.link.table import ParentCue, ParentState
+from protocol.snapshot import Snapshot
+
+CHILD = "child"
+STATUS = "status"
+
+_LOOK_AGAIN_S = 5.0  # a child that speaks without a session is told to look again, this seldom
+_LOOKS_EVERY_S = 0.1
+
+Events = list[events.ParentEvent]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is stored of a child's sessions, in space `child` under its node id. `quarantined`, `revoked`: reasons."""
+
+    session: int = 0
+    nonce: str = ""
+    quarantined: str = ""
+    revoked: str = ""
+
+
+class ChildView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a parent knows of a child, for people and for the core. Times are wall seconds; None: no contact yet."""
+
+    node: str
+    state: ParentState
+    live: bool
+    since_wall: float | None
+    last_contact_wall: float | None
+    session: int
+    connection: int
+    held: messages.Held
+    term: int
+    generation: int
+    digest: str
+    blocked: bool
+    """The child holds a manifest beyond ours: an operator must confirm a new term."""
+    status: messages.Status | None
+    cursors: dict[str, messages.Cursor]
+    lost: dict[str, int]
+    aside: dict[str, int]
+    quarantined: str
+    revoked: str
+    version: str
+
+
+class _Child:
+    """One child: its state, its session, its streams, what is asked of it."""
+
+    __slots__ = (
+        "asked",
+        "connection",
+        "contact_mono",
+        "expired_on",
+        "incoming",
+        "last_contact_wall",
+        "looked_at",
+        "node",
+        "queued",
+        "record",
+        "session",
+        "since_wall",
+        "state",
+        "status",
+        "status_count",
+        "version",
+    )
+
+    def __init__(self, node: str, bodies: Bodies, signer: events.Signer) -> None:
+        self.node = node
+        self.record = Record()
+        self.state = ParentState.AWAY
+        self.session = self.connection = self.status_count = 0
+        self.expired_on: int | None = None
+        self.since_wall: float | None = None
+        self.last_contact_wall: float | None = None
+        self.contact_mono = 0.0
+        self.looked_at: float | None = None
+        self.queued: float | None = None
+        self.status: messages.Status | None = None
+        self.version = ""
+        self.incoming = Incoming(node)
+        self.asked = Delegation(node, bodies, signer)
+
+    @property
+    def greeted(self) -> bool:
+        return self.state is ParentState.LIVE or self.state is ParentState.RENEWING
+
+
+class Parent:
+    """The parent's ends of the links to all children."""
+
+    def __init__(self, snapshot: Snapshot, *, node: str, signer: events.Signer, looks: bool = False) -> None:
+        """`looks`: tell known children at start that we are back; an external broker does not cut them off."""
+        self._node, self._signer, self._looks = node, signer, looks
+        self._incarnation = self._version = ""
+        self._children: dict[str, _Child] = {}
+        self._bodies = Bodies(snapshot)
+        self._to_look: deque[str] = deque()
+        self._look_at: float | None = None
+        self._due: list[tuple[float, str]] = []
+        self.credit = dict(limits.CREDIT_ROWS)
+        self.contact_s = limits.CONTACT_EVERY_S
+        self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: None
+        self._load(snapshot)
+
+    def _load(self, snapshot: Snapshot) -> None:
+        unstored = Effects()  # loading leads to no effect
+        records = msgspec.json.Decoder(Record)
+        statuses = msgspec.json.Decoder(messages.Status)
+        for node, value in snapshot.spaces.get(CHILD, {}).items():
+            child = self._children[node] = _Child(node, self._bodies, self._signer)
+            child.record = records.decode(value)
+            if child.record.quarantined:
+                child.state = ParentState.QUARANTINED
+            if child.record.revoked:
+                child.state = ParentState.REVOKED
+        for key, value in snapshot.spaces.get(CURSOR, {}).items():
+            node, stream = key.split("/")
+            self._children[node].incoming.load(stream, value)
+        for node, value in snapshot.spaces.get(ASKED, {}).items():
+            self._children[node].asked.load(value, unstored)
+        for node, value in snapshot.spaces.get(STATUS, {}).items():
+            child = self._children[node]
+            child.status = statuses.decode(value)
+            child.last_contact_wall = child.status.time_ms / 1000
+
+    # -------------------------------------------------------------------------------------------- views
+
+    def children(self) -> list[str]:
+        """Return the ids of all children, in the order in which they came."""
+        return list(self._children)
+
+    def view(self, node: str) -> ChildView:
+        """Return what is known of `node`. Raises KeyError for a stranger."""
+        child = self._children[node]
+        asked, cursors = child.asked, child.incoming.cursors
+        return ChildView(
+            node=node,
+            state=child.state,
+            live=child.state is ParentState.LIVE,
+            since_wall=child.since_wall,
+            last_contact_wall=child.last_contact_wall,
+            session=child.record.session,
+            connection=child.connection,
+            held=asked.held,
+            term=asked.record.term,
+            generation=asked.record.generation,
+            digest=asked.record.digest,
+            blocked=asked.blocked,
+            status=child.status,
+            cursors=child.incoming.given(self.credit),
+            lost={stream: one.lost for stream, one in cursors.items() if one.lost},
+            aside={stream: one.aside for stream, one in cursors.items() if one.aside},
+            quarantined=child.record.quarantined,
+            revoked=child.record.revoked,
+            version=child.version,
+        )
+
+    def next_wake(self) -> float | None:
+        """Return when `tick` is due (mono), or None."""
+        due = [self._due[0][0]] if self._due else []
+        return min([*due, self._look_at] if self._look_at is not None else due, default=None)
+
+    # -------------------------------------------------------------------------------------------- life
+
+    def start(self, entropy: Entropy, incarnation: str, version: str, now: Now, fx: Effects) -> None:
+        """Begin this life. `incarnation` names it, in every message."""
+        self._incarnation, self._version = incarnation, version
+        if self._looks:
+            self._to_look.extend(one.node for one in self._children.values() if one.state is ParentState.AWAY)
+            self._look_at = now.mono if self._to_look else None
+
+    def add_child(self, node: str, now: Now, fx: Effects) -> None:
+        """Know `node` from now on; harmless when it is known."""
+        if node not in self._children:
+            self._children[node] = _Child(node, self._bodies, self._signer)
+            self._save(self._children[node], fx)
+
+    def opened(self, node: str, connection: int, key: str, expired: bool, now: Now, fx: Effects) -> Events:
+        """The transport of `node` is connected. `expired`: on this connection only Renew is served."""
+        child = self._children.get(node)
+        if child is None or child.state is ParentState.REVOKED:
+            return [events.CloseAsked(node=node, connection=connection, reason="not enrolled here", ban=True)]
+        child.expired_on = connection if expired else None
+        return []
+
+    def closed(
+        self, node: str, connection: int, session: int, nonce: str, reason: str, now: Now, fx: Effects
+    ) -> Events:
+        """The socket ended (`connection`), or a will came (`session`, `nonce`); of an older one: no effect (A13)."""
+        child = self._children.get(node)
+        if child is None or not child.greeted:
+            return []
+        if session:
+            ours = (session, nonce) == (child.record.session, child.record.nonce)
+        else:
+            ours = connection == child.connection
+        return self._leave(child, reason, now) if ours else []
+
+    def _leave(self, child: _Child, reason: str, now: Now) -> Events:
+        self._move(child, ParentCue.CLOSED)
+        child.asked.forget_session()
+        child.since_wall, child.queued = now.wall, None
+        return [events.ChildAway(node=child.node, reason=reason)]
+
+    def _move(self, child: _Child, cue: ParentCue) -> bool:
+        after = table.PARENT[child.state].get(cue)
+        if after is None:
+            return False
+        child.state = after
+        return True
+
+    def _save(self, child: _Child, fx: Effects) -> None:
+        fx.store.append(effects.Put(CHILD, child.node, msgspec.json.encode(child.record)))
+
+    # -------------------------------------------------------------------------------------------- messages
+
+    def got(self, node: str, connection: int, message: messages.AnyMessage, now: Now, fx: Effects) -> Events:
+        """Take a message of a child. What belongs to no current session changes nothing (A13)."""
+        child = self._children.get(node)
+        if child is None or child.state is ParentState.REVOKED:
+            return []
+        match message:
+            case messages.Hello():
+                return self._hello(child, connection, message, now, fx)
+            case messages.Bye():
+                return self.closed(node, connection, message.session, message.nonce, message.reason, now, fx)
+            case messages.Status() | messages.Entries() | messages.Need() | messages.Renew() | messages.Answer():
+                if not child.greeted or message.session != child.session or connection != child.connection:
+                    self._look_again(child, message.session, now, fx)
+                    return []
+                child.last_contact_wall, child.contact_mono = now.wall, now.mono
+                if child.state is ParentState.RENEWING and not isinstance(message, messages.Renew):
+                    return []
+                return self._served(child, message, now, fx)
+            case _:
+                return [events.Misbehaved(node=node, reason=f"{type(message).__name__} is a parent's word")]
+
+    def _look_again(self, child: _Child, session: int, now: Now, fx: Effects) -> None:
+        """A child speaks in a session that we ended or never saw: say so, seldom."""
+        if child.state is not ParentState.AWAY or session < child.record.session:
+            return
+        if child.looked_at is None or now.mono >= child.looked_at + _LOOK_AGAIN_S:
+            child.looked_at = now.mono
+            fx.send.append(effects.Send(child.node, messages.Look(incarnation=self._incarnation)))
+
+    def _served(
+        self,
+        child: _Child,
+        message: messages.Status | messages.Entries | messages.Need | messages.Renew | messages.Answer,
+        now: Now,
+        fx: Effects,
+    ) -> Events:
+        match message:
+            case messages.Entries():
+                return self._entries(child, message, fx)
+            case messages.Status():
+                return self._status(child, message, now, fx)
+            case messages.Need():
+                self._need(child, message, now, fx)
+                return []
+            case messages.Renew():
+                if len(message.csr) > limits.CSR_BYTES_MAX:
+                    return [events.Misbehaved(node=child.node, reason="a CSR over its bound")]
+                return [events.RenewAsked(node=child.node, csr=message.csr)]
+            case messages.Answer():
+                return [events.ChildAnswer(node=child.node, answer=message)]
+
+    def _entries(self, child: _Child, message: messages.Entries, fx: Effects) -> Events:
+        ack, told = child.incoming.take(message, fx)
+        if ack is not None:
+            credit = self.credit[message.stream]
+            ack = msgspec.structs.replace(ack, incarnation=self._incarnation, credit=credit)
+            fx.send.append(effects.Send(child.node, ack))
+        return told
+
+    def _status(self, child: _Child, message: messages.Status, now: Now, fx: Effects) -> Events:
+        if message.count <= child.status_count:
+            return []  # older never overwrites newer (A12)
+        fx.lazy = not (fx.store or fx.send or fx.act)
+        child.status_count, child.status = message.count, message
+        fx.store.append(effects.Put(STATUS, child.node, msgspec.json.encode(message)))
+        told: Events = [events.ChildStatus(node=child.node, status=message)]
+        was_blocked = child.asked.blocked
+        if not child.asked.note_held(message.held) and not was_blocked:
+            told.append(self._restored(child))
+        return told
+
+    def _need(self, child: _Child, message: messages.Need, now: Now, fx: Effects) -> None:
+        if message.manifest and child.asked.due:
+            self._send_desired(child, now, fx, whole=True)
+        tickets = {one: self.ticket_for(child.node, one) or "" for one in message.tickets[: limits.NEED_DIGESTS_MAX]}
+        for reply in child.asked.replies(message.documents, tickets, self._incarnation, child.session):
+            fx.send.append(effects.Send(child.node, reply))
+
+    # -------------------------------------------------------------------------------------------- sessions
+
+    def _hello(self, child: _Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
+        record = child.record
+        if hello.node != child.node or hello.session < 1 or not hello.nonce:
+            return [events.Misbehaved(node=child.node, reason=f"a Hello of {hello.node[:64]!r} that makes no sense")]
+        if child.state is ParentState.QUARANTINED:
+            self._refuse(child, hello, record.quarantined, now, fx)
+            return [events.CloseAsked(node=child.node, connection=connection, reason=record.quarantined)]
+        if hello.session < record.session:
+            return self._behind(child, connection, hello, fx)
+        if hello.session == record.session:
+            if hello.nonce != record.nonce:
+                return self._clone(child, connection, hello, now, fx)
+            if child.greeted and connection == child.connection:
+                self._send_welcome(child, hello, now, fx)  # a copy of the Hello: the same answer
+            return []
+        return self._greet(child, connection, hello, now, fx)
+
+    def _behind(self, child: _Child, connection: int, hello: messages.Hello, fx: Effects) -> Events:
+        """A Hello below the newest session: late, or the child runs on an old copy of its store. Let it mint above."""
+        newest = child.record.session
+        fx.send.append(effects.Send(child.node, messages.Look(incarnation=self._incarnation, session=newest)))
+        if child.greeted and connection == child.connection:
+            return []
+        return [events.ChildRestored(node=child.node, session=hello.session, newest=newest)]
+
+    def _clone(self, child: _Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
+        reason = "a second device uses this node's identity: release it when only one is left"
+        told: Events = [events.CloseAsked(node=child.node, connection=connection, reason=reason)]
+        if child.greeted:
+            told += self._leave(child, reason, now)
+            if child.connection != connection:
+                told.append(events.CloseAsked(node=child.node, connection=child.connection, reason=reason))
+        self._move(child, ParentCue.CLONED)
+        child.record = msgspec.structs.replace(child.record, quarantined=reason)
+        self._save(child, fx)
+        self._refuse(child, hello, reason, now, fx)
+        return [events.CloneSeen(node=child.node, session=hello.session), *told]
+
+    def _refuse(self, child: _Child, hello: messages.Hello, reason: str, now: Now, fx: Effects) -> None:
+        welcome = messages.Welcome(
+            incarnation=self._incarnation,
+            session=hello.session,
+            nonce=hello.nonce,
+            parent=self._node,
+            cursors={},
+            time_ms=int(now.wall * 1000),
+            contact_s=self.contact_s,
+            refused=reason,
+        )
+        fx.send.append(effects.Send(child.node, welcome))
+
+    def _greet(self, child: _Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
+        expired = connection == child.expired_on
+        told: Events = []
+        try:
+            negotiated = [] if expired else child.incoming.greet(hello.streams, fx)
+        except RemoteProtocolError as error:
+            return [events.Misbehaved(node=child.node, reason=str(error))]
+        if child.greeted and child.connection != connection:
+            told.append(events.CloseAsked(node=child.node, connection=child.connection, reason="superseded"))
+        if not child.greeted:
+            child.since_wall = now.wall
+        child.record = msgspec.structs.replace(child.record, session=hello.session, nonce=hello.nonce)
+        self._save(child, fx)
+        self._move(child, ParentCue.GREETED_EXPIRED if expired else ParentCue.GREETED)
+        child.session, child.connection, child.status_count = hello.session, connection, 0
+        child.version = hello.version
+        child.last_contact_wall, child.contact_mono = now.wall, now.mono
+        self._send_welcome(child, hello, now, fx)
+        self._queue(child, now)
+        told.append(events.ChildLive(node=child.node, hello=hello, renew_only=expired))
+        told += negotiated
+        if not expired:
+            told += self._greet_desired(child, hello.held, now, fx)
+        return told
+
+    def _send_welcome(self, child: _Child, hello: messages.Hello, now: Now, fx: Effects) -> None:
+        renew_only = child.state is ParentState.RENEWING
+        welcome = messages.Welcome(
+            incarnation=self._incarnation,
+            session=hello.session,
+            nonce=hello.nonce,
+            parent=self._node,
+            cursors={} if renew_only else child.incoming.given(self.credit),
+            time_ms=int(now.wall * 1000),
+            contact_s=self.contact_s,
+            chain=self._signer.chain,
+            version=self._version,
+            renew_only=renew_only,
+        )
+        fx.send.append(effects.Send(child.node, welcome))
+
+    # -------------------------------------------------------------------------------------------- desired
+
+    def _greet_desired(self, child: _Child, held: messages.Held, now: Now, fx: Effects) -> Events:
+        if not child.asked.greet(held):
+            return [self._restored(child)]
+        if child.asked.due:
+            self._send_desired(child, now, fx)
+        return []
+
+    def _restored(self, child: _Child) -> events.ParentEvent:
+        record = child.asked.record
+        return events.RestoredParent(
+            node=child.node, held=child.asked.held, term=record.term, generation=record.generation
+        )
+
+    def _send_desired(self, child: _Child, now: Now, fx: Effects, *, whole: bool = False) -> None:
+        message = child.asked.message(self._incarnation, child.session, now, whole=whole)
+        fx.send.append(effects.Send(child.node, message))
+        self._queue(child, now)
+
+    def set_desired(self, node: str, items: dict[str, bytes], now: Now, fx: Effects) -> bool:
+        """Ask `node` for exactly `items` (document id -> canonical bytes). Return False when nothing changed."""
+        child = self._children[node]
+        if not child.asked.change(items, fx):
+            return False
+        if child.state is ParentState.LIVE and child.asked.due:
+            self._send_desired(child, now, fx)
+        return True
+
+    def new_term(self, node: str, now: Now, fx: Effects) -> None:
+        """An operator confirms that this hub was restored, or the node re-homed: ask beyond all that was seen (A17)."""
+        child = self._children[node]
+        child.asked.new_term(fx)
+        if child.state is ParentState.LIVE:
+            self._send_desired(child, now, fx)
+
+    # -------------------------------------------------------------------------------------------- what the core says
+
+    def revoke(self, node: str, reason: str, now: Now, fx: Effects) -> Events:
+        """Let go of `node` for ever: tell it, signed, then cut it off (C5)."""
+        child = self._children[node]
+        if not self._move(child, ParentCue.REVOKED):
+            return []
+        child.record = msgspec.structs.replace(child.record, revoked=reason or "revoked")
+        child.asked.forget_session()
+        child.queued, child.since_wall = None, now.wall
+        self._save(child, fx)
+        signed = self._signer.revoked(node, int(now.wall * 1000), reason, self._incarnation)
+        fx.send.append(effects.Send(node, signed))
+        return [events.CloseAsked(node=node, connection=child.connection, reason="revoked", ban=True)]
+
+    def release(self, node: str, now: Now, fx: Effects) -> None:
+        """An operator says that the clone of `node` is gone: let the node in again."""
+        child = self._children[node]
+        if self._move(child, ParentCue.RELEASED):
+            child.record = msgspec.structs.replace(child.record, quarantined="")
+            self._save(child, fx)
+
+    def renewed(self, node: str, certificate: str, refused: str, now: Now, fx: Effects) -> None:
+        """Answer RenewAsked with a certificate chain (PEM), or with why there is none."""
+        child = self._children[node]
+        if child.greeted:
+            message = messages.Renewed(
+                incarnation=self._incarnation, session=child.session, certificate=certificate, refused=refused
+            )
+            fx.send.append(effects.Send(node, message))
+
+    def ask(
+        self, node: str, ask: str, deadline_ms: int, what: str, params: dict[str, str], now: Now, fx: Effects
+    ) -> bool:
+        """Put a question to a live child; ChildAnswer follows, or nothing. Return False when it is not live."""
+        child = self._children[node]
+        if child.state is not ParentState.LIVE:
+            return False
+        message = messages.Ask(
+            incarnation=self._incarnation,
+            session=child.session,
+            id=ask,
+            deadline_ms=deadline_ms,
+            what=what,
+            params=params,
+        )
+        fx.send.append(effects.Send(node, message))
+        return True
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def _queue(self, child: _Child, now: Now) -> None:
+        """Have `tick` look at `child` when its next timer is due."""
+        due = child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX
+        if child.asked.retry_at is not None:
+            due = min(due, child.asked.retry_at)
+        if child.queued is None or due < child.queued:
+            child.queued = due
+            heapq.heappush(self._due, (due, child.node))
+
+    def tick(self, now: Now, fx: Effects) -> Events:
+        """Do what is due; calling it early or late is harmless."""
+        told: Events = []
+        for _ in range(limits.BATCH_INPUTS_MAX):
+            if not self._due or self._due[0][0] > now.mono:
+                break
+            due, node = heapq.heappop(self._due)
+            child = self._children[node]
+            if child.queued != due or not child.greeted:
+                continue
+            child.queued = None
+            told += self._check(child, now, fx)
+        self._send_looks(now, fx)
+        return told
+
+    def _check(self, child: _Child, now: Now, fx: Effects) -> Events:
+        if now.mono >= child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX:
+            silent = [events.CloseAsked(node=child.node, connection=child.connection, reason="silent")]
+            return [*self._leave(child, "nothing heard for too long", now), *silent]
+        retry_at = child.asked.retry_at
+        if retry_at is not None and now.mono >= retry_at:
+            self._send_desired(child, now, fx, whole=True)
+        else:
+            self._queue(child, now)
+        return []
+
+    def _send_looks(self, now: Now, fx: Effects) -> None:
+        if self._look_at is None or now.mono < self._look_at:
+            return
+        for _ in range(min(len(self._to_look), int(limits.LOOKS_PER_S_MAX * _LOOKS_EVERY_S))):
+            node = self._to_look.popleft()
+            if self._children[node].state is ParentState.AWAY:
+                fx.send.append(effects.Send(node, messages.Look(incarnation=self._incarnation)))
+        self._look_at = now.mono + _LOOKS_EVERY_S if self._to_look else None

@@ -1,0 +1,203 @@
+"""The parent's end, desired: what is asked of one child, numbered, signed, whole or as a delta (INVARIANTS A10, A11).
+
+The generation counts what this parent asked of this child; it rises with every change of the set, and never falls.
+Bodies are shared by all children and kept by digest. A manifest is sent when the child holds an older one, and again
+with growing waits until a Status names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from protocol import documents, effects, limits
+from protocol.effects import Effects, Now
+from protocol.link.events import Signer
+from protocol.messages import Desired, Documents, Held
+from protocol.snapshot import Snapshot
+
+ASKED = "asked"
+BODY = "body"
+
+_BASES_KEPT = 4
+_REPLY_BYTES_MAX = limits.ENTRIES_BYTES_MAX
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of one child, as stored in space `asked` under its node id."""
+
+    term: int = 1
+    generation: int = 0
+    digest: str = ""
+    items: dict[str, str] = {}
+
+
+_decode = msgspec.json.Decoder(Record).decode
+
+
+class Bodies:
+    """Documents by digest, each stored once however many children are asked for it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._raw: dict[str, bytes] = dict(snapshot.spaces.get(BODY, {}))
+        self._digests = {raw: digest for digest, raw in self._raw.items()}
+        self._uses = dict.fromkeys(self._raw, 0)
+
+    def get(self, digest: str) -> bytes | None:
+        """Return the document with `digest`."""
+        return self._raw.get(digest)
+
+    def digest_of(self, raw: bytes) -> str:
+        """Return the digest of `raw`; known bytes are not hashed again."""
+        return self._digests.get(raw) or documents.digest_of(raw)
+
+    def take(self, digest: str, raw: bytes | None, fx: Effects) -> None:
+        """Count one more use; `raw` is needed when the document is new (at start, None: it is stored already)."""
+        if digest not in self._raw:
+            if raw is None:
+                return  # the store lost it: the child will be told that it is missing
+            self._raw[digest] = raw
+            self._digests[raw] = digest
+            fx.store.append(effects.Put(BODY, digest, raw))
+        self._uses[digest] = self._uses.get(digest, 0) + 1
+
+    def drop(self, digest: str, fx: Effects) -> None:
+        """Count one use less; what nobody uses goes."""
+        if digest not in self._raw:
+            return
+        self._uses[digest] -= 1
+        if self._uses[digest] <= 0:
+            del self._uses[digest]
+            del self._digests[self._raw.pop(digest)]
+            fx.store.append(effects.Delete(BODY, digest))
+
+
+class Delegation:
+    """What is asked of one child, and what that child is known to hold."""
+
+    def __init__(self, node: str, bodies: Bodies, signer: Signer) -> None:
+        self._node, self._bodies, self._signer = node, bodies, signer
+        self.record = Record()
+        self.held = Held()
+        self.blocked = False
+        self.retry_at: float | None = None
+        self._retry_s = limits.ACK_WAIT_S
+        self._sent = ""
+        self._bases: dict[str, dict[str, str]] = {}
+
+    def load(self, value: bytes, fx: Effects) -> None:
+        """Take the stored record back."""
+        self.record = _decode(value)
+        self._bases[self.record.digest] = self.record.items
+        for digest in self.record.items.values():
+            self._bodies.take(digest, None, fx)
+
+    def change(self, items: dict[str, bytes], fx: Effects) -> bool:
+        """Ask for exactly `items` (document id -> bytes). Return False when that is what is asked already."""
+        named = {key: self._bodies.digest_of(raw) for key, raw in items.items()}
+        digest = documents.manifest_digest(named)
+        if digest == self.record.digest:
+            return False
+        for key, one in named.items():
+            self._bodies.take(one, items[key], fx)
+        for one in self.record.items.values():
+            self._bodies.drop(one, fx)
+        record = self.record
+        self._store(Record(term=record.term, generation=record.generation + 1, digest=digest, items=named), fx)
+        return True
+
+    def new_term(self, fx: Effects) -> None:
+        """Go beyond all that was ever seen, on an operator's word (A10, A17)."""
+        record, held = self.record, self.held
+        term, generation = max(record.term, held.term) + 1, max(record.generation, held.generation) + 1
+        self.blocked = False
+        digest = record.digest or documents.manifest_digest(record.items)
+        self._store(Record(term=term, generation=generation, digest=digest, items=record.items), fx)
+
+    def _store(self, record: Record, fx: Effects) -> None:
+        self.record = record
+        self._bases[record.digest] = record.items
+        while len(self._bases) > _BASES_KEPT:
+            del self._bases[next(iter(self._bases))]
+        fx.store.append(effects.Put(ASKED, self._node, _encode(record)))
+
+    # -------------------------------------------------------------------------------------------- sending
+
+    def greet(self, held: Held) -> bool:
+        """A session begins with a child that holds `held`. Return False when that is beyond us: we were restored."""
+        self._sent, self._retry_s, self.retry_at, self.blocked = "", limits.ACK_WAIT_S, None, False
+        return self.note_held(held)
+
+    def note_held(self, held: Held) -> bool:
+        """The child holds `held`. Return False when that is beyond what we ever asked."""
+        self.held = held
+        ours, theirs = (self.record.term, self.record.generation), (held.term, held.generation)
+        if held.generation and (theirs > ours or (theirs == ours and held.digest != self.record.digest)):
+            self.blocked = True
+        elif theirs == ours:
+            self.retry_at = None
+        return not self.blocked
+
+    @property
+    def due(self) -> bool:
+        """Tell whether the child is to be sent what is asked: it holds something older, and none is under way."""
+        behind = (self.held.term, self.held.generation) < (self.record.term, self.record.generation)
+        return behind and self.record.generation > 0 and not self.blocked
+
+    def forget_session(self) -> None:
+        """The session ended: nothing is under way."""
+        self._sent, self.retry_at = "", None
+
+    def message(self, incarnation: str, session: int, now: Now, *, whole: bool = False) -> Desired:
+        """Return the manifest for the child: a delta on what it holds or was sent, or whole."""
+        record = self.record
+        base = self._sent or self.held.digest
+        before = self._bases.get(base) if base and not whole else None
+        put, gone = dict(record.items), list[str]()
+        if before is not None:
+            put = {key: one for key, one in record.items.items() if before.get(key) != one}
+            gone = [key for key in before if key not in record.items]
+        self._sent = record.digest
+        self.retry_at = now.mono + self._retry_s
+        self._retry_s = min(self._retry_s * 2, max(limits.STATUS_EVERY_S, limits.ACK_WAIT_S))
+        return Desired(
+            incarnation=incarnation,
+            session=session,
+            signed=self._signer.manifest(self._node, record.term, record.generation, record.digest),
+            base=base if before is not None else "",
+            put=put,
+            gone=gone,
+            documents=list(self._inline(put)),
+        )
+
+    def _inline(self, put: dict[str, str]) -> Iterator[msgspec.Raw]:
+        room = limits.INLINE_DOCUMENTS_BYTES_MAX
+        for digest in dict.fromkeys(put.values()):
+            raw = self._bodies.get(digest)
+            if raw is not None and len(raw) <= room:
+                room -= len(raw)
+                yield msgspec.Raw(raw)
+
+    def replies(
+        self, digests: list[str], tickets: dict[str, str], incarnation: str, session: int
+    ) -> Iterator[Documents]:
+        """Return what a child needs, in messages of bounded size; only what this child is asked for is given out."""
+        asked = set(self.record.items.values())
+        parts: list[msgspec.Raw] = []
+        missing: list[str] = []
+        size = 0
+        for digest in digests[: limits.NEED_DIGESTS_MAX]:
+            raw = self._bodies.get(digest) if digest in asked else None
+            if raw is None:
+                missing.append(digest)
+                continue
+            if parts and size + len(raw) > _REPLY_BYTES_MAX:
+                yield Documents(incarnation=incarnation, session=session, documents=parts)
+                parts, size = [], 0
+            parts.append(msgspec.Raw(raw))
+            size += len(raw)
+        if parts or missing or tickets:
+            yield Documents(incarnation=incarnation, session=session, documents=parts, tickets=tickets, missing=missing)
