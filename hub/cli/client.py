@@ -1,0 +1,231 @@
+"""The way to the hub: the context of this user, and its HTTP API over TLS under the hub's own CA.
+
+The hub is known by its name (`HUB.skerry` in its certificate), not by its address, and only under its root (INVARIANTS
+C12). No proxy of the environment sees the token.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import ssl
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from protocol.errors import Refused, SkerryError, SpecError
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_WAIT_S = 5.0
+ANSWER_WAIT_S = 60.0
+UPLOAD_WAIT_S = 600.0
+NAME_SUFFIX = ".skerry"
+
+
+class UsageError(SkerryError):
+    """The command cannot be understood, or nobody said which hub; exit code 2."""
+
+
+class HubAway(SkerryError):
+    """The hub did not answer; exit code 3."""
+
+
+class ApiRefused(Refused):
+    """The hub answered, and turned it down. `mistakes` are those of a document, each with its place."""
+
+    def __init__(self, text: str, status: int, mistakes: list[dict[str, Any]]) -> None:
+        super().__init__(text)
+        self.status = status
+        self.mistakes = mistakes
+
+
+class Mistaken(SpecError):
+    """The documents have mistakes, found before they were sent; nothing is applied."""
+
+    def __init__(self, mistakes: list[dict[str, Any]]) -> None:
+        super().__init__(f"{len(mistakes)} mistakes, nothing applied")
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True)
+class Context:
+    """Which hub, by what right, and how to know it. `root_pem` is the PEM text, or the path of a file that holds it."""
+
+    url: str
+    token: str
+    root_pem: str
+    hub: str
+
+
+def context_path() -> Path:
+    """Return where this user's context lies: $SKERRY_CONTEXT, or skerry/context.json under the config home."""
+    named = os.environ.get("SKERRY_CONTEXT")
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(named) if named else Path(base) / "skerry" / "context.json"
+
+
+def context() -> Context:
+    """Return this user's context. Raises UsageError when there is none, or it cannot be read."""
+    path = context_path()
+    try:
+        found = json.loads(path.read_text())
+        return Context(**{key: str(found[key]) for key in ("url", "token", "root_pem", "hub")})
+    except FileNotFoundError as error:
+        hint = "make a hub with `skerry hub init`, or set SKERRY_CONTEXT to the context.json of one"
+        raise UsageError(f"no hub is known here ({path} does not exist): {hint}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): run as the user who made the hub") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} is no context ({error}): copy it anew from where the hub was made") from error
+
+
+def trust(found: Context) -> ssl.SSLContext:
+    """Return TLS that trusts this hub's root and nothing else."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    pem = found.root_pem
+    try:
+        made.load_verify_locations(cadata=pem if "-----BEGIN" in pem else Path(pem).expanduser().read_text())
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"the root certificate in {context_path()} cannot be used: {error}") from error
+    return made
+
+
+class Client:
+    """One connection to the hub's API. Methods raise HubAway, ApiRefused; use as a context manager."""
+
+    def __init__(self, found: Context | None = None) -> None:
+        import httpx
+
+        self.context = found or context()
+        url = self.context.url.rstrip("/")
+        self._httpx = httpx
+        self._http = httpx.Client(
+            base_url=url,
+            verify=trust(self.context) if url.startswith("https:") else True,
+            headers={"Authorization": f"Bearer {self.context.token}"},
+            timeout=httpx.Timeout(ANSWER_WAIT_S, connect=CONNECT_WAIT_S),
+            trust_env=False,
+        )
+        self._extensions = {"sni_hostname": self.context.hub + NAME_SUFFIX}
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: object) -> Any:
+        """Return the JSON at `path`; parameters that are None or empty are left out."""
+        return self.send("GET", path, params=params)
+
+    def post(self, path: str, body: object) -> Any:
+        """Return the JSON that answers `body`."""
+        return self.send("POST", path, body=body)
+
+    def send(self, method: str, path: str, *, params: dict[str, object] | None = None, body: object = None) -> Any:
+        """Return the JSON that answers one request, None for an empty answer."""
+        with self._watching():
+            answer = self._http.request(
+                method,
+                path,
+                params=_present(params or {}),
+                content=json.dumps(body) if body is not None else None,
+                headers={"Content-Type": "application/json"} if body is not None else None,
+                extensions=self._extensions,
+            )
+        _check(answer)
+        return answer.json() if answer.content else None
+
+    def lines(
+        self, method: str, path: str, *, params: dict[str, object] | None = None, body: object = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the JSON objects of an NDJSON answer as they come; for as long as they come."""
+        with (
+            self._watching(),
+            self._http.stream(
+                method,
+                path,
+                params=_present(params or {}),
+                content=json.dumps(body) if body is not None else None,
+                headers={"Content-Type": "application/json"} if body is not None else None,
+                timeout=self._httpx.Timeout(None, connect=CONNECT_WAIT_S),
+                extensions=self._extensions,
+            ) as answer,
+        ):
+            if answer.is_error:
+                answer.read()
+                _check(answer)
+            for line in answer.iter_lines():
+                if line.strip():
+                    yield json.loads(line)
+
+    def holds(self, path: str) -> bool:
+        """Tell whether there is something at `path`."""
+        with self._watching():
+            answer = self._http.head(path, extensions=self._extensions)
+        if answer.status_code == 404:
+            return False
+        _check(answer)
+        return True
+
+    def upload(self, path: str, size: int, chunks: Iterable[bytes]) -> None:
+        """Put `size` bytes at `path`."""
+        with self._watching():
+            answer = self._http.put(
+                path,
+                content=chunks,
+                headers={"Content-Length": str(size), "Content-Type": "application/zstd"},
+                timeout=self._httpx.Timeout(UPLOAD_WAIT_S, connect=CONNECT_WAIT_S),
+                extensions=self._extensions,
+            )
+        _check(answer)
+
+    @contextlib.contextmanager
+    def _watching(self) -> Generator[None]:
+        httpx = self._httpx
+        try:
+            yield
+        except httpx.ConnectError as error:
+            raise HubAway(self._unreachable(error)) from error
+        except httpx.TimeoutException as error:
+            raise HubAway(
+                f"the hub at {self.context.url} did not answer in time: is it overloaded? try again"
+            ) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise HubAway(f"the connection to the hub at {self.context.url} broke ({error}): try again") from error
+
+    def _unreachable(self, error: Exception) -> str:
+        text = str(error)
+        if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
+            why = "it is another hub, or it was made anew; use the context.json of the hub that runs there"
+            return f'what answers at {self.context.url} is not the hub "{self.context.hub}" of your context: {why}'
+        hint = "is it up (skerry hub serve)? is the address in your context right"
+        return f"cannot reach the hub at {self.context.url} ({text}): {hint} ({context_path()})?"
+
+
+def _present(params: dict[str, object]) -> dict[str, str]:
+    return {
+        key: ("true" if value is True else str(value))
+        for key, value in params.items()
+        if value is not None and value is not False and value != ""
+    }
+
+
+def _check(answer: httpx.Response) -> None:
+    """Raise ApiRefused unless the hub said yes."""
+    if answer.is_success:
+        return
+    body: Any = None
+    with contextlib.suppress(ValueError):
+        body = answer.json()
+    found = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    text = str(found.get("error") or f"the hub answered {answer.status_code} {answer.reason_phrase}")
+    if answer.status_code == 401:
+        text = f"{text}: is the token in {context_path()} still good?"
+    mistakes = found.get("mistakes")
+    raise ApiRefused(text, answer.status_code, cast("list[dict[str, Any]]", mistakes) if mistakes else [])

@@ -1,0 +1,249 @@
+"""describe: all that is known of one thing, as of when, and what to do about what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from hub.cli import client, options
+from hub.cli.view import human, nodes, output
+from hub.cli.view.output import Format
+
+KINDS = ("node", "service", "workflow", "run")
+LAST_LINES = 5
+RECENT_EVENTS = 8
+RECENT_RUNS = 5
+
+Section = tuple[str, list[tuple[str, str]]]
+
+
+def _complete_kind(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+def describe(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KINDS), autocompletion=_complete_kind)],
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    form: options.Output = Format.TABLE,
+) -> None:
+    """Tell all about one node, service, workflow or run."""
+    wanted = kind.lower().removesuffix("s")
+    if wanted not in KINDS:
+        raise client.UsageError(f'"{kind}" is no kind: write {", ".join(KINDS)}')
+    with client.Client() as hub:
+        data = hub.get(f"/v1/{wanted}s/{name}")
+        if form.is_exact:
+            output.emit(data, form)
+            return
+        tell = {"node": _node, "service": _service, "workflow": _workflow, "run": _run}[wanted]
+        for title, rows in tell(hub, data, int(time.time() * 1000)):
+            _print(title, rows)
+
+
+def _print(title: str, rows: list[tuple[str, str]]) -> None:
+    if not rows:
+        return
+    output.say(title, style="bold")
+    width = max(len(left) for left, _ in rows)
+    for left, right in rows:
+        for at, line in enumerate(right.splitlines() or [""]):
+            output.say(
+                f"  {left if at == 0 else '':<{width}}  {output.clean(line)}".rstrip(), style=output.colour(line)
+            )
+
+
+# ------------------------------------------------------------------------------------------------ node
+
+
+def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    yield _what_it_is(node, now_ms)
+    yield (
+        "asked of it",
+        [
+            ("desired", f"term {node['term']}, generation {node['desired_generation']}"),
+            ("it holds", f"generation {node['observed_generation']}" + (", settled" if node.get("settled") else "")),
+            ("placed", ", ".join(node.get("placed") or []) or "nothing"),
+        ],
+    )
+    heard = f" (as of {human.clock(node.get('as_of_ms'), now_ms)})" if node["state"] != "online" else ""
+    yield f"services{heard}", [(name, service_words(one, now_ms)) for name, one in node["services"].items()]
+    for name, one in node["services"].items():
+        if not nodes.is_good(one) and node["state"] == "online":
+            yield f"last lines of {name}", _last_lines(hub, name, node["name"])
+    yield f"workflows{heard}", [(name, _flow_words(one, now_ms)) for name, one in node["workflows"].items()]
+    yield (
+        "to look at",
+        [
+            *((one["what"], one["text"]) for one in node["conditions"]),
+            *((one["what"], f"{one['text']}      (skerry node accept {node['name']})") for one in node["alarms"]),
+        ],
+    )
+    yield (
+        "journal",
+        [
+            (stream, f"epoch {one['epoch']}, made {one['last']:,}, synced {one['seq']:,}{_lost(node, stream)}")
+            for stream, one in node["cursors"].items()
+        ],
+    )
+    yield "lately", _recent(hub, {"node": node["name"]})
+
+
+def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
+    facts = {**node.get("facts", {}), **node.get("platform", {})}
+    rows = [
+        ("state", f"{nodes.state(node, now_ms)}, since {human.clock(node['since_ms'], now_ms)}"),
+        ("last contact", f"{human.clock(node['last_contact_ms'], now_ms)}, {_ago(node['last_contact_ms'], now_ms)}"),
+        ("labels", nodes.labels(node)),
+        ("path", node["path"]),
+        ("version", node["version"] or "not known yet"),
+        ("device", ", ".join(f"{key} {value}" for key, value in facts.items()) or "not known yet"),
+        ("vitals", nodes.vitals(node)),
+        ("certificate", _certificate(node.get("certificate_until_ms", 0), now_ms)),
+        ("enrolled", human.clock(node.get("enrolled_ms"), now_ms)),
+    ]
+    if "offset_ms" in node:
+        rows.append(("clock", f"{node['offset_ms']} ms off"))
+    if node.get("revoked_reason"):
+        rows.append(("revoked", node["revoked_reason"]))
+    return f"node {node['name']}", rows
+
+
+def _ago(ms: int, now_ms: int) -> str:
+    return f"{human.age(ms, now_ms)} ago" if ms else "it never connected"
+
+
+def _certificate(until_ms: int, now_ms: int) -> str:
+    if not until_ms:
+        return "not known"
+    if until_ms < now_ms:
+        return f"expired {human.clock(until_ms, now_ms)}; it renews by itself when it connects"
+    return f"good until {human.clock(until_ms, now_ms)} ({human.duration((until_ms - now_ms) / 1000)})"
+
+
+def _lost(node: dict[str, Any], stream: str) -> str:
+    lost = node["lost"].get(stream, 0)
+    return f", declared lost {lost:,}"
+
+
+def service_words(one: dict[str, Any], now_ms: int) -> str:
+    """Return the state of a service in one line, with the reason where there is one."""
+    words = [one["state"]]
+    if one["state"] == "running" and one.get("healthy") is not None:
+        words[0] += " (healthy)" if one["healthy"] else " (unhealthy)"
+    if one.get("since_ms"):
+        words.append(f"since {human.clock(one['since_ms'], now_ms)}")
+    if one.get("pid"):
+        words.append(f"pid {one['pid']}")
+    if one.get("restarts"):
+        words.append(human.plural(one["restarts"], "restart"))
+    if one.get("last_exit"):
+        words.append(f"last exit {one['last_exit']}")
+    if one.get("reason"):
+        words.append(one["reason"])
+    text = ", ".join(words)
+    return f"{text}\n{_override_words(one['override'], now_ms)}" if one.get("override") else text
+
+
+def _override_words(one: dict[str, Any], now_ms: int) -> str:
+    until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
+    reason = f'; "{one["reason"]}"' if one.get("reason") else ""
+    return f"{one['decision']} there by {one['user']} at {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
+
+
+def _flow_words(one: dict[str, Any], now_ms: int) -> str:
+    words = [f"{one['running']} running"] if one.get("running") else []
+    last = one.get("last")
+    if last:
+        words.append(f"last run {last['state']}, {human.clock(last['started_ms'], now_ms)}")
+    words.append(f"next {human.clock(one['next_ms'], now_ms)}" if one.get("next_ms") else "no schedule")
+    return ", ".join(words)
+
+
+# ------------------------------------------------------------------------------------------------ the others
+
+
+def _declared(one: dict[str, Any], now_ms: int) -> Section:
+    count = "all" if one["count"] is None else str(one["count"])
+    changed = f"generation {one['generation']}, {human.clock(one['changed_ms'], now_ms)}, by {one['by']}"
+    where = f'{count} of those that match "{one["selector"]}"' if one["selector"] else "nowhere: its selector is empty"
+    return f"{one['kind']} {one['name']}", [("declared", changed), ("where", where), ("digest", one["digest"])]
+
+
+def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    yield _declared(one, now_ms)
+    yield "on its nodes", [(on["node"], _on_words(on, service_words, now_ms)) for on in one["on"]]
+    for on in one["on"]:
+        if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
+            yield f"last lines on {on['node']}", _last_lines(hub, one["name"], on["node"])
+            break
+    yield "lately", _recent(hub, {"key": one["name"], "kind": ""})
+
+
+def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    yield _declared(one, now_ms)
+    spec = one["spec"]["spec"]
+    yield "steps", [(step["name"], _step_words(step)) for step in spec["steps"]]
+    triggers = [(t["cron"], t.get("timezone", "UTC")) for t in spec.get("triggers", [])]
+    yield "triggers", triggers or [("by hand", f"skerry workflow start {one['name']}")]
+    yield "on its nodes", [(on["node"], _on_words(on, _flow_words, now_ms)) for on in one["on"]]
+    runs = hub.get("/v1/runs", workflow=one["name"], limit=RECENT_RUNS)
+    yield (
+        "last runs",
+        [(run["id"], f"{run['state']}, {run['node']}, {human.clock(run['started_ms'], now_ms)}") for run in runs],
+    )
+
+
+def _step_words(step: dict[str, Any]) -> str:
+    what = " ".join(step["run"]) if "run" in step else "sets " + ", ".join(step.get("set", {}))
+    return what + (f"      after {', '.join(step['needs'])}" if step.get("needs") else "")
+
+
+def _run(hub: client.Client, run: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    took = f", took {human.duration((run['ended_ms'] - run['started_ms']) / 1000)}" if run["ended_ms"] else ""
+    yield (
+        f"run {run['id']}",
+        [
+            ("state", run["state"] + took),
+            ("workflow", run["workflow"]),
+            ("node", run["node"]),
+            ("started", f"{human.clock(run['started_ms'], now_ms)}, by {run['trigger'] or 'hand'}"),
+            *((f"param {key}", value) for key, value in run["params"].items()),
+        ],
+    )
+    yield "steps", [(step["name"], _ran_words(step)) for step in run["steps"]]
+    yield "lately", _recent(hub, {"key": run["id"]})
+
+
+def _ran_words(step: dict[str, Any]) -> str:
+    words = [step["state"]]
+    if step.get("attempts", 0) > 1:
+        words.append(human.plural(step["attempts"], "attempt"))
+    if step.get("exit_code") not in (None, 0):
+        words.append(f"exit code {step['exit_code']}")
+    return ", ".join(words)
+
+
+def _on_words(on: dict[str, Any], words: Any, now_ms: int) -> str:
+    text = words(on["report"], now_ms) if on["report"] else "nothing heard of it yet"
+    if not on["placed"]:
+        text += "; no longer asked there"
+    elif on["report"] and not on["current"]:
+        text += "; an older generation"
+    if on["node_state"] == "away":
+        since, seen = human.clock(on["since_ms"], now_ms), human.clock(on["as_of_ms"], now_ms)
+        return f"away since {since}; last known ({seen}): {text}"
+    return text if on["node_state"] == "online" else f"{on['node_state']}; {text}"
+
+
+def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, str]]:
+    params: dict[str, object] = {"node": node, "tail": LAST_LINES}
+    lines = hub.lines("GET", f"/v1/logs/{service}", params=params)
+    return [("│", str(one.get("line", one.get("error", "")))) for one in lines] or [("│", "(it printed nothing)")]
+
+
+def _recent(hub: client.Client, chosen: dict[str, object]) -> list[tuple[str, str]]:
+    found = hub.lines("GET", "/v1/events", params={**chosen, "limit": RECENT_EVENTS})
+    return [(human.stamp(one["time_ms"]), f"{one['kind']}  {one['key']}".rstrip()) for one in found]

@@ -1,0 +1,117 @@
+"""events and logs: what happened, and what is printed; as it comes with -f."""
+
+from __future__ import annotations
+
+import collections
+import json
+import time
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, cast
+
+import typer
+
+from hub.cli import client, options
+from hub.cli.view import human, output, prefix
+from hub.cli.view.output import Format
+from protocol import limits
+
+SHOWN = 100
+FIELDS = ("node", "epoch", "stream", "seq", "time", "kind", "key", "body")
+
+Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes, until Ctrl-C.")]
+
+
+def events(
+    node: Annotated[str, typer.Option("--node", metavar="NODE", autocompletion=options.complete_node)] = "",
+    since: Annotated[str, typer.Option("--since", metavar="1h", help="Not older than this.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="As in service.exited; service.* is all that begin so.")] = "",
+    key: Annotated[str, typer.Option("--key", help="Of one service, run or task.")] = "",
+    stream: Annotated[str, typer.Option("--stream", help="audit, state, metrics or logs.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")] = 0,
+    follow: Follow = False,
+    form: options.Output = Format.TABLE,
+) -> None:
+    """Show what happened, oldest first: the newest 100, or all with --since or -o json."""
+    params: dict[str, object] = {"node": node, "kind": kind, "key": key, "stream": stream}
+    if since:
+        params["since_ms"] = int((time.time() - options.seconds(since, "--since")) * 1000)
+    with client.Client() as hub:
+        place = ""
+        for event in _past(hub, params, limit or (0 if since or form.is_exact else SHOWN)):
+            place = str(event["id"])
+            _show_event(event, form)
+        if follow:
+            for event in hub.lines("GET", "/v1/events", params={**params, "follow": True, "after": place or "0"}):
+                _show_event(event, form)
+
+
+def _past(hub: client.Client, params: dict[str, object], limit: int) -> Iterable[dict[str, Any]]:
+    """Return the newest `limit` events; all of them for 0."""
+    if 0 < limit <= limits.PAGE_ROWS_MAX:
+        return hub.lines("GET", "/v1/events", params={**params, "limit": limit})
+    everything = _pages(hub, params)
+    return collections.deque(everything, maxlen=limit) if limit else everything
+
+
+def _pages(hub: client.Client, params: dict[str, object]) -> Iterator[dict[str, Any]]:
+    place = "0"
+    while True:
+        count = 0
+        page = {**params, "after": place, "limit": limits.PAGE_ROWS_MAX}
+        for event in hub.lines("GET", "/v1/events", params=page):
+            count += 1
+            place = str(event["id"])
+            yield event
+        if count < limits.PAGE_ROWS_MAX:
+            return
+
+
+def _show_event(event: dict[str, Any], form: Format) -> None:
+    if form.is_exact:
+        output.emit_line({key: event[key] for key in FIELDS} | {"id": event["id"]}, form)
+        return
+    text = _body(event["body"])
+    words = [human.stamp(event["time_ms"]), f"{event['node']:<16}", f"{event['kind']:<18}", f"{event['key']:<16}"]
+    if form is Format.WIDE:
+        words.insert(1, f"{event['stream']}/{event['seq']}")
+    line = output.clean("  ".join([*words, text]).rstrip())
+    output.say(line if form is Format.WIDE else _cut(line))
+
+
+def _body(body: object) -> str:
+    if not isinstance(body, dict):
+        return _brief(body)
+    return " ".join(f"{key}={_brief(value)}" for key, value in cast("dict[str, object]", body).items())
+
+
+def _brief(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _cut(line: str) -> str:
+    console = output.console()
+    return line if not console.is_terminal or len(line) <= console.width else line[: console.width - 1] + "…"
+
+
+def logs(
+    service: Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=options.complete_service)],
+    node: Annotated[str, typer.Option("--node", metavar="NODE", autocompletion=options.complete_node)] = "",
+    follow: Follow = False,
+    tail: Annotated[int, typer.Option("--tail", min=0, max=limits.TAIL_LINES_MAX, help="Last lines of each.")] = 100,
+    form: options.Output = Format.TABLE,
+) -> None:
+    """Show what a service prints, fetched from its devices."""
+    failed, came = 0, 0
+    with client.Client() as hub:
+        for one in hub.lines("GET", f"/v1/logs/{service}", params={"node": node, "tail": tail, "follow": follow}):
+            if form.is_exact:
+                output.emit_line(one, form)
+            elif "error" in one:
+                prefix.note(one["node"], output.clean(str(one["error"])), width=16)
+            else:
+                prefix.line(one["node"], output.clean(str(one["line"])), width=16 if not node else 0)
+            failed += "error" in one
+            came += "error" not in one
+    if not came and not failed and not form.is_exact:
+        output.note(f"{service} has printed nothing")
+    raise typer.Exit(1 if failed and not came else 0)

@@ -1,0 +1,171 @@
+"""`skerry`: the operator's command. Here are the commands and the exit codes; each noun has its own module.
+
+Exit codes: 0 done, 1 the thing asked for failed, 2 usage, 3 hub unreachable. Nothing heavy is imported before it is
+used, so that help and completion are quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub.cli import apply, client, describe, events, get, node, tasks
+from hub.cli.view import output
+from protocol.errors import SkerryError, TooLarge
+
+HELP = """Run work on far-flung devices that keep working when their link does not."""
+
+EXAMPLES = """\b
+Examples:
+  skerry token create --label site=oslo --uses 20    invite twenty devices
+  skerry apply -f line.yaml --wait                   declare what runs where, and watch it come true
+  skerry get nodes -l site=oslo                      who is there, and what each last said
+  skerry run -l site=oslo -- df -h /                 one command on many devices
+  skerry logs line-vision -f                         what a service prints, as it prints it"""
+
+app = typer.Typer(
+    help=HELP,
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+hub = typer.Typer(help="Make a hub, and serve it.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(hub, name="hub")
+app.add_typer(node.tokens, name="token")
+app.command("apply")(apply.apply)
+app.command("diff")(apply.diff)
+app.command("delete")(apply.delete)
+app.command("get")(get.get)
+app.command("describe")(describe.describe)
+app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(tasks.run)
+app.add_typer(tasks.workflows, name="workflow")
+app.command("events")(events.events)
+app.command("logs")(events.logs)
+app.add_typer(node.nodes, name="node")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"skerry {version('skerry')}")
+        raise typer.Exit
+
+
+@app.callback()
+def skerry(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version)] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+@hub.command()
+def init(
+    name: Annotated[str, typer.Option("--name", help="The hub's name; its devices will know it by this.")],
+    data: Annotated[Path | None, typer.Option("--data", help="Where it keeps everything; empty or not there.")] = None,
+    mqtt: Annotated[str, typer.Option("--mqtt", metavar="HOST:PORT", help="Where children connect.")] = "0.0.0.0:8883",
+    api: Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="Where the API listens.")] = "0.0.0.0:8443",
+    broker: Annotated[str, typer.Option("--broker", metavar="URL", help="Go through this broker instead.")] = "",
+) -> None:
+    """Make a hub: its own CA, an operator's token for this user, an empty store."""
+    import asyncio
+
+    from hub.shell import init as shell
+
+    folder = data or shell.default_folder()
+    made = asyncio.run(shell.init(folder, name=name, mqtt=mqtt, api=api, broker=broker))
+    output.say(f"Made a hub in {made.folder}: its own CA, an operator's token for this user, an empty store.")
+    output.say(f"  MQTT for children   {made.hub.mqtt.host}:{made.hub.mqtt.port}  (mutual TLS)")
+    output.say(f"  API and CLI         {made.hub.api.host}:{made.hub.api.port}")
+    if made.former is not None:
+        output.say(f"  the context of the former hub is kept in {made.former}")
+    option = f" --data {folder}" if data is not None else ""
+    output.say(f"Next:  skerry hub serve{option}        (then: skerry token create)")
+
+
+@hub.command()
+def broker(
+    out: Annotated[Path, typer.Option("--out", help="The folder to write for mosquitto -c.")],
+    listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the broker will listen.")],
+    data: Annotated[Path | None, typer.Option("--data", help="The folder that `hub init` made.")] = None,
+) -> None:
+    """Make what mosquitto needs to carry this fleet: configuration, ACL, a certificate of its own."""
+    from hub.shell import broker_kit
+    from hub.shell import init as shell
+
+    url = broker_kit.write(data or shell.default_folder(), out, listen)
+    output.say(f"Wrote {out}. Next:  mosquitto -c {out}/mosquitto.conf, and skerry hub serve --broker '{url}'")
+
+
+@hub.command()
+def serve(
+    data: Annotated[Path | None, typer.Option("--data", help="The folder that `hub init` made.")] = None,
+    broker: Annotated[str, typer.Option("--broker", metavar="URL", help="Go through this MQTT broker.")] = "",
+) -> None:
+    """Serve a hub until it is told to stop."""
+    import asyncio
+
+    from hub import app as served
+    from hub.shell import init as shell
+
+    asyncio.run(served.serve(data or shell.default_folder(), broker or None))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it up at the end.")] = False,
+    broker: Annotated[str, typer.Option("--broker", help="embedded, or mosquitto.")] = "embedded",
+) -> None:
+    """A hub and three agents on this machine: cut, killed and healed before your eyes."""
+    import asyncio
+
+    from hub.demo import story
+
+    raise typer.Exit(asyncio.run(story.play(keep=keep, through=broker)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the documents, for editors."""
+    from protocol.spec import schema as spec
+
+    output.emit(spec.schema(), output.Format.JSON)
+
+
+def main() -> None:
+    """Run the command; say what went wrong in one sentence, and end with the code that tells what kind it was."""
+    try:
+        app(args=_arguments(sys.argv[1:]))
+    except client.HubAway as error:
+        _fail(str(error), 3)
+    except client.UsageError as error:
+        _fail(str(error), 2)
+    except (client.ApiRefused, client.Mistaken) as error:
+        if error.mistakes:
+            apply.show_mistakes(error.mistakes)
+            sys.exit(1)
+        _fail(str(error), 1)
+    except (SkerryError, TooLarge) as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what reads us has seen enough
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _arguments(words: list[str]) -> list[str]:
+    """Return the words of the command line; `--wait=all` is written as one option, which Typer has no form for."""
+    mine = words.index("--") if "--" in words else len(words)
+    return [*("--wait-all" if word == "--wait=all" else word for word in words[:mine]), *words[mine:]]
+
+
+def _fail(text: str, code: int) -> None:
+    output.errors().print(f"error: {text}", style="red", markup=False)
+    sys.exit(code)

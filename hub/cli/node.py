@@ -1,0 +1,131 @@
+"""token and node: who may come in, and what an operator does with one device."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from hub.cli import client, options
+from hub.cli.view import human, output
+from hub.cli.view.output import Format
+
+tokens = typer.Typer(help="Invite devices: one-time tokens.", no_args_is_help=True, rich_markup_mode=None)
+nodes = typer.Typer(help="Label, cordon, drain or revoke a node.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@tokens.command()
+def create(
+    ttl: Annotated[str, typer.Option("--ttl", help="How long it is good.")] = "1h",
+    uses: Annotated[int, typer.Option("--uses", min=1, help="For how many devices.")] = 1,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="K=V", help="Their labels; again for more.")
+    ] = None,
+    form: options.Output = Format.TABLE,
+) -> None:
+    """Make a token that lets devices enroll. It also pins this hub's CA."""
+    labels = options.labels(label or [], "--label")
+    with client.Client() as hub:
+        made = hub.post("/v1/tokens", {"ttl_s": options.seconds(ttl, "--ttl"), "uses": uses, "labels": labels})
+        url = hub.context.url
+    if form.is_exact:
+        output.emit(made, form)
+        return
+    now_ms = int(time.time() * 1000)
+    labelled = f", labels {' '.join(label or [])}" if label else ""
+    output.say(str(made["token"]))
+    output.note(f"for {human.plural(uses, 'device')}{labelled}, until {human.clock(made['expires_ms'], now_ms)}")
+    output.note("On each device, once the agent is installed there:")
+    output.note(f"  sudo skerry-agent enroll --hub {url} --token {shlex.quote(str(made['token']))}")
+    if "//127." in url or "//localhost" in url or "//[::1]" in url:
+        output.note("  (127.0.0.1 is this machine: on another one, write the address under which it sees this hub)")
+
+
+@tokens.command("list")
+def list_tokens(form: options.Output = Format.TABLE) -> None:
+    """List the tokens that were made, without their secrets."""
+    from hub.cli import get
+
+    get.get("tokens", form=form)
+
+
+@tokens.command("delete")
+def delete_token(token: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Withdraw a token: nobody enrolls with it any more."""
+    with client.Client() as hub:
+        hub.send("DELETE", f"/v1/tokens/{token}")
+    output.say(f"token/{token} deleted")
+
+
+@nodes.command()
+def label(
+    node: options.Node,
+    words: Annotated[list[str], typer.Argument(metavar="K=V ... K-", help="Set k=v; k- takes it away.")],
+) -> None:
+    """Set and remove labels; what is placed by them moves."""
+    removed = [word[:-1] for word in words if word.endswith("-") and "=" not in word]
+    put = options.labels([word for word in words if not (word.endswith("-") and "=" not in word)], "label")
+    done = _post(node, "labels", {"set": put, "remove": removed})
+    from hub.cli.view import nodes as views
+
+    output.say(f"{node} has {views.labels(done)}")
+
+
+@nodes.command()
+def cordon(node: options.Node) -> None:
+    """Keep new work away from it; what runs there runs on."""
+    _post(node, "cordon", {"cordoned": True})
+    output.say(f"{node} cordoned: nothing new is placed there      (skerry node uncordon {node})")
+
+
+@nodes.command()
+def uncordon(node: options.Node) -> None:
+    """Let work in again."""
+    _post(node, "cordon", {"cordoned": False})
+    output.say(f"{node} takes work again")
+
+
+@nodes.command()
+def drain(node: options.Node) -> None:
+    """Cordon it, and take its placed work away."""
+    _post(node, "drain", {})
+    output.say(f"{node} drained: its work is taken away      (skerry node uncordon {node})")
+
+
+@nodes.command()
+def revoke(
+    node: options.Node,
+    reason: options.Reason = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Cut it off at once, for ever: its certificate is good for nothing from now on."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Revoke {node}? It is cut off at once and must enroll anew under another name.", abort=True)
+    _post(node, "revoke", {"reason": reason})
+    output.say(f"{node} revoked")
+
+
+@nodes.command()
+def accept(node: options.Node, reason: options.Reason = "") -> None:
+    """Clear its alarms and take it back from quarantine, having looked at it."""
+    _post(node, "accept", {"reason": reason})
+    output.say(f"{node} accepted: its alarms are cleared")
+
+
+@nodes.command()
+def release(
+    node: options.Node,
+    service: Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=options.complete_service)],
+    reason: options.Reason = "",
+) -> None:
+    """Ask the person at the device to give back an override; they decide."""
+    _post(node, "release", {"service": service, "reason": reason})
+    output.say(f"asked {node} to release {service}; it shows there, and the person there decides")
+
+
+def _post(node: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    with client.Client() as hub:
+        return hub.post(f"/v1/nodes/{node}/{what}", body)

@@ -1,0 +1,87 @@
+"""The options that several commands share, one meaning each; and what the shell completes them to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hub.cli.client import UsageError
+from hub.cli.view.output import Format
+
+
+def _names(path: str, incomplete: str) -> list[str]:
+    """Return the names at `path` that begin so; nothing when the hub is away: completing is never an error."""
+    from hub.cli.client import Client
+    from protocol.errors import SkerryError
+
+    try:
+        with Client() as client:
+            return sorted(name for one in client.get(path) if (name := str(one["name"])).startswith(incomplete))
+    except (SkerryError, KeyError, TypeError):
+        return []
+
+
+def complete_node(incomplete: str) -> list[str]:
+    """Return the nodes whose names begin so."""
+    return _names("/v1/nodes", incomplete)
+
+
+def complete_service(incomplete: str) -> list[str]:
+    """Return the services whose names begin so."""
+    return _names("/v1/services", incomplete)
+
+
+def complete_workflow(incomplete: str) -> list[str]:
+    """Return the workflows whose names begin so."""
+    return _names("/v1/workflows", incomplete)
+
+
+Output = Annotated[Format, typer.Option("-o", "--output", help="How to print it; json never changes shape.")]
+Selector = Annotated[str, typer.Option("-l", "--selector", metavar="SELECTOR", help="Nodes by labels: site=oslo,gpu")]
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option("--node", metavar="NODE", help="One node; may be given again.", autocompletion=complete_node),
+]
+Node = Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete_node)]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit.")]
+
+
+def seconds(text: str, option: str) -> float:
+    """Return the seconds in `30s`, `5m`, `1h`. Raises UsageError, naming the option."""
+    from protocol.spec.quantities import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def labels(pairs: list[str], option: str) -> dict[str, str]:
+    """Return the labels of `k=v` words. Raises UsageError, naming the option."""
+    from protocol import selector
+    from protocol.errors import BadSelector
+
+    try:
+        return dict(selector.parse_label(pair) for pair in pairs)
+    except BadSelector as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def checked_selector(text: str) -> str:
+    """Return `text` if it is a selector; said before the hub is asked. Raises UsageError."""
+    from protocol import selector
+    from protocol.errors import BadSelector
+
+    try:
+        selector.parse(text)
+    except BadSelector as error:
+        raise UsageError(f"-l: {error}") from error
+    return text
+
+
+def target(nodes: list[str] | None, chosen: str) -> dict[str, object]:
+    """Return the part of a request that says which nodes. Raises UsageError unless one way was given."""
+    if bool(nodes) == bool(chosen):
+        raise UsageError("say on which nodes: either --node NODE, or -l SELECTOR (-l '*' is every node)")
+    return {"nodes": nodes} if nodes else {"selector": checked_selector(chosen)}

@@ -1,0 +1,75 @@
+"""Times, durations and sizes in the words of people. What is exact is in `-o json`."""
+
+from __future__ import annotations
+
+import datetime
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def duration(seconds: float) -> str:
+    """Return `0.02 s`, `41 s`, `3 h 12 m`, `6 d`: at most two units, the coarser the longer."""
+    if seconds < 0:
+        return "0 s"
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    for unit, sign, below, lower in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "m"), (MINUTE, "m", 1, "s")):
+        if seconds >= unit:
+            whole, rest = divmod(int(seconds), unit)
+            return f"{whole} {sign} {rest // below} {lower}" if rest // below and whole < 10 else f"{whole} {sign}"
+    return f"{int(seconds)} s"
+
+
+def age(ms: int | None, now_ms: int) -> str:
+    """Return how long ago `ms` was, or `–` when it never was."""
+    if not ms:
+        return "–"
+    seconds = max(0, now_ms - ms) // 1000
+    return duration(seconds) if seconds >= 10 else f"{seconds} s"
+
+
+def clock(ms: int | None, now_ms: int) -> str:
+    """Return `13:02` for today, `12 Nov 13:02` within a year, else with the year; local time."""
+    if not ms:
+        return "never"
+    then, now = _local(ms), _local(now_ms)
+    if then.date() == now.date():
+        return then.strftime("%H:%M")
+    if abs(now_ms - ms) < 300 * DAY * 1000:
+        return f"{then.day} {then.strftime('%b %H:%M')}"
+    return f"{then.day} {then.strftime('%b %Y %H:%M')}"
+
+
+def stamp(ms: int | None) -> str:
+    """Return the exact local time, for a list of events."""
+    return _local(ms).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] if ms else "–"
+
+
+def iso(ms: int | None) -> str | None:
+    """Return `ms` as ISO 8601 in UTC, for programs."""
+    if not ms:
+        return None
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def size(count: float) -> str:
+    """Return `812 B`, `3.1 MB`, `29 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def number(count: int) -> str:
+    """Return `18,240`, and `1.2 M` from a million on."""
+    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:.1f} M"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 node`, `3 nodes`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _local(ms: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).astimezone()

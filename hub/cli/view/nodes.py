@@ -1,0 +1,106 @@
+"""What a row about a node says: never only "away", always as of when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.cli.view import human
+
+GOOD = ("running", "exited")
+
+
+def state(node: dict[str, Any], now_ms: int) -> str:
+    """Return `online`, `online, catching up`, `away 3 h 12 m`, `revoked`, with what a person changed."""
+    name = str(node["state"])
+    if name == "away":
+        text = f"away {human.age(node['since_ms'], now_ms)}" if node["last_contact_ms"] else "away, never connected"
+    elif name == "online" and behind(node) > CATCHING_UP_ROWS:
+        text = "online, catching up"
+    else:
+        text = name
+    if node.get("drained"):
+        return f"{text}, drained"
+    return f"{text}, cordoned" if node.get("cordoned") else text
+
+
+CATCHING_UP_ROWS = 1_000
+"""A node that makes entries all the time is always some behind; only more than this is worth a word."""
+
+
+def labels(node: dict[str, Any]) -> str:
+    """Return `site=oslo gpu`."""
+    return " ".join(f"{key}={value}" if value else key for key, value in sorted(node["labels"].items())) or "–"
+
+
+def behind(node: dict[str, Any]) -> int:
+    """Return how many entries the node has told of that the hub does not have."""
+    return sum(max(0, cursor["last"] - cursor["seq"]) for cursor in node["cursors"].values())
+
+
+def work(node: dict[str, Any], now_ms: int) -> str:
+    """Return `4/4 healthy`, `3/4 (vision: backoff)`, and as of when if the node is away."""
+    services: dict[str, Any] = node["services"]
+    if not services:
+        return "–"
+    bad = {name: _trouble(one) for name, one in services.items() if not is_good(one)}
+    text = f"{len(services) - len(bad)}/{len(services)}"
+    if node["state"] == "away":
+        return f"{text} ({human.clock(node.get('as_of_ms') or node['last_contact_ms'], now_ms)})"
+    if not bad:
+        return f"{text} healthy" if any(one.get("healthy") for one in services.values()) else f"{text} running"
+    name, what = next(iter(bad.items()))
+    return f"{text} ({name}: {what}" + (f", {len(bad) - 1} more)" if len(bad) > 1 else ")")
+
+
+def is_good(report: dict[str, Any]) -> bool:
+    """Tell whether a service does what it should."""
+    return report["state"] in GOOD and report.get("healthy") is not False
+
+
+def _trouble(report: dict[str, Any]) -> str:
+    if report.get("override"):
+        return f"{report['state']} there by {report['override']['user']}"
+    if report["state"] == "running":
+        return "unhealthy"
+    return "crash looping" if report["state"] == "backoff" and report.get("restarts", 0) > 1 else str(report["state"])
+
+
+def synced(node: dict[str, Any], now_ms: int) -> str:
+    """Return `all`, `41 % of 1.2 M entries`, or until when; and what was declared lost."""
+    lost = sum(node["lost"].values())
+    tail = f", {human.number(lost)} declared lost" if lost else ""
+    if not node["cursors"]:
+        return "–"
+    if node["state"] != "online":
+        return f"{human.clock(node['last_contact_ms'], now_ms)}, {human.number(lost)} declared lost"
+    if behind(node) == 0:
+        return f"all{tail}"
+    total = sum(cursor["last"] for cursor in node["cursors"].values())
+    have = total - behind(node)
+    return f"{int(100 * have / total)} % of {human.number(total)} entries{tail}"
+
+
+def vitals(node: dict[str, Any]) -> str:
+    """Return `cpu 12 %, memory 410 MB of 2.0 GB, disk 61 %`, with the temperature where there is one."""
+    seen = node.get("vitals")
+    if not seen:
+        return "–"
+    words = [f"cpu {100 * seen.get('cpu', 0.0):.0f} %"]
+    if seen.get("memory_total"):
+        words.append(f"memory {human.size(seen.get('memory_used', 0))} of {human.size(seen['memory_total'])}")
+    if seen.get("disk_total"):
+        words.append(f"disk {100 * seen.get('disk_used', 0) / seen['disk_total']:.0f} %")
+    if seen.get("temperature_c") is not None:
+        words.append(f"{seen['temperature_c']:.0f} °C")
+    return ", ".join(words)
+
+
+def advice(nodes: list[dict[str, Any]]) -> str:
+    """Return what to do next about the first thing that is wrong, or nothing."""
+    for node in nodes:
+        if node["state"] == "quarantined":
+            return f"{node['name']} is quarantined: see `skerry describe node {node['name']}`"
+        for name, one in node["services"].items():
+            if node["state"] == "online" and not is_good(one) and not one.get("override"):
+                return f"{name} on {node['name']}: see `skerry describe service {name}`, or `skerry logs {name}`"
+    return ""
