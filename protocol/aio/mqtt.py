@@ -46,6 +46,28 @@ class _Tap(asyncio.Queue[aiomqtt.Message]):
         self._heard(item.topic.value, item.payload)
 
 
+class _LastWords(logging.Handler):
+    """Keeps what paho would log of an error, for the reason that people are given."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the newest."""
+        self.text = record.getMessage()
+
+
+class _Client(aiomqtt.Client):
+    """aiomqtt's, which would wait its whole timeout for the CONNACK of a socket that has been closed (as TLS 1.3 does
+    to a certificate it refuses)."""
+
+    def _on_disconnect(self, *args: Any, **kwargs: Any) -> None:
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError("closed before it answered"))
+        super()._on_disconnect(*args, **kwargs)
+
+
 class Connection:
     """One MQTT connection, clean from start to end, that sends without blocking."""
 
@@ -65,7 +87,10 @@ class Connection:
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._leaving = False
-        self._client: aiomqtt.Client | None = None
+        self._client: _Client | None = None
+        self._last_words = _LastWords()
+        self._logger = logging.Logger("mqtt")  # outside of the hierarchy: the reason says it, nothing else does
+        self._logger.addHandler(self._last_words)
 
     def send(self, topic: str, payload: bytes) -> bool:
         """Queue a publish; False when the queue is over limits.SEND_QUEUE_BYTES_MAX and it is dropped."""
@@ -107,20 +132,21 @@ class Connection:
                     opened()
                 await self._work(client)
         except aiomqtt.MqttError as error:
-            raise Refused(f"{self._host}:{self._port}: {_why(error)}") from error
+            raise Refused(f"{self._host}:{self._port}: {_why(error, self._last_words.text)}") from error
         except (OSError, ssl.SSLError) as error:
             raise Refused(f"{self._host}:{self._port}: {error}") from error
         finally:
             self.cut()
 
-    def _make_client(self) -> aiomqtt.Client:
+    def _make_client(self) -> _Client:
         properties = Properties(PacketTypes.CONNECT)
         properties.MaximumPacketSize = limits.PACKET_BYTES_MAX
         make_queue = cast("type[asyncio.Queue[aiomqtt.Message]]", self._queue)
-        return aiomqtt.Client(
+        return _Client(
             self._host,
             self._port,
             identifier=self._identifier,
+            logger=self._logger,
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,
             keepalive=limits.KEEPALIVE_S,
@@ -172,9 +198,9 @@ async def _until_ended(client: aiomqtt.Client) -> None:
         raise AssertionError("the tap keeps the queue empty")
 
 
-def _why(error: aiomqtt.MqttError) -> str:
-    cause = error.__cause__
-    return f"{error}: {cause}" if cause is not None and str(cause) not in str(error) else str(error)
+def _why(error: aiomqtt.MqttError, last_words: str) -> str:
+    parts = [str(error), str(error.__cause__ or ""), last_words]
+    return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
 class MqttLink:

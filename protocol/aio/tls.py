@@ -39,8 +39,9 @@ class ChildContext(ssl.SSLContext):
     parent_name: str
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
-        """As SSLContext.wrap_socket, for the parent's name."""
+        """As SSLContext.wrap_socket, for the parent's name; if the handshake fails, the socket is closed."""
         kwargs["server_hostname"] = self.parent_name
+        kwargs["do_handshake_on_connect"] = True
         return super().wrap_socket(sock, *args, **kwargs)
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
