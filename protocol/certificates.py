@@ -124,6 +124,19 @@ def issue_hub(
     return _issue(key, hub, names, usages, ca_key, ca, now_s, days)
 
 
+def broker_name(hub: str) -> str:
+    """Return the DNS name that an external broker of `hub` proves: not the hub's own, for the broker is not trusted."""
+    return f"broker.{hub}{DNS_SUFFIX}"
+
+
+def issue_broker(
+    key: ec.EllipticCurvePublicKey, hub: str, ca_key: ec.EllipticCurvePrivateKey, ca: bytes, now_s: float, days: int
+) -> bytes:
+    """Return the TLS certificate (PEM) of an external broker of `hub`: a server and nothing else."""
+    names: list[x509.GeneralName] = [x509.DNSName(broker_name(hub))]
+    return _issue(key, broker_name(hub), names, [oid.ExtendedKeyUsageOID.SERVER_AUTH], ca_key, ca, now_s, days)
+
+
 def make_signer(
     hub: str, ca_key: ec.EllipticCurvePrivateKey, ca: bytes, now_s: float, days: int = limits.CA_DAYS
 ) -> tuple[ed25519.Ed25519PrivateKey, bytes]:

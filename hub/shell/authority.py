@@ -63,6 +63,13 @@ class Authority:
             until_ms=identity.until_ms,
         )
 
+    def issue_broker(self, now_s: float) -> tuple[bytes, bytes]:
+        """Make a key and a certificate (PEM both) for an external broker of this hub."""
+        key = certificates.make_key()
+        days = limits.HUB_CERTIFICATE_DAYS
+        pem = certificates.issue_broker(key.public_key(), self.hub, self._key, self.root, now_s, days)
+        return certificates.key_pem(key), pem
+
     def refresh_tls(self, hosts: Sequence[str], now_s: float) -> bool:
         """Re-issue the hub's own TLS certificate when it grows old or does not name `hosts`; tell whether it did."""
         pem = self._read("hub.pem")
