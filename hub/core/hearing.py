@@ -64,12 +64,12 @@ class Hearing:
     def _live(self, event: events.ChildLive, now: Now, fx: Effects) -> None:
         core, node = self._core, event.node
         if event.renew_only:
-            text = "its certificate has expired; it renews it now and is back then"
+            text = "its certificate has expired; it may only renew it, and is back then"
             core.registry.alarm(node, "certificate-expired", text, now, fx)
+            self.away(node, text, now, fx)
             return
-        was_online = core.rollup.is_online(node)
-        core.rollup.live(node, event.hello, now, fx)
-        if not was_online:
+        core.registry.calm(node, "certificate-expired", fx)
+        if core.rollup.live(node, event.hello, now, fx):
             core.streams.state("node.live", node, {"version": event.hello.version}, now, fx)
             self._presence(node, fx)
 
@@ -88,26 +88,27 @@ class Hearing:
 
     def _status(self, event: events.ChildStatus, now: Now, fx: Effects) -> None:
         core, node = self._core, event.node
-        try:
-            report = core.rollup.status(node, event.status, now, fx)
-        except (msgspec.DecodeError, ValueError) as error:
-            core.registry.alarm(node, "odd-status", f"its status cannot be read: {error}", now, fx)
+        fx.act.append(inputs.Notify(topic=f"node/{node}"))
+        report = core.rollup.status(node, event.status, now, fx)
+        if report is None:
+            core.registry.alarm(node, "odd-status", "its status cannot be read: is it of another version?", now, fx)
             return
-        cursor = core.parent.view(node).cursors.get("state")
+        core.registry.calm(node, "odd-status", fx)
+        link = core.parent.view(node)
+        cursor = link.cursors.get("state")
         for workflow in report.workflows.values():
             if workflow.last is not None and cursor is not None:
                 core.runs.report(node, cursor.epoch, event.status.heads.get("state", 0), workflow.last)
         self._flush_runs(fx)
-        if core.delegate.has_releases(node) and event.status.held.generation == core.parent.view(node).generation:
+        if core.delegate.has_releases(node) and event.status.held.generation == link.generation:
             core.delegate.end_releases(node, report, now, fx)
-        fx.act.append(inputs.Notify(topic=f"node/{node}"))
 
     def _renew(self, event: events.RenewAsked, now: Now, fx: Effects) -> None:
         core = self._core
         try:
             core.enrollment.renew(core.registry.living(event.node), event.csr, fx)
         except Refused as error:
-            core.parent.renewed(event.node, refused=str(error), now=now, fx=fx)
+            core.parent.renewed(event.node, "", str(error), now, fx)
 
     # -------------------------------------------------------------------------------------------- history
 

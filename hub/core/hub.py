@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 
 import msgspec
-from protocol.link.parent import Parent
 
 from hub.core import inputs
 from hub.core.delegate import Delegate
@@ -28,6 +27,7 @@ from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
 from protocol.link import events
+from protocol.link.parent import Parent
 from protocol.snapshot import Snapshot
 
 
@@ -38,6 +38,8 @@ class HubConfig:
     node: str
     signer: events.Signer
     ticket_secret: bytes
+    looks: bool = False
+    """Tell known children at start that the hub is back: through an external broker they do not notice."""
 
 
 class HubCore:
@@ -51,9 +53,9 @@ class HubCore:
         self._connections: dict[str, int] = {}
         self.streams = OwnStreams(snapshot)
         self.registry = Registry(snapshot)
-        self.rollup = Rollup(snapshot)
-        self.parent = Parent(snapshot, node=config.node, signer=config.signer)
+        self.parent = Parent(snapshot, node=config.node, signer=config.signer, looks=config.looks)
         self.parent.ticket_for = self._ticket_for
+        self.rollup = Rollup(snapshot, self.parent)
         self.enrollment = Enrollment(snapshot, self.registry, self.streams)
         self.resources = Resources(snapshot, self.registry, self.rollup.is_online)
         self.tasks = Tasks(snapshot)
@@ -74,7 +76,6 @@ class HubCore:
     def _route(self, input: inputs.Input, now: Now, fx: Effects) -> None:  # noqa: A002
         match input:
             case inputs.Got():
-                self.rollup.heard(input.node, now)
                 told = self.parent.got(input.node, input.connection, input.message, now, fx)
                 self._hearing.take(told, now, fx)
             case inputs.Request():
@@ -125,20 +126,17 @@ class HubCore:
 
     def cut(self, node: str, reason: str, now: Now, fx: Effects) -> None:
         """`node` was revoked: tell it, signed, and end its session at once (C5)."""
-        self._hearing.take(self.parent.revoke(node, reason, now, fx), now, fx)
+        self.parent.revoke(node, reason, now, fx)
         self._hearing.away(node, f"revoked: {reason}", now, fx)
         connection = self._connections.pop(node, 0)
         fx.act.append(inputs.CloseChild(node=node, connection=connection, reason=f"revoked: {reason}", ban=True))
-
-    def is_quarantined(self, node: str) -> bool:
-        """Tell whether nobody is served under the name `node` until an operator accepts it."""
-        return self.parent.view(node).quarantined
 
     def accept(self, node: Node, now: Now, fx: Effects) -> None:
         """An operator has looked: end what the link holds back for `node`, and clear its alarms."""
         self.registry.put(msgspec.structs.replace(node, alarms=[]), fx)
         self.parent.release(node.name, now, fx)
-        self.parent.new_term(node.name, now, fx)
+        if self.parent.view(node.name).blocked:
+            self.parent.new_term(node.name, now, fx)
         self.delegate.mark(node.name)
 
     # -------------------------------------------------------------------------------------------- certificates, tickets
@@ -148,7 +146,7 @@ class HubCore:
         if outcome is None:
             return
         if not outcome.request:
-            self.parent.renewed(outcome.node, certificate=input.certificate, refused=outcome.error, now=now, fx=fx)
+            self.parent.renewed(outcome.node, input.certificate, outcome.error, now, fx)
             return
         if outcome.error:
             error = f"{outcome.node} cannot be enrolled: {outcome.error}"
@@ -159,7 +157,7 @@ class HubCore:
         fx.act.append(inputs.Reply(request=outcome.request, data=msgspec.json.encode(said)))
 
     def _admit(self, name: str, now: Now, fx: Effects) -> None:
-        self.parent.add_child(name)
+        self.parent.add_child(name, now, fx)
         for node in (name, *self.resources.settle(self.registry.get(name), fx)):
             self.delegate.mark(node)
         fx.act.append(inputs.Notify(topic=f"node/{name}"))
@@ -183,10 +181,6 @@ class HubCore:
 
     def _turn(self, now: Now, fx: Effects) -> None:
         """Do what is due, some of it; the timer goes on with the rest."""
-        for node in self.rollup.overdue(now):
-            self._hearing.away(node, "silent for a whole lease", now, fx)
-            connection = self._connections.get(node, 0)
-            fx.act.append(inputs.CloseChild(node=node, connection=connection, reason="silent for a whole lease"))
         for group, node in self.tasks.tick(now, fx):
             self.delegate.mark(node)
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
@@ -196,7 +190,6 @@ class HubCore:
     def _next_wake(self, now: Now) -> float | None:
         wakes = (
             self.parent.next_wake(),
-            self.rollup.next_wake(),
             self.tasks.next_wake(now),
             self.operations.next_wake(),
             self.delegate.next_wake(now),

@@ -117,6 +117,13 @@ class Registry:
         """Tell whether an alarm of this kind stands."""
         return any(alarm.what == what for alarm in self._nodes[name].alarms)
 
+    def calm(self, name: str, what: str, fx: Effects) -> None:
+        """End an alarm whose cause is gone; harmless when there is none."""
+        if self.has_alarm(name, what):
+            node = self._nodes[name]
+            rest = [alarm for alarm in node.alarms if alarm.what != what]
+            self.put(msgspec.structs.replace(node, alarms=rest), fx)
+
     def alarm(self, name: str, what: str, text: str, now: Now, fx: Effects) -> None:
         """Raise an alarm on a node; one of the same kind is replaced and keeps its date."""
         node = self._nodes[name]

@@ -1,57 +1,49 @@
 """What each node last said of itself, and when: a level, replaced and never appended (INVARIANTS A12).
 
-The link lets only the newest Status through; here it is kept over restarts of the hub, so that a node that is away is
-never just "away": it is away since then, and this is what was last known (B). Live or away itself is not stored: after
-a restart every node is away until it says Hello, since its last contact.
+The link lets only the newest Status through and stores it; here stands what goes with it, in the hub's own time, so
+that a node that is away is never just "away": it is away since then, and this is what was last known (B). Live or away
+is not stored: after a restart every node is away, since its last contact, until it says Hello.
 """
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
-from protocol import limits, messages, status
+from protocol import messages, status
 from protocol.effects import Effects, Now, Put
+from protocol.link.parent import Parent
 from protocol.snapshot import Snapshot
 
 SPACE = "seen"
-LEASE_S = limits.CONTACT_EVERY_S * limits.CONTACT_MISSES_MAX
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The last known of one node; milliseconds of the hub's clock, `time_ms` of the device's."""
+    """When one node was last known; milliseconds of the hub's clock."""
 
     contact_ms: int
-    """When anything was last heard; stored with every Hello, Status and Bye."""
+    """When anything was last heard; stored with every Hello and Status, and when it went away."""
     since_ms: int
     """When it last became live or away."""
+    status_ms: int = 0
     version: str = ""
     held: messages.Held = messages.Held()
     heads: dict[str, int] = {}
-    status_ms: int = 0
-    time_ms: int = 0
-    report: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Live(msgspec.Struct, kw_only=True):
-    """A node that is connected; `contact` is mono time, `contact_ms` wall time of the last message."""
-
-    contact: float
-    contact_ms: int
 
 
 class Rollup:
     """The last known of every node."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, parent: Parent) -> None:
         decoder = msgspec.json.Decoder(Seen)
-        self._seen = {node: decoder.decode(raw) for node, raw in snapshot.spaces.get(SPACE, {}).items()}
-        self._reports = {node: status.decode(seen.report) for node, seen in self._seen.items()}
-        self._live: dict[str, _Live] = {}
-        self._sweep_at = math.inf
-        for node, seen in self._seen.items():
+        self._parent = parent
+        self._seen: dict[str, Seen] = {}
+        self._reports: dict[str, status.Report] = {}
+        self._live: dict[str, None] = {}
+        for node, raw in snapshot.spaces.get(SPACE, {}).items():
+            seen = decoder.decode(raw)
             self._seen[node] = msgspec.structs.replace(seen, since_ms=seen.contact_ms)
+            said = parent.view(node).status
+            self._reports[node] = (_read(said) if said is not None else None) or status.Report()
 
     # -------------------------------------------------------------------------------------------- reading
 
@@ -60,7 +52,7 @@ class Rollup:
         return node in self._live
 
     def seen(self, node: str) -> Seen | None:
-        """Return what was last known of `node`; None when it never said Hello."""
+        """Return when `node` was last known; None when it never said Hello."""
         return self._seen.get(node)
 
     def report(self, node: str) -> status.Report | None:
@@ -69,56 +61,48 @@ class Rollup:
 
     def contact_ms(self, node: str) -> int:
         """Return when `node` was last heard, 0 for never."""
-        live = self._live.get(node)
-        if live is not None:
-            return live.contact_ms
+        if node in self._live:
+            return int((self._parent.view(node).last_contact_wall or 0.0) * 1000)
         seen = self._seen.get(node)
         return 0 if seen is None else seen.contact_ms
 
     # -------------------------------------------------------------------------------------------- hearing
 
-    def heard(self, node: str, now: Now) -> None:
-        """Anything came from `node`; called for every message."""
-        live = self._live.get(node)
-        if live is not None:
-            live.contact, live.contact_ms = now.mono, int(now.wall * 1000)
-
-    def live(self, node: str, hello: messages.Hello, now: Now, fx: Effects) -> None:
-        """`node` opened a session."""
+    def live(self, node: str, hello: messages.Hello, now: Now, fx: Effects) -> bool:
+        """`node` opened a session. Tells whether it was away before."""
         now_ms = int(now.wall * 1000)
-        before = self._seen.get(node)
-        since = before.since_ms if before is not None and node in self._live else now_ms
-        self._live[node] = _Live(contact=now.mono, contact_ms=now_ms)
-        self._sweep_at = min(self._sweep_at, now.mono + LEASE_S)
-        base = before or Seen(contact_ms=now_ms, since_ms=now_ms)
-        seen = msgspec.structs.replace(base, contact_ms=now_ms, since_ms=since, version=hello.version, held=hello.held)
-        self._put(node, seen, fx)
+        was_online = node in self._live
+        self._live[node] = None
+        before = self._seen.get(node) or Seen(contact_ms=now_ms, since_ms=now_ms)
+        since_ms = before.since_ms if was_online else now_ms
+        self._put(
+            node,
+            msgspec.structs.replace(
+                before, contact_ms=now_ms, since_ms=since_ms, version=hello.version, held=hello.held
+            ),
+            fx,
+        )
+        return not was_online
 
     def away(self, node: str, now: Now, fx: Effects) -> bool:
         """`node` is connected no longer. Tells whether it was."""
-        live = self._live.pop(node, None)
-        if live is None:
+        if node not in self._live:
             return False
-        since = int(now.wall * 1000)
-        self._put(node, msgspec.structs.replace(self._seen[node], contact_ms=live.contact_ms, since_ms=since), fx)
+        contact_ms = self.contact_ms(node)
+        del self._live[node]
+        since_ms = int(now.wall * 1000)
+        self._put(node, msgspec.structs.replace(self._seen[node], contact_ms=contact_ms, since_ms=since_ms), fx)
         return True
 
-    def status(self, node: str, said: messages.Status, now: Now, fx: Effects) -> status.Report:
-        """Keep a Status. Raises msgspec.DecodeError when its body is no report; then the former one stays."""
-        report = status.decode(said.body)
+    def status(self, node: str, said: messages.Status, now: Now, fx: Effects) -> status.Report | None:
+        """Keep a Status; None when its body is no report, and then nothing is known of the node's work."""
         now_ms = int(now.wall * 1000)
-        before = self._seen.get(node) or Seen(contact_ms=now_ms, since_ms=now_ms)
         seen = msgspec.structs.replace(
-            before,
-            contact_ms=now_ms,
-            held=said.held,
-            heads=said.heads,
-            status_ms=now_ms,
-            time_ms=said.time_ms,
-            report=said.body,
+            self._seen[node], contact_ms=now_ms, status_ms=now_ms, held=said.held, heads=said.heads
         )
-        self._reports[node] = report
         self._put(node, seen, fx)
+        report = _read(said)
+        self._reports[node] = report or status.Report()
         return report
 
     def _put(self, node: str, seen: Seen, fx: Effects) -> None:
@@ -126,17 +110,9 @@ class Rollup:
         self._reports.setdefault(node, status.Report())
         fx.store.append(Put(SPACE, node, msgspec.json.encode(seen)))
 
-    # -------------------------------------------------------------------------------------------- leases
 
-    def overdue(self, now: Now) -> list[str]:
-        """Return the connected nodes that were not heard for a whole lease."""
-        if now.mono < self._sweep_at:
-            return []
-        silent = [node for node, live in self._live.items() if now.mono >= live.contact + LEASE_S]
-        rest = [live.contact + LEASE_S for node, live in self._live.items() if node not in silent]
-        self._sweep_at = max(min(rest, default=math.inf), now.mono + 1.0)
-        return silent
-
-    def next_wake(self) -> float:
-        """Return the mono time at which the next lease may end."""
-        return self._sweep_at
+def _read(said: messages.Status) -> status.Report | None:
+    try:
+        return status.decode(bytes(said.body))
+    except (msgspec.DecodeError, ValueError):
+        return None

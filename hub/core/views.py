@@ -50,7 +50,7 @@ def node_state(core: HubCore, one: Node) -> str:
     """Return `online`, `away`, `revoked` or `quarantined`."""
     if one.revoked_ms:
         return "revoked"
-    if core.is_quarantined(one.name):
+    if core.parent.view(one.name).quarantined:
         return "quarantined"
     return "online" if core.rollup.is_online(one.name) else "away"
 

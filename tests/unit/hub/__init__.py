@@ -1,0 +1,1 @@
+"""The hub's core: state in, one input, effects out."""
