@@ -1,7 +1,8 @@
 """What enters the agent's core, and the actions that leave it. The shell makes the one and performs the other.
 
-An `instance` names one execution of one process, for ever: `s-SERVICE-N`, `r-RUN-STEP-ATTEMPT` or `t-TASK`. It keys the shim's
-folder, so an action that is repeated after a crash finds what it did before (DESIGN 7: idempotent, keyed by an id).
+An `instance` names one execution of one process, for ever: `s-SERVICE-N`, `r-RUN-STEP-ATTEMPT` or `t-TASK` (with `-N`
+for its N-th attempt). It keys the shim's folder, so an action that is repeated after a crash finds what it did before
+(DESIGN 7: idempotent, keyed by an id).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import msgspec
 
 from protocol import documents, status
 from protocol.effects import Action
+from protocol.link.table import Connect as Connect
+from protocol.link.table import Disconnect as Disconnect
 from protocol.messages import AnyMessage
 
 
@@ -22,11 +25,16 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A shim's folder found at start. `exit` None: it still runs, and the shell watches it again (adoption)."""
+    """A shim's folder found at start. `exit` None: it still runs, and the shell watches it again (adoption).
+
+    `stdout` and `stderr`: the captured tail, as in Ended, when it has ended.
+    """
 
     instance: str
     pid: int
     exit: Exit | None = None
+    stdout: str = ""
+    stderr: str = ""
 
 
 # ------------------------------------------------------------------------------------------------ inputs
@@ -106,7 +114,7 @@ class Probed(Input, frozen=True, kw_only=True):
 
 
 class Fetched(Input, frozen=True, kw_only=True):
-    """The artifact is unpacked and verified; or `error` says why not (and `ticket_refused` that a new ticket is needed)."""
+    """The artifact is unpacked and verified; or `error` says why not (`ticket_refused`: a new ticket is needed)."""
 
     digest: str
     error: str = ""
@@ -263,20 +271,6 @@ AnyLocalCommand = (
 
 
 # ------------------------------------------------------------------------------------------------ actions
-
-
-class Connect(Action, frozen=True, kw_only=True):
-    """Connect the transport; `session` and `nonce` also stand in the will."""
-
-    session: int
-    nonce: str
-
-
-class Disconnect(Action, frozen=True, kw_only=True):
-    """Close the transport of `session`; Closed follows."""
-
-    session: int
-    reason: str
 
 
 class Launch(Action, frozen=True, kw_only=True):

@@ -1,0 +1,304 @@
+"""The agent's core: routes what comes in to the parts that decide. No part knows the others' neighbours; this one does.
+
+Absent on purpose: any `if offline`. The link is one of the parts; when it is not live its sends are empty (A20).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from edge_agent.core import context, inputs
+from edge_agent.core.artifacts import Artifacts
+from edge_agent.core.context import Context
+from edge_agent.core.desired import Desired
+from edge_agent.core.emit import Emit
+from edge_agent.core.local import Local
+from edge_agent.core.report import Reporter
+from edge_agent.core.services.overrides import Overrides
+from edge_agent.core.services.roster import Roster
+from edge_agent.core.tasks import Tasks
+from edge_agent.core.upward.asks import Asks
+from edge_agent.core.upward.certificate import Certificate
+from edge_agent.core.upward.contact import Contact
+from edge_agent.core.workflows.runs import Runs
+from edge_agent.core.workflows.triggers import Triggers
+from protocol.effects import Effects, Now
+from protocol.link import events
+from protocol.link.child import Child
+from protocol.snapshot import Snapshot
+
+STREAMS = ("audit", "state", "metrics", "logs")
+"""The streams of an agent's journal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    """What enrollment fixed."""
+
+    node: str
+    parent: str
+    trust: events.ChildTrust
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    capabilities: tuple[str, ...] = ()
+
+
+class AgentStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of the entry `agent.started`. `unclean`: the last life did not end in order."""
+
+    boot: str
+    unclean: bool
+    version: str
+    rebooted: bool
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of the audit entries about the link: desired.*, gap.declared, epoch.begun, clone.seen, revoked."""
+
+    generation: int = 0
+    term: int = 0
+    stream: str = ""
+    count: int = 0
+    reason: str = ""
+
+
+class AgentCore:
+    """`handle(input, now) -> Effects`. The first input of a life is Started."""
+
+    def __init__(self, snapshot: Snapshot, config: AgentConfig) -> None:
+        self._config = config
+        self._unclean = not snapshot.clean
+        self._child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust)
+        ctx = self._ctx = Context(snapshot, self._child)
+        self._desired = Desired()
+        self._artifacts = Artifacts(snapshot, ctx)
+        self._overrides = Overrides(snapshot, ctx)
+        self._roster = Roster(snapshot, ctx, self._artifacts, self._overrides)
+        self._runs = Runs(snapshot, ctx, self._artifacts)
+        self._triggers = Triggers(snapshot, ctx, self._runs)
+        self._tasks = Tasks(snapshot, ctx, self._runs)
+        self._emit = Emit(ctx, self._roster, self._runs, self._tasks)
+        self._certificate = Certificate(ctx)
+        self._contact = Contact(snapshot, ctx, config.parent)
+        self._reporter = Reporter(
+            ctx,
+            desired=self._desired,
+            roster=self._roster,
+            overrides=self._overrides,
+            runs=self._runs,
+            triggers=self._triggers,
+            certificate=self._certificate,
+            contact=self._contact,
+        )
+        self._local = Local(
+            ctx,
+            node=config.node,
+            contact=self._contact,
+            reporter=self._reporter,
+            roster=self._roster,
+            overrides=self._overrides,
+            runs=self._runs,
+        )
+        self._asks = Asks(ctx, self._local)
+
+    def handle(self, event: inputs.Input, now: Now, /) -> Effects:
+        """Return what `event` leads to."""
+        fx = Effects()
+        if isinstance(event, inputs.Emitted):
+            if self._emit.emitted(event, now, fx):
+                self._runs.advance(now, fx)
+        else:
+            self._route(event, now, fx)
+            self._tick(now, fx)
+            self._reporter.tell(now, fx)
+        fx.wake_at = self._next_wake(now)
+        return fx
+
+    def _route(self, event: inputs.Input, now: Now, fx: Effects) -> None:
+        match event:
+            case inputs.Got(message=message):
+                self._told(self._child.got(message, now, fx), now, fx)
+            case inputs.Launched():
+                if event.instance.startswith("s-"):
+                    self._roster.launched(event, now, fx)
+            case inputs.Ended():
+                self._part(event.instance).ended(event, now, fx)
+            case inputs.LaunchFailed():
+                self._part(event.instance).launch_failed(event, now, fx)
+            case inputs.Probed():
+                self._roster.probed(event, now, fx)
+            case inputs.Local():
+                self._local.asked(event, now, fx)
+            case inputs.Fetched():
+                self._artifacts.fetched(event, now, fx)
+                self._settle(now, fx)
+            case inputs.Sampled(vitals=vitals):
+                self._reporter.sampled(vitals, now, fx)
+            case _:
+                self._route_seldom(event, now, fx)
+
+    def _route_seldom(self, event: inputs.Input, now: Now, fx: Effects) -> None:
+        match event:
+            case inputs.Started():
+                self._start(event, now, fx)
+            case inputs.Opened(session=session):
+                self._child.opened(session, now, fx)
+            case inputs.Closed(session=session, reason=reason):
+                self._contact.failed(reason)
+                self._told(self._child.closed(session, reason, now, fx), now, fx)
+            case inputs.LogRead():
+                self._asks.read(event, now, fx)
+            case inputs.CsrMade(csr=csr):
+                self._certificate.csr_made(csr, now, fx)
+            case inputs.CertificateStored():
+                self._certificate.stored(event, now, fx)
+            case inputs.Stopping():
+                self._child.stop(now, fx)
+            case _:
+                assert isinstance(event, inputs.Tick), event
+
+    def _part(self, instance: str) -> Roster | Runs | Tasks:
+        """Return the part whose instance this is (edge_agent.core.inputs says how they are named)."""
+        if instance.startswith("r-"):
+            return self._runs
+        return self._tasks if instance.startswith("t-") else self._roster
+
+    # ---------------------------------------------------------------------------------------- a life begins
+
+    def _start(self, started: inputs.Started, now: Now, fx: Effects) -> None:
+        ctx = self._ctx
+        ctx.start(started.boot_id, started.entropy, fx)
+        self._local.version = started.version
+        self._reporter.platform = started.platform
+        self._artifacts.start(started.artifacts)
+        self._certificate.start(started.certificate_from_ms, started.certificate_until_ms)
+        self._contact.start(now)
+        body = AgentStarted(boot=started.boot_id, unclean=self._unclean, version=started.version, rebooted=ctx.rebooted)
+        ctx.note("audit", "agent.started", "", body, now, fx)
+        held = self._child.start(ctx.entropy, started.version, self._config.capabilities, self._config.labels, now, fx)
+        self._adopt(started.found, now, fx)
+        for event in held:
+            if isinstance(event, events.Wanted):
+                self._desired.update(event.items)
+                self._want(now, fx)
+        self._settle(now, fx)
+
+    def _adopt(self, found: list[inputs.Found], now: Now, fx: Effects) -> None:
+        unclaimed = {one.instance: one for one in found}
+        self._roster.adopt(unclaimed, now, fx)
+        self._runs.adopt(unclaimed, now, fx)
+        self._tasks.adopt(unclaimed, now, fx)
+        for orphan in unclaimed.values():
+            if orphan.exit is None:
+                fx.act.append(inputs.Stop(instance=orphan.instance, grace_s=0.0))
+            else:
+                fx.act.append(inputs.Forget(instance=orphan.instance))
+
+    def _want(self, now: Now, fx: Effects) -> None:
+        """Follow the manifest."""
+        self._roster.want(self._desired, now, fx)
+        self._runs.want(self._desired, now, fx)
+        self._triggers.settle(now, fx)
+        self._tasks.want(self._desired, now, fx)
+        self._ctx.changed = True
+
+    def _settle(self, now: Now, fx: Effects) -> None:
+        """What is here or wanted has changed: make all follow."""
+        self._roster.settle(now, fx)
+        self._runs.settle(now, fx)
+        self._triggers.settle(now, fx)
+        if self._desired.known:
+            self._artifacts.collect([*self._roster.artifacts_wanted(), *self._runs.artifacts_wanted()], fx)
+
+    # ---------------------------------------------------------------------------------------- the link
+
+    def _told(self, told: list[events.ChildEvent], now: Now, fx: Effects) -> None:
+        for event in told:
+            match event:
+                case events.Acked():
+                    pass
+                case events.Wanted(items=items, held=held):
+                    self._desired.update(items)
+                    self._reporter.refused = ""
+                    self._contact.received(now, fx)
+                    self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
+                    self._want(now, fx)
+                    self._settle(now, fx)
+                case events.Ticket(digest=digest, ticket=ticket):
+                    self._artifacts.ticket(digest, ticket, now, fx)
+                case events.WentLive(renew_only=renew_only):
+                    self._went_live(renew_only, now, fx)
+                case events.WentOffline(reason=reason):
+                    self._contact.offline(reason, now, fx)
+                    self._certificate.offline()
+                case events.Asked(ask=ask):
+                    self._asks.asked(ask, now, fx)
+                case _:
+                    self._told_seldom(event, now, fx)
+
+    def _told_seldom(self, event: events.ChildEvent, now: Now, fx: Effects) -> None:
+        match event:
+            case events.DesiredRefused(reason=reason):
+                self._reporter.refused = reason
+                self._audit("desired.refused", Told(reason=reason), now, fx)
+            case events.Renewed(certificate=certificate):
+                self._certificate.renewed(certificate, fx)
+            case events.RenewRefused(reason=reason):
+                self._certificate.refused(reason)
+            case events.RevokedBy(reason=reason):
+                self._contact.turned_away(f"revoked: {reason}; the work here goes on, enroll anew to return", fx)
+                self._certificate.offline()
+                self._audit("revoked", Told(reason=reason), now, fx)
+                fx.act.append(inputs.StopPulling(reason=reason))
+            case events.Quarantined(reason=reason):
+                self._contact.turned_away(f"turned away: {reason}; the work here goes on, an operator decides", fx)
+                self._certificate.offline()
+                self._audit("clone.seen", Told(reason=reason), now, fx)
+            case events.GapDeclared(stream=stream, count=count, reason=reason):
+                self._audit("gap.declared", Told(stream=stream, count=count, reason=reason), now, fx)
+            case events.EpochBegun(stream=stream, lost=lost, reason=reason):
+                self._audit("epoch.begun", Told(stream=stream, count=lost, reason=reason), now, fx)
+            case events.ParentBehind(stream=stream, seq=seq, acked=acked):
+                reason = "the parent has less than it once acked: it was restored, and is refilled"
+                self._audit("parent.behind", Told(stream=stream, count=acked - seq, reason=reason), now, fx)
+            case _:
+                raise AssertionError(event)
+
+    def _went_live(self, renew_only: bool, now: Now, fx: Effects) -> None:
+        self._contact.live(now, fx)
+        self._certificate.live(renew_only, now, fx)
+        self._tasks.time_known(now, fx)
+        if not renew_only:
+            self._artifacts.live(now, fx)
+
+    def _audit(self, kind: str, body: Told, now: Now, fx: Effects) -> None:
+        self._ctx.note("audit", kind, "", body, now, fx)
+        self._ctx.changed = True
+
+    # ---------------------------------------------------------------------------------------- time
+
+    def _tick(self, now: Now, fx: Effects) -> None:
+        """Do what is due, and let the runs go on."""
+        self._told(self._child.tick(now, fx), now, fx)
+        for service in self._overrides.expire(now, fx):
+            if service in self._roster.all:
+                self._roster.all[service].settle(now, fx)
+        self._roster.tick(now, fx)
+        self._artifacts.tick(now, fx)
+        self._tasks.tick(now, fx)
+        self._certificate.tick(now, fx)
+        self._triggers.tick(now, fx)
+        self._runs.advance(now, fx)
+
+    def _next_wake(self, now: Now) -> float | None:
+        return context.soonest(
+            self._child.next_wake(),
+            self._overrides.next_wake(now),
+            self._roster.next_wake(),
+            self._artifacts.next_wake(),
+            self._tasks.next_wake(),
+            self._certificate.next_wake(now),
+            self._triggers.next_wake(now),
+            self._runs.next_wake(now),
+        )

@@ -1,0 +1,105 @@
+"""What workloads say: checked, prefixed, appended in bulk. The hottest path of the agent."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge_agent.core import inputs
+from edge_agent.core.context import Context
+from edge_agent.core.services.roster import Roster
+from edge_agent.core.tasks import Tasks
+from edge_agent.core.workflows.runs import Runs
+from protocol import limits
+from protocol.effects import Effects, Now
+from protocol.errors import Refused
+
+_STREAMS = ("state", "audit", "metrics", "logs")
+_RECENT_MAX = 256
+
+_outputs = msgspec.json.Decoder(dict[str, str])
+
+
+class Emit:
+    """Takes batches of items; a batch is kept whole or refused whole."""
+
+    def __init__(self, ctx: Context, roster: Roster, runs: Runs, tasks: Tasks) -> None:
+        self._ctx = ctx
+        self._roster = roster
+        self._runs = runs
+        self._tasks = tasks
+        self._recent: dict[str, str] = {}
+        """Keys of instances that spoke in this life: what one said before its end may arrive after it."""
+
+    def emitted(self, got: inputs.Emitted, now: Now, fx: Effects) -> bool:
+        """Append a batch; EmitAck is performed after its commit, or says what is wrong with it.
+
+        Return whether a step told outputs, which its run must keep in the same transaction.
+        """
+        try:
+            rows, has_outputs = self._rows(got.instance, got.items)
+        except Refused as error:
+            fx.act.append(inputs.EmitAck(connection=got.connection, count=0, error=str(error)))
+            return False
+        for stream, items in rows.items():
+            self._ctx.child.append(stream, items, now, fx)
+        fx.act.append(inputs.EmitAck(connection=got.connection, count=len(got.items)))
+        return has_outputs
+
+    def _rows(self, instance: str, items: list[inputs.Item]) -> tuple[dict[str, list[tuple[str, str, bytes]]], bool]:
+        default_key = self._key(instance)
+        rows: dict[str, list[tuple[str, str, bytes]]] = {}
+        outputs: dict[str, str] = {}
+        for item in items:
+            body, kind, key = bytes(item.body), item.kind, item.key or default_key
+            if len(body) > limits.ENTRY_BYTES_MAX or len(kind) + len(key) > limits.ENTRY_NAME_BYTES_MAX:
+                raise Refused(_too_large(len(body)))
+            if item.to in rows:
+                rows[item.to].append(("app." + kind, key, body))
+            elif item.to == "outputs":
+                outputs |= _outputs_of(body)
+            else:
+                self._check_stream(instance, item.to)
+                rows[item.to] = [("app." + kind, key, body)]
+        if outputs:
+            self._keep_outputs(instance, outputs)
+        return rows, bool(outputs)
+
+    def _key(self, instance: str) -> str:
+        """Return the service, run or task that `instance` works for. Raises Refused when it is unknown."""
+        service = self._roster.of(instance)
+        run = self._runs.of(instance)
+        key = service.name if service else run[0].record.id if run else self._tasks.of(instance)
+        if key:
+            self._recent[instance] = key
+            if len(self._recent) > _RECENT_MAX:
+                del self._recent[next(iter(self._recent))]
+        elif instance not in self._recent:
+            raise Refused(f"{instance[:80]!r} does not run on this device: nothing was kept")
+        return self._recent[instance]
+
+    def _check_stream(self, instance: str, stream: str) -> None:
+        if stream not in _STREAMS:
+            raise Refused(f"{stream[:20]!r} is no stream: write one of {', '.join(_STREAMS)} or outputs")
+        service = self._roster.of(instance)
+        if stream == "logs" and not (service and service.force and service.force.ship_logs):
+            raise Refused("logs stay on the device unless the service says ship_logs: nothing was kept")
+
+    def _keep_outputs(self, instance: str, outputs: dict[str, str]) -> None:
+        run = self._runs.of(instance)
+        if run is None:
+            raise Refused("only a running step of a workflow has outputs: nothing was kept")
+        run[0].emitted(run[1], outputs)
+
+
+def _outputs_of(body: bytes) -> dict[str, str]:
+    try:
+        return _outputs.decode(body)
+    except msgspec.DecodeError as error:
+        raise Refused(f"outputs are a map of strings: {error}") from error
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"an item of {size} bytes is over {limits.ENTRY_BYTES_MAX}, or its kind and key over "
+        f"{limits.ENTRY_NAME_BYTES_MAX}: nothing of its batch was kept; write large things to a file"
+    )

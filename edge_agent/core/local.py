@@ -1,0 +1,267 @@
+"""What the person at the device asks and decides: every decision is an entry with their name.
+
+Replies are JSON; their shapes are the structs below.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge_agent.core import context, inputs
+from edge_agent.core.context import Context
+from edge_agent.core.report import Reporter
+from edge_agent.core.services.overrides import Override, Overrides
+from edge_agent.core.services.roster import Roster
+from edge_agent.core.services.workload import Workload
+from edge_agent.core.upward.contact import Backlog, Contact, LinkView
+from edge_agent.core.workflows.runs import Runs
+from protocol import status
+from protocol.effects import Effects, Now
+from protocol.errors import Refused
+
+
+class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply to LocalStatus. `backlog` by stream; services, workflows, conditions, vitals, lost as in the report."""
+
+    node: str
+    version: str
+    now_ms: int
+    link: LinkView
+    backlog: dict[str, Backlog]
+    services: dict[str, status.ServiceReport]
+    workflows: dict[str, status.WorkflowReport]
+    conditions: list[status.Condition]
+    lost: dict[str, int]
+    vitals: status.Vitals | None
+
+
+class WhyReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply to LocalWhy. `reasons`: sentences, the nearest cause first; `next`: the command that would change it."""
+
+    service: str
+    state: str
+    reasons: list[str]
+    next: str
+    report: status.ServiceReport
+    wanted: bool
+    generation: int
+    link: LinkView
+    last_exit_ms: int
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of every `local.*` entry in the audit stream."""
+
+    user: str
+    uid: int
+    reason: str = ""
+    until_ms: int = 0
+    run: str = ""
+    step: str = ""
+    answer: str = ""
+    params: dict[str, str] = {}
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Reply to a decision: what is the case now."""
+
+    text: str
+    run: str = ""
+
+
+class Local:
+    """Answers local commands."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        node: str,
+        contact: Contact,
+        reporter: Reporter,
+        roster: Roster,
+        overrides: Overrides,
+        runs: Runs,
+    ) -> None:
+        self._ctx = ctx
+        self._node = node
+        self._contact = contact
+        self._reporter = reporter
+        self._roster = roster
+        self._overrides = overrides
+        self._runs = runs
+        self.version = ""
+
+    def asked(self, local: inputs.Local, now: Now, fx: Effects) -> None:
+        """Do and answer one command; LocalReply is performed after the commit of what it did."""
+        try:
+            reply = self._answer(local, now, fx)
+        except Refused as error:
+            fx.act.append(inputs.LocalReply(request=local.request, error=str(error)))
+        else:
+            fx.act.append(inputs.LocalReply(request=local.request, data=context.encoded(reply)))
+
+    def _answer(self, local: inputs.Local, now: Now, fx: Effects) -> object:
+        match local.command:
+            case inputs.LocalStatus():
+                return self.status(now)
+            case inputs.LocalRuns(workflow=workflow):
+                return self.runs(workflow)
+            case inputs.LocalWhy(service=service):
+                return self._why(self._service(service))
+            case inputs.LocalStop() | inputs.LocalStart():
+                return self._decide(local, local.command, now, fx)
+            case inputs.LocalRestart():
+                return self._restart(local, local.command, now, fx)
+            case inputs.LocalRelease():
+                return self._release(local, local.command, now, fx)
+            case inputs.LocalWorkflowStart():
+                return self._start(local, local.command, now, fx)
+            case inputs.LocalRunCancel() | inputs.LocalRunAnswer():
+                return self._run(local, local.command, now, fx)
+            case _:
+                raise Refused("this agent does not know that command; is the command line newer than the daemon?")
+
+    # ---------------------------------------------------------------------------------------- decisions
+
+    def _decide(
+        self, local: inputs.Local, command: inputs.LocalStop | inputs.LocalStart, now: Now, fx: Effects
+    ) -> Done:
+        service = self._service(command.service)
+        if command.until_ms and command.until_ms <= context.ms(now):
+            raise Refused("that moment has passed already: write a later one, or none for until released")
+        decision = "stop" if isinstance(command, inputs.LocalStop) else "start"
+        override = Override(
+            decision=decision,
+            user=local.user,
+            uid=local.uid,
+            reason=command.reason,
+            since_ms=context.ms(now),
+            until_ms=command.until_ms,
+        )
+        self._overrides.set(command.service, override, fx)
+        body = Decision(user=local.user, uid=local.uid, reason=command.reason, until_ms=command.until_ms)
+        self._note(decision, command.service, body, now, fx)
+        if decision == "start":
+            service.fresh(fx)
+        service.settle(now, fx)
+        until = "until then" if command.until_ms else "until released"
+        return Done(text=f"{command.service} is asked to {decision} here, {until}; the hub will see it")
+
+    def _restart(self, local: inputs.Local, command: inputs.LocalRestart, now: Now, fx: Effects) -> Done:
+        service = self._service(command.service)
+        held = self._overrides.get(command.service)
+        if held is not None and held.decision == "stop":
+            raise Refused(f"{command.service} is stopped here by {held.user}: release it first")
+        self._note("restart", command.service, _decision(local, command.reason), now, fx)
+        service.restart(now, fx)
+        return Done(text=f"{command.service} restarts")
+
+    def _release(self, local: inputs.Local, command: inputs.LocalRelease, now: Now, fx: Effects) -> Done:
+        service = self._service(command.service)
+        held = self._overrides.get(command.service)
+        if held is None:
+            raise Refused(f"nobody overrides {command.service} here: there is nothing to release")
+        self._overrides.release(command.service, fx)
+        self._note("release", command.service, _decision(local, command.reason), now, fx)
+        if held.decision == "stop":
+            service.fresh(fx)
+        service.settle(now, fx)
+        return Done(text=f"{command.service} follows the hub again")
+
+    def _start(self, local: inputs.Local, command: inputs.LocalWorkflowStart, now: Now, fx: Effects) -> Done:
+        run = self._runs.start(command.workflow, command.params, "local", now, fx, by=local.user)
+        body = Decision(user=local.user, uid=local.uid, reason=command.reason, run=run, params=command.params)
+        self._note("workflow-start", command.workflow, body, now, fx)
+        return Done(text=f"run {run} of {command.workflow} started", run=run)
+
+    def _run(
+        self, local: inputs.Local, command: inputs.LocalRunCancel | inputs.LocalRunAnswer, now: Now, fx: Effects
+    ) -> Done:
+        if isinstance(command, inputs.LocalRunCancel):
+            self._runs.cancel(command.run, local.user, now, fx)
+            body = Decision(user=local.user, uid=local.uid, reason=command.reason, run=command.run)
+            self._note("run-cancel", command.run, body, now, fx)
+            return Done(text=f"run {command.run} is being cancelled", run=command.run)
+        self._runs.answer(command.run, command.step, command.answer)
+        body = Decision(user=local.user, uid=local.uid, run=command.run, step=command.step, answer=command.answer)
+        self._note("run-answer", command.run, body, now, fx)
+        return Done(text=f"step {command.step} of run {command.run}: {command.answer}", run=command.run)
+
+    def _service(self, name: str) -> Workload:
+        service = self._roster.all.get(name)
+        if service is None:
+            known = ", ".join(self._roster.all) or "none"
+            raise Refused(f"no service {name[:63]!r} is on this device; there are: {known}")
+        return service
+
+    def _note(self, what: str, key: str, body: Decision, now: Now, fx: Effects) -> None:
+        self._ctx.note("audit", f"local.{what}", key, body, now, fx)
+
+    # ---------------------------------------------------------------------------------------- views
+
+    def status(self, now: Now) -> StatusReply:
+        """Return the whole local truth."""
+        report = self._reporter.report(now)
+        return StatusReply(
+            node=self._node,
+            version=self.version,
+            now_ms=context.ms(now),
+            link=self._contact.view(),
+            backlog=self._contact.backlog(),
+            services=report.services,
+            workflows=report.workflows,
+            conditions=report.conditions,
+            lost=report.lost,
+            vitals=report.vitals,
+        )
+
+    def runs(self, workflow: str = "") -> list[status.RunReport]:
+        """Return the runs this device remembers, the newest first."""
+        return self._runs.list(workflow)
+
+    def knows(self, service: str) -> bool:
+        """Tell whether `service` is on this device."""
+        return service in self._roster.all
+
+    def _why(self, service: Workload) -> WhyReply:
+        report, link = service.report(), self._contact.view()
+        override = self._overrides.get(service.name)
+        return WhyReply(
+            service=service.name,
+            state=report.state,
+            reasons=_reasons(service, report, override, link),
+            next=f"skerry-agent release {service.name}" if override else "",
+            report=report,
+            wanted=service.wanted is not None,
+            generation=link.held.generation,
+            link=link,
+            last_exit_ms=service.record.last_exit_ms,
+        )
+
+
+def _decision(local: inputs.Local, reason: str) -> Decision:
+    return Decision(user=local.user, uid=local.uid, reason=reason)
+
+
+def _reasons(service: Workload, report: status.ServiceReport, override: Override | None, link: LinkView) -> list[str]:
+    """Return the chain of reasons for a service's state, from the nearest to what the hub wants."""
+    found: list[str] = []
+    if override is not None:
+        why = f' with the reason "{override.reason}"' if override.reason else ""
+        done = "stopped" if override.decision == "stop" else "started"
+        found.append(f"{override.user} (uid {override.uid}) {done} it here{why}")
+    if report.reason:
+        found.append(report.reason)
+    if report.last_exit:
+        found.append(f"its last exit was {report.last_exit}, {report.restarts} restarts so far")
+    if service.wanted is not None:
+        policy = service.wanted.restart
+        found.append(f"the hub wants it running (generation {link.held.generation}), restart {policy}")
+    else:
+        found.append("the hub has deleted it" if service.known else "what the hub wants is not known yet in this life")
+    if link.state != "live":
+        found.append(
+            f"the hub has not heard of anything since: {link.state}{': ' + link.reason if link.reason else ''}"
+        )
+    return found

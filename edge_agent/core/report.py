@@ -1,0 +1,106 @@
+"""What the device says of itself: built from all parts, told when it changed."""
+
+from __future__ import annotations
+
+from edge_agent.core import context
+from edge_agent.core.context import Context
+from edge_agent.core.desired import Desired
+from edge_agent.core.services.overrides import Overrides
+from edge_agent.core.services.roster import Roster
+from edge_agent.core.upward.certificate import Certificate
+from edge_agent.core.upward.contact import Contact
+from edge_agent.core.workflows.runs import Runs
+from edge_agent.core.workflows.triggers import Triggers
+from protocol import documents, limits, status
+from protocol.effects import Effects, Now
+from protocol.status import Condition
+
+
+class Reporter:
+    """Builds the Report from the parts it is given, and hands it to the link."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        desired: Desired,
+        roster: Roster,
+        overrides: Overrides,
+        runs: Runs,
+        triggers: Triggers,
+        certificate: Certificate,
+        contact: Contact,
+    ) -> None:
+        self._ctx = ctx
+        self._desired = desired
+        self._roster = roster
+        self._overrides = overrides
+        self._runs = runs
+        self._triggers = triggers
+        self._certificate = certificate
+        self._contact = contact
+        self._since_ms: dict[str, int] = {}
+        """Since when each condition holds."""
+        self._told = b""
+        self._vitals: status.Vitals | None = None
+        self._vitals_due = 0.0
+        self.platform: dict[str, str] = {}
+        self.refused = ""
+        """Why the last manifest was refused."""
+
+    def sampled(self, vitals: status.Vitals, now: Now, fx: Effects) -> None:
+        """Take a sample of the device's vitals: one metrics entry and one change of the status a minute at most."""
+        if now.mono >= self._vitals_due:
+            self._vitals = vitals
+            self._vitals_due = now.mono + limits.VITALS_EVERY_S * 0.9
+            self._ctx.note("metrics", "vitals", "", vitals, now, fx)
+            self._ctx.changed = True
+
+    def tell(self, now: Now, fx: Effects) -> None:
+        """Hand the report to the link if it changed."""
+        if not self._ctx.changed:
+            return
+        self._ctx.changed = False
+        raw = status.encode(self.report(now))
+        if raw != self._told:
+            self._told = raw
+            self._ctx.child.set_report(raw, now, fx)
+
+    def report(self, now: Now) -> status.Report:
+        """Return the whole report."""
+        return status.Report(
+            services=self._roster.report(),
+            workflows=self._runs.report(self._triggers.next_ms()),
+            vitals=self._vitals,
+            conditions=self._conditions(now),
+            lost={stream: count for stream, count in self._ctx.child.lost.items() if count},
+            platform=self.platform,
+        )
+
+    def _conditions(self, now: Now) -> list[Condition]:
+        texts = self._texts(now)
+        self._since_ms = {text: self._since_ms.get(text, context.ms(now)) for _, text in texts}
+        return [Condition(what=what, text=text, since_ms=self._since_ms[text]) for what, text in texts]
+
+    def _texts(self, now: Now) -> list[tuple[str, str]]:
+        expiry = self._certificate.condition(now)
+        found = [
+            ("standing", self._contact.standing),
+            ("desired", self.refused and f"a manifest was refused, the last good one stays: {self.refused}"),
+            ("certificate", expiry),
+        ]
+        found += [(f"document/{key}", text) for key, text in self._desired.bad.items()]
+        found += [(f"workflow/{name}", text) for name, text in (self._runs.bad | self._triggers.bad).items()]
+        found += [
+            (
+                f"service/{asked.service}",
+                f"{asked.by} asks to release the override here: {asked.reason or 'no reason given'}",
+            )
+            for _, asked in self._desired.of(documents.ReleaseRequest).values()
+            if self._overrides.get(asked.service)
+        ]
+        found += [
+            (f"workflow/{workflow}", f"run {run} was interrupted in step {step}: answer retry or fail")
+            for workflow, run, step in self._runs.asking()
+        ]
+        return [(what, text) for what, text in found if text]

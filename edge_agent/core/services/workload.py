@@ -1,0 +1,406 @@
+"""One service on this device: from what is wanted to a process that runs, and back.
+
+    stage      means                                    a restart of the agent in it
+    RESTING    nothing runs                             decided anew: run, wait or rest
+    STARTING   stored as started, Launch emitted        same boot: the same Launch again (it finds what it did before);
+                                                        after a boot: lost, started anew
+    RUNNING    the shim reported a pid                  found alive: adopted; found ended: as if Ended came now
+    STOPPING   Stop emitted, Ended expected             Stop again
+
+Never a second copy: an instance is stored before its Launch, and the next one is minted only after its end was stored.
+What is in force stays until what replaces it can run: a new version waits for its artifact, the old one goes on.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from edge_agent.core import context, inputs
+from edge_agent.core.artifacts import Artifacts
+from edge_agent.core.context import Context
+from edge_agent.core.services import health, reconcile
+from edge_agent.core.services.overrides import Overrides
+from protocol import documents, limits, status
+from protocol.effects import Effects, Now, Put
+
+
+class Stage(enum.StrEnum):
+    """See the table above."""
+
+    RESTING = "resting"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is kept of a service. `process` names the runtime part that `instance` was launched with."""
+
+    stage: Stage = Stage.RESTING
+    instance: str = ""
+    process: str = ""
+    pid: int = 0
+    launched_mono: float = 0.0
+    since_ms: int = 0
+    cause: str = ""
+    """Why it is being stopped: changed, stopped, restarted, unhealthy or deleted."""
+    failures: int = 0
+    restarts: int = 0
+    last_exit: str = ""
+    last_exit_ms: int = 0
+    healthy: bool | None = None
+    done: bool = False
+    failed: bool = False
+    """The last attempt ended badly."""
+    reason: str = ""
+
+
+class ServiceFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of every `service.*` entry."""
+
+    instance: str = ""
+    pid: int = 0
+    digest: str = ""
+    code: int | None = None
+    signal: int | None = None
+    lost: bool = False
+    """The outcome is unknown: the power went, or the record was lost."""
+    after_s: float = 0.0
+    cause: str = ""
+    error: str = ""
+
+
+class Workload:
+    """One service. Every method may append to `fx`; `settle` makes what is there follow what is wanted."""
+
+    def __init__(self, name: str, record: Record, ctx: Context, artifacts: Artifacts, overrides: Overrides) -> None:
+        self.name = name
+        self.record = record
+        self.known = False
+        """A complete manifest was seen in this life."""
+        self.wanted: documents.Assignment | None = None
+        self.force: documents.Assignment | None = None
+        """The assignment in force, `digest` names it; the wanted one as soon as its artifact is here."""
+        self.digest = ""
+        self.health: health.Health | None = None
+        self._wanted_raw = b""
+        self._wanted_digest = ""
+        self._process = ""
+        self._wait_until = 0.0
+        self._ctx = ctx
+        self._artifacts = artifacts
+        self._overrides = overrides
+
+    # ---------------------------------------------------------------------------------------- what is wanted
+
+    def restore(self, raw: bytes) -> None:
+        """Take the assignment that was in force in the last life."""
+        document = documents.decode(raw)
+        assert isinstance(document, documents.Assignment)
+        self._enforce(document, documents.digest_of(raw))
+
+    def want(self, assignment: documents.Assignment | None, digest: str, raw: bytes) -> None:
+        """Take what the manifest says; None when it does not name this service any more."""
+        self.wanted, self._wanted_digest, self._wanted_raw = assignment, digest, raw
+
+    def _take(self, now: Now, fx: Effects) -> None:
+        """Put the wanted assignment into force, once its artifact is here."""
+        if self.wanted is None or self._wanted_digest == self.digest:
+            return
+        if not self._artifacts.has(self.wanted.process.artifact):
+            self._artifacts.want(self.wanted.process.artifact, now, fx)
+            return
+        before = self._process
+        self._enforce(self.wanted, self._wanted_digest)
+        fx.store.append(Put("assignment", self.name, self._wanted_raw))
+        self._artifacts.used(f"service/{self.name}", self.wanted.process.artifact, fx)
+        if before != self._process:
+            self.fresh(fx)
+        if self.record.stage is Stage.RUNNING:
+            self._watch(now, self.record.healthy)
+
+    def _enforce(self, assignment: documents.Assignment, digest: str) -> None:
+        self.force, self.digest = assignment, digest
+        self._process = reconcile.process_digest(assignment.process)
+
+    def fresh(self, fx: Effects) -> None:
+        """Let it start at once: what failed before counts no more."""
+        record = self.record
+        record.done = record.failed = False
+        record.failures, record.reason = 0, ""
+        self._wait_until = 0.0
+        self._keep(fx)
+
+    # ---------------------------------------------------------------------------------------- settle
+
+    def aim(self) -> reconcile.Aim:
+        """Return what should become of it."""
+        return reconcile.aim(
+            wanted=self.wanted is not None,
+            known=self.known,
+            override=self._overrides.decision(self.name),
+            done=self.record.done,
+        )
+
+    def settle(self, now: Now, fx: Effects) -> None:
+        """Do the next thing that makes what is there follow what is wanted; nothing, when it does."""
+        self._take(now, fx)
+        aim = self.aim()
+        match self.record.stage:
+            case Stage.RESTING if aim is reconcile.Aim.RUN:
+                self._start_when_possible(now, fx)
+            case Stage.RUNNING:
+                cause = self._cause_to_stop(aim)
+                if cause:
+                    self.stop(cause, now, fx)
+            case _:
+                pass
+
+    def _cause_to_stop(self, aim: reconcile.Aim) -> str:
+        if aim is reconcile.Aim.GONE:
+            return "deleted"
+        if aim is reconcile.Aim.REST:
+            return "stopped"
+        return "changed" if self.record.process != self._process else ""
+
+    def _start_when_possible(self, now: Now, fx: Effects) -> None:
+        if self.force is None or now.mono < self._wait_until:
+            return
+        if self._artifacts.has(self.force.process.artifact):
+            self._launch(self.force, now, fx)
+        else:
+            self._artifacts.want(self.force.process.artifact, now, fx)
+
+    def _launch(self, force: documents.Assignment, now: Now, fx: Effects) -> None:
+        record = self.record
+        record.restarts += bool(record.process)
+        record.instance = self._ctx.next_instance(self.name, fx)
+        record.process, record.healthy, record.cause, record.pid = self._process, None, "", 0
+        record.launched_mono = now.mono
+        self._enter(Stage.STARTING, now, fx)
+        self._note("starting", ServiceFact(instance=record.instance, digest=self.digest), now, fx)
+        fx.act.append(_launch_action(record.instance, force))
+
+    def stop(self, cause: str, now: Now, fx: Effects) -> None:
+        """Stop what runs, for `cause`."""
+        self.record.cause = cause
+        self.health = None
+        self._enter(Stage.STOPPING, now, fx)
+        fx.act.append(inputs.Stop(instance=self.record.instance, grace_s=self._grace_s()))
+
+    # ---------------------------------------------------------------------------------------- what happened
+
+    def adopt(self, found: inputs.Found | None, now: Now, fx: Effects) -> None:
+        """At start: meet again what the last life left behind (see the table above)."""
+        if self.record.stage is Stage.RESTING:
+            self._resume_waiting(now)
+        elif found is not None and found.exit is not None:
+            self.ended(found.exit, now, fx)
+        elif found is not None and self.record.stage is Stage.STOPPING:
+            fx.act.append(inputs.Stop(instance=found.instance, grace_s=self._grace_s()))
+        elif found is not None:
+            self._running(found.pid, now, fx)
+        elif self._ctx.rebooted:
+            self.ended(inputs.Exit(), now, fx)
+        else:
+            assert self.force is not None
+            self._enter(Stage.STARTING, now, fx)
+            fx.act.append(_launch_action(self.record.instance, self.force))
+
+    def _resume_waiting(self, now: Now) -> None:
+        """A wait is not kept: it begins again, except after a boot."""
+        if self._ctx.rebooted:
+            self.record.failures = 0
+        elif self.record.failures and self.force is not None:
+            backoff = self.force.backoff
+            self._wait_until = now.mono + self._ctx.backoff_s(self.record.failures, backoff.min_s, backoff.max_s)
+
+    def launched(self, pid: int, now: Now, fx: Effects) -> None:
+        """Its shim reported a pid (again, when a Launch was repeated)."""
+        if self.record.stage is Stage.STARTING:
+            self._running(pid, now, fx)
+            self.settle(now, fx)
+
+    def _running(self, pid: int, now: Now, fx: Effects) -> None:
+        new = self.record.stage is Stage.STARTING
+        self.record.pid = pid
+        if new:
+            self._enter(Stage.RUNNING, now, fx)
+            self._note("started", ServiceFact(instance=self.record.instance, pid=pid), now, fx)
+        self._watch(now, self.record.healthy)
+
+    def launch_failed(self, error: str, now: Now, fx: Effects) -> None:
+        """It could not be started; nothing runs."""
+        instance = self._rest(now, fx)
+        self.record.failed, self.record.reason = True, error
+        self._after_failure(reconcile.is_done(self._restart(), inputs.Exit()), now, fx)
+        self._note("failed", ServiceFact(instance=instance, error=error), now, fx)
+        fx.act.append(inputs.Forget(instance=instance))
+        self.settle(now, fx)
+
+    def ended(self, exit_: inputs.Exit, now: Now, fx: Effects) -> None:
+        """Its process ended: journal how, then decide what follows."""
+        record = self.record
+        lost = exit_.code is None and exit_.signal is None
+        ran_s = 0.0 if lost else max(0.0, now.mono - record.launched_mono)
+        asked = record.stage is Stage.STOPPING
+        instance = self._rest(now, fx)
+        record.last_exit, record.last_exit_ms = reconcile.exit_text(exit_), exit_.time_ms or context.ms(now)
+        record.failed = not asked and exit_.code != 0
+        if asked and record.cause != "unhealthy":
+            record.failures, self._wait_until = 0, 0.0
+        elif lost:
+            record.done = self._restart() == "never"
+        else:
+            if ran_s >= limits.RESTART_RESET_S:
+                record.failures = 0
+            self._after_failure(not asked and reconcile.is_done(self._restart(), exit_), now, fx)
+        fact = ServiceFact(
+            instance=instance,
+            code=exit_.code,
+            signal=exit_.signal,
+            lost=lost,
+            after_s=round(ran_s, 3),
+            cause=record.cause,
+        )
+        self._keep(fx)
+        self._note("stopped" if asked else "exited", fact, now, fx)
+        fx.act.append(inputs.Forget(instance=instance))
+        self.settle(now, fx)
+
+    def _after_failure(self, done: bool, now: Now, fx: Effects) -> None:
+        record = self.record
+        record.done = done
+        record.failures += 1
+        backoff = self.force.backoff if self.force else documents.Backoff()
+        self._wait_until = now.mono + self._ctx.backoff_s(record.failures, backoff.min_s, backoff.max_s)
+        self._keep(fx)
+
+    def restart(self, now: Now, fx: Effects) -> None:
+        """A person wants it to start anew, now."""
+        self.fresh(fx)
+        if self.record.stage is Stage.RUNNING:
+            self.stop("restarted", now, fx)
+        self.settle(now, fx)
+
+    # ---------------------------------------------------------------------------------------- health and time
+
+    def probed(self, probed: inputs.Probed, now: Now, fx: Effects) -> None:
+        """A probe answered."""
+        if self.health is None or probed.instance != self.record.instance:
+            return
+        if not self.health.answered(probed.ok, probed.text, now.mono):
+            return
+        self.record.healthy = self.health.healthy
+        self._keep(fx)
+        kind = "healthy" if self.record.healthy else "unhealthy"
+        self._note(kind, ServiceFact(instance=probed.instance, error="" if probed.ok else probed.text), now, fx)
+        if self.record.healthy is False and self.force is not None and self.force.restart_unhealthy:
+            self.stop("unhealthy", now, fx)
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Do what is due: the start after a wait, the next probe."""
+        if self.health is not None and self.force is not None and self.health.due <= now.mono:
+            self.health.begin(now.mono)
+            probe = inputs.RunProbe(
+                service=self.name,
+                instance=self.record.instance,
+                probe=self.health.probe,
+                process=self.force.process,
+            )
+            fx.act.append(probe)
+        if self._waits() and self._wait_until <= now.mono:
+            self.settle(now, fx)
+
+    def next_wake(self) -> float | None:
+        """Return when (mono) something is due."""
+        probe = self.health.due if self.health is not None else None
+        return context.soonest(probe, self._wait_until if self._waits() else None)
+
+    def _waits(self) -> bool:
+        return self._wait_until > 0.0 and self.record.stage is Stage.RESTING and self.aim() is reconcile.Aim.RUN
+
+    def _watch(self, now: Now, healthy: bool | None) -> None:
+        probe = self.force.health if self.force else None
+        self.health = health.Health(probe, healthy, now.mono) if probe is not None else None
+
+    # ---------------------------------------------------------------------------------------- what is kept and told
+
+    def forget(self, fx: Effects) -> None:
+        """Drop all that is kept: the service is deleted and nothing of it runs."""
+        self._ctx.drop("service", self.name, fx)
+        self._ctx.drop("assignment", self.name, fx)
+        self._artifacts.gone(f"service/{self.name}", fx)
+
+    def is_gone(self) -> bool:
+        """Tell whether it is deleted and nothing of it runs any more."""
+        return self.record.stage is Stage.RESTING and self.aim() is reconcile.Aim.GONE
+
+    def artifacts_wanted(self) -> list[str]:
+        """Return the artifacts it needs."""
+        return [a.process.artifact for a in (self.force, self.wanted) if a is not None and a.process.artifact]
+
+    def report(self) -> status.ServiceReport:
+        """Return the service as the report shows it."""
+        record = self.record
+        return status.ServiceReport(
+            state=self._state(),
+            digest=self.digest,
+            healthy=record.healthy if record.stage is Stage.RUNNING else None,
+            pid=record.pid if record.stage in (Stage.RUNNING, Stage.STOPPING) else 0,
+            since_ms=record.since_ms,
+            restarts=record.restarts,
+            last_exit=record.last_exit,
+            reason=self._reason(),
+            override=self._overrides.report(self.name),
+        )
+
+    def _state(self) -> str:
+        if self.record.stage is not Stage.RESTING:
+            return self.record.stage.value
+        if self._overrides.decision(self.name) == "stop":
+            return "stopped"
+        if self.record.done:
+            return "failed" if self.record.failed else "exited"
+        if self.force is None or not self._artifacts.has(self.force.process.artifact):
+            return "fetching"
+        return "backoff" if self.record.failures else "starting"
+
+    def _reason(self) -> str:
+        wanted = self.wanted.process.artifact if self.wanted else ""
+        error = self._artifacts.error(wanted)
+        if error:
+            return f"the artifact is not here yet: {error}"
+        if self.health is not None and self.record.healthy is False:
+            return self.health.text
+        return self.record.reason
+
+    def _rest(self, now: Now, fx: Effects) -> str:
+        instance, self.health = self.record.instance, None
+        self.record.instance, self.record.pid, self.record.healthy = "", 0, None
+        self._enter(Stage.RESTING, now, fx)
+        return instance
+
+    def _enter(self, stage: Stage, now: Now, fx: Effects) -> None:
+        if stage is Stage.RUNNING:
+            self.record.reason, self.record.failed = "", False
+        self.record.stage, self.record.since_ms = stage, context.ms(now)
+        self._keep(fx)
+
+    def _keep(self, fx: Effects) -> None:
+        self._ctx.put("service", self.name, self.record, fx)
+
+    def _note(self, kind: str, fact: ServiceFact, now: Now, fx: Effects) -> None:
+        self._ctx.note("state", f"service.{kind}", self.name, fact, now, fx)
+
+    def _restart(self) -> str:
+        return self.force.restart if self.force else "always"
+
+    def _grace_s(self) -> float:
+        return min(self.force.stop_grace_s if self.force else limits.STOP_GRACE_S, limits.STOP_GRACE_S_MAX)
+
+
+def _launch_action(instance: str, force: documents.Assignment) -> inputs.Launch:
+    return inputs.Launch(instance=instance, process=force.process, key=force.service, stop_grace_s=force.stop_grace_s)

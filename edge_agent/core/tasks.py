@@ -1,0 +1,313 @@
+"""One-off tasks: their delivery is declared (INVARIANTS A14).
+
+    stage      means                                    a restart of the agent in it
+    (none)     listed, not begun                        judged anew
+    WAITING    listed, with a deadline that nobody       judged when the parent's time is known
+               can judge yet: not kept
+    STARTED    START journaled, then Launch emitted     found alive: goes on; found ended: END; not found on the same
+                                                        boot: the same Launch again (the shim's folder comes before the
+                                                        exec, so it never ran); the outcome lost: UNKNOWN, or again
+                                                        when `repeatable`
+    ENDED      END journaled                            remembered while the manifest lists it: never twice
+
+Leaving the manifest before the end is a cancellation; after it, what is remembered goes.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from edge_agent.core import context, inputs
+from edge_agent.core.context import Context
+from edge_agent.core.desired import Desired
+from edge_agent.core.workflows.runs import Runs
+from protocol import documents, limits
+from protocol.effects import Effects, Now
+from protocol.errors import Refused
+from protocol.snapshot import Snapshot
+
+
+class Stage(enum.StrEnum):
+    """See the table above."""
+
+    STARTED = "started"
+    ENDED = "ended"
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is kept of a task. `run` is the run it started, if it is no command."""
+
+    stage: Stage = Stage.STARTED
+    instance: str = ""
+    attempt: int = 1
+    run: str = ""
+    started_ms: int = 0
+    started_mono: float = 0.0
+    timeout_s: float = 0.0
+    cancelled: bool = False
+    document: documents.Task | None = None
+    """What was asked; None once it ended."""
+
+
+class TaskStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of the entry `task.started`."""
+
+    id: str
+    by: str = ""
+    command: list[str] = []
+    workflow: str = ""
+    run: str = ""
+    attempt: int = 1
+
+
+class TaskEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of the entry `task.ended`. `state`: ok, failed, refused, unknown, cancelled."""
+
+    id: str
+    state: str
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    duration_s: float = 0.0
+    reason: str = ""
+    run: str = ""
+
+
+class Tasks:
+    """The tasks of this device, by id."""
+
+    def __init__(self, snapshot: Snapshot, ctx: Context, runs: Runs) -> None:
+        self._ctx = ctx
+        self._runs = runs
+        self._all = context.load(snapshot, "task", Record)
+        self._waiting: dict[str, documents.Task] = {}
+        self._time_known = False
+        runs.on_end = self._run_ended
+
+    def adopt(self, found: dict[str, inputs.Found], now: Now, fx: Effects) -> None:
+        """At start: meet again what the last life left behind; takes what is a task's out of `found`."""
+        for task, record in list(self._all.items()):
+            if record.stage is Stage.STARTED and not record.run:
+                self._adopt(task, record, found.pop(record.instance, None), now, fx)
+
+    def _adopt(self, task: str, record: Record, found: inputs.Found | None, now: Now, fx: Effects) -> None:
+        if found is not None and found.exit is None:
+            if record.cancelled:
+                fx.act.append(inputs.Stop(instance=record.instance, grace_s=limits.STOP_GRACE_S))
+        elif found is not None and found.exit is not None:
+            got = inputs.Ended(instance=record.instance, exit=found.exit, stdout=found.stdout, stderr=found.stderr)
+            self._exited(task, record, got, now, fx)
+        elif self._ctx.rebooted:
+            self._exited(task, record, inputs.Ended(instance=record.instance, exit=inputs.Exit()), now, fx)
+        else:
+            fx.act.append(_launch(record))
+
+    def want(self, desired: Desired, now: Now, fx: Effects) -> None:
+        """Take a complete manifest."""
+        for task in [task for task in self._all if not desired.lists(f"task/{task}")]:
+            self._left(task, now, fx)
+        self._waiting = {}
+        for task, (_, document) in desired.of(documents.Task).items():
+            if task not in self._all:
+                self._judge(task, document, now, fx)
+
+    def time_known(self, now: Now, fx: Effects) -> None:
+        """The parent told its time: deadlines can be judged."""
+        self._time_known = True
+        waiting, self._waiting = self._waiting, {}
+        for task, document in waiting.items():
+            self._judge(task, document, now, fx)
+
+    def _judge(self, task: str, document: documents.Task, now: Now, fx: Effects) -> None:
+        if document.deadline_ms and not self._time_known:
+            self._waiting[task] = document
+            return
+        late_ms = context.ms(now) + self._ctx.child.offset_ms - document.deadline_ms
+        if document.deadline_ms and late_ms > 0:
+            self._refuse(task, f"its deadline passed {late_ms / 1000:.0f} s before it got here", now, fx)
+        elif sum(record.stage is Stage.STARTED for record in self._all.values()) >= limits.TASKS_OPEN_MAX:
+            self._refuse(task, f"{limits.TASKS_OPEN_MAX} tasks are open on this device already", now, fx)
+        elif document.cancel_run:
+            self._cancel_run(task, document, now, fx)
+        elif document.workflow:
+            self._start_run(task, document, now, fx)
+        else:
+            self._begin(task, document, 1, now, fx)
+
+    # ---------------------------------------------------------------------------------------- commands
+
+    def _begin(self, task: str, document: documents.Task, attempt: int, now: Now, fx: Effects) -> None:
+        timeout_s = min(document.timeout_s or limits.TASK_TIMEOUT_S_MAX, limits.TASK_TIMEOUT_S_MAX)
+        record = Record(
+            instance=f"t-{task}" if attempt == 1 else f"t-{task}-{attempt}",
+            attempt=attempt,
+            started_ms=context.ms(now),
+            started_mono=now.mono,
+            timeout_s=timeout_s,
+            document=document,
+        )
+        self._keep(task, record, fx)
+        body = TaskStarted(id=task, by=document.by, command=document.command, attempt=attempt)
+        self._note("started", task, body, now, fx)
+        fx.act.append(_launch(record))
+
+    def of(self, instance: str) -> str:
+        """Return the task that runs as `instance`, or an empty text."""
+        for task in (instance[2:], instance[2:].rpartition("-")[0]):
+            record = self._all.get(task)
+            if record is not None and record.instance == instance and record.stage is Stage.STARTED:
+                return task
+        return ""
+
+    def ended(self, got: inputs.Ended, now: Now, fx: Effects) -> None:
+        """A command ended."""
+        task = self.of(got.instance)
+        if task:
+            self._exited(task, self._all[task], got, now, fx)
+        else:
+            fx.act.append(inputs.Forget(instance=got.instance))
+
+    def _exited(self, task: str, record: Record, got: inputs.Ended, now: Now, fx: Effects) -> None:
+        duration_s = max(0.0, now.mono - record.started_mono)
+        unknown = got.exit.code is None and got.exit.signal is None
+        document = record.document
+        if unknown and document is not None and document.repeatable and not record.cancelled:
+            fx.act.append(inputs.Forget(instance=record.instance))
+            self._begin(task, document, record.attempt + 1, now, fx)
+            return
+        state, reason = "ok" if got.exit.code == 0 else "failed", ""
+        if record.cancelled:
+            state, reason = "cancelled", "it was taken back before it ended"
+        elif unknown:
+            state, reason, duration_s = "unknown", "the device lost track of it: it may have run, or not", 0.0
+        elif got.exit.signal is not None and record.timeout_s and duration_s >= record.timeout_s:
+            reason = f"stopped at its timeout of {record.timeout_s:g} s"
+        body = TaskEnded(
+            id=task,
+            state=state,
+            exit_code=got.exit.code,
+            signal=got.exit.signal,
+            stdout=got.stdout,
+            stderr=got.stderr,
+            duration_s=round(duration_s, 3),
+            reason=reason,
+        )
+        self._end(task, record, bounded(body), now, fx)
+        fx.act.append(inputs.Forget(instance=got.instance))
+
+    def launch_failed(self, got: inputs.LaunchFailed, now: Now, fx: Effects) -> None:
+        """A command could not be started; nothing ran."""
+        task = self.of(got.instance)
+        if task:
+            self._end(task, self._all[task], TaskEnded(id=task, state="failed", reason=got.error), now, fx)
+        fx.act.append(inputs.Forget(instance=got.instance))
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Stop what is over its time: the shell does so first, unless it was adopted since."""
+        for record in self._all.values():
+            if _over(record) <= now.mono:
+                record.timeout_s = now.mono - record.started_mono + limits.STOP_GRACE_S_MAX
+                fx.act.append(inputs.Stop(instance=record.instance, grace_s=limits.STOP_GRACE_S))
+
+    def next_wake(self) -> float | None:
+        """Return when (mono) a timeout is due."""
+        due = min((_over(record) for record in self._all.values()), default=_NEVER)
+        return due if due < _NEVER else None
+
+    # ---------------------------------------------------------------------------------------- runs
+
+    def _start_run(self, task: str, document: documents.Task, now: Now, fx: Effects) -> None:
+        try:
+            run = self._runs.start(document.workflow, document.params, "task", now, fx, task=task)
+        except Refused as error:
+            self._refuse(task, str(error), now, fx)
+            return
+        record = Record(run=run, started_ms=context.ms(now), started_mono=now.mono)
+        self._keep(task, record, fx)
+        body = TaskStarted(id=task, by=document.by, workflow=document.workflow, run=run)
+        self._note("started", task, body, now, fx)
+
+    def _run_ended(self, task: str, run: str, state: str, now: Now, fx: Effects) -> None:
+        record = self._all.get(task)
+        if record is not None and record.stage is Stage.STARTED:
+            duration_s = round(max(0.0, now.mono - record.started_mono), 3)
+            self._end(task, record, TaskEnded(id=task, state=state, run=run, duration_s=duration_s), now, fx)
+
+    def _cancel_run(self, task: str, document: documents.Task, now: Now, fx: Effects) -> None:
+        try:
+            self._runs.cancel(document.cancel_run, document.by, now, fx)
+        except Refused as error:
+            self._refuse(task, str(error), now, fx)
+            return
+        self._end(task, Record(), TaskEnded(id=task, state="ok", run=document.cancel_run), now, fx)
+
+    # ---------------------------------------------------------------------------------------- ends
+
+    def _left(self, task: str, now: Now, fx: Effects) -> None:
+        """The manifest names it no more: over and acked, or taken back."""
+        record = self._all[task]
+        if record.stage is Stage.ENDED:
+            del self._all[task]
+            self._ctx.drop("task", task, fx)
+        elif not record.cancelled:
+            record.cancelled = True
+            self._keep(task, record, fx)
+            if record.run:
+                self._runs.cancel(record.run, "the hub", now, fx)
+            else:
+                fx.act.append(inputs.Stop(instance=record.instance, grace_s=limits.STOP_GRACE_S))
+
+    def _refuse(self, task: str, reason: str, now: Now, fx: Effects) -> None:
+        self._end(task, Record(), TaskEnded(id=task, state="refused", reason=reason), now, fx)
+
+    def _end(self, task: str, record: Record, body: TaskEnded, now: Now, fx: Effects) -> None:
+        record.stage, record.document = Stage.ENDED, None
+        if record.cancelled:
+            self._all.pop(task, None)
+            self._ctx.drop("task", task, fx)
+        else:
+            self._keep(task, record, fx)
+        self._note("ended", task, body, now, fx)
+
+    def _keep(self, task: str, record: Record, fx: Effects) -> None:
+        self._all[task] = record
+        self._ctx.put("task", task, record, fx)
+
+    def _note(self, kind: str, task: str, body: object, now: Now, fx: Effects) -> None:
+        self._ctx.note("state", f"task.{kind}", task, body, now, fx)
+
+
+def bounded(body: TaskEnded) -> TaskEnded:
+    """Return `body` with its output cut, from the front, until it fits into one entry."""
+    size = limits.TASK_OUTPUT_BYTES_MAX
+    while len(context.encoded(body)) > limits.ENTRY_BYTES_MAX:
+        size //= 2
+        body = msgspec.structs.replace(
+            body, stdout=context.tail(body.stdout, size), stderr=context.tail(body.stderr, size)
+        )
+    return body
+
+
+def _launch(record: Record) -> inputs.Launch:
+    document = record.document
+    assert document is not None
+    return inputs.Launch(
+        instance=record.instance,
+        process=documents.Process(command=document.command, user=document.user),
+        key=document.id,
+        timeout_s=record.timeout_s,
+        capture=True,
+    )
+
+
+_NEVER = float("inf")
+
+
+def _over(record: Record) -> float:
+    """Return when (mono) a command is over its time and the shell should have noticed."""
+    if record.stage is Stage.ENDED or not record.timeout_s:
+        return _NEVER
+    return record.started_mono + record.timeout_s + limits.STOP_GRACE_S + limits.TIMEOUT_SLACK_S
