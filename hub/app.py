@@ -9,8 +9,9 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -53,9 +54,10 @@ async def serve(
     ready: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve the hub in `data_dir` until SIGTERM, SIGINT or `stop`; `ready` gets one line when it is up (printed if none).
+    """Serve the hub in `data_dir` until SIGTERM, SIGINT or `stop`; `ready` gets one line when it is up.
 
-    Raises Refused (no hub there, a port in use), StoreLocked, StoreNewer, StoreDamaged, StoreError, TrustError.
+    Without `ready` the line is printed. Raises Refused (no hub there, a port in use), StoreLocked, StoreNewer,
+    StoreDamaged, StoreError, TrustError.
     """
     home = Home(Path(data_dir))
     file = home.load()
@@ -64,9 +66,10 @@ async def serve(
     keys = Authority(home, file.id)
     journal = await Journal.open(home.database, node=file.id, streams=streams.NAMES, mint=mint_epoch)
     try:
-        await _Serving(home, file, keys, journal).run(ready or functools.partial(print, flush=True), stop or asyncio.Event())
+        serving = _Serving(home, file, keys, journal)
+        await serving.run(ready or functools.partial(print, flush=True), stop or asyncio.Event())
     except ExceptionGroup as group:
-        raise _first(group) from group
+        raise _first(group.exceptions) from group
     finally:
         await journal.close()
 
@@ -253,6 +256,8 @@ def _text(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, ExceptionGroup) else found
+def _first(errors: Sequence[Exception]) -> Exception:
+    found = errors[0]
+    if isinstance(found, ExceptionGroup):
+        return _first(cast("ExceptionGroup[Exception]", found).exceptions)
+    return found
