@@ -64,7 +64,7 @@ def diff(
             lines = list(
                 difflib.unified_diff(
                     _stored(hub, key).splitlines(),
-                    output.as_yaml(resource.to_json()).splitlines(),
+                    _ordered(resource.to_json()).splitlines(),
                     f"{key} at the hub",
                     f"{key} in the files",
                     lineterm="",
@@ -204,11 +204,20 @@ def _upload(hub: client.Client, name: str, one: Packed) -> None:
 
 def _stored(hub: client.Client, key: str) -> str:
     try:
-        return output.as_yaml(hub.get(f"/v1/resources/{key}")["spec"])
+        return _ordered(hub.get(f"/v1/resources/{key}")["spec"])
     except client.ApiRefused as error:
         if error.status == 404:
             return ""
         raise
+
+
+def _ordered(document: dict[str, Any]) -> str:
+    """Return a document as YAML in the one order: fields as they are declared, free keys by name."""
+    import json
+
+    from protocol.spec import load
+
+    return output.as_yaml(load.from_json(json.loads(json.dumps(document, sort_keys=True))).to_json())
 
 
 def _result_line(one: dict[str, Any], dry_run: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +18,7 @@ RECENT_EVENTS = 8
 RECENT_RUNS = 5
 
 Section = tuple[str, list[tuple[str, str]]]
+Words = Callable[[dict[str, Any], int], str]
 
 
 def _complete_kind(incomplete: str) -> list[str]:
@@ -174,7 +175,7 @@ def _declared(one: dict[str, Any], now_ms: int) -> Section:
 
 def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
     yield _declared(one, now_ms)
-    yield "on its nodes", [(on["node"], _on_words(on, service_words, now_ms)) for on in one["on"]]
+    yield "on its nodes", _on(one, service_words, now_ms)
     for on in one["on"]:
         if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
             yield f"last lines on {on['node']}", _last_lines(hub, one["name"], on["node"])
@@ -188,7 +189,7 @@ def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[
     yield "steps", [(step["name"], _step_words(step)) for step in spec["steps"]]
     triggers = [(t["cron"], t.get("timezone", "UTC")) for t in spec.get("triggers", [])]
     yield "triggers", triggers or [("by hand", f"skerry workflow start {one['name']}")]
-    yield "on its nodes", [(on["node"], _on_words(on, _flow_words, now_ms)) for on in one["on"]]
+    yield "on its nodes", _on(one, _flow_words, now_ms)
     runs = hub.get("/v1/runs", workflow=one["name"], limit=RECENT_RUNS)
     yield (
         "last runs",
@@ -226,7 +227,13 @@ def _ran_words(step: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _on_words(on: dict[str, Any], words: Any, now_ms: int) -> str:
+def _on(one: dict[str, Any], words: Words, now_ms: int) -> list[tuple[str, str]]:
+    if not one["on"]:
+        return [("none", f'no node matches "{one["selector"]}": see `skerry get nodes`')]
+    return [(on["node"], _on_words(on, words, now_ms)) for on in one["on"]]
+
+
+def _on_words(on: dict[str, Any], words: Words, now_ms: int) -> str:
     text = words(on["report"], now_ms) if on["report"] else "nothing heard of it yet"
     if not on["placed"]:
         text += "; no longer asked there"

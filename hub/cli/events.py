@@ -27,7 +27,7 @@ def events(
     kind: Annotated[str, typer.Option("--kind", help="As in service.exited; service.* is all that begin so.")] = "",
     key: Annotated[str, typer.Option("--key", help="Of one service, run or task.")] = "",
     stream: Annotated[str, typer.Option("--stream", help="audit, state, metrics or logs.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, the newest.")] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the newest.")] = None,
     follow: Follow = False,
     form: options.Output = Format.TABLE,
 ) -> None:

@@ -15,7 +15,7 @@ from hub.cli.view import human, nodes, output
 from hub.cli.view.output import Format
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.table import Table
 
 Rows = Sequence[Sequence[str]]
 KINDS = ("nodes", "services", "workflows", "runs", "tokens")
@@ -55,7 +55,8 @@ def get(
             output.emit(data, form)
             return
         listed = _listed(data)
-        output.console().print(_table(chosen, listed, form, _now_ms()))
+        if listed:
+            output.show(_table(chosen, listed, form, _now_ms()))
         _afterword(chosen, listed, selector)
 
 
@@ -138,7 +139,7 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _table(kind: str, listed: list[dict[str, Any]], form: Format, now_ms: int) -> RenderableType:
+def _table(kind: str, listed: list[dict[str, Any]], form: Format, now_ms: int) -> Table:
     make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
         "nodes": _nodes,
         "services": _services,

@@ -104,6 +104,18 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     return made
 
 
+def show(made: Table) -> None:
+    """Print a table; in a pipe without the blanks at the ends of lines."""
+    found = console()
+    if found.is_terminal:
+        found.print(made)
+        return
+    with found.capture() as capture:
+        found.print(made)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    sys.stdout.flush()
+
+
 def colour(text: str) -> str:
     """Return the style of a state: what is wrong is red, what waits is yellow, what works is green."""
     word = text.split(" ", 1)[0].rstrip(",:;")
