@@ -81,6 +81,7 @@ REQUEST_BYTES_MAX = 4 * MIB
 PAGE_ROWS_MAX = 10_000
 WATCHERS_MAX = 1_000
 ENROLLMENTS_PER_S = 50
+DRAIN_BYTES_MAX = 4 * REQUEST_BYTES_MAX  # of a refused request, read so that its sender hears why
 ENROLL_BYTES_MAX = 16 * KIB  # one enrollment request
 REQUEST_WAIT_S = 30.0  # for a request's whole body, and for the core's answer to it
 API_REQUESTS_MAX = 2_000  # under way at a time, streams included

@@ -127,7 +127,8 @@ class Desk:
     # -------------------------------------------------------------------------------------------- for actions
 
     def reply(self, action: inputs.Reply) -> None:
-        """Give a request its answer; nobody may wait for it any more."""
+        """Give a request its answer; nobody may wait for it any more. What was done is an entry of the hub's own."""
+        self.notify(inputs.Notify(topic="entries"))
         waiting = self._waiting.get(action.request)
         if waiting is None or waiting.done():
             return

@@ -37,9 +37,9 @@ def router(hub: Hub) -> APIRouter:
     @routes.put("/{digest}")
     async def put(request: Request, digest: str) -> Response:
         """Upload an artifact; its bytes must hash to its name. What is there already is not written again."""
+        _check_declared(request)
         size = hub.artifacts.size(digest)
         if size is None:
-            _check_declared(request)
             size = await hub.artifacts.receive(digest, _chunks(request))
         await hub.desk.ask(who(request), inputs.NoteArtifact(digest=digest, size=size))
         return errors.answer({"digest": digest, "size": size})

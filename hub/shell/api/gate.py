@@ -8,6 +8,7 @@ the one exception, they stream and are bounded where they are written.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,9 +44,12 @@ class Rate:
 
 
 class _Turned(Exception):
-    def __init__(self, status: int, error: str) -> None:
+    """Turned away; `unread`: some of its body may still be on its way."""
+
+    def __init__(self, status: int, error: str, *, unread: bool = True) -> None:
         super().__init__(error)
         self.status = status
+        self.unread = unread
 
 
 class Gate:
@@ -67,6 +71,8 @@ class Gate:
             if scope["method"] != "PUT" or not scope["path"].startswith(ARTIFACTS):
                 receive = await _whole_body(scope, receive)
         except _Turned as turned:
+            if turned.unread:
+                await _drain(receive)
             await _refuse(send, turned.status, str(turned))
             return
         await self._app(scope, receive, send)
@@ -100,15 +106,27 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise _Turned(400, "the request broke off")
+                    raise _Turned(400, "the request broke off", unread=False)
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
                 more = message.get("more_body", False)
                 if size > bound:
-                    raise _Turned(413, f"a request of more than {bound} bytes: send less at a time")
+                    raise _Turned(413, f"a request of more than {bound} bytes: send less at a time", unread=more)
     except TimeoutError as error:
-        raise _Turned(408, f"the request did not arrive within {limits.REQUEST_WAIT_S:.0f} s") from error
+        text = f"the request did not arrive within {limits.REQUEST_WAIT_S:.0f} s"
+        raise _Turned(408, text, unread=False) from error
     return _replay(b"".join(chunks), receive)
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a while and drop it: who is cut off while it sends does not see the answer."""
+    size, more = 0, True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limits.REQUEST_WAIT_S):
+            while more and size <= limits.DRAIN_BYTES_MAX:
+                message = await receive()
+                size += len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

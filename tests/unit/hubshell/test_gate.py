@@ -62,7 +62,7 @@ async def ask(
     messages.append({"type": "http.disconnect"})
 
     async def receive() -> Message:
-        return messages.pop(0)
+        return messages.pop(0) if len(messages) > 1 else messages[0]
 
     async def send(message: Message) -> None:
         asked.status = message.get("status", asked.status)
