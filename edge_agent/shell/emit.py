@@ -100,6 +100,11 @@ class EmitSockets:
         if connection is not None:
             connection.acked(action.count, action.error)
 
+    def lost(self, reason: str) -> None:
+        """The store failed, and what was on its way to it is dropped: tell the callers, who may send it again."""
+        for connection in list(self._connections.values()):
+            connection.lost(reason)
+
     def close(self) -> None:
         """Close everything; the sockets' files stay for the next life."""
         for door in self._doors.values():
@@ -291,6 +296,12 @@ class _Connection:
         if self._sock.fileno() >= 0:
             self._pace()
             self._leave_when_done()
+
+    def lost(self, reason: str) -> None:
+        """What is on its way will not be committed."""
+        if self._batches:
+            self._say({"error": f"{self._items} items are not stored: {reason}; send them again"})
+            self.close()
 
     def _say(self, reply: dict[str, object]) -> None:
         self._replies += msgspec.json.encode(reply) + b"\n"

@@ -7,14 +7,18 @@ written between the two (microseconds) is lost. While the agent is down, runners
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from edge_agent.core import inputs
 from protocol import ids, limits
 
+_FOLLOW_S = 0.25
 _TAIL_STEP_BYTES = 64 * limits.KIB
 _OUTPUT_BYTES_MAX = 28 * limits.KIB  # of stdout and of stderr, so that both fit into one entry
 
@@ -185,3 +189,27 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+async def answer(data: Path, action: inputs.ReadLogs, report: Callable[[inputs.LogRead], None]) -> None:
+    """Perform a ReadLogs: the tail in parts, then, if it follows, what comes until its time is over."""
+    number = 0
+
+    def tell(lines: list[str], *, last: bool) -> None:
+        nonlocal number
+        report(inputs.LogRead(ask=action.ask, part=number, last=last, lines=lines))
+        number += 1
+
+    path = service_log(data, action.service)
+    follower = Follower(path)
+    first = list(parts(tail(path, action.tail)))
+    for part in first[:-1]:
+        tell(part, last=False)
+    tell(first[-1], last=not action.follow)
+    while action.follow and time.time() * 1000 < action.until_ms:
+        await asyncio.sleep(_FOLLOW_S)
+        for part in parts(follower.lines()):
+            if part:
+                tell(part, last=False)
+    if action.follow:
+        tell([], last=True)

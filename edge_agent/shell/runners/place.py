@@ -38,6 +38,14 @@ def furnish(data: Path, action: inputs.Launch, folder: Path, who: Identity) -> P
     return _inside(base, process.cwd)
 
 
+def find(data: Path, process: documents.Process, service: str, instance: str) -> Path:
+    """Return the working directory that `furnish` made for a service's instance. Raises Refused, BadId."""
+    own = data / "w" / instance / "dir"
+    artifact = artifact_of(data, process)
+    base = own if own.is_dir() else artifact or data / "data" / ids.name(service)
+    return _inside(base, process.cwd)
+
+
 def artifact_of(data: Path, process: documents.Process) -> Path | None:
     """Return the folder of the process's artifact, if it has one."""
     return artifact_folder(data, process.artifact) if process.artifact else None

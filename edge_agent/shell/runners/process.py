@@ -202,7 +202,8 @@ class ProcessRunner:
         path = folder.make(self._root, spec)
         setting = script.Setting(
             cwd=place.furnish(self._data, action, path, who),
-            env=script.environment(action, self._node, socket, who),
+            env=script.environment(action.process.env, action.instance, action.key, self._node, who)
+            | {"SKERRY_SOCKET": socket},
             identity=who,
             tools=self._tools,
             limits=action.process.limits,

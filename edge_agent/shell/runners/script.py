@@ -15,7 +15,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_agent.core import inputs
 from protocol import documents
 from protocol.errors import Refused
 
@@ -89,14 +88,14 @@ def identity(user: str) -> Identity:
     )
 
 
-def environment(action: inputs.Launch, node: str, socket: str, who: Identity) -> dict[str, str]:
-    """Return the workload's whole environment. Raises Refused on a name that no shell can hold."""
+def environment(own: dict[str, str], instance: str, key: str, node: str, who: Identity) -> dict[str, str]:
+    """Return the whole environment of a workload (but SKERRY_SOCKET). Raises Refused on a name no shell can hold."""
     env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # Last, so that `skerry-agent emit` is found and the device's own programs still win.
     env["PATH"] = f"{PATH_DEFAULT}:{os.path.dirname(sys.executable)}"
     env |= {"HOME": who.home, "USER": who.name, "LOGNAME": who.name}
-    env |= action.process.env
-    env |= {"SKERRY_NODE": node, "SKERRY_SOCKET": socket, **_purpose(action.instance, action.key)}
+    env |= own
+    env |= {"SKERRY_NODE": node, **_purpose(instance, key)}
     for name, value in env.items():
         if _ENV_NAME.fullmatch(name) is None:
             raise Refused(f"{name[:80]!r} is no name for an environment variable: use letters, digits and _")
@@ -112,22 +111,27 @@ def _purpose(instance: str, key: str) -> dict[str, str]:
     return {"SKERRY_TASK": key}
 
 
-def script(command: list[str], setting: Setting) -> str:
+def script(words: list[str], setting: Setting) -> str:
     """Return the `start` script. Raises Refused when the command cannot run here."""
-    if not command:
-        raise Refused("the command is empty")
-    for word in command:
-        _no_nul(word, "the command")
-    program = look_up(command[0], setting.cwd, setting.env["PATH"])
-    words = [setting.tools.setsid, *_as_user(setting), program, *command[1:]]
+    program = command(words, setting.cwd, setting.env["PATH"])
+    line = shlex.join([setting.tools.setsid, *as_user(setting.identity, setting.tools), *program])
     lines = [
         "umask 022",
         f"cd {shlex.quote(str(setting.cwd))} || exit 126",
         *_limits(setting),
         *(f"export {name}={shlex.quote(value)}" for name, value in setting.env.items()),
-        f"exec {shlex.join(words)} 3>&- 4>&-",
+        f"exec {line} 3>&- 4>&-",
     ]
     return "\n".join(lines) + "\n"
+
+
+def command(words: list[str], cwd: Path, path: str) -> list[str]:
+    """Return what to execute. Raises Refused when it is absent, cannot be executed, or is no command."""
+    if not words:
+        raise Refused("the command is empty")
+    for word in words:
+        _no_nul(word, "the command")
+    return [look_up(words[0], cwd, path), *words[1:]]
 
 
 def look_up(program: str, cwd: Path, path: str) -> str:
@@ -158,13 +162,13 @@ def _check_interpreter(program: str, place: str) -> None:
         raise Refused(f"{program!r} needs {os.fsdecode(words[0])!r}, which is not on this device")
 
 
-def _as_user(setting: Setting) -> list[str]:
-    who = setting.identity
+def as_user(who: Identity, tools: Tools) -> list[str]:
+    """Return the words that make a command run as `who`. Raises Refused."""
     if not who.switch:
         return []
-    if not setting.tools.setpriv:
+    if not tools.setpriv:
         raise Refused(f"cannot run as {who.name!r}: this device has no `setpriv`; install util-linux")
-    return [setting.tools.setpriv, f"--reuid={who.uid}", f"--regid={who.gid}", "--init-groups", "--"]
+    return [tools.setpriv, f"--reuid={who.uid}", f"--regid={who.gid}", "--init-groups", "--"]
 
 
 def _limits(setting: Setting) -> list[str]:

@@ -1,0 +1,272 @@
+"""The agent's composition root: one journal, one core, one link, one runner, in one TaskGroup.
+
+Architecture Invariant: the daemon listens on no network socket (INVARIANTS C14) and imports no HTTP client, no CLI, no
+pydantic and no zeroconf (its memory is a feature); what needs them runs as a short-lived helper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.metadata
+import logging
+import os
+import resource
+import secrets
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from edge_agent.core import inputs
+from edge_agent.core.agent import STREAMS, AgentConfig, AgentCore
+from edge_agent.shell import identity, logs, vitals
+from edge_agent.shell.artifacts import Artifacts
+from edge_agent.shell.control import Control
+from edge_agent.shell.emit import EmitSockets, short_folder
+from edge_agent.shell.probes import Probes
+from edge_agent.shell.runners import guard, proc
+from edge_agent.shell.runners.children import Helpers
+from edge_agent.shell.runners.process import ProcessRunner
+from edge_agent.shell.runners.script import Tools
+from protocol import limits, trust
+from protocol.aio.clock import SystemClock
+from protocol.aio.driver import Driver
+from protocol.aio.journal import Journal
+from protocol.aio.mqtt import MqttLink
+from protocol.effects import Action
+from protocol.errors import SkerryError, StoreError, TrustError
+from protocol.link.seal import ChildSeal
+
+log = logging.getLogger("skerry.agent")
+
+_SETTLE_WAIT_S = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_OPEN_FILES = 8_192  # 256 services with a pipe, a pidfd, a socket and their callers
+
+
+async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop: asyncio.Event | None = None) -> None:
+    """Run the agent in `data` (absolute) until SIGTERM, SIGINT or `stop`; its workloads run on. `ready` gets one line.
+
+    Raises Refused (not enrolled), TrustError, StoreLocked, StoreNewer, StoreDamaged, StoreError.
+    """
+    os.umask(0o077)
+    file = identity.load(data)
+    identity.make_directory(data)
+    certificate = identity.certificate(data)
+    if certificate.id != file.node:
+        raise TrustError(f"{data}/cert.pem is for {certificate.id!r}, not {file.node!r}: enroll this device again")
+    tools = Tools.find(_raise_open_files())
+    journal = await Journal.open(
+        data / "journal.db",
+        node=file.node,
+        streams=STREAMS,
+        telemetry=data / "telemetry.db",
+        mint=lambda: secrets.token_hex(8),
+    )
+    try:
+        await _Serving(data, file, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
+    except ExceptionGroup as group:
+        raise _first(group) from group
+    finally:
+        await journal.close()
+
+
+class _Serving:
+    """One life of the agent: its parts, and how they find each other."""
+
+    def __init__(self, data: Path, file: identity.AgentFile, tools: Tools, journal: Journal) -> None:
+        self._data, self._file, self._tools = data, file, tools
+        self._version = importlib.metadata.version("skerry")
+        self._anchor = trust.Anchor(file.root_pin)
+        self._platform = vitals.platform()
+        self._pulling = True
+        config = AgentConfig(node=file.node, parent=file.parent, trust=self._anchor, labels=file.labels)
+        self._link = MqttLink(
+            node=file.node,
+            parent=file.parent,
+            host=file.mqtt.host,
+            port=file.mqtt.port,
+            context=lambda: identity.link_context(data, file),
+            opened=lambda session: self._put(inputs.Opened(session=session)),
+            closed=lambda session, reason: self._put(inputs.Closed(session=session, reason=reason)),
+            got=lambda message: self._put(inputs.Got(message=message)),
+            seal=self._seal if file.mqtt.sealed else None,
+        )
+        self._driver: Driver[AgentCore] = Driver(
+            make_core=lambda snapshot: AgentCore(snapshot, config),
+            journal=journal,
+            clock=SystemClock(),
+            transport=self._link,
+            perform=self._perform,
+            tick=inputs.Tick(),
+            on_store_error=self._store_failed,
+            on_store_healed=lambda: log.warning("the store is well again"),
+        )
+        self._sockets = EmitSockets(short_folder(data), self._put)
+        self._runner = ProcessRunner(data, node=file.node, tools=tools, sockets=self._sockets, report=self._put)
+        self._control = Control(data, self._put)
+
+    # -------------------------------------------------------------------------------------------- a life
+
+    async def run(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+        """Serve until `stop`. Raises ExceptionGroup when a part fails."""
+        loop = asyncio.get_running_loop()
+        guard_handle = guard.start(self._data)
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, stop.set)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._join(group)
+                driving = group.create_task(self._driver.run(self._started))
+                await self._driver.settled()
+                await self._control.open()
+                keeping = [group.create_task(self._measure()), group.create_task(self._bound_outputs())]
+                _settle_memory()
+                ready(f"agent {self._file.node} runs (hub {self._file.hub}), data in {self._data}")
+                await stop.wait()
+                await self._stop()
+                for task in (*keeping, driving, *self._helpers):
+                    task.cancel()
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+            self._runner.close()
+            self._sockets.close()
+            os.close(guard_handle)
+
+    def _join(self, group: asyncio.TaskGroup) -> None:
+        helpers = self._helpers = Helpers(group)
+        self._artifacts = Artifacts(self._data, self._file, report=self._put, group=helpers)
+        self._probes = Probes(self._data, node=self._file.node, tools=self._tools, report=self._put, group=helpers)
+
+    async def _stop(self) -> None:
+        """Nobody asks any more; say Bye; store what was heard. Workloads run on."""
+        await self._control.close()
+        self._put(inputs.Stopping())
+        try:
+            async with asyncio.timeout(_SETTLE_WAIT_S):
+                await self._driver.settled()
+        except (TimeoutError, StoreError) as error:
+            log.warning("stopping with inputs that are not stored: %s", error or "no time left")
+        await self._link.close()
+
+    def _started(self) -> inputs.Started:
+        certificate = identity.certificate(self._data)
+        started = inputs.Started(
+            boot_id=proc.boot_id(),
+            entropy=secrets.token_bytes(32),
+            version=self._version,
+            found=self._runner.discover(),
+            artifacts=self._artifacts.here(),
+            platform=self._platform,
+            certificate_from_ms=certificate.from_ms,
+            certificate_until_ms=certificate.until_ms,
+        )
+        self._runner.watch()
+        return started
+
+    async def _measure(self) -> None:
+        meter = vitals.Meter(self._data)
+        while True:
+            self._put(inputs.Sampled(vitals=meter.sample()))
+            await asyncio.sleep(limits.VITALS_EVERY_S)
+
+    async def _bound_outputs(self) -> None:
+        while True:
+            await asyncio.sleep(limits.LOG_LOOK_EVERY_S)
+            self._runner.bound_outputs()
+
+    # -------------------------------------------------------------------------------------------- between the parts
+
+    def _put(self, event: inputs.Input) -> None:
+        self._driver.put(event)
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case inputs.EmitAck():
+                self._sockets.acked(action)
+            case inputs.Launch():
+                self._runner.launch(action)
+            case inputs.Stop():
+                self._runner.stop(action)
+            case inputs.Forget(instance=instance):
+                self._runner.forget(instance)
+            case inputs.RunProbe():
+                self._probes.run(action)
+            case inputs.LocalReply():
+                self._control.reply(action)
+            case inputs.Fetch():
+                self._artifacts.fetch(action)
+            case inputs.Collect():
+                self._artifacts.collect(action)
+            case inputs.ReadLogs():
+                self._helpers.create_task(logs.answer(self._data, action, self._put))
+            case _:
+                self._perform_for_link(action)
+
+    def _perform_for_link(self, action: Action) -> None:
+        match action:
+            case inputs.Connect():
+                if self._pulling:
+                    self._link.connect(action.session, action.nonce)
+            case inputs.Disconnect():
+                self._link.disconnect(action.reason)
+            case inputs.StopPulling():
+                self._pulling = False
+                self._link.disconnect(action.reason)
+                log.warning("the hub turned this device away: %s; its work goes on", action.reason)
+            case inputs.MakeCsr():
+                self._put(inputs.CsrMade(csr=identity.make_csr(self._data, self._file.node)))
+            case inputs.StoreCertificate():
+                self._store_certificate(action)
+            case _:
+                raise AssertionError(f"nobody performs {action}")
+
+    def _store_certificate(self, action: inputs.StoreCertificate) -> None:
+        try:
+            stored = identity.store_certificate(self._data, self._file, action.certificate)
+        except (SkerryError, OSError) as error:
+            log.warning("the renewed certificate is not used: %s", error)
+            return
+        self._put(inputs.CertificateStored(from_ms=stored.from_ms, until_ms=stored.until_ms))
+
+    def _store_failed(self, error: StoreError) -> None:
+        log.error("%s; workloads run on, nothing is acknowledged until it can be written again", error)
+        self._control.lost(str(error))
+        self._sockets.lost(str(error))
+
+    def _seal(self, session: int, nonce: str) -> ChildSeal:
+        return ChildSeal(
+            node=self._file.node,
+            parent=self._file.parent,
+            session=session,
+            nonce=nonce,
+            chain=(self._data / "cert.pem").read_text(),
+            sign=identity.signer(self._data),
+            anchor=self._anchor,
+            secret=secrets.token_bytes(32),
+        )
+
+
+def _raise_open_files() -> int:
+    """Let this process open enough files; return the limit that workloads get back (0: it is theirs already)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return 0
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return soft
+
+
+def _settle_memory() -> None:
+    """What was built by now stays: collect once, and spare the collector looking at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    found: Exception = group.exceptions[0]
+    while isinstance(found, ExceptionGroup):
+        found = cast("ExceptionGroup[Exception]", found).exceptions[0]
+    return found

@@ -1,0 +1,49 @@
+"""Times, durations and sizes in the words of people. What is exact is in `-o json`."""
+
+from __future__ import annotations
+
+import datetime
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def duration(seconds: float) -> str:
+    """Return `0.2 s`, `41 s`, `3 h 12 m`, `6 d`: at most two units."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    for unit, sign, below, lower in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "m"), (_MINUTE, "m", 1, "s")):
+        if seconds >= unit:
+            whole, rest = divmod(int(seconds), unit)
+            return f"{whole} {sign} {rest // below} {lower}" if rest // below and whole < 10 else f"{whole} {sign}"
+    return f"{int(seconds)} s"
+
+
+def since(ms: int, now_ms: int) -> str:
+    """Return how long ago `ms` was, `–` when it never was."""
+    return duration((now_ms - ms) / 1000) if ms else "–"
+
+
+def clock(ms: int, now_ms: int) -> str:
+    """Return `14:02` for today, else with the day; local time; `never` for 0."""
+    if not ms:
+        return "never"
+    then, now = _local(ms), _local(now_ms)
+    return then.strftime("%H:%M") if then.date() == now.date() else f"{then.day} {then.strftime('%b %H:%M')}"
+
+
+def stamp(ms: int) -> str:
+    """Return the exact local time."""
+    return _local(ms).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def size(count: float) -> str:
+    """Return `812 B`, `3.1 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _local(ms: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).astimezone()

@@ -1,0 +1,151 @@
+"""What people see of the agent's answers. Each function takes the answer as it came and prints it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edge_agent.cli import human
+
+Json = dict[str, Any]
+
+_console = Console(highlight=False, soft_wrap=True)
+_BAD = frozenset({"failed", "backoff", "asking", "interrupted"})
+
+
+def as_json(answer: object) -> None:
+    """Print the stable form for programs: one JSON value on one line."""
+    print(msgspec.json.encode(answer).decode())
+
+
+def status(answer: Json) -> None:
+    """Print the link's sentence, the services, the workflows, and what is wrong."""
+    now = answer["now_ms"]
+    say(f"{answer['node']}   {link(answer)}")
+    services(answer)
+    if answer["workflows"]:
+        rows = [_workflow(name, one, now) for name, one in sorted(answer["workflows"].items())]
+        _print(["WORKFLOW", "LAST RUN", "NEXT"], rows)
+    for stream, count in sorted(answer["lost"].items()):
+        say(f"{count:,} entries of {stream} are lost and declared so", "yellow")
+    for condition in answer["conditions"]:
+        say(f"{condition['what']}: {condition['text']}", "yellow")
+
+
+def link(answer: Json) -> str:
+    """Return the sentence on the link: since when, why, and what waits."""
+    view, now = answer["link"], answer["now_ms"]
+    rows = sum(one["rows"] for one in answer["backlog"].values())
+    size = sum(one["bytes"] for one in answer["backlog"].values())
+    waiting = f"{rows:,} entries wait to sync ({human.size(size)})" if rows else "all entries are synced"
+    age = human.since(view["since_ms"], now)
+    if view["state"] == "live":
+        return f"online for {age} (hub {view['parent']}); {waiting}"
+    if view["state"] == "refused":
+        return f"{view['reason']}; {waiting}"
+    reason = f" ({view['reason']})" if view["reason"] else ""
+    return f"offline for {age}{reason}. Everything here keeps running; {waiting}."
+
+
+def services(answer: Json) -> None:
+    """Print the table of services."""
+    now = answer["now_ms"]
+    rows = [_service(name, one, now) for name, one in sorted(answer["services"].items())]
+    if rows:
+        _print(["SERVICE", "STATE", "SINCE", "LAST EXIT"], rows)
+    else:
+        say("no services here yet")
+
+
+def _service(name: str, one: Json, now: int) -> list[str | Text]:
+    state = one["state"]
+    override = one.get("override")
+    healthy = one.get("healthy")
+    if override is not None and override["decision"] == "stop" and state in ("stopped", "stopping"):
+        shown = f"{state} here by {override['user']}"
+    elif state == "running" and healthy is not None:
+        shown = "running (healthy)" if healthy else "running (unhealthy)"
+    else:
+        shown = state
+    bad = state in _BAD or healthy is False
+    since = human.since(one.get("since_ms", 0), now)
+    return [name, Text(shown, "red" if bad else ""), since, _notes(one, now)]
+
+
+def _notes(one: Json, now: int) -> str:
+    override = one.get("override")
+    notes = [one.get("last_exit", "")]
+    if override is not None:
+        until = override.get("until_ms", 0)
+        notes.append(f"until {human.clock(until, now)}" if until else "until released")
+        notes.append(f'"{override["reason"]}"' if override.get("reason") else "")
+    elif one.get("reason"):
+        notes.append(one["reason"])
+    return "; ".join(note for note in notes if note) or "–"
+
+
+def _workflow(name: str, one: Json, now: int) -> list[str | Text]:
+    last = one.get("last")
+    shown = _run_line(last, now) if last else "–"
+    return [name, shown, human.clock(one["next_ms"], now) if one.get("next_ms") else "–"]
+
+
+def _run_line(run: Json, now: int) -> Text:
+    ended = run.get("ended_ms", 0)
+    took = human.duration(((ended or now) - run["started_ms"]) / 1000)
+    steps = len(run.get("steps", []))
+    text = f"{run['state']}, {human.clock(run['started_ms'], now)}, {steps} steps, {took}"
+    return Text(text, "red" if run["state"] in _BAD else "")
+
+
+def runs(answer: list[Json], now: int) -> None:
+    """Print the runs, the newest first."""
+    if not answer:
+        say("no runs here yet: skerry-agent workflow start NAME")
+        return
+    rows: list[list[str | Text]] = [
+        [run["id"], run["workflow"], _run_line(run, now), run.get("trigger", ""), _steps(run)] for run in answer
+    ]
+    _print(["RUN", "WORKFLOW", "STATE", "BY", "STEPS"], rows)
+
+
+def _steps(run: Json) -> str:
+    shown: list[str] = []
+    for step in run.get("steps", []):
+        tries = f" ×{step['attempts']}" if step.get("attempts", 0) > 1 else ""
+        code = f" ({step['exit_code']})" if step.get("exit_code") else ""
+        shown.append(f"{step['name']} {step['state']}{tries}{code}")
+    return ", ".join(shown)
+
+
+def why(answer: Json) -> None:
+    """Print the chain of reasons, nearest first."""
+    first, *rest = answer["reasons"] or ["nothing is known of it"]
+    say(f"{answer['state']}, because {first}.")
+    for reason in rest:
+        say(f"{reason[:1].upper()}{reason[1:]}.")
+    if answer["next"]:
+        verb = "Release it" if " release " in answer["next"] else "Next"
+        say(f"{verb}:  {answer['next']}")
+
+
+def entry(one: Json) -> None:
+    """Print one entry."""
+    body = msgspec.json.encode(one["body"]).decode()
+    say(f"{human.stamp(one['time'])}  {one['stream']:<7} {one['kind']:<20} {one['key']}  {body}")
+
+
+def say(text: str, style: str = "") -> None:
+    """Print a line; nothing in it is taken for markup."""
+    _console.print(Text(text, style))
+
+
+def _print(columns: list[str], rows: list[list[str | Text]]) -> None:
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for row in rows:
+        table.add_row(*[cell if isinstance(cell, Text) else Text(cell) for cell in row])
+    _console.print(table)

@@ -1,0 +1,194 @@
+"""control.sock: the person at the device. Identity is what the kernel says of the caller, never what the caller says.
+
+One JSON request a line, one JSON answer a line: {"do": "stop", "service": "x"} -> {"ok": ...} or {"error": "..."}.
+`logs` and `events` are the shell's own and stream {"line": ...} or entries, then {"ok": null} unless they follow. The
+socket is 0660: who may open it (its owner, root, the group `skerry` where there is one) may ask everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import os
+import pwd
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.core import inputs
+from edge_agent.shell import entries, logs
+from protocol import limits
+from protocol.errors import SkerryError
+
+_GROUP = "skerry"
+_LOOK_S = 0.25  # of a follower
+_ANSWER_WAIT_S = limits.ASK_WAIT_S
+
+
+class Logs(inputs.LocalCommand, frozen=True, kw_only=True, tag="logs"):
+    """The last lines of a service's output; with `follow`, all that come."""
+
+    service: str
+    tail: int = 100
+    follow: bool = False
+
+
+class Events(inputs.LocalCommand, frozen=True, kw_only=True, tag="events"):
+    """The newest entries of this device's journal; with `follow`, all that come. `kind` is a prefix."""
+
+    limit: int = 50
+    follow: bool = False
+    kind: str = ""
+
+
+_requests: msgspec.json.Decoder[inputs.AnyLocalCommand | Logs | Events] = msgspec.json.Decoder(
+    inputs.AnyLocalCommand | Logs | Events
+)
+
+
+class Control:
+    """The socket's server. `put` hands a Local to the driver; `reply` performs its LocalReply."""
+
+    def __init__(self, data: Path, put: Callable[[inputs.Local], None]) -> None:
+        self._data = data
+        self._path = data / "control.sock"
+        self._put = put
+        self._count = 0
+        self._waiting: dict[int, asyncio.Future[inputs.LocalReply]] = {}
+        self._callers: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Bind and serve. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        listener = _bound(self._path)
+        with contextlib.suppress(KeyError, PermissionError):
+            os.chown(self._path, -1, grp.getgrnam(_GROUP).gr_gid)
+        self._path.chmod(0o660)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=limits.CONTROL_LINE_BYTES_MAX)
+
+    async def close(self) -> None:
+        """Stop serving."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._callers:
+            task.cancel()
+        await asyncio.gather(*self._callers, return_exceptions=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def reply(self, action: inputs.LocalReply) -> None:
+        """Perform a LocalReply; harmless when the caller is gone."""
+        waiting = self._waiting.pop(action.request, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(action)
+
+    def lost(self, reason: str) -> None:
+        """The store failed and what was asked is dropped: say so to all who wait."""
+        for number in list(self._waiting):
+            self.reply(inputs.LocalReply(request=number, error=f"not done: {reason}"))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._callers.add(task)
+        try:
+            if len(self._callers) > limits.CONTROL_CONNECTIONS_MAX:
+                await _write(writer, {"error": "too many people ask at once: try again in a moment"})
+            else:
+                await self._talk(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass  # the caller hung up, or we stop
+        finally:
+            self._callers.discard(task)
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        user, uid = _caller(writer)
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                await _write(writer, {"error": f"a request is over {limits.CONTROL_LINE_BYTES_MAX} bytes"})
+                return
+            if not line:
+                return
+            try:
+                await self._answer(_requests.decode(line), user, uid, writer)
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
+                await _write(writer, {"error": f"not a request: {error}"})
+            except (SkerryError, OSError) as error:
+                await _write(writer, {"error": str(error)})
+
+    async def _answer(
+        self, request: inputs.AnyLocalCommand | Logs | Events, user: str, uid: int, writer: asyncio.StreamWriter
+    ) -> None:
+        if isinstance(request, Logs):
+            async for line in self._logs(request):
+                await _write(writer, {"line": line})
+            await _write(writer, {"ok": None})
+        elif isinstance(request, Events):
+            async for entry in entries.read(self._data, request.kind, request.limit, follow=request.follow):
+                await _write(writer, entry)
+            await _write(writer, {"ok": None})
+        else:
+            await _write(writer, await self._ask(request, user, uid))
+
+    async def _ask(self, command: inputs.AnyLocalCommand, user: str, uid: int) -> dict[str, object]:
+        self._count += 1
+        number = self._count
+        self._waiting[number] = answer = asyncio.get_running_loop().create_future()
+        self._put(inputs.Local(request=number, user=user, uid=uid, command=command))
+        try:
+            reply = await asyncio.wait_for(answer, _ANSWER_WAIT_S)
+        except TimeoutError:
+            return {"error": "the agent does not answer: see its log (journalctl -u skerry-agent)"}
+        finally:
+            self._waiting.pop(number, None)
+        return {"error": reply.error} if reply.error else {"ok": msgspec.Raw(reply.data)}
+
+    async def _logs(self, request: Logs) -> AsyncIterator[str]:
+        path = logs.service_log(self._data, request.service)
+        if not path.exists():
+            raise SkerryError(f"{request.service} has written nothing here yet: see skerry-agent services")
+        follower = logs.Follower(path)
+        for line in logs.tail(path, request.tail):
+            yield line
+        while request.follow:
+            await asyncio.sleep(_LOOK_S)
+            for line in follower.lines():
+                yield line
+
+
+def _bound(path: Path) -> socket.socket:
+    """Bind, however long the path is: sun_path holds 107 bytes, so a long one is reached through its folder."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.close(folder)
+    return listener
+
+
+def _caller(writer: asyncio.StreamWriter) -> tuple[str, int]:
+    sock: socket.socket = writer.get_extra_info("socket")
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    uid = struct.unpack("3i", raw)[1]
+    try:
+        return pwd.getpwuid(uid).pw_name, uid
+    except KeyError:
+        return f"uid {uid}", uid
+
+
+async def _write(writer: asyncio.StreamWriter, answer: object) -> None:
+    writer.write(msgspec.json.encode(answer) + b"\n")
+    await writer.drain()

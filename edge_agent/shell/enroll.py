@@ -1,0 +1,218 @@
+"""Enrollment: a key made here, a one-time token that pins the hub's CA, a certificate. Half done leaves nothing.
+
+    GET /v1/ca, /v1/info   unverified; the CA must match the token's pin (INVARIANTS C12)
+    POST /v1/enroll        verified: that CA, and the hub's name; the token and the CSR go only now
+    root.pem, cert.pem, then agent.json, each whole; agent.json is what makes it count
+
+Not imported by the daemon (httpx).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from edge_agent.shell import identity
+from edge_agent.shell.vitals import platform
+from protocol import ids, limits, trust
+from protocol.errors import Refused, SkerryError, TrustError
+
+_PORT = 8443
+T = TypeVar("T")
+_CA_BYTES_MAX = 64 * limits.KIB
+
+
+class Unreachable(SkerryError):
+    """The hub did not answer."""
+
+
+class _Info(msgspec.Struct, frozen=True):
+    hub: str
+
+
+class _Mqtt(msgspec.Struct, frozen=True):
+    host: str
+    port: int
+    name: str = ""
+    sealed: bool = False
+
+
+class _Api(msgspec.Struct, frozen=True):
+    host: str
+    port: int
+
+
+class _Enrolled(msgspec.Struct, frozen=True):
+    node: str
+    hub: str
+    certificate: str
+    root: str
+    mqtt: _Mqtt
+    api: _Api
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the installer asks."""
+
+    hub: str
+    token: str
+    name: str = ""
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of it. `new` False: this device was enrolled already, nothing was done."""
+
+    file: identity.AgentFile
+    new: bool
+
+
+def enroll(data: Path, request: Request) -> Result:
+    """Enroll this device. Raises Refused, TrustError, Unreachable, BadId; then nothing of it stays."""
+    if (data / "agent.json").exists():
+        return Result(file=_same(data, request), new=False)
+    if request.name:
+        ids.node_id(request.name)
+    token = trust.token_parse(request.token)
+    base = _base(request.hub)
+    root, hub = _meet(base, token.pin)
+    made = identity.make_directory(data)
+    had_key = (data / "key.pem").exists()
+    try:
+        answer = _ask(base, root, hub, request, data)
+        return Result(file=_keep(data, answer, base, request), new=True)
+    except Unreachable:
+        raise  # it may have been enrolled there: the same key must ask again
+    except SkerryError:
+        if not had_key:
+            (data / "key.pem").unlink(missing_ok=True)
+        if made:
+            with contextlib.suppress(OSError):
+                data.rmdir()
+        raise
+
+
+def _same(data: Path, request: Request) -> identity.AgentFile:
+    file = identity.load(data)
+    if request.name and request.name != file.node:
+        raise Refused(f"this device is {file.node!r} already (in {data}): name another --data to enroll a second agent")
+    return file
+
+
+def _base(hub: str) -> str:
+    text = hub if "://" in hub else f"https://{hub}"
+    parts = urlsplit(text)
+    try:
+        port = parts.port or _PORT
+    except ValueError:
+        port = 0
+    if parts.scheme != "https" or not parts.hostname or not port:
+        raise Refused(f"{hub!r} is not the address of a hub: write --hub https://HOST:{_PORT}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"https://{host}:{port}"
+
+
+def _meet(base: str, pin: str) -> tuple[str, str]:
+    """Return the CA and the hub's name, the CA proven by the token's pin."""
+    open_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    open_context.check_hostname = False
+    open_context.verify_mode = ssl.CERT_NONE  # the pin proves what comes, or it is thrown away
+    with _client(base, open_context) as client:
+        root = _get(client, "/v1/ca").text
+        info = _get(client, "/v1/info").content
+    if len(root) > _CA_BYTES_MAX or trust.spki_hash(root) != pin:
+        raise TrustError(
+            f"the hub at {base} is not the one that made this token (its CA does not match the token's pin): "
+            "check --hub, or somebody stands in between"
+        )
+    return root, ids.node_id(_decode(info, _Info, base).hub)
+
+
+def _ask(base: str, root: str, hub: str, request: Request, data: Path) -> _Enrolled:
+    body = {
+        "token": request.token.strip(),
+        "csr": identity.make_csr(data, request.name or "device"),
+        "name": request.name,
+        "labels": request.labels,
+        "facts": platform(),
+    }
+    with _client(base, identity.hub_context(root, hub)) as client:
+        try:
+            response = client.post("/v1/enroll", json=body)
+        except httpx.HTTPError as error:
+            raise _unreachable(base, error) from error
+    if response.status_code >= 500:
+        raise Unreachable(f"the hub at {base} cannot enroll now: {_error_of(response)}; try again")
+    if response.status_code != 200:
+        raise Refused(f"the hub did not enroll this device: {_error_of(response)}")
+    return _decode(response.content, _Enrolled, base)
+
+
+def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identity.AgentFile:
+    host = urlsplit(base).hostname or ""
+    file = identity.AgentFile(
+        node=ids.node_id(answer.node),
+        hub=ids.node_id(answer.hub),
+        parent=ids.node_id(answer.hub),
+        mqtt=identity.Mqtt(
+            host=answer.mqtt.host or host,
+            port=answer.mqtt.port,
+            name=answer.mqtt.name or answer.hub,
+            sealed=answer.mqtt.sealed,
+        ),
+        api=identity.Address(host=answer.api.host or host, port=answer.api.port),
+        root_pin=trust.spki_hash(answer.root),
+        labels=request.labels,
+    )
+    if file.root_pin != trust.token_parse(request.token).pin:
+        raise TrustError("the hub answered with another CA than the token pins: refused")
+    try:
+        identity.write(data / "root.pem", answer.root.encode(), 0o644)
+        identity.store_certificate(data, file, answer.certificate)
+        identity.save(data, file)
+    except OSError as error:
+        raise Unreachable(f"cannot write to {data}: {error.strerror}; make room and enroll again") from error
+    return file
+
+
+def _client(base: str, context: ssl.SSLContext) -> httpx.Client:
+    return httpx.Client(base_url=base, verify=context, timeout=limits.CONNECT_WAIT_S)
+
+
+def _get(client: httpx.Client, path: str) -> httpx.Response:
+    try:
+        response = client.get(path)
+    except httpx.HTTPError as error:
+        raise _unreachable(str(client.base_url).rstrip("/"), error) from error
+    if response.status_code != 200:
+        raise Refused(f"{client.base_url}{path.lstrip('/')} answered {response.status_code}: is that a Skerry hub?")
+    return response
+
+
+def _unreachable(base: str, error: httpx.HTTPError) -> Unreachable:
+    return Unreachable(
+        f"cannot reach the hub at {base}: {error or type(error).__name__}; check the address and the network"
+    )
+
+
+def _decode(raw: bytes, kind: type[T], base: str) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError as error:
+        raise Refused(f"{base} does not answer as a Skerry hub: {error}") from error
+
+
+def _error_of(response: httpx.Response) -> str:
+    try:
+        return str(msgspec.json.decode(response.content, type=dict[str, object]).get("error", response.status_code))
+    except msgspec.DecodeError:
+        return f"status {response.status_code}"

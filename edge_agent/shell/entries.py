@@ -1,0 +1,92 @@
+"""Reads this device's own entries for people: the journal's files read-only, newest last."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from protocol import limits, messages
+from protocol.aio import journal
+from protocol.errors import StoreError
+
+_STREAMS = {"journal.db": ("audit", "state"), "telemetry.db": ("metrics", "logs")}
+_LOOK_S = 0.25
+
+_entries = msgspec.json.Decoder(messages.Entry)
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """One entry as `skerry-agent events -o json` shows it."""
+
+    stream: str
+    epoch: str
+    seq: int
+    time: int
+    kind: str
+    key: str
+    body: msgspec.Raw
+
+
+async def read(data: Path, kind: str, limit: int, *, follow: bool) -> AsyncIterator[Shown]:
+    """Yield the last `limit` entries whose kind begins with `kind`, oldest first; with `follow`, all that come."""
+    limit = max(0, min(limit, limits.PAGE_ROWS_MAX))
+    heads: dict[str, int] = {}
+    for entry in await asyncio.to_thread(_newest, data, kind, limit, heads):
+        yield entry
+    while follow:
+        await asyncio.sleep(_LOOK_S)
+        for entry in await asyncio.to_thread(_since, data, kind, heads):
+            yield entry
+
+
+def _newest(data: Path, kind: str, limit: int, heads: dict[str, int]) -> list[Shown]:
+    found: list[Shown] = []
+    for db, stream, epoch in _each(data):
+        rows = db.execute(f"SELECT seq, raw FROM own_{stream} ORDER BY seq DESC")  # noqa: S608 - a name of ours
+        heads[stream] = 0
+        count = 0
+        for seq, raw in rows:
+            heads[stream] = max(heads[stream], seq)
+            entry = _entries.decode(raw)
+            if count >= limit:
+                break
+            if entry.kind.startswith(kind):
+                found.append(_shown(stream, epoch, entry))
+                count += 1
+        rows.close()
+    found.sort(key=lambda entry: entry.time)
+    return found[-limit:] if limit else []
+
+
+def _since(data: Path, kind: str, heads: dict[str, int]) -> list[Shown]:
+    found: list[Shown] = []
+    for db, stream, epoch in _each(data):
+        text = f"SELECT seq, raw FROM own_{stream} WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - a name of ours
+        for seq, raw in db.execute(text, (heads.get(stream, 0), limits.PAGE_ROWS_MAX)).fetchall():
+            heads[stream] = seq
+            entry = _entries.decode(raw)
+            if entry.kind.startswith(kind):
+                found.append(_shown(stream, epoch, entry))
+    return sorted(found, key=lambda entry: entry.time)
+
+
+def _each(data: Path) -> Iterator[tuple[sqlite3.Connection, str, str]]:
+    """Yield a read-only connection, a stream and its epoch, for each stream. Raises StoreError."""
+    for name, streams in _STREAMS.items():
+        with closing(journal.read_only(data / name)) as db:
+            try:
+                epochs = dict(db.execute("SELECT name, epoch FROM stream").fetchall())
+                for stream in streams:
+                    if stream in epochs:
+                        yield db, stream, epochs[stream]
+            except sqlite3.Error as error:
+                raise StoreError(f"cannot read {data / name}: {error}") from error
+
+
+def _shown(stream: str, epoch: str, entry: messages.Entry) -> Shown:
+    return Shown(stream, epoch, entry.seq, entry.time_ms, entry.kind, entry.key, entry.body)

@@ -1,0 +1,193 @@
+"""Who this device is, on disk: agent.json, the key that never leaves it, its certificate, the root it trusts.
+
+    agent.json   written last: a directory without it is not enrolled
+    key.pem      0600      cert.pem      root.pem
+
+The directory is 0711: who knows a name may pass through to the sockets and artifacts, whose own modes decide; the rest
+is 0600 and nobody can list it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from protocol import certificates, trust
+from protocol.aio import tls
+from protocol.errors import Refused, StoreError, TrustError
+
+_NO_CHECK_TIME = 0x200000  # a device may start in 1970; the core judges dates by trusted time (DESIGN 8)
+ARTIFACTS = "artifacts"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to dial."""
+
+    host: str
+    port: int
+
+
+class Mqtt(msgspec.Struct, frozen=True, kw_only=True):
+    """The link's transport: `name` is who must answer there, `sealed` that a broker stands in between."""
+
+    host: str
+    port: int
+    name: str
+    sealed: bool = False
+
+
+class AgentFile(msgspec.Struct, frozen=True, kw_only=True):
+    """agent.json."""
+
+    node: str
+    hub: str
+    parent: str
+    mqtt: Mqtt
+    api: Address
+    root_pin: str
+    labels: dict[str, str] = {}
+
+
+_files = msgspec.json.Decoder(AgentFile)
+
+
+def default_data() -> Path:
+    """Return the data directory when none is named: $SKERRY_DATA, the system's for root, else the user's own."""
+    named = os.environ.get("SKERRY_DATA", "")
+    if named:
+        return Path(named)
+    system = Path("/var/lib/skerry-agent")
+    home = Path(os.environ.get("XDG_DATA_HOME", "") or Path.home() / ".local" / "share") / "skerry" / "agent"
+    if os.geteuid() == 0 or (not (home / "agent.json").exists() and (system / "control.sock").exists()):
+        return system
+    return home
+
+
+def make_directory(data: Path) -> bool:
+    """Make the data directory; tell whether it is new. Raises Refused."""
+    try:
+        new = not data.exists()
+        data.mkdir(parents=True, exist_ok=True)
+        data.chmod(0o711)
+    except OSError as error:
+        raise Refused(f"cannot make {data}: {error.strerror}; choose another with --data, or run as root") from error
+    return new
+
+
+def load(data: Path) -> AgentFile:
+    """Return agent.json. Raises Refused when this device is not enrolled, StoreError when the file is damaged."""
+    path = data / "agent.json"
+    try:
+        return _files.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise Refused(
+            f"not enrolled: there is no {path}. First: skerry-agent enroll --hub URL --token TOKEN --data {data}"
+        ) from None
+    except PermissionError as error:
+        raise Refused(f"cannot read {path}: run as the user that enrolled this device") from error
+    except msgspec.DecodeError as error:
+        raise StoreError(f"{path} is damaged ({error}): restore it, or enroll again with a new token") from error
+
+
+def write(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file whole and durably, or not at all. Raises OSError."""
+    part = path.with_name(f".{path.name}.part")
+    handle = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        os.fchmod(handle, mode)
+        with os.fdopen(handle, "wb", closefd=False) as file:
+            file.write(content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    with contextlib.closing(_Handle(folder)):
+        os.fsync(folder)
+
+
+class _Handle:
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+def save(data: Path, file: AgentFile) -> None:
+    """Write agent.json: from now on the device is enrolled."""
+    write(data / "agent.json", msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
+
+
+def key_of(data: Path) -> bytes:
+    """Return the device's private key (PEM), made now if there is none."""
+    path = data / "key.pem"
+    if not path.exists():
+        write(path, trust.key_pem(trust.make_key()))
+    return path.read_bytes()
+
+
+def make_csr(data: Path, node: str) -> str:
+    """Return a certificate request (PEM) for the device's key."""
+    return trust.make_csr(trust.load_key(key_of(data)), node).decode()
+
+
+def certificate(data: Path) -> certificates.Identity:
+    """Return what the stored certificate says. Raises TrustError."""
+    return trust.identify((data / "cert.pem").read_bytes())
+
+
+def store_certificate(data: Path, file: AgentFile, chain: str) -> certificates.Identity:
+    """Check a renewed certificate (ours, by our root, on our key) and store it. Raises TrustError, OSError."""
+    root = (data / "root.pem").read_text()
+    whole = chain if chain.count("BEGIN CERTIFICATE") > 1 else chain + root
+    trust.check_issued(whole, "node", file.node, file.root_pin)
+    if trust.identify(chain).key != trust.spki_hash(_public_of(data)):
+        raise TrustError("the new certificate is for another key than this device's: refused")
+    write(data / "cert.pem", chain.encode())
+    return trust.identify(chain)
+
+
+def signer(data: Path) -> Callable[[bytes], bytes]:
+    """Return what signs with the device's key: ECDSA with SHA-256, DER."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = trust.load_key(key_of(data))
+    return lambda covered: key.sign(covered, ec.ECDSA(hashes.SHA256()))
+
+
+def _public_of(data: Path) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    public = trust.load_key(key_of(data)).public_key()
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def link_context(data: Path, file: AgentFile) -> ssl.SSLContext:
+    """Return the TLS context of the link: mutual, only our root, only the hub's (or broker's) name."""
+    return tls.child_context(
+        chain=data / "cert.pem", key=data / "key.pem", root=data / "root.pem", name=file.mqtt.name or file.hub
+    )
+
+
+def hub_context(root_pem: str, hub: str) -> ssl.SSLContext:
+    """Return the TLS context for the hub's API: only this root, only this hub's name, whatever address is dialled."""
+    context = tls.ChildContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.parent_name = hub if "." in hub else hub + certificates.DNS_SUFFIX
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=root_pem)
+    context.verify_flags = ssl.VerifyFlags(context.verify_flags | _NO_CHECK_TIME)
+    return context
+
+
+def artifacts(data: Path) -> list[str]:
+    """Return the digests of the artifacts that are unpacked here: a folder with its full name is verified and whole."""
+    folder = data / ARTIFACTS
+    folder.mkdir(mode=0o711, exist_ok=True)
+    return sorted(f"sha256:{path.name}" for path in folder.iterdir() if len(path.name) == 64 and path.is_dir())

@@ -1,0 +1,95 @@
+"""Health probes: one try each, answered by Probed; when to probe and what it means is the core's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edge_agent.core import inputs
+from edge_agent.shell.runners import children, place, script
+from edge_agent.shell.runners.children import Helpers
+from protocol import documents, limits
+from protocol.errors import BadId, Refused
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_REPLY_BYTES_MAX = 4 * limits.KIB
+
+
+class Probes:
+    """Runs probes in the service's own place, as its user; at most limits.PROBES_MAX at a time."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        node: str,
+        tools: script.Tools,
+        report: Callable[[inputs.Input], None],
+        group: Helpers,
+    ) -> None:
+        self._data = data
+        self._node = node
+        self._tools = tools
+        self._report = report
+        self._group = group
+        self._room = asyncio.Semaphore(limits.PROBES_MAX)
+
+    def run(self, action: inputs.RunProbe) -> None:
+        """Perform a RunProbe."""
+        self._group.create_task(self._probe(action))
+
+    async def _probe(self, action: inputs.RunProbe) -> None:
+        async with self._room:
+            try:
+                ok, text = await self._try(action)
+            except (Refused, BadId, ValueError) as error:
+                ok, text = False, str(error)
+            except OSError as error:
+                ok, text = False, error.strerror or str(error)
+        self._report(inputs.Probed(service=action.service, instance=action.instance, ok=ok, text=text))
+
+    async def _try(self, action: inputs.RunProbe) -> tuple[bool, str]:
+        if action.probe.http:
+            return await _get(action.probe)
+        return await self._execute(action)
+
+    async def _execute(self, action: inputs.RunProbe) -> tuple[bool, str]:
+        process = action.process
+        who = script.identity(process.user)
+        cwd = place.find(self._data, process, action.service, action.instance)
+        env = script.environment(process.env, action.instance, action.service, self._node, who)
+        command = [*script.as_user(who, self._tools), *script.command(action.probe.exec, cwd, env["PATH"])]
+        outcome = await children.run(
+            command,
+            timeout_s=action.probe.timeout_s,
+            cwd=cwd,
+            env=env,
+            output_bytes_max=limits.PROBE_TEXT_BYTES_MAX,
+        )
+        if outcome.code is None:
+            return False, f"no answer within {action.probe.timeout_s:g} s"
+        return outcome.code == 0, outcome.output.decode(errors="replace").strip() or f"code {outcome.code}"
+
+
+async def _get(probe: documents.Probe) -> tuple[bool, str]:
+    """GET a loopback URL: by hand, because an HTTP client would cost the daemon 7 MB."""
+    parts = urlsplit(probe.http)
+    if parts.scheme != "http" or parts.hostname not in _LOOPBACK:
+        raise Refused(f"{probe.http!r} is no loopback address: write http://127.0.0.1:PORT/PATH")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    request = f"GET {path} HTTP/1.0\r\nHost: {parts.netloc}\r\nUser-Agent: skerry\r\nConnection: close\r\n\r\n"
+    try:
+        async with asyncio.timeout(probe.timeout_s):
+            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, limit=_REPLY_BYTES_MAX)
+            try:
+                writer.write(request.encode("latin-1", "replace"))
+                line = (await reader.readline()).decode("latin-1").strip()
+            finally:
+                writer.transport.abort()
+    except TimeoutError:
+        return False, f"{probe.http}: no answer within {probe.timeout_s:g} s"
+    words = line.split(" ", 2)
+    ok = len(words) >= 2 and words[0].startswith("HTTP/") and words[1][:1] in ("2", "3")
+    return ok, f"{probe.http}: {line[:200] or 'an empty answer'}"
