@@ -74,7 +74,8 @@ class NewEpoch(msgspec.Struct, frozen=True):
     """Our stream takes a new epoch inside the same file: its past is not the parent's (INVARIANTS A6, A9, A17).
 
     Rows above `base` go over as they are: seq, raw and hash stay, only their epoch changes. Rows up to `base` are
-    deleted. Then first is `base` + 1 (or the lowest row), acked is `base`, and StreamState.former is `former`.
+    deleted; mostly `base` is just below the lowest row, so that acked rows stay to refill a parent. Then acked is
+    `base`, until an Acked says otherwise, and StreamState.former is `former`.
     """
 
     stream: str

@@ -68,9 +68,10 @@ class Relayed(msgspec.Struct, frozen=True, kw_only=True):
 class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a child's stream stands. `first` is the lowest seq it still holds (last + 1 when it holds none).
 
-    `was` tells of the epoch before this one, so that the parent can record the boundary and the loss (A9).
-    An epoch that was begun inside its file starts after `base`, chained on `base_hash`; all others after 0, on the
-    genesis of (node, epoch, stream).
+    `was` is given when this epoch goes on in the file of another: rows keep their numbers and hashes, and up to
+    `was.seq` both epochs have the same rows (A9). A parent whose cursor in the former epoch is not beyond that goes on
+    from its cursor, else from `was`. One that knows no former epoch begins after `base`, whose hash is `base_hash`
+    ("": the genesis of this epoch); so does one whose cursor is below `base`, for these rows are given up.
     """
 
     epoch: str

@@ -25,6 +25,7 @@ _SESSION = "session"
 _REVOKED = "revoked"
 _NONCE_BYTES = 16
 _EPOCH_BYTES = 8
+_NEGOTIATIONS_AT_ONCE = 2
 
 
 class Child:
@@ -50,6 +51,7 @@ class Child:
         self._timer: float | None = None
         self._greeted_at = 0.0
         self._report = b"{}"
+        self._negotiations = 0
         self._status_count = 0
         self._status_at: float | None = None
 
@@ -102,6 +104,7 @@ class Child:
         self._hello = messages.Hello(
             session=0, nonce="", node=self._node, version=version, capabilities=list(capabilities), labels=labels
         )
+        self._outbox.begin(fx)
         if self.revoked:
             self._move(ChildCue.TURNED_AWAY)
         elif self._move(ChildCue.START):
@@ -166,6 +169,16 @@ class Child:
         self._connect(now, fx)
         return told
 
+    def _negotiate(self, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """A new epoch was begun: say Hello with it, at once the first time, with backoff when it does not settle."""
+        fx.lazy = False
+        self._negotiations += 1
+        reason = "a new epoch is to be negotiated"
+        if self._negotiations <= _NEGOTIATIONS_AT_ONCE:
+            return self._again(reason, now, fx)
+        fx.act.append(table.Disconnect(session=self.session, reason=reason))
+        return self._leave(ChildCue.CLOSED, reason, now)
+
     def _move(self, cue: ChildCue) -> bool:
         after = table.CHILD[self.state].get(cue)
         if after is None:
@@ -222,8 +235,7 @@ class Child:
         fx.lazy = not (fx.store or fx.send or fx.act)  # a lost ack costs one row sent twice: not worth a commit
         told = self._outbox.acked(message, now, fx)
         if any(isinstance(one, events.EpochBegun) for one in told):
-            fx.lazy = False
-            return told + self._again("a new epoch is to be negotiated", now, fx)
+            return told + self._negotiate(now, fx)
         self._outbox.pump(self.session, now, fx)
         return told
 
@@ -259,7 +271,8 @@ class Child:
         resumed = self._outbox.resume(message.cursors, now, fx)
         told += resumed
         if any(isinstance(one, events.EpochBegun) for one in resumed):
-            return told + self._again("a new epoch is to be negotiated", now, fx)
+            return told + self._negotiate(now, fx)
+        self._negotiations = 0
         self._send_status(now, fx)
         self._outbox.pump(self.session, now, fx)
         return told

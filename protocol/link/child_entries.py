@@ -17,6 +17,8 @@ from protocol.link.own_stream import OwnStream
 from protocol.messages import Cursor, EntriesAck, StreamHead
 from protocol.snapshot import Snapshot
 
+_FORKED = "the parent has other bytes in row {}: this journal is a copy that went its own way"
+
 
 @dataclass(slots=True)
 class _Flow:
@@ -38,6 +40,11 @@ class Outbox:
         self._flows = {name: _Flow(OwnStream(node, name, snapshot)) for name in table.ORDER if name in snapshot.streams}
         self.streams = {name: flow.stream for name, flow in self._flows.items()}
 
+    def begin(self, fx: Effects) -> None:
+        """Store, once in each epoch, what a later one must know of this one."""
+        for stream in self.streams.values():
+            stream.save_once(fx)
+
     def heads(self) -> dict[str, StreamHead]:
         """Return all streams as they stand in a Hello."""
         return {name: stream.head() for name, stream in self.streams.items()}
@@ -57,14 +64,14 @@ class Outbox:
         stream = flow.stream
         distrust = _distrust(stream, given)
         if distrust:
-            return [self._begin_epoch(flow, distrust, fx)]
+            return [self._begin_epoch(flow, distrust, fx, given)]
         told: list[events.ChildEvent] = []
         if given.seq < stream.acked:
             told.append(events.ParentBehind(stream=stream.name, seq=given.seq, acked=stream.acked))
         if given.seq > stream.acked:
             told.append(events.Acked(stream=stream.name, seq=given.seq))
         if given.seq != stream.acked:
-            stream.note_acked(given.seq, bytes.fromhex(given.hash), fx)
+            stream.note_acked(given.seq, fx)
         lost = stream.refill_gap(given.seq, now, fx)
         if lost:
             told.append(events.GapDeclared(stream=stream.name, count=lost, reason="the parent was restored"))
@@ -72,9 +79,10 @@ class Outbox:
         flow.misses, flow.refilled = 0, -1
         return told
 
-    def _begin_epoch(self, flow: _Flow, reason: str, fx: Effects) -> events.ChildEvent:
+    def _begin_epoch(self, flow: _Flow, reason: str, fx: Effects, given: Cursor) -> events.ChildEvent:
         stream = flow.stream
-        lost = stream.begin_epoch(self._mint(), reason, fx)
+        forked_at = given.seq if given.epoch == stream.epoch and given.seq <= stream.last else None
+        lost = stream.begin_epoch(self._mint(), reason, fx, forked_at=forked_at)
         flow.sent, flow.credit = stream.last, 0
         return events.EpochBegun(stream=stream.name, epoch=stream.epoch, reason=reason, lost=lost)
 
@@ -107,13 +115,15 @@ class Outbox:
         if flow is None or ack.epoch != flow.stream.epoch:
             return []
         stream = flow.stream
-        distrust = _distrust(stream, Cursor(epoch=ack.epoch, seq=ack.seq, hash=ack.hash))
-        if ack.fork or distrust:
-            return [self._begin_epoch(flow, distrust or "the parent holds other rows under the same numbers", fx)]
+        given = Cursor(epoch=ack.epoch, seq=ack.seq, hash=ack.hash)
+        distrust = _FORKED.format(ack.seq + 1) if ack.fork else _distrust(stream, given)
+        if distrust:
+            return [self._begin_epoch(flow, distrust, fx, given)]
         told: list[events.ChildEvent] = []
         flow.credit = ack.credit
         if ack.seq > stream.acked:
-            stream.note_acked(ack.seq, bytes.fromhex(ack.hash), fx)
+            stream.note_acked(ack.seq, fx)
+            stream.note_verified(ack.seq, bytes.fromhex(ack.hash))
             flow.sent = max(flow.sent, ack.seq)
             flow.misses, flow.waits_since, flow.refilled = 0, now.mono, -1
             told.append(events.Acked(stream=stream.name, seq=ack.seq))
@@ -144,5 +154,5 @@ def _distrust(stream: OwnStream, given: Cursor) -> str:
     if given.seq > stream.last:
         return f"the parent has row {given.seq}, our newest is {stream.last}: this journal is an old copy"
     if given.seq == stream.last and stream.chained and given.hash and given.hash != stream.hash.hex():
-        return f"the parent has other bytes in row {given.seq}: this journal is a copy that went its own way"
+        return _FORKED.format(given.seq)
     return ""

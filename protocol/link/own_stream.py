@@ -3,12 +3,13 @@
 Bodies are never here. Rows lie in segments (at most limits.SEGMENT_ROWS rows, and a sixteenth of the quota); the hash
 at the end of each is kept: rows go whole segments at a time, and a GAP needs the hash of the last row it covers.
 
+    base       where the numbering begins: 0, or what a distrusted past was given up to
     floor      the highest seq whose row is gone (or is a GAP row, which stands at the floor)
     acked      the parent's cursor as last heard; may be below the floor when the parent was restored
-    safe       the highest (seq, hash) below which rows may be elsewhere: see `begin_epoch`
+    safe       the highest (seq, hash) that this journal shares with its own past: see `begin_epoch`
     last       the newest row
 
-Decision 0001 (protocol/decisions) says why a new epoch begins after `safe`.
+How an epoch ends and the next one begins: protocol/decisions/0001-epochs-go-on-in-their-file.md.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class Segment(msgspec.Struct, array_like=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is stored of a stream beside its rows, in space `stream`. Hashes are hex."""
+    """What is stored of a stream beside its rows, in space `stream`. Hashes are hex.
+
+    `base_hash` stands before row `base` + 1: the genesis of the first epoch of this numbering, if `base` is 0.
+    """
 
     epoch: str
     base: int = 0
@@ -66,23 +70,35 @@ class OwnStream:
         state = snapshot.streams[name]
         self.node, self.name, self.chained = node, name, name in CHAINED
         self.epoch, self.last, self.acked, self.former = state.epoch, state.last, state.acked, state.former
-        stored = snapshot.spaces.get(SPACE, {}).get(name)
-        record = _decode_record(stored) if stored is not None else Record(epoch=state.epoch)
-        lost, known = record.lost, record.epoch == state.epoch
-        if not known:
-            record = Record(epoch=state.epoch, lost=lost)
+        record = self._record(state, snapshot)
+        self._saved = SPACE in snapshot.spaces and name in snapshot.spaces[SPACE] and record.epoch == state.epoch
         self.base, self.base_hash = record.base, bytes.fromhex(record.base_hash)
-        self.floor, self.floor_hash = max(record.floor, state.first - 1), bytes.fromhex(record.floor_hash)
-        if record.gap_first:
-            self.floor = record.floor
+        self.floor, self.floor_hash = record.floor, bytes.fromhex(record.floor_hash)
         self.gap_first, self.lost = record.gap_first, record.lost
+        if self.floor < state.first - 1:  # the journal let go of rows by itself: their hash is not known
+            self.floor, self.floor_hash, self.gap_first = state.first - 1, b"", 0
         self.hash = state.hash
         if self.chained and not self.hash:
-            self.hash = self.base_hash or cursor.genesis(node, self.epoch, name)
+            self.hash = self.base_hash
         self.safe: tuple[int, bytes] = (self.last, self.hash)
         self._quota = limits.QUOTA_BYTES[name]
         self._segments: list[Segment] = []
-        self._load_segments(state, snapshot.spaces.get(SEGMENTS, {}) if known and self.chained else {})
+        self._load_segments(state, snapshot.spaces.get(SEGMENTS, {}))
+
+    def _record(self, state: StreamState, snapshot: Snapshot) -> Record:
+        stored = snapshot.spaces.get(SPACE, {}).get(self.name)
+        fresh = cursor.genesis(self.node, state.epoch, self.name).hex() if self.chained else ""
+        if stored is None:
+            return Record(epoch=state.epoch, base_hash=fresh, floor_hash=fresh)
+        record = _decode_record(stored)
+        if record.epoch == state.epoch or state.former is not None:
+            return record
+        return Record(epoch=state.epoch, base_hash=fresh, floor_hash=fresh, lost=record.lost)
+
+    def save_once(self, fx: Effects) -> None:
+        """Store the record when the store has none for this epoch: a later epoch must know where the chain began."""
+        if not self._saved:
+            self._save(fx)
 
     def _load_segments(self, state: StreamState, stored: dict[str, bytes]) -> None:
         prefix = f"{self.name}/"
@@ -176,6 +192,9 @@ class OwnStream:
         if seq + 1 >= covered:
             return 0
         lost = covered - seq - 1
+        if self.chained and not self.floor_hash:  # no row can be chained on what is left: give up to the newest one
+            lost += self.last - self.floor
+            self.floor, self.floor_hash = self.last, self.hash
         self.gap_first = seq + 1
         self._declare(lost, "the parent had acked these rows before it was restored", now, fx)
         self._save(fx)
@@ -204,49 +223,61 @@ class OwnStream:
         rows = max(1, min(limits.ENTRIES_COUNT_MAX, limits.ENTRIES_BYTES_MAX * 6 // 10 // mean))
         return min(last, after + rows)
 
-    def note_acked(self, seq: int, tip: bytes, fx: Effects) -> None:
-        """The parent stands at `seq` <= last, whose hash is `tip` (b"" when it did not say)."""
+    def note_acked(self, seq: int, fx: Effects) -> None:
+        """The parent says that it stands at `seq` <= last."""
         self.acked = seq
-        if seq > self.safe[0] and (tip or not self.chained):
-            self.safe = (seq, tip)
         fx.store.append(effects.Acked(self.name, self.epoch, seq))
+
+    def note_verified(self, seq: int, tip: bytes) -> None:
+        """The parent has checked the chain up to `seq`, and came to `tip`: its past is ours up to there."""
+        if seq > self.safe[0]:
+            self.safe = (seq, tip)
 
     def head(self) -> StreamHead:
         """Return how this stream stands in a Hello."""
         return StreamHead(
             epoch=self.epoch,
             seq=self.last,
-            hash=self.hash.hex() if self.last > self.base else "",
+            hash=self.hash.hex(),
             first=self.gap_first or self.floor + 1,
             was=self.former,
             base=self.base,
             base_hash=self.base_hash.hex(),
         )
 
-    def begin_epoch(self, epoch: str, reason: str, fx: Effects) -> int:
-        """Go on in a new epoch after `safe`; return how many rows may be lost, at most (A6, A9, A17).
+    def begin_epoch(self, epoch: str, reason: str, fx: Effects, *, forked_at: int | None = None) -> int:
+        """Go on in a new epoch: the parent's past under the old one is not ours (A6, A9, A17).
 
-        Rows above `safe` were made in this life of the process and never acked: no parent has them under another
-        name. They keep seq, bytes and hash. Of the rows between the parent's cursor and `safe` nobody knows; they are
-        declared.
+        Rows keep seq, bytes and hash; up to `safe`, where this life of the process began or what a parent has verified
+        since, both epochs have the same rows, so that nothing is taken twice. When the parent's cursor `forked_at` is
+        below that and its chain is not ours all the same, no shared past can be named: everything up to `safe` is given
+        up and declared. Return how many rows these are.
         """
-        base, base_hash = self.safe
-        lost = max(0, base - max(self.acked, self.floor))
+        seq, tip = self.safe
+        lost = 0
+        if forked_at is not None and forked_at <= seq:
+            lost = seq - min(forked_at, self.acked)
+            self.base, self.base_hash = seq, tip
+            self._forget_up_to(seq, tip, fx)
         self.lost += lost
-        former = FormerEpoch(epoch=self.epoch, seq=base, hash=base_hash.hex(), reason=reason, lost=lost)
-        for one in self._segments:
-            if one.last <= base and self.chained:
-                fx.store.append(effects.Delete(SEGMENTS, self._key(one)))
-        self._segments = [one for one in self._segments if one.last > base]
-        self._open_first = max(self._open_first, base + 1)
-        self.bytes = sum(one.bytes for one in self._segments) + self._open_bytes
-        if self.floor <= base:
-            self.floor, self.floor_hash, self.gap_first = base, base_hash, 0
-        self.epoch, self.former, self.acked = epoch, former, base
-        self.base, self.base_hash = base, base_hash
-        fx.store.append(effects.NewEpoch(self.name, epoch, former, base))
+        former = FormerEpoch(epoch=self.epoch, seq=seq, hash=tip.hex(), reason=reason, lost=lost)
+        self.epoch, self.former = epoch, former
+        below = self.floor - 1 if self.gap_first else self.floor
+        fx.store.append(effects.NewEpoch(self.name, epoch, former, below))
+        self.acked = max(min(self.acked, seq), below)
+        if self.acked > below:
+            fx.store.append(effects.Acked(self.name, epoch, self.acked))
         self._save(fx)
         return lost
+
+    def _forget_up_to(self, seq: int, tip: bytes, fx: Effects) -> None:
+        while self._segments and self._segments[0].last <= seq:
+            gone = self._segments.pop(0)
+            self.bytes -= gone.bytes
+            if self.chained:
+                fx.store.append(effects.Delete(SEGMENTS, self._key(gone)))
+        if self.floor <= seq:
+            self.floor, self.floor_hash, self.gap_first = seq, tip, 0
 
     def _save(self, fx: Effects) -> None:
         record = Record(

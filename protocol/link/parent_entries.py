@@ -83,7 +83,7 @@ class Incoming:
         for stream, head in heads.items():
             held = self.cursors.get(stream)
             if held is None:
-                told += self._adopt(stream, head, [], 0, fx)
+                self._adopt(stream, head.epoch, self._base(stream, head), [], 0, fx)
             elif head.epoch == held.epoch:
                 told += self._same(stream, held, head, fx)
             elif any(one.epoch == head.epoch for one in held.former):
@@ -93,19 +93,24 @@ class Incoming:
         return told
 
     def _adopt(
-        self, stream: str, head: StreamHead, former: list[FormerCursor], lost: int, fx: Effects
-    ) -> list[events.ParentEvent]:
-        first = bytes.fromhex(head.base_hash) if head.base else b""
-        if not first and stream in CHAINED:
-            first = cursor.genesis(self._node, head.epoch, stream)
+        self, stream: str, epoch: str, place: tuple[int, str], former: list[FormerCursor], lost: int, fx: Effects
+    ) -> None:
         had = self.cursors.get(stream)
-        aside = had.aside if had is not None else 0
-        before = had.lost if had is not None else 0
+        seq, tip = place
         self.cursors[stream] = Record(
-            epoch=head.epoch, seq=head.base, hash=first.hex(), former=former, lost=before + lost, aside=aside
+            epoch=epoch,
+            seq=seq,
+            hash=tip,
+            former=former,
+            lost=lost + (had.lost if had is not None else 0),
+            aside=had.aside if had is not None else 0,
         )
         self._save(stream, fx)
-        return []
+
+    def _base(self, stream: str, head: StreamHead) -> tuple[int, str]:
+        if stream not in CHAINED:
+            return head.base, ""
+        return head.base, head.base_hash or cursor.genesis(self._node, head.epoch, stream).hex()
 
     def _same(self, stream: str, held: Record, head: StreamHead, fx: Effects) -> list[events.ParentEvent]:
         if head.seq < held.seq:
@@ -116,19 +121,26 @@ class Incoming:
         return []
 
     def _change(self, stream: str, held: Record, head: StreamHead, fx: Effects) -> list[events.ParentEvent]:
-        was, lost, reason = head.was, 0, "a new journal: what the former one still held is unknown"
-        if was is not None:
-            lost, reason = max(was.lost, was.seq - held.seq, 0), was.reason or "a new epoch"
+        was, lost = head.was, 0
+        reason = was.reason if was is not None else "a new journal: what the former one still held is unknown"
+        place = self._base(stream, head)
+        if was is not None and held.seq <= place[0]:
+            lost = place[0] - held.seq
+        elif was is not None and held.seq <= was.seq:
+            place = held.seq, held.hash
+        elif was is not None and was.seq > place[0]:
+            place = was.seq, was.hash
         former = [*held.former, FormerCursor(held.epoch, held.seq, held.hash)][-limits.EPOCHS_KEPT_MAX :]
-        fenced = held.epoch, held.seq
-        self._adopt(stream, head, former, lost, fx)
+        self._adopt(stream, head.epoch, place, former, lost, fx)
         told: list[events.ParentEvent] = [
             events.EpochChanged(
-                node=self._node, stream=stream, epoch=head.epoch, former=fenced[0], seq=fenced[1], reason=reason
+                node=self._node, stream=stream, epoch=head.epoch, former=held.epoch, seq=held.seq, reason=reason
             )
         ]
-        if lost or was is None:
-            told.append(events.LossDeclared(node=self._node, stream=stream, epoch=fenced[0], count=lost, reason=reason))
+        if lost or (was is None and held.seq):
+            told.append(
+                events.LossDeclared(node=self._node, stream=stream, epoch=held.epoch, count=lost, reason=reason)
+            )
         return told
 
     def _fork(self, stream: str, held: Record, seq: int, reason: str, fx: Effects) -> list[events.ParentEvent]:
@@ -289,6 +301,6 @@ def _check(stream: str, head: StreamHead) -> None:
     whole = stream in STREAMS and 0 <= head.base <= head.seq <= cursor.INTEGER_MAX
     was = head.was
     if was is not None:
-        whole = whole and 0 <= was.seq <= cursor.INTEGER_MAX and 0 <= was.lost <= cursor.INTEGER_MAX
+        whole = whole and 0 <= was.seq <= cursor.INTEGER_MAX and cursor.is_hash(was.hash)
     if not whole or not all(cursor.is_hash(one) for one in (head.hash, head.base_hash)):
         raise RemoteProtocolError(f"stream {stream[:40]!r}: its head in Hello makes no sense")
