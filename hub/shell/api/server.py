@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from hub.shell.home import Place
 from protocol import limits
+from protocol.aio.tls import no_delay
 from protocol.errors import Refused
 
 _KEEP_ALIVE_S = 60
@@ -68,6 +69,7 @@ class ApiServer:
             why = "another process has it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
             text = f"cannot serve the API on {host}:{port}: {why}; choose another place with --api HOST:PORT"
             raise Refused(text) from error
+        no_delay(self._socket)  # what it accepts inherits this; asyncio sees to it only for sockets it made itself
         return int(self._socket.getsockname()[1])
 
     async def serve(self) -> None:
