@@ -71,11 +71,15 @@ def _show_event(event: dict[str, Any], form: Format) -> None:
         output.emit_line({key: event[key] for key in FIELDS} | {"id": event["id"]}, form)
         return
     text = _body(event["body"])
-    words = [human.stamp(event["time_ms"]), f"{event['node']:<16}", f"{event['kind']:<18}", f"{event['key']:<16}"]
+    words = [human.stamp(event["time_ms"]), f"{event['node']:<16}", f"{event['kind']:<18}", f"{_short(event['key']):<16}"]
     if form is Format.WIDE:
         words.insert(1, f"{event['stream']}/{event['seq']}")
     line = output.clean("  ".join([*words, text]).rstrip())
     output.say(line if form is Format.WIDE else _cut(line))
+
+
+def _short(key: str) -> str:
+    return key[:19] if key.startswith("sha256:") else key
 
 
 def _body(body: object) -> str:

@@ -11,6 +11,7 @@ import typer
 from hub.cli import client, options
 from hub.cli.view import human, output, prefix
 from hub.cli.view.output import Format
+from protocol.errors import Refused
 
 ENDED = frozenset({"ok", "failed", "refused", "unknown", "cancelled"})
 SLACK_S = 15.0  # beyond its timeout, for a result to come up
@@ -97,7 +98,7 @@ def cancel(
 def _placed_on(hub: client.Client, name: str) -> dict[str, object]:
     nodes = hub.get(f"/v1/workflows/{name}")["nodes"]
     if not nodes:
-        raise client.UsageError(f"{name} is placed on no node: say where with --node or -l")
+        raise Refused(f"{name} is placed on no node: say where with --node or -l")
     return {"nodes": nodes}
 
 

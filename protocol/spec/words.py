@@ -59,7 +59,7 @@ def _finding(kind: str, path: Path, item: Any, model: type[BaseModel], at_key: b
         case "too_short":
             return Finding(path, "is empty: write at least one")
         case "too_long":
-            return Finding(path, f"has {context['actual_length']} items: at most {context['max_length']} are allowed")
+            return Finding(path, f"has too many items: at most {context['max_length']} are allowed")
         case _ if kind in _WANTED:
             return Finding(path, f"write {_WANTED[kind]}, not {a(value)}", at_key)
         case _:
