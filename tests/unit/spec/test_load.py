@@ -46,7 +46,7 @@ def test_five_mistakes_are_all_named_with_line_and_column() -> None:
         (6, 15, "spec.placement.selector"),
         (7, 3, "spec.restrat"),
         (8, 44, "spec.triggers[0].timezone"),
-        (11, 30, "spec.steps[1].needs[0]"),
+        (11, 31, "spec.steps[1].needs[0]"),
     ]
     texts = [one.text for one in found]
     assert "lower-case" in texts[0]
