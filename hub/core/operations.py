@@ -133,8 +133,7 @@ class Operations:
         if op.workflow:
             core.resources.get("workflow", op.workflow)
         group = core.entropy.hex(8)
-        core.tasks.create(op, group, nodes, who, now, fx)
-        core.delegate.mark_first(nodes)
+        core.delegate.mark_first(core.tasks.create(op, group, nodes, who, now, fx))
         said = {
             "who": who,
             "nodes": len(nodes),

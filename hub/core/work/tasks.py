@@ -106,6 +106,7 @@ class Tasks:
                 self._size += result.size()
             else:
                 self._doomed.append(key)
+        self._next_ms = min((open_.record.until_ms for open_ in self._groups.values()), default=math.inf)
         self._of_node: dict[str, dict[str, None]] = {}
         for open_ in self._groups.values():
             self._list(open_)
@@ -141,8 +142,13 @@ class Tasks:
 
     # -------------------------------------------------------------------------------------------- asking
 
-    def create(self, op: inputs.CreateTasks, group: str, nodes: list[str], who: str, now: Now, fx: Effects) -> Group:
-        """Ask `nodes` for what `op` says, as `group`. A node with limits.TASKS_OPEN_MAX open tasks refuses at once."""
+    def create(
+        self, op: inputs.CreateTasks, group: str, nodes: list[str], who: str, now: Now, fx: Effects
+    ) -> list[str]:
+        """Ask `nodes` for what `op` says, as `group`. Returns the nodes whose manifest changes by it.
+
+        A node with limits.TASKS_OPEN_MAX open tasks is not asked: its task is refused at once. Raises Refusal.
+        """
         _check(op)
         now_ms = int(now.wall * 1000)
         deadline_ms = 0 if op.deadline_s is None else now_ms + int(op.deadline_s * 1000)
@@ -157,35 +163,37 @@ class Tasks:
         open_ = _Open(record)
         if len(open_.raw) > limits.DOCUMENT_BYTES_MAX:
             raise Refusal(f"the task is {len(open_.raw)} bytes; the most is {limits.DOCUMENT_BYTES_MAX}", 422)
-        self._make_room(fx)
+        dropped = self._make_room(fx)
         self._groups[group] = open_
+        self._next_ms = min(self._next_ms, record.until_ms)
         fx.store.append(Put(GROUPS, group, msgspec.json.encode(record)))
         for node in nodes:
             if len(self._of_node.get(node, {})) >= limits.TASKS_OPEN_MAX:
                 text = f"{limits.TASKS_OPEN_MAX} tasks wait for {node} already, its most"
                 self._put(open_, node, Result(state="refused", time_ms=now_ms, reason=text), fx)
         self._list(open_)
-        return record
+        return [*open_.waiting, *dropped]
 
     def _list(self, open_: _Open) -> None:
         for node in open_.waiting:
             self._of_node.setdefault(node, {})[open_.record.id] = None
 
-    def _make_room(self, fx: Effects) -> None:
+    def _make_room(self, fx: Effects) -> list[str]:
         """Forget the oldest group that has ended; with none, the oldest of all, which cancels it on its nodes."""
         if len(self._groups) < limits.GROUPS_KEPT_MAX:
-            return
+            return []
         ended = next((open_ for open_ in self._groups.values() if not open_.waiting), None)
-        self._forget(ended or next(iter(self._groups.values())), fx)
+        return self._forget(ended or next(iter(self._groups.values())), fx)
 
-    def _forget(self, open_: _Open, fx: Effects) -> None:
+    def _forget(self, open_: _Open, fx: Effects) -> list[str]:
         group = open_.record.id
         del self._groups[group]
         fx.store.append(Delete(GROUPS, group))
         self._doomed += [f"{group}/{node}" for node in open_.results]
         self._size -= sum(result.size() for result in open_.results.values())
         for node in open_.waiting:
-            self._of_node[node].pop(group, None)
+            del self._of_node[node][group]
+        return list(open_.waiting)
 
     # -------------------------------------------------------------------------------------------- hearing
 
@@ -251,20 +259,23 @@ class Tasks:
             self._doomed[limits.FORGET_KEYS_PER_INPUT_MAX :],
         )
         fx.store += [Delete(RESULTS, key) for key in doomed]
+        if now.wall * 1000 < self._next_ms:
+            return []
         ended: list[tuple[str, str]] = []
         for open_ in self._groups.values():
-            if open_.waiting and now.wall * 1000 >= open_.record.until_ms:
+            if now.wall * 1000 >= open_.record.until_ms:
                 for node in list(open_.waiting)[: limits.FORGET_KEYS_PER_INPUT_MAX - len(ended)]:
                     self._end_unheard(open_, node, "the node never answered, long past the deadline", now, fx)
                     ended.append((open_.record.id, node))
+        waiting = (open_.record.until_ms for open_ in self._groups.values() if open_.waiting)
+        self._next_ms = min(waiting, default=math.inf)
         return ended
 
     def next_wake(self, now: Now) -> float:
         """Return the mono time of the next thing to do."""
         if self._doomed:
             return now.mono
-        due = min((open_.record.until_ms for open_ in self._groups.values() if open_.waiting), default=math.inf)
-        return now.mono + max(0.0, due / 1000 - now.wall)
+        return now.mono + max(0.0, self._next_ms / 1000 - now.wall)
 
 
 def _check(op: inputs.CreateTasks) -> None:

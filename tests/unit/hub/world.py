@@ -33,6 +33,7 @@ class Store:
         self.spaces: dict[str, dict[str, bytes]] = {}
         self.streams = {name: StreamState(epoch=f"{number:016x}") for number, name in enumerate(("audit", "state"), 1)}
         self.rows: dict[str, list[tuple[str, str, Any]]] = {"audit": [], "state": []}
+        self.raws: dict[str, list[bytes]] = {"audit": [], "state": []}
         self.received: list[tuple[str, str, int]] = []
 
     def apply(self, fx: Effects) -> None:
@@ -49,6 +50,7 @@ class Store:
                 for seq, raw, hashed in op.rows:
                     assert seq == self.streams[op.stream].last + 1
                     self.streams[op.stream] = msgspec.structs.replace(self.streams[op.stream], last=seq, hash=hashed)
+                    self.raws[op.stream].append(raw)
                     entry = msgspec.json.decode(raw, type=messages.Entry)
                     self.rows[op.stream].append((entry.kind, entry.key, msgspec.json.decode(entry.body)))
             case effects.Received():

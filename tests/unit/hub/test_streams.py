@@ -1,0 +1,65 @@
+"""The hub's own streams, and the runs it keeps an account of."""
+
+import pytest
+
+from hub.core import inputs, views
+from protocol import effects, limits
+from protocol.link import cursor
+from tests.unit.hub.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_the_hubs_own_entries_are_chained_over_restarts(world: World) -> None:
+    chain = cursor.genesis("cloud", world.core.streams.heads()["audit"][0], "audit")
+    for act in (lambda: world.token("a"), world.restart, lambda: world.token("b")):
+        act()
+    raws = world.store.raws["audit"]
+    for raw in raws:
+        chain = cursor.chain(chain, raw)
+    assert chain == world.store.streams["audit"].hash
+    assert world.core.streams.heads()["audit"][1] == len(raws) == 4
+
+
+def test_over_its_quota_a_stream_lets_its_oldest_segment_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 2)
+    monkeypatch.setitem(limits.QUOTA_BYTES, "audit", 600)
+    trims: list[effects.Trim] = []
+    for number in range(8):
+        create = inputs.CreateToken(id=f"t{number}", secret_hash="0" * 64, ttl_s=60.0, uses=1)
+        trims += [op for op in world.request(create).store if isinstance(op, effects.Trim)]
+    assert [trim.upto for trim in trims] == sorted(trim.upto for trim in trims)
+    assert trims
+    assert all(trim.upto % 2 == 0 for trim in trims)
+    assert world.store.streams["audit"].first == trims[-1].upto + 1
+
+
+def test_only_the_newest_runs_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RUNS_KEPT_AT_HUB_MAX", 2)
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
+    for number in range(4):
+        device.entries(("run.started", f"r{number}", {"id": f"r{number}", "workflow": "w", "started_ms": number + 1}))
+    assert [run["id"] for run in views.runs(world.core)] == ["r3", "r2"]
+    assert [run["id"] for run in views.runs(world.core, limit=1)] == ["r3"]
+    with pytest.raises(Exception, match="no run 'r0'"):
+        views.run(world.core, "r0")
+    assert views.run(world.core, "oslo-1/r3")["state"] == "running"
+
+
+def test_a_run_whose_start_was_lost_is_told_from_its_steps(world: World) -> None:
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
+    device.entries(
+        ("step.started", "r1", {"run": "r1", "step": "collect", "attempt": 1}),
+        ("step.ended", "r1", {"run": "r1", "step": "collect", "state": "ok", "attempt": 1, "exit_code": 0}),
+        ("step.started", "r1", {"run": "r1", "step": "publish", "attempt": 1}),
+        ("app.noise", "", {}),
+    )
+    run = views.run(world.core, "r1")
+    assert [(step["name"], step["state"]) for step in run["steps"]] == [("collect", "ok"), ("publish", "running")]
+    device.entries(("run.ended", "r1", {"workflow": "report", "state": "ok"}))
+    run = views.run(world.core, "r1")
+    assert (run["workflow"], run["state"], run["ended_ms"], len(run["steps"])) == ("report", "ok", 1_000, 2)
+    assert views.runs(world.core, workflow="report")
