@@ -255,7 +255,7 @@ def _run(one: Run) -> JSON:
         "ended_ms": one.ended_ms,
         "steps": [
             {"name": step.name, "state": step.state, "attempts": step.attempts, "exit_code": step.exit_code}
-            for step in one.steps
+            for step in one.steps.values()
         ],
     }
 
@@ -302,6 +302,7 @@ def _task(core: HubCore, group: Group, name: str, result: Result | None) -> JSON
         "stderr": result.stderr,
         "duration_s": result.duration_s,
         "reason": result.reason,
+        "run": result.run,
         "since_ms": result.time_ms,
     }
 

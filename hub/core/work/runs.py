@@ -17,10 +17,13 @@ from protocol.effects import Delete, Effects, Put
 from protocol.snapshot import Snapshot
 
 SPACE = "run"
-KINDS = frozenset({"run.started", "run.ended", "step.started", "step.ended"})
+STEP_KINDS = {"step.started": "running", "step.ended": "", "step.retrying": "waiting", "step.asking": "interrupted"}
+"""What a step is after such an entry, unless the entry itself says."""
+
+KINDS = frozenset({"run.started", "run.ended", *STEP_KINDS})
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One run; true up to `seq` of `epoch` of the node's state stream. Times are the device's clock, milliseconds."""
 
     id: str
@@ -31,7 +34,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended_ms: int = 0
     trigger: str = ""
     params: dict[str, str] = {}
-    steps: list[status.StepReport] = []
+    steps: dict[str, status.StepReport] = {}
     epoch: str = ""
     seq: int = 0
 
@@ -59,7 +62,7 @@ class StepSaid(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str
     step: str
-    state: str = "running"
+    state: str = ""
     attempt: int = 0
     exit_code: int | None = None
 
@@ -95,7 +98,7 @@ class Runs:
         if kind.startswith("run."):
             self._run(node, epoch, seq, time_ms, key, _run_said.decode(body))
         else:
-            self._step(node, epoch, seq, time_ms, _step_said.decode(body))
+            self._step(node, epoch, seq, time_ms, kind, _step_said.decode(body))
 
     def _run(self, node: str, epoch: str, seq: int, time_ms: int, key: str, said: RunSaid) -> None:
         before = self._runs.get(f"{node}/{said.id or key}")
@@ -112,25 +115,27 @@ class Runs:
                 ended_ms=(said.ended_ms or time_ms) if ended else 0,
                 trigger=said.trigger or (before.trigger if before else ""),
                 params=said.params or (before.params if before else {}),
-                steps=said.steps or (before.steps if before else []),
+                steps=_by_name(said.steps) or (before.steps if before else {}),
                 epoch=epoch,
                 seq=seq,
             )
         )
 
-    def _step(self, node: str, epoch: str, seq: int, time_ms: int, said: StepSaid) -> None:
-        before = self._runs.get(f"{node}/{said.run}")
-        if _is_older(before, epoch, seq):
+    def _step(self, node: str, epoch: str, seq: int, time_ms: int, kind: str, said: StepSaid) -> None:
+        run = self._runs.get(f"{node}/{said.run}")
+        if _is_older(run, epoch, seq):
             return
-        run = before or Run(id=said.run, node=node, workflow="", state="running", started_ms=time_ms)
-        step = status.StepReport(name=said.step, state=said.state, attempts=said.attempt, exit_code=said.exit_code)
-        names = [one.name for one in run.steps]
-        steps = list(run.steps)
-        if said.step in names:
-            steps[names.index(said.step)] = step
-        else:
-            steps.append(step)
-        self._take(msgspec.structs.replace(run, steps=steps, epoch=epoch, seq=seq))
+        run = run or Run(id=said.run, node=node, workflow="", state="running", started_ms=time_ms)
+        state = said.state or STEP_KINDS[kind]
+        run.steps[said.step] = status.StepReport(
+            name=said.step, state=state, attempts=said.attempt, exit_code=said.exit_code
+        )
+        if kind == "step.asking":
+            run.state = "asking"
+        elif run.state == "asking" and not any(step.state == "interrupted" for step in run.steps.values()):
+            run.state = "running"
+        run.epoch, run.seq = epoch, seq
+        self._take(run)
 
     def report(self, node: str, epoch: str, seq: int, report: status.RunReport) -> None:
         """Take the last run that a Status names, true up to `seq` of `epoch`."""
@@ -147,7 +152,7 @@ class Runs:
                 ended_ms=report.ended_ms,
                 trigger=report.trigger,
                 params=before.params if before else {},
-                steps=report.steps,
+                steps=_by_name(report.steps),
                 epoch=epoch,
                 seq=seq,
             )
@@ -173,3 +178,7 @@ class Runs:
 def _is_older(before: Run | None, epoch: str, seq: int) -> bool:
     """Tell whether (epoch, seq) is no news for a record; an epoch that the link lets through succeeds the former."""
     return before is not None and before.epoch == epoch and seq <= before.seq
+
+
+def _by_name(steps: list[status.StepReport]) -> dict[str, status.StepReport]:
+    return {step.name: step for step in steps}

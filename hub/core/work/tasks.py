@@ -47,6 +47,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stderr: str = ""
     duration_s: float = 0.0
     reason: str = ""
+    run: str = ""
+    """The run that a task started, if it was to start a workflow."""
 
     def size(self) -> int:
         """Return how much of limits.RESULTS_BYTES_MAX it takes."""
@@ -64,6 +66,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     stderr: str = ""
     duration_s: float = 0.0
     reason: str = ""
+    run: str = ""
 
 
 class _Open:
@@ -217,6 +220,7 @@ class Tasks:
             stderr=said.stderr,
             duration_s=said.duration_s,
             reason=said.reason,
+            run=said.run,
         )
         self._put(open_, node, self._fitted(result), fx)
         return True, said.state in ENDED

@@ -63,3 +63,18 @@ def test_a_run_whose_start_was_lost_is_told_from_its_steps(world: World) -> None
     run = views.run(world.core, "r1")
     assert (run["workflow"], run["state"], run["ended_ms"], len(run["steps"])) == ("report", "ok", 1_000, 2)
     assert views.runs(world.core, workflow="report")
+
+
+def test_a_run_that_asks_and_one_that_tries_again_are_shown_as_such(world: World) -> None:
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
+
+    def told(kind: str, **said: object) -> tuple[str, str]:
+        device.entries((kind, "r1", {"run": "r1", "step": "collect", "attempt": 1} | said))
+        run = views.run(world.core, "r1")
+        return run["state"], run["steps"][0]["state"]
+
+    assert told("step.started") == ("running", "running")
+    assert told("step.retrying", exit_code=1) == ("running", "waiting")
+    assert told("step.asking") == ("asking", "interrupted")
+    assert told("step.started", attempt=2) == ("running", "running")
+    assert told("step.ended", state="ok", attempt=2, exit_code=0) == ("running", "ok")

@@ -53,7 +53,7 @@ def test_a_task_that_makes_no_sense_is_refused(world: World) -> None:
 
 
 def test_a_workflow_is_started_and_a_run_cancelled_by_a_task(world: World) -> None:
-    world.fleet(oslo_1={"site": "oslo"})
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
     world.ask(inputs.Apply(documents=[workflow("report", "*")]))
     group = run(world, command=[], workflow="report", params={"day": "1"}, deadline_s=None)
     seen = views.task_group(world.core, group, world.now)
@@ -63,6 +63,8 @@ def test_a_workflow_is_started_and_a_run_cancelled_by_a_task(world: World) -> No
         0,
         "token:admin",
     )
+    device.entries(("task.started", group, {"id": group, "run": "r1"}))
+    assert tasks(world, group)["oslo-1"]["run"] == "r1"
     run(world, command=[], cancel_run="r1")
     assert [group["cancel_run"] for group in views.task_groups(world.core)] == ["r1", ""]
 
