@@ -15,6 +15,7 @@ from hub.cli.view.output import Format
 KINDS = ("node", "service", "workflow", "run")
 LAST_LINES = 5
 RECENT_EVENTS = 8
+LOOKED_AT_EVENTS = 500
 RECENT_RUNS = 5
 
 Section = tuple[str, list[tuple[str, str]]]
@@ -158,7 +159,7 @@ def _flow_words(one: dict[str, Any], now_ms: int) -> str:
     words = [f"{one['running']} running"] if one.get("running") else []
     last = one.get("last")
     if last:
-        words.append(f"last run {last['state']}, {human.clock(last['started_ms'], now_ms)}")
+        words.append(f"last run {last['state']}, {human.age(last['started_ms'], now_ms)} ago")
     words.append(f"next {human.clock(one['next_ms'], now_ms)}" if one.get("next_ms") else "no schedule")
     return ", ".join(words)
 
@@ -180,7 +181,7 @@ def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[S
         if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
             yield f"last lines on {on['node']}", _last_lines(hub, one["name"], on["node"])
             break
-    yield "lately", _recent(hub, {"key": one["name"], "kind": ""})
+    yield "lately", _recent(hub, {"key": one["name"], "kind": "service.*"})
 
 
 def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
@@ -193,7 +194,7 @@ def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[
     runs = hub.get("/v1/runs", workflow=one["name"], limit=RECENT_RUNS)
     yield (
         "last runs",
-        [(run["id"], f"{run['state']}, {run['node']}, {human.clock(run['started_ms'], now_ms)}") for run in runs],
+        [(run["id"], f"{run['state']}, {run['node']}, {human.age(run['started_ms'], now_ms)} ago") for run in runs],
     )
 
 
@@ -252,5 +253,7 @@ def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, 
 
 
 def _recent(hub: client.Client, chosen: dict[str, object]) -> list[tuple[str, str]]:
-    found = hub.lines("GET", "/v1/events", params={**chosen, "limit": RECENT_EVENTS})
-    return [(human.stamp(one["time_ms"]), f"{one['kind']}  {one['key']}".rstrip()) for one in found]
+    """Return the newest events, without those that workloads tell all the time."""
+    found = hub.lines("GET", "/v1/events", params={**chosen, "limit": LOOKED_AT_EVENTS})
+    shown = [one for one in found if not one["kind"].startswith("app.")][-RECENT_EVENTS:]
+    return [(human.stamp(one["time_ms"]), f"{one['kind']}  {one['key']}".rstrip()) for one in shown]

@@ -71,7 +71,12 @@ def _show_event(event: dict[str, Any], form: Format) -> None:
         output.emit_line({key: event[key] for key in FIELDS} | {"id": event["id"]}, form)
         return
     text = _body(event["body"])
-    words = [human.stamp(event["time_ms"]), f"{event['node']:<16}", f"{event['kind']:<18}", f"{_short(event['key']):<16}"]
+    words = [
+        human.stamp(event["time_ms"]),
+        f"{event['node']:<16}",
+        f"{event['kind']:<18}",
+        f"{_short(event['key']):<16}",
+    ]
     if form is Format.WIDE:
         words.insert(1, f"{event['stream']}/{event['seq']}")
     line = output.clean("  ".join([*words, text]).rstrip())
@@ -111,7 +116,9 @@ def logs(
             if form.is_exact:
                 output.emit_line(one, form)
             elif "error" in one:
-                prefix.note(one["node"], output.clean(str(one["error"])), width=16)
+                prefix.note(
+                    one["node"], output.clean(human.times(str(one["error"]), int(time.time() * 1000))), width=16
+                )
             else:
                 prefix.line(one["node"], output.clean(str(one["line"])), width=16 if not node else 0)
             failed += "error" in one

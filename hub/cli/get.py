@@ -111,9 +111,13 @@ def _watch(hub: client.Client, kind: str, fetch: Callable[[], Any], form: Format
                 output.emit_line(data, form)
                 last = data
             _pause(word)
+    console = output.console()
+    if not console.is_terminal:
+        while True:
+            output.show(_table(kind, _listed(fetch()), form, _now_ms()))
+            _pause(word)
     from rich.live import Live
 
-    console = output.console()
     with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
         while True:
             data = fetch()

@@ -34,17 +34,19 @@ class _Watch:
 
     def look(self, hub: Client) -> None:
         """Ask the hub, and say what changed."""
-        for one in hub.get(self.path)["on"]:
+        found = hub.get(self.path)
+        is_probed = "health" in found["spec"]["spec"]
+        for one in found["on"]:
             if not one["placed"]:
                 continue
-            state, words = _judge(one, *self.key.split("/"))
+            state, words = _judge(one, *self.key.split("/"), is_probed=is_probed)
             node = one["node"]
             self.states[node] = state
             if self.told.get(node) != words:
                 self.told[node] = words
                 if not self._quiet and state != "waiting":
                     took = "" if state == "away" else f" ({human.duration(time.monotonic() - self._began)})"
-                    output.say(f"  {node}  {words}{took}", style=_STYLES[state])
+                    output.say(f"  {self.key}  {node}  {words}{took}", style=_STYLES[state])
 
 
 _STYLES = {"done": "green", "away": "yellow", "failed": "red", "waiting": ""}
@@ -70,7 +72,7 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
     return 1 if counts["failed"] or counts["waiting"] or (patient and counts["away"]) else 0
 
 
-def _judge(one: dict[str, Any], kind: str, name: str) -> tuple[str, str]:
+def _judge(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple[str, str]:
     """Return (done, away, failed or waiting) of one node, and the words for it."""
     if one["node_state"] in ("revoked", "quarantined"):
         return "failed", f"{one['node_state']}: see `skerry describe node {one['node']}`"
@@ -81,16 +83,18 @@ def _judge(one: dict[str, Any], kind: str, name: str) -> tuple[str, str]:
         return "waiting", "on its way"
     if kind != "service":
         return "done", "received"
-    return _judge_service(one["report"], f"skerry logs {name} --node {one['node']}")
+    return _judge_service(one["report"], f"skerry logs {name} --node {one['node']}", is_probed=is_probed)
 
 
-def _judge_service(report: dict[str, Any], logs: str) -> tuple[str, str]:
+def _judge_service(report: dict[str, Any], logs: str, *, is_probed: bool) -> tuple[str, str]:
     override = report.get("override")
     if override:
         return "done", f"{report['state']}: held there by {override['user']} ({override.get('reason') or 'no reason'})"
     state, healthy = report["state"], report.get("healthy")
-    if state == "running" and healthy is not False:
-        return "done", "running" + (", healthy" if healthy else "")
+    if state == "running":
+        if not is_probed:
+            return "done", "running"
+        return ("done", "running, healthy") if healthy else ("waiting", "running, not healthy yet")
     if state == "exited" and report.get("last_exit") == "code 0":
         return "done", "ended with code 0"
     if state in FAILURES or (state == "backoff" and report.get("restarts", 0) >= RESTARTS_ARE_FAILURE):
@@ -102,6 +106,8 @@ def _judge_service(report: dict[str, Any], logs: str) -> tuple[str, str]:
 
 def _verdict(counts: dict[str, int], wait_s: float) -> str:
     total = sum(counts.values())
+    if not total:
+        return "nothing to wait for: it is placed on no node"
     words = [f"{counts['done']} of {total} done"]
     if counts["away"]:
         words.append(f"{counts['away']} away")

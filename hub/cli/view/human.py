@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+NEAR_S = 10 * MINUTE
+_EPOCH_MS = re.compile(r"(?:since_ms )?\b(1[5-9]\d{11})\b")
 
 
 def duration(seconds: float) -> str:
@@ -29,15 +32,22 @@ def age(ms: int | None, now_ms: int) -> str:
 
 
 def clock(ms: int | None, now_ms: int) -> str:
-    """Return `13:02` for today, `12 Nov 13:02` within a year, else with the year; local time."""
+    """Return `13:02` for today (with seconds when it is near), `12 Nov 13:02` within a year, else with the year; local."""
     if not ms:
         return "never"
     then, now = _local(ms), _local(now_ms)
+    if abs(now_ms - ms) < NEAR_S * 1000:
+        return then.strftime("%H:%M:%S")
     if then.date() == now.date():
         return then.strftime("%H:%M")
     if abs(now_ms - ms) < 300 * DAY * 1000:
         return f"{then.day} {then.strftime('%b %H:%M')}"
     return f"{then.day} {then.strftime('%b %Y %H:%M')}"
+
+
+def times(text: str, now_ms: int) -> str:
+    """Return a hub's sentence with its exact times (milliseconds) as people read them."""
+    return _EPOCH_MS.sub(lambda found: ("since " if found[0][0] == "s" else "") + clock(int(found[1]), now_ms), text)
 
 
 def stamp(ms: int | None) -> str:

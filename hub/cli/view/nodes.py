@@ -44,7 +44,7 @@ def work(node: dict[str, Any], now_ms: int) -> str:
         return "–"
     bad = {name: _trouble(one) for name, one in services.items() if not is_good(one)}
     text = f"{len(services) - len(bad)}/{len(services)}"
-    if node["state"] == "away":
+    if node["state"] != "online":
         return f"{text} ({human.clock(node.get('as_of_ms') or node['last_contact_ms'], now_ms)})"
     if not bad:
         return f"{text} healthy" if any(one.get("healthy") for one in services.values()) else f"{text} running"
