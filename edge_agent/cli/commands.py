@@ -89,6 +89,9 @@ def enroll(
     ] = "",
     name: Annotated[str, typer.Option("--name", help="The device's name; the hub makes one up otherwise.")] = "",
     label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE")] = None,
+    mqtt: Annotated[
+        str, typer.Option("--mqtt", metavar="HOST:PORT", help="Reach the hub's MQTT here, not where the hub says.")
+    ] = "",
     discover: Annotated[bool, typer.Option("--discover", help="Look for a hub on this network.")] = False,
     data: Data = None,
 ) -> None:
@@ -101,7 +104,7 @@ def enroll(
     if not hub and not (place / "agent.json").exists():
         raise typer.BadParameter("name the hub: --hub https://HOST:8443, or --discover")
     text = sys.stdin.readline().strip() if token in ("", "-") and not sys.stdin.isatty() else token
-    request = enrollment.Request(hub=hub, token=text, name=name, labels=_pairs(label, "--label"))
+    request = enrollment.Request(hub=hub, token=text, name=name, mqtt=mqtt, labels=_pairs(label, "--label"))
     try:
         result = enrollment.enroll(place, request)
     except enrollment.Unreachable as error:

@@ -60,11 +60,12 @@ class _Enrolled(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the installer asks."""
+    """What the installer asks. `mqtt` (HOST:PORT) goes before the address that the hub gives: a tunnel, a NAT."""
 
     hub: str
     token: str
     name: str = ""
+    mqtt: str = ""
     labels: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -82,6 +83,8 @@ def enroll(data: Path, request: Request) -> Result:
         return Result(file=_same(data, request), new=False)
     if request.name:
         ids.node_id(request.name)
+    if request.mqtt:
+        _place(request.mqtt)
     token = trust.token_parse(request.token)
     base = _base(request.hub)
     root, hub = _meet(base, token.pin)
@@ -119,6 +122,13 @@ def _base(hub: str) -> str:
         raise Refused(f"{hub!r} is not the address of a hub: write --hub https://HOST:{_PORT}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"https://{host}:{port}"
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise Refused(f"{text!r} is no address of an MQTT listener: write --mqtt HOST:PORT, for example 10.0.0.5:8883")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _meet(base: str, pin: str) -> tuple[str, str]:
@@ -159,13 +169,14 @@ def _ask(base: str, root: str, hub: str, request: Request, data: Path) -> _Enrol
 
 def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identity.AgentFile:
     host = urlsplit(base).hostname or ""
+    mqtt_host, mqtt_port = _place(request.mqtt) if request.mqtt else (answer.mqtt.host or host, answer.mqtt.port)
     file = identity.AgentFile(
         node=ids.node_id(answer.node),
         hub=ids.node_id(answer.hub),
         parent=ids.node_id(answer.hub),
         mqtt=identity.Mqtt(
-            host=answer.mqtt.host or host,
-            port=answer.mqtt.port,
+            host=mqtt_host,
+            port=mqtt_port,
             name=answer.mqtt.name or answer.hub,
             sealed=answer.mqtt.sealed,
         ),

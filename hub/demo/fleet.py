@@ -170,7 +170,16 @@ class Fleet:
         for agent in self.agents.values():
             await agent.daemon.stop()
             await agent.wire.close()
+            _end_workloads(agent.data)
         await self.hub.stop()
+
+
+def _end_workloads(data: Path) -> None:
+    """End what an agent ran: it outlives its agent, but not the demo. By the pid that its shim wrote down."""
+    for place in (data / "w").glob("*"):
+        with contextlib.suppress(OSError, ValueError):
+            if not (place / "exit").read_text().strip().endswith("end"):
+                os.killpg(int((place / "run").read_text().split()[0]), signal.SIGKILL)
 
 
 def free_ports(count: int) -> list[int]:

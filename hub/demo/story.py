@@ -173,7 +173,7 @@ class Story:
 
     async def _service_pid(self, agent: Agent) -> int:
         status = await self._local(agent)
-        return int(status["report"]["services"][SERVICE]["pid"])
+        return int(status["services"][SERVICE]["pid"])
 
     async def _adopted(self, agent: Agent, pid: int) -> bool:
         code, _ = await self.fleet.command("status", "--data", str(agent.data), program="skerry-agent", check=False)

@@ -1,4 +1,4 @@
-"""The proof: what the producers wrote down and fsynced, beside what the hub received. Neither side counts for the other.
+"""The proof: what the producers wrote down and fsynced, beside what the hub received.
 
 Each sample has a number and stands in its producer's ledger before it is emitted; each step writes a line when it runs.
 """
