@@ -248,20 +248,22 @@ def _reasons(service: Workload, report: status.ServiceReport, override: Override
     """Return the chain of reasons for a service's state, from the nearest to what the hub wants."""
     found: list[str] = []
     if override is not None:
-        why = f' with the reason "{override.reason}"' if override.reason else ""
         done = "stopped" if override.decision == "stop" else "started"
-        found.append(f"{override.user} (uid {override.uid}) {done} it here{why}")
+        why = f' with the reason "{override.reason}"' if override.reason else ""
+        life = "until its life is over" if override.until_ms else "until released"
+        found.append(f"{override.user} (uid {override.uid}) {done} it here{why}, {life}")
     if report.reason:
         found.append(report.reason)
     if report.last_exit:
-        found.append(f"its last exit was {report.last_exit}, {report.restarts} restarts so far")
+        found.append(f"its last exit was {report.last_exit}; {report.restarts} restarts so far")
     if service.wanted is not None:
-        policy = service.wanted.restart
-        found.append(f"the hub wants it running (generation {link.held.generation}), restart {policy}")
+        generation = link.held.generation
+        found.append(f"the hub wants it running (generation {generation}), restart {service.wanted.restart}")
+    elif service.known:
+        found.append("the hub has deleted it")
     else:
-        found.append("the hub has deleted it" if service.known else "what the hub wants is not known yet in this life")
+        found.append("what the hub wants is not known yet in this life")
     if link.state != "live":
-        found.append(
-            f"the hub has not heard of anything since: {link.state}{': ' + link.reason if link.reason else ''}"
-        )
+        why = f" ({link.reason})" if link.reason else ""
+        found.append(f"the hub has not heard of what happened here since: the link is {link.state}{why}")
     return found

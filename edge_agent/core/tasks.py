@@ -76,6 +76,9 @@ class TaskEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str = ""
 
 
+_NEVER = float("inf")
+
+
 class Tasks:
     """The tasks of this device, by id."""
 
@@ -84,6 +87,8 @@ class Tasks:
         self._runs = runs
         self._all = context.load(snapshot, "task", Record)
         self._waiting: dict[str, documents.Task] = {}
+        self._late: dict[str, None] = {}
+        """Tasks that were stopped here because they are over their time."""
         self._time_known = False
         runs.on_end = self._run_ended
 
@@ -207,15 +212,21 @@ class Tasks:
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Stop what is over its time: the shell does so first, unless it was adopted since."""
-        for record in self._all.values():
-            if _over(record) <= now.mono:
-                record.timeout_s = now.mono - record.started_mono + limits.STOP_GRACE_S_MAX
+        for task, record in self._all.items():
+            if self._over(task, record) <= now.mono:
+                self._late[task] = None
                 fx.act.append(inputs.Stop(instance=record.instance, grace_s=limits.STOP_GRACE_S))
 
     def next_wake(self) -> float | None:
         """Return when (mono) a timeout is due."""
-        due = min((_over(record) for record in self._all.values()), default=_NEVER)
+        due = min((self._over(task, record) for task, record in self._all.items()), default=_NEVER)
         return due if due < _NEVER else None
+
+    def _over(self, task: str, record: Record) -> float:
+        """Return when (mono) a command is over its time and the shell should have noticed."""
+        if record.stage is Stage.ENDED or not record.timeout_s or task in self._late:
+            return _NEVER
+        return record.started_mono + record.timeout_s + limits.STOP_GRACE_S + limits.TIMEOUT_SLACK_S
 
     # ---------------------------------------------------------------------------------------- runs
 
@@ -265,6 +276,7 @@ class Tasks:
 
     def _end(self, task: str, record: Record, body: TaskEnded, now: Now, fx: Effects) -> None:
         record.stage, record.document = Stage.ENDED, None
+        self._late.pop(task, None)
         if record.cancelled:
             self._all.pop(task, None)
             self._ctx.drop("task", task, fx)
@@ -301,13 +313,3 @@ def _launch(record: Record) -> inputs.Launch:
         timeout_s=record.timeout_s,
         capture=True,
     )
-
-
-_NEVER = float("inf")
-
-
-def _over(record: Record) -> float:
-    """Return when (mono) a command is over its time and the shell should have noticed."""
-    if record.stage is Stage.ENDED or not record.timeout_s:
-        return _NEVER
-    return record.started_mono + record.timeout_s + limits.STOP_GRACE_S + limits.TIMEOUT_SLACK_S

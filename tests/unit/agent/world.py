@@ -133,7 +133,14 @@ class World:
     def session(self) -> int:
         return int(self.store.spaces["link"]["session"])
 
-    def online(self, *, offset_s: float = 0.0, renew_only: bool = False) -> Effects:
+    def online(
+        self,
+        *,
+        offset_s: float = 0.0,
+        renew_only: bool = False,
+        refused: str = "",
+        cursors: dict[str, messages.Cursor] | None = None,
+    ) -> Effects:
         """Open the link: Hello goes up, Welcome comes down."""
         hellos: list[messages.Hello] = []
         for _ in range(400):
@@ -147,10 +154,11 @@ class World:
             session=hello.session,
             nonce=hello.nonce,
             parent="cloud",
-            cursors={},
+            cursors={name: messages.Cursor(epoch="0" * 16, seq=0) for name in STREAMS} | (cursors or {}),
             time_ms=int((self.wall + offset_s) * 1000),
             contact_s=60.0,
             renew_only=renew_only,
+            refused=refused,
         )
         return self.do(inputs.Got(message=welcome))
 
@@ -165,7 +173,7 @@ class World:
     def desire(self, *wanted: documents.AnyDocument, raw: dict[str, bytes] | None = None) -> Effects:
         """The parent asks for this, and nothing else."""
         bodies = {documents.document_id(document): documents.encode(document) for document in wanted} | (raw or {})
-        items = {key: documents.digest_of(body) for key, body in bodies.items()}
+        items: dict[str, str] = {key: documents.digest_of(body) for key, body in bodies.items()}
         self.generation += 1
         signed = messages.Signed(
             parent="cloud",

@@ -1,0 +1,87 @@
+"""What workloads say."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from edge_agent.core import inputs
+from protocol import documents, limits
+from tests.unit.agent.world import World, body, exited, only, running, service
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.start()
+    world.online()
+    world.desire(service("web"), service("chatty", ship_logs=True))
+    running(world, "s-web-1")
+    running(world, "s-chatty-2")
+    return world
+
+
+def item(raw: str = '{"n":1}', **fields: str) -> inputs.Item:
+    return inputs.Item(body=msgspec.Raw(raw.encode()), **fields)
+
+
+def emit(world: World, *items: inputs.Item, instance: str = "s-web-1") -> inputs.EmitAck:
+    return only(world.do(inputs.Emitted(connection=3, instance=instance, items=list(items))), inputs.EmitAck)
+
+
+def test_items_become_entries_and_are_acknowledged_after_the_commit(world: World) -> None:
+    ack = emit(world, item(kind="measured"), item(kind="sold", key="belt-2"), item("5", to="metrics"), item(to="audit"))
+    assert ack == inputs.EmitAck(connection=3, count=4)
+    one, two = world.entries("state", "app.")
+    assert (one.kind, one.key, body(one)) == ("app.measured", "web", {"n": 1})
+    assert (two.kind, two.key) == ("app.sold", "belt-2")
+    assert world.kinds("metrics") == ["app.event"]
+    assert world.kinds("audit")[-1] == "app.event"
+
+
+def test_a_batch_is_kept_whole_or_refused_whole(world: World) -> None:
+    for bad in (
+        item('"' + "x" * limits.ENTRY_BYTES_MAX + '"'),
+        item(kind="k" * limits.ENTRY_NAME_BYTES_MAX),
+        item(to="nowhere"),
+        item(to="logs"),
+        item(to="outputs"),
+        item("[1]", to="outputs"),
+    ):
+        ack = emit(world, item(kind="good"), bad)
+        assert ack.count == 0
+        assert ack.error
+    assert not world.entries("state", "app.")
+
+
+def test_logs_travel_only_if_the_service_says_so(world: World) -> None:
+    assert emit(world, item(to="logs"), instance="s-chatty-2").count == 1
+    assert "ship_logs" in emit(world, item(to="logs")).error
+
+
+def test_a_stranger_is_refused_but_last_words_are_taken(world: World) -> None:
+    assert "does not run on this device" in emit(world, item(), instance="s-old-9").error
+    assert emit(world, item()).count == 1
+    world.do(exited("s-web-1", 0))
+    assert emit(world, item()).count == 1
+    assert "only a running step" in emit(world, item('{"a":"b"}', to="outputs")).error
+
+
+def test_the_memory_of_last_words_is_bounded(world: World) -> None:
+    for n in range(300):
+        world.desire(documents.Task(id=f"t{n}", command=["x"]))
+        assert emit(world, item(), instance=f"t-t{n}").count == 1
+        world.do(exited(f"t-t{n}"))
+    assert emit(world, item(), instance="t-t0").error
+    assert emit(world, item(), instance="t-t299").count == 1
+
+
+def test_steps_and_tasks_speak_under_their_run_and_id(world: World) -> None:
+    step = documents.Step(name="a", run=["./a"])
+    world.desire(documents.Task(id="df", command=["df"]), documents.Workflow(workflow="flow", steps=[step]))
+    run = world.local(inputs.LocalWorkflowStart(workflow="flow"))["run"]
+    emit(world, item(), instance="t-df")
+    emit(world, item(), instance=f"r-{run}-a-1")
+    assert [entry.key for entry in world.entries("state", "app.")] == ["df", run]
+    large = item(msgspec.json.encode({"a": "x" * limits.OUTPUT_BYTES_MAX}).decode(), to="outputs")
+    assert "are over" in emit(world, item(), large, instance=f"r-{run}-a-1").error

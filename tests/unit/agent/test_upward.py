@@ -1,0 +1,189 @@
+"""What concerns the parent: the report, the certificate, being turned away, being restored."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from edge_agent.core import inputs
+from protocol import limits, messages, status
+from protocol.snapshot import StreamState
+from tests.unit.agent.world import DAY_S, WALL, World, acts, body, only, running, sent, service
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.start()
+    world.online()
+    return world
+
+
+def statuses(world: World, seconds: float) -> list[status.Report]:
+    """Let time pass; return the reports that went up."""
+    found: list[status.Report] = []
+    until = world.mono + seconds
+    while world.wake_at is not None and world.wake_at <= until:
+        world.wall += max(0.0, world.wake_at - world.mono)
+        world.mono = max(world.mono, world.wake_at)
+        found += [status.decode(bytes(one.body)) for one in sent(world.do(inputs.Tick()), messages.Status)]
+    world.wall += until - world.mono
+    world.mono = until
+    return found
+
+
+def vitals(cpu: float) -> inputs.Sampled:
+    return inputs.Sampled(vitals=status.Vitals(cpu=cpu, memory_total=1))
+
+
+def test_a_change_is_reported_once_it_has_settled(world: World) -> None:
+    world.desire(service("web"))
+    running(world, "s-web-1", pid=77)
+    (report,) = statuses(world, 1)
+    assert report.services["web"].state == "running"
+    assert report.services["web"].pid == 77
+    assert report.platform == {"machine": "arm64"}
+
+
+def test_what_did_not_change_is_not_reported_again(world: World) -> None:
+    world.desire(service("web"))
+    statuses(world, 1)
+    world.do(inputs.LogRead(ask="x", part=0, last=True, lines=[]))
+    assert not statuses(world, 5)
+
+
+def test_vitals_are_one_metrics_entry_and_one_status_a_minute(world: World) -> None:
+    statuses(world, 1)
+    world.do(vitals(0.1))
+    world.do(vitals(0.2))
+    (report,) = statuses(world, 1)
+    assert report.vitals is not None
+    assert report.vitals.cpu == 0.1
+    world.mono += limits.VITALS_EVERY_S
+    world.do(vitals(0.3))
+    assert [body(entry)["cpu"] for entry in world.entries("metrics", "vitals")] == [0.1, 0.3]
+
+
+def test_each_life_and_each_generation_is_an_audit_entry(world: World) -> None:
+    world.desire(service("web"))
+    world.start(reboot=True)
+    assert world.kinds("audit") == ["agent.started", "desired.applied", "agent.started"]
+    assert world.last("agent.started", "audit")["rebooted"] is True
+    assert world.last("desired.applied", "audit")["generation"] == 1
+
+
+def test_a_refused_manifest_is_shown_until_a_good_one_comes(world: World) -> None:
+    world.desire(service("web"))
+    world.generation = 0
+    world.desire(service("web", "./other"))
+    assert world.last("desired.refused", "audit")["reason"]
+    assert world.local(inputs.LocalStatus())["conditions"][0]["what"] == "desired"
+    world.desire(service("web"))
+    assert not world.local(inputs.LocalStatus())["conditions"]
+
+
+# ------------------------------------------------------------------------------------------------ certificate
+
+
+def test_the_certificate_is_renewed_early(world: World) -> None:
+    assert not world.all(inputs.MakeCsr)
+    days = 0
+    while not world.all(inputs.MakeCsr):
+        days += 1
+        world.offline()
+        world.mono, world.wall = world.mono + DAY_S, world.wall + DAY_S
+        world.online()
+    assert limits.RENEW_AT_SHARE * 90 <= days <= (limits.RENEW_AT_SHARE + 0.1) * 90 + 1
+    (renew,) = sent(world.do(inputs.CsrMade(csr="CSR")), messages.Renew)
+    assert renew.csr == "CSR"
+    fx = world.got(messages.Renewed, certificate="PEM")
+    assert only(fx, inputs.StoreCertificate).certificate == "PEM"
+    until_ms = int((world.wall + 90 * DAY_S) * 1000)
+    world.do(inputs.CertificateStored(from_ms=int(world.wall * 1000), until_ms=until_ms))
+    assert world.last("certificate.renewed", "audit")["until_ms"] == until_ms
+    assert len(world.all(inputs.MakeCsr)) == 1
+
+
+def test_a_renewal_that_comes_due_while_connected_needs_no_reconnect() -> None:
+    world = World()
+    world.start(until_ms=int((WALL + 5 * 3_600) * 1000))
+    world.online()
+    assert world.core.handle(inputs.Tick(), world.now()).wake_at
+    world.mono, world.wall = world.mono + 4 * 3_600, world.wall + 4 * 3_600
+    assert acts(world.do(inputs.Tick()), inputs.MakeCsr)
+
+
+def test_a_refused_renewal_is_shown_and_asked_for_again() -> None:
+    world = World()
+    world.start(until_ms=int((WALL - 1) * 1000))
+    assert "has expired" in world.local(inputs.LocalStatus())["conditions"][0]["text"]
+    assert only(world.online(renew_only=True), inputs.MakeCsr) == inputs.MakeCsr()
+    world.got(messages.Renewed, refused="another key")
+    assert "another key" in world.local(inputs.LocalStatus())["conditions"][0]["text"]
+    world.wait(limits.RENEW_RETRY_S + 1)
+    assert len(world.all(inputs.MakeCsr)) == 2
+    assert not acts(world.offline(), inputs.MakeCsr)
+
+
+# ------------------------------------------------------------------------------------------------ turned away
+
+
+def test_a_revoked_device_stops_pulling_and_its_work_goes_on(world: World) -> None:
+    world.desire(service("web"))
+    running(world, "s-web-1")
+    revoked = messages.Revoked(
+        incarnation="one", parent="cloud", child="gw-1", time_ms=1, reason="stolen", key="k", signature="s"
+    )
+    fx = world.do(inputs.Got(message=revoked))
+    assert only(fx, inputs.StopPulling).reason == "stolen"
+    assert not acts(fx, inputs.Stop)
+    assert world.last("revoked", "audit")["reason"] == "stolen"
+    fx = world.start(inputs.Found(instance="s-web-1", pid=4))
+    assert not acts(fx, inputs.Connect)
+    view = world.local(inputs.LocalStatus())
+    assert view["link"]["state"] == "refused"
+    assert "the work here goes on" in view["conditions"][0]["text"]
+
+
+def test_a_quarantined_device_says_so_until_it_is_let_in_again(world: World) -> None:
+    world.offline()
+    fx = world.online(refused="a clone was seen")
+    assert not acts(fx, inputs.StopPulling)
+    assert world.last("clone.seen", "audit")["reason"] == "a clone was seen"
+    assert "an operator decides" in world.local(inputs.LocalStatus())["conditions"][0]["text"]
+    world.wait(limits.REFUSED_RETRY_S)
+    world.online()
+    assert not world.local(inputs.LocalStatus())["conditions"]
+
+
+def test_what_the_link_says_of_its_streams_is_journaled() -> None:
+    world = World()
+    world.store.streams["metrics"] = StreamState(epoch="0" * 16, first=11, last=20, acked=10)
+    world.store.streams["state"] = StreamState(epoch="0" * 16, first=1, last=20, acked=10, hash=b"h" * 32)
+    world.start()
+    fits = messages.Cursor(epoch="0" * 16, seq=10)
+    world.online(cursors={"metrics": messages.Cursor(epoch="0" * 16, seq=5), "state": fits})
+    assert world.last("parent.behind", "audit")["count"] == 5
+    assert world.last("gap.declared", "audit")["count"] == 5
+    world.offline()
+    world.online(cursors={"state": messages.Cursor(epoch="0" * 16, seq=99, hash="ff")})
+    assert world.last("epoch.begun", "audit")["stream"] == "state"
+
+
+def test_the_daemon_stops_with_a_bye_and_its_work_goes_on(world: World) -> None:
+    world.desire(service("web"))
+    fx = world.do(inputs.Stopping())
+    assert sent(fx, messages.Bye)
+    assert not acts(fx, inputs.Stop)
+
+
+def test_the_same_inputs_lead_to_the_same_effects() -> None:
+    def life() -> list[bytes]:
+        world = World()
+        world.start()
+        world.online()
+        world.desire(service("web"))
+        world.wait(100)
+        return [msgspec.msgpack.encode(entry) for entry in world.store.rows["state"]]
+
+    assert life() == life()
