@@ -37,7 +37,7 @@ from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
 from protocol.effects import Action
-from protocol.errors import StoreError
+from protocol.errors import Refused, StoreError
 
 log = logging.getLogger("skerry.hub")
 
@@ -64,6 +64,8 @@ async def serve(
     if broker_url:
         file = msgspec.structs.replace(file, broker=parse_broker(broker_url, file.id))
     keys = Authority(home, file.id)
+    if not home.database.exists():  # a new one would know no node and no operator
+        raise Refused(f"{home.database} is missing: put it back from a backup, or make a new hub in another folder")
     journal = await Journal.open(home.database, node=file.id, streams=streams.NAMES, mint=mint_epoch)
     try:
         serving = _Serving(home, file, keys, journal)
@@ -91,7 +93,7 @@ class _Serving:
             perform=self._perform,
             tick=inputs.Tick(),
             on_store_error=self._store_failed,
-            on_store_healed=lambda: log.warning("the store is well again"),
+            on_store_healed=self._store_healed,
         )
         self._desk = Desk(self.put, self._driver.room)
         self._refresh_tls()
@@ -173,6 +175,11 @@ class _Serving:
         log.error("%s; nothing is acknowledged until it can be written again", error)
         self._desk.fail(f"the hub cannot store what was asked: {error}")
         self._door.store_failed()
+
+    def _store_healed(self) -> None:
+        log.warning("the store is well again")
+        self._desk.healed()
+        self._door.store_failed()  # what came in between was dropped: its senders repeat it
 
     def _started(self) -> inputs.Started:
         return inputs.Started(entropy=secrets.token_bytes(32), incarnation=secrets.token_hex(8), version=self._version)

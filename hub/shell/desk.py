@@ -15,6 +15,7 @@ from protocol import limits
 from protocol.errors import Refused
 
 _TOPICS_MAX = 1_000
+_STOPPING = "the hub is stopping: try again in a moment"
 
 
 class Failed(Refused):
@@ -74,13 +75,16 @@ class Desk:
         self._watches: set[Watch] = set()
         self._questions: dict[str, asyncio.Queue[inputs.Answered | None]] = {}
         self._closed = False
+        self._failure = ""
 
     # -------------------------------------------------------------------------------------------- for the API
 
     async def ask(self, who: str, op: inputs.AnyOp) -> bytes:
         """Return the core's answer (JSON), after its commit. Raises Failed."""
         if self._closed:
-            raise Failed("the hub is stopping: try again in a moment", 503)
+            raise Failed(_STOPPING, 503)
+        if self._failure:
+            raise Failed(self._failure, 503)
         self._count += 1
         number = self._count
         waiting: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -149,7 +153,15 @@ class Desk:
             parts.put_nowait(action)
 
     def fail(self, text: str) -> None:
-        """The store failed: what waits for an answer gets none but this."""
+        """The store failed: what waits for an answer, or asks before it is `healed`, gets none but this."""
+        self._failure = text
+        self._turn_away(text)
+
+    def healed(self) -> None:
+        """The store can be written again."""
+        self._failure = ""
+
+    def _turn_away(self, text: str) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Failed(text, 503))
@@ -161,7 +173,7 @@ class Desk:
             watch.close()
         for parts in self._questions.values():
             parts.put_nowait(None)
-        self.fail("the hub is stopping: try again in a moment")
+        self._turn_away(_STOPPING)
 
 
 async def _next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -11,8 +12,10 @@ from asyncio import sslproto
 from collections.abc import Generator
 from pathlib import Path
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hub.shell.home import Place
 from protocol import limits
@@ -24,6 +27,42 @@ _GOODBYE_S = 3
 
 # asyncio keeps a buffer of 256 KiB for each TLS connection; the largest record is 16 KiB.
 sslproto.SSLProtocol.max_size = 32 * limits.KIB  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+class _Protocol(H11Protocol):
+    """One connection, which must send the whole head of a request within REQUEST_WAIT_S of its first byte.
+
+    uvicorn bounds the time between requests, but not that of a head that comes a byte at a time.
+    """
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take the connection; its first head is awaited from now on."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes: of a head, or of what follows it."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._await_head()
+        else:
+            self._head_came()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(limits.REQUEST_WAIT_S, self.transport.abort)
+
+    def _head_came(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _Server(uvicorn.Server):
@@ -45,7 +84,7 @@ class ApiServer:
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its own goodbyes and cancellations are no news
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import resource
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +245,38 @@ async def test_a_second_hub_on_the_same_store_or_port_is_told_what_to_change(hub
         await app.serve(other.folder)
     with pytest.raises(Refused, match="skerry hub init"):
         await app.serve(tmp_path / "nowhere")
+
+
+async def test_a_store_that_cannot_be_written_refuses_and_heals(hub: Served):
+    await hub.enrolled("gw-1")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))  # as a full disk: no file may grow
+    try:
+        refused = await hub.api.post("/v1/nodes/gw-1/cordon", json={"cordoned": True})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (refused.status_code, "cannot store" in refused.json()["error"]) == (503, True)
+    async with asyncio.timeout(30):
+        while (answer := await hub.api.post("/v1/nodes/gw-1/labels", json={"set": {"a": "b"}})).status_code == 503:
+            await asyncio.sleep(0)
+    assert (answer.json()["labels"], answer.json()["cordoned"]) == ({"a": "b"}, False)
+
+
+async def test_a_hub_whose_store_is_gone_makes_no_new_one(tmp_path: Path):
+    home = await made(tmp_path)
+    home.database.unlink()
+    with pytest.raises(Refused, match="put it back from a backup"):
+        await app.serve(home.folder)
+    assert not home.database.exists()
+
+
+async def test_who_sends_a_request_a_byte_at_a_time_is_cut_off(hub: Served, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "REQUEST_WAIT_S", 0.2)
+    port = int(hub.line.rpartition(":")[2])
+    trusted = ssl.create_default_context(cadata=hub.context.root_pem)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusted)
+    writer.write(b"GET /v1/info HTTP/1.1\r\nHost: x")
+    async with asyncio.timeout(30):
+        assert await reader.read() == b""
+    writer.close()
+    assert (await hub.stranger.get("/v1/info")).status_code == 200

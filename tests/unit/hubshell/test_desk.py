@@ -74,8 +74,13 @@ async def test_when_the_store_fails_every_request_hears_of_it():
     core = Core()
     waiting = await asked(core)
     core.desk.fail("the disk is full")
-    with pytest.raises(Failed, match="the disk is full"):
-        await waiting
+    for request in (waiting, core.desk.ask("token:ann", OP)):
+        with pytest.raises(Failed, match="the disk is full"):
+            await request
+    core.desk.healed()
+    again = await asked(core)
+    core.desk.reply(inputs.Reply(request=core.heard[-1].request, data=b"1"))
+    assert await again == b"1"
 
 
 async def test_a_listener_hears_each_topic_under_its_prefix_once():
