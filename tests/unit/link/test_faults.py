@@ -1,0 +1,137 @@
+"""Faults of every kind, at random: drops, doubles, reorders, late messages, cuts, crashes, old copies of either end.
+
+Each story is made from a seed, so that a failure tells its own repeat: the checkers of tests.support.link_world are the
+rules of INVARIANTS A. Hypothesis tells the same stories its own way, and shortens what breaks.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from protocol import limits
+from tests.support.link_world import STREAMS, World, task
+from tests.support.memory_store import MemoryStore
+
+WEIGHTS = {
+    "append": 24,
+    "deliver": 40,
+    "wait": 8,
+    "ask": 5,
+    "report": 4,
+    "double": 5,
+    "reorder": 5,
+    "drop": 4,
+    "late": 5,
+    "cut": 3,
+    "partition": 1,
+    "crash_child": 2,
+    "crash_parent": 2,
+    "copy_child": 2,
+    "restore_child": 1,
+    "copy_parent": 2,
+    "restore_parent": 1,
+}
+
+
+class Story:
+    """One link in a hostile world. At the end everything heals, and nothing may be lost or doubled."""
+
+    def __init__(self, choose: random.Random, *, external: bool) -> None:
+        self.choose = choose
+        self.world = World(seed=choose.randbytes(4), external=external)
+        self.child_copy: MemoryStore | None = None
+        self.parent_copy: MemoryStore | None = None
+        self.unsure: set[int] = set()
+        self.copied_past = False
+        self.tasks = 0
+
+    def tell(self, steps: int) -> None:
+        """Let `steps` things happen, heal, and check."""
+        happen = self.choose.choices(list(WEIGHTS), list(WEIGHTS.values()), k=steps)
+        for name in happen:
+            getattr(self, name)()
+            self.world.check_doubles()
+        self.world.settle()
+        self.world.check_streams(maybe_lost=frozenset(self.unsure))
+
+    def append(self) -> None:
+        self.world.append(self.choose.choice(STREAMS), self.choose.randint(1, 30))
+
+    def deliver(self) -> None:
+        for _ in range(self.choose.randint(1, 6)):
+            if self.world.net:
+                self.world.deliver(0)
+
+    def double(self) -> None:
+        if self.world.net:
+            self.world.deliver(self.choose.randrange(len(self.world.net)), keep=True)
+
+    def reorder(self) -> None:
+        if self.world.net:
+            self.world.deliver(self.choose.randrange(len(self.world.net)))
+
+    def drop(self) -> None:
+        if self.world.net:
+            self.world.net.pop(self.choose.randrange(len(self.world.net)))
+
+    def late(self) -> None:
+        if self.world.late:
+            self.world.deliver_late(self.choose.randrange(len(self.world.late)))
+
+    def wait(self) -> None:
+        self.world.advance(self.choose.choice([0.1, 1.0, limits.ACK_WAIT_S, 70.0]))
+
+    def report(self) -> None:
+        self.world.say_report()
+
+    def ask(self) -> None:
+        self.tasks += 1
+        size = self.choose.choice([0, 100, 40_000])
+        self.world.ask(*[task(self.tasks + one, size) for one in range(self.choose.randint(0, 4))])
+
+    def cut(self) -> None:
+        self.world.cut()
+
+    def partition(self) -> None:
+        self.world.reachable = not self.world.reachable
+        if not self.world.reachable:
+            self.world.cut()
+
+    def crash_child(self) -> None:
+        if self.copied_past:  # a restored child that restarts cannot tell its new rows from the copied ones
+            self.unsure |= {n for stream in STREAMS for n in self.world.kept(stream)}
+        self.world.crash_child()
+
+    def crash_parent(self) -> None:
+        self.world.crash_parent()
+
+    def copy_child(self) -> None:
+        self.child_copy = self.world.disk.copy()
+
+    def restore_child(self) -> None:
+        if self.child_copy is not None:
+            noticed = self.choose.random() < 0.3
+            self.world.restore_child(self.child_copy, noticed=noticed)
+            self.copied_past = not noticed
+
+    def copy_parent(self) -> None:
+        self.parent_copy = self.world.hub_disk.copy()
+
+    def restore_parent(self) -> None:
+        if self.parent_copy is not None:
+            self.world.restore_parent(self.parent_copy)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_no_story_loses_or_doubles_anything(seed: int) -> None:
+    Story(random.Random(seed), external=seed % 2 == 1).tell(steps=150)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(choose=st.randoms(use_true_random=False), external=st.booleans(), steps=st.integers(5, 60))
+def test_the_shortest_story_that_breaks_a_rule(choose: random.Random, external: bool, steps: int) -> None:
+    Story(choose, external=external).tell(steps)
