@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.metadata
 import logging
 import os
 import resource
@@ -40,6 +39,7 @@ from protocol.link.seal import ChildSeal
 
 log = logging.getLogger("skerry.agent")
 
+VERSION = "0.1.0"  # a test holds it to the package's; reading it from there would cost 1 MB
 _SETTLE_WAIT_S = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _OPEN_FILES = 8_192  # 256 services with a pipe, a pidfd, a socket and their callers
@@ -77,7 +77,7 @@ class _Serving:
 
     def __init__(self, data: Path, file: identity.AgentFile, tools: Tools, journal: Journal) -> None:
         self._data, self._file, self._tools = data, file, tools
-        self._version = importlib.metadata.version("skerry")
+        self._version = VERSION
         self._anchor = trust.Anchor(file.root_pin)
         self._platform = vitals.platform()
         self._pulling = True

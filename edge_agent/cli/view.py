@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from edge_agent.cli import human
@@ -145,7 +144,11 @@ def say(text: str, style: str = "") -> None:
 
 
 def _print(columns: list[str], rows: list[list[str | Text]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for row in rows:
-        table.add_row(*[cell if isinstance(cell, Text) else Text(cell) for cell in row])
-    _console.print(table)
+    """Print a table whose cells are never wrapped or cut: what does not fit the screen is still there to copy."""
+    lines = [[Text(name, "bold") for name in columns]]
+    lines += [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    widths = [max(line[at].cell_len for line in lines) for at in range(len(columns))]
+    for line in lines:
+        for cell, width in zip(line[:-1], widths, strict=False):
+            cell.pad_right(width + 3 - cell.cell_len)
+        _console.print(Text.assemble(*line))

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.core import inputs
+from edge_agent.shell.runners import place
 from protocol import limits
 
 _CHUNK_BYTES = 256 * limits.KIB
@@ -39,15 +40,14 @@ def short_folder(data: Path) -> Path:
     """Return the folder for sockets: within `data`, or a short one when its path leaves too little room."""
     inside = data / "s"
     if len(os.fsencode(inside)) + len("/0123456789ab.sock") <= _PATH_BYTES_MAX:
-        inside.mkdir(mode=0o711, exist_ok=True)
-        return inside
+        return place.passage(inside)
     tag = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:12]
     base = Path("/run") if os.access("/run", os.W_OK) else Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp"))  # noqa: S108
-    place = base / f"skerry-{os.geteuid()}-{tag}"
-    place.mkdir(mode=0o711, exist_ok=True)
-    if place.is_symlink() or place.stat().st_uid != os.geteuid():
-        raise PermissionError(f"{place} belongs to somebody else: remove it, or use a shorter data directory")
-    return place
+    outside = base / f"skerry-{os.geteuid()}-{tag}"
+    outside.mkdir(mode=0o711, exist_ok=True)
+    if outside.is_symlink() or outside.stat().st_uid != os.geteuid():
+        raise PermissionError(f"{outside} belongs to somebody else: remove it, or use a shorter data directory")
+    return place.passage(outside)
 
 
 class EmitSockets:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge_agent.shell.runners import place
 from protocol import certificates, trust
 from protocol.aio import tls
 from protocol.errors import Refused, StoreError, TrustError
@@ -189,5 +190,5 @@ def hub_context(root_pem: str, hub: str) -> ssl.SSLContext:
 def artifacts(data: Path) -> list[str]:
     """Return the digests of the artifacts that are unpacked here: a folder with its full name is verified and whole."""
     folder = data / ARTIFACTS
-    folder.mkdir(mode=0o711, exist_ok=True)
+    place.passage(folder)
     return sorted(f"sha256:{path.name}" for path in folder.iterdir() if len(path.name) == 64 and path.is_dir())

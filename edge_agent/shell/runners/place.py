@@ -12,6 +12,13 @@ from protocol import documents, ids, limits
 from protocol.errors import Refused
 
 
+def passage(folder: Path) -> Path:
+    """Make a folder that workloads of other users may pass through but not list, whatever the umask."""
+    folder.mkdir(exist_ok=True, parents=True)
+    folder.chmod(0o711)
+    return folder
+
+
 def artifact_folder(data: Path, digest: str) -> Path:
     """Return the folder of an unpacked artifact. Raises BadId."""
     return data / "artifacts" / ids.digest(digest).removeprefix("sha256:")
@@ -31,6 +38,8 @@ def furnish(data: Path, action: inputs.Launch, folder: Path, who: Identity) -> P
         _from_artifact(artifact, base)
     base.mkdir(parents=True, mode=0o755, exist_ok=True)
     if base != artifact:
+        if base.parent != folder:
+            passage(base.parent)
         base.chmod(0o755)
         _write_files(base, process.files)
         if who.switch:

@@ -74,7 +74,7 @@ class ProcessRunner:
     ) -> None:
         self._data = data
         self._root = data / "w"
-        self._root.mkdir(mode=0o711, exist_ok=True)
+        place.passage(self._root)
         self._node = node
         self._tools = tools
         self._sockets = sockets
