@@ -1,8 +1,8 @@
 """What each node last said of itself, and when: a level, replaced and never appended (INVARIANTS A12).
 
 The link lets only the newest Status through and stores it; here stands what goes with it, in the hub's own time, so
-that a node that is away is never just "away": it is away since then, and this is what was last known (B). Live or away
-is not stored: after a restart every node is away, since its last contact, until it says Hello.
+that a node that is away is never just "away": it is away since then, and this is what was last known (B). After a
+restart every node is away until it says Hello.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When anything was last heard; stored with every Hello and Status, and when it went away."""
     since_ms: int
     """When it last became live or away."""
+    live: bool = False
+    """Whether it was live when this was stored; after a restart of the hub it is away since its last contact."""
     status_ms: int = 0
     version: str = ""
     held: messages.Held = messages.Held()
@@ -41,7 +43,7 @@ class Rollup:
         self._live: dict[str, None] = {}
         for node, raw in snapshot.spaces.get(SPACE, {}).items():
             seen = decoder.decode(raw)
-            self._seen[node] = msgspec.structs.replace(seen, since_ms=seen.contact_ms)
+            self._seen[node] = msgspec.structs.replace(seen, since_ms=seen.contact_ms) if seen.live else seen
             said = parent.view(node).status
             self._reports[node] = (_read(said) if said is not None else None) or status.Report()
 
@@ -78,7 +80,7 @@ class Rollup:
         self._put(
             node,
             msgspec.structs.replace(
-                before, contact_ms=now_ms, since_ms=since_ms, version=hello.version, held=hello.held
+                before, contact_ms=now_ms, since_ms=since_ms, live=True, version=hello.version, held=hello.held
             ),
             fx,
         )
@@ -91,7 +93,8 @@ class Rollup:
         contact_ms = self.contact_ms(node)
         del self._live[node]
         since_ms = int(now.wall * 1000)
-        self._put(node, msgspec.structs.replace(self._seen[node], contact_ms=contact_ms, since_ms=since_ms), fx)
+        seen = msgspec.structs.replace(self._seen[node], contact_ms=contact_ms, since_ms=since_ms, live=False)
+        self._put(node, seen, fx)
         return True
 
     def status(self, node: str, said: messages.Status, now: Now, fx: Effects) -> status.Report | None:

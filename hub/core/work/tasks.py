@@ -28,6 +28,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked, of whom. Times are milliseconds of the hub's clock; `deadline_ms` 0: none."""
 
     id: str
+    number: int
+    """Counts the groups of this hub: their order."""
     by: str
     created_ms: int
     until_ms: int
@@ -95,8 +97,9 @@ class Tasks:
     def __init__(self, snapshot: Snapshot) -> None:
         groups = msgspec.json.Decoder(Group)
         found = [groups.decode(raw) for raw in snapshot.spaces.get(GROUPS, {}).values()]
-        found.sort(key=lambda group: (group.created_ms, group.id))
+        found.sort(key=lambda group: group.number)
         self._groups = {group.id: _Open(group) for group in found}
+        self._number = found[-1].number + 1 if found else 1
         self._doomed: list[str] = []
         """Keys of results whose group is gone; deleted some at a time."""
         self._size = 0
@@ -157,6 +160,7 @@ class Tasks:
         deadline_ms = 0 if op.deadline_s is None else now_ms + int(op.deadline_s * 1000)
         record = Group(
             id=group,
+            number=self._number,
             by=who,
             created_ms=now_ms,
             until_ms=max(now_ms, deadline_ms) + int(limits.TASK_LINGER_S * 1000),
@@ -168,6 +172,7 @@ class Tasks:
             raise Refusal(f"the task is {len(open_.raw)} bytes; the most is {limits.DOCUMENT_BYTES_MAX}", 422)
         dropped = self._make_room(fx)
         self._groups[group] = open_
+        self._number += 1
         self._next_ms = min(self._next_ms, record.until_ms)
         fx.store.append(Put(GROUPS, group, msgspec.json.encode(record)))
         for node in nodes:

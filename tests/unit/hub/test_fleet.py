@@ -100,16 +100,22 @@ def test_a_run_is_told_by_entries_and_by_status_and_history_never_overwrites_liv
 
 def test_a_hub_that_is_killed_knows_it_all_again_and_sends_what_it_had_not(world: World) -> None:
     device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
-    device.leave()
+    world.later(10.0)
+    device.take(inputs.Closed(node="oslo-1", connection=1, reason="reset"))
     world.ask(inputs.Apply(documents=[service("line", "site=oslo")]))
-    contact = world.node("oslo-1")["last_contact_ms"]
+    left, contact = world.node("oslo-1")["since_ms"], world.node("oslo-1")["last_contact_ms"]
     world.later(500.0)
     world.restart()
     node = world.node("oslo-1")
-    assert (node["state"], node["since_ms"], node["last_contact_ms"]) == ("away", contact, contact)
+    assert (node["state"], node["since_ms"], node["last_contact_ms"]) == ("away", left, contact)
     device.connect()
     assert list(device.items) == ["assignment/line"]
     assert world.node("oslo-1")["state"] == "online"
+    contact = world.node("oslo-1")["last_contact_ms"]
+    world.later(50.0)
+    world.restart()
+    node = world.node("oslo-1")
+    assert (node["state"], node["since_ms"]) == ("away", contact)
 
 
 def test_an_unknown_device_and_one_with_another_key_are_turned_away(world: World) -> None:
