@@ -26,7 +26,7 @@ from hub.shell.authority import Authority
 from hub.shell.broker import BrokerDoor
 from hub.shell.desk import Desk
 from hub.shell.front_door import FrontDoor, Verdict
-from hub.shell.home import Home, HubFile, parse_broker
+from hub.shell.home import Home, HubFile, Place, parse_broker
 from hub.shell.init import mint_epoch
 from hub.shell.operators import SPACE as OPERATORS
 from hub.shell.operators import Operators
@@ -83,7 +83,8 @@ class _Serving:
         self._home, self._file, self._keys, self._journal = home, file, keys, journal
         self._version = importlib.metadata.version("skerry")
         operators = Operators(journal.snapshot().spaces.get(OPERATORS, {}))
-        config = HubConfig(node=file.id, signer=keys.signer(), ticket_secret=keys.ticket_secret)
+        looks = file.broker is not None  # a broker keeps children connected over our absence
+        config = HubConfig(node=file.id, signer=keys.signer(), ticket_secret=keys.ticket_secret, looks=looks)
         self._clock = SystemClock()
         self._driver: Driver[HubCore] = Driver(
             make_core=lambda snapshot: HubCore(snapshot, config),
@@ -105,6 +106,8 @@ class _Serving:
     def _hub(self, operators: Operators) -> Hub:
         return Hub(
             file=self._file,
+            mqtt=self._mqtt_place,
+            api=self._api_place,
             version=self._version,
             desk=self._desk,
             core=lambda: self._driver.core,
@@ -189,7 +192,7 @@ class _Serving:
     async def run(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
         """Open the doors, serve until `stop`, and close in order. Raises ExceptionGroup when a part fails."""
         loop = asyncio.get_running_loop()
-        port = self._api.bind()
+        self._api.bind()
         try:
             await self._door.open()
             for number in _SIGNALS:
@@ -200,7 +203,7 @@ class _Serving:
                 children = group.create_task(self._door.serve())
                 people = group.create_task(self._api.serve())
                 keeping = [group.create_task(self._retain()), group.create_task(self._look_at_tls())]
-                ready(self._line(port))
+                ready(self._line())
                 await stop.wait()
                 await self._stop(people, children)
                 for task in (*keeping, driving):
@@ -223,14 +226,21 @@ class _Serving:
         except (TimeoutError, StoreError) as error:
             log.warning("stopping with inputs that are not stored (%s); their senders will repeat them", error)
 
-    def _line(self, port: int) -> str:
-        broker = self._file.broker
+    def _line(self) -> str:
+        broker, children, people = self._file.broker, self._mqtt_place(), self._api_place()
         if broker is not None:
             mqtt = f"broker {_text(broker.host, broker.port)}"
         else:
-            assert isinstance(self._door, FrontDoor)
-            mqtt = f"MQTT {_text(self._file.mqtt.host, self._door.port)}"
-        return f"hub {self._file.id} ready: {mqtt}, API https://{_text(self._file.api.host, port)}"
+            mqtt = f"MQTT {_text(children.host, children.port)}"
+        return f"hub {self._file.id} ready: {mqtt}, API https://{_text(people.host, people.port)}"
+
+    def _mqtt_place(self) -> Place:
+        """Return where children connect: the real port, once the door is open."""
+        port = self._door.port if isinstance(self._door, FrontDoor) else self._file.mqtt.port
+        return Place(host=self._file.mqtt.host, port=port)
+
+    def _api_place(self) -> Place:
+        return Place(host=self._file.api.host, port=self._api.port)
 
     # -------------------------------------------------------------------------------------------- housekeeping
 

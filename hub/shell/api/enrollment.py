@@ -105,7 +105,7 @@ async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
         "certificate": issued.certificate,
         "root": hub.authority.root.decode(),
         "mqtt": _mqtt(hub),
-        "api": {"host": _shown(hub.file.api.host), "port": hub.file.api.port},
+        "api": {"host": _shown(hub.api().host), "port": hub.api().port},
     }
 
 
@@ -114,7 +114,8 @@ def _mqtt(hub: Hub) -> dict[str, object]:
     broker = hub.file.broker
     if broker is not None:
         return {"host": broker.host, "port": broker.port, "name": broker.name, "sealed": True}
-    return {"host": _shown(hub.file.mqtt.host), "port": hub.file.mqtt.port, "name": hub.file.id, "sealed": False}
+    place = hub.mqtt()
+    return {"host": _shown(place.host), "port": place.port, "name": hub.file.id, "sealed": False}
 
 
 def _shown(host: str) -> str:

@@ -11,7 +11,7 @@ from hub.core.hub import HubCore
 from hub.shell.artifacts import Artifacts
 from hub.shell.authority import Authority
 from hub.shell.desk import Desk
-from hub.shell.home import HubFile
+from hub.shell.home import HubFile, Place
 from hub.shell.operators import Operators
 from hub.shell.store.entries import Entries
 from protocol.effects import Now
@@ -19,9 +19,11 @@ from protocol.effects import Now
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
-    """One hub as its API sees it. `core` gives the core of now, for pure views only."""
+    """One hub as its API sees it. `core` gives the core of now, for pure views; `mqtt` and `api` where it listens."""
 
     file: HubFile
+    mqtt: Callable[[], Place]
+    api: Callable[[], Place]
     version: str
     desk: Desk
     core: Callable[[], HubCore]

@@ -80,6 +80,7 @@ class ApiServer:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.context.load_cert_chain(chain, key)
         self._place = place
+        self.port = place.port
         self._socket: socket.socket | None = None
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # its own goodbyes and cancellations are no news
         config = uvicorn.Config(
@@ -98,8 +99,8 @@ class ApiServer:
         )
         self._server = _Server(config)
 
-    def bind(self) -> int:
-        """Take the port; return its number (a new one for port 0). Raises Refused, naming the option to change."""
+    def bind(self) -> None:
+        """Take the port; `port` is then the real one. Raises Refused, naming the option to change."""
         host, port = self._place.host, self._place.port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
@@ -109,7 +110,7 @@ class ApiServer:
             text = f"cannot serve the API on {host}:{port}: {why}; choose another place with --api HOST:PORT"
             raise Refused(text) from error
         no_delay(self._socket)  # what it accepts inherits this; asyncio sees to it only for sockets it made itself
-        return int(self._socket.getsockname()[1])
+        self.port = int(self._socket.getsockname()[1])
 
     async def serve(self) -> None:
         """Serve until `stop`."""
