@@ -4,8 +4,8 @@
 
 Group commit: what arrives while a commit runs shares the next one; what arrives while nothing runs is committed at
 once. Nothing is sent, done or acknowledged that is not stored (INVARIANTS A1). When a commit fails, the core is
-discarded with all that waits, and rebuilt from the store: memory is never ahead of the disk. The sources' own rules (the
-link's timers, `started()` telling what was found) bring back what was lost then.
+discarded with all that waits, and rebuilt from the store: memory is never ahead of the disk. The sources' own rules
+(the link's timers, `started()` telling what was found) bring back what was lost then.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ class Driver(Generic[CoreT]):
         """Discard what the store did not take, wait, and rebuild the core from the store."""
         while True:
             self._discard(error)
-            delay = min(limits.STORE_RETRY_S_MAX, limits.STORE_RETRY_S_MIN * 2**self._failures)
+            delay = min(limits.STORE_RETRY_S_MAX, limits.STORE_RETRY_S_MIN * 2 ** min(self._failures, 16))
             self._failures += 1
             if self._on_store_error is not None:
                 self._on_store_error(error)

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from protocol import effects
 from protocol.aio import failpoints, life
 from protocol.aio.life import Head
-from protocol.aio.sqlite import of
+from protocol.aio.sqlite import insert, of
 
 Channel = tuple[str, str, str]  # node, epoch, stream
 
-_INSERT_OWN = "INSERT INTO own_STREAM VALUES (?, ?, ?)"
-_INSERT_ENTRY = "INSERT INTO entry (channel, seq, time_ms, kind, key, raw, hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INTO_OWN = "INSERT INTO own_STREAM"
+_INTO_ENTRY = "INSERT INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
 
 
 class Operations:
@@ -72,10 +72,7 @@ class Operations:
         last = op.rows[-1]
         assert op.rows[0][0] == head.last + 1, f"{op.stream}: row {op.rows[0][0]} after row {head.last}"
         assert last[0] == head.last + len(op.rows), f"{op.stream}: rows after {head.last} are not contiguous"
-        if len(op.rows) == 1:
-            db.execute(of(op.stream, _INSERT_OWN), last)
-        else:
-            db.executemany(of(op.stream, _INSERT_OWN), op.rows)
+        insert(db, of(op.stream, _INTO_OWN), op.rows)
         head.last, head.hash = last[0], last[2]
 
     def _own(self, op: effects.Acked | effects.Trim | effects.Gap) -> Head:
@@ -88,12 +85,13 @@ class Operations:
         head = self._own(op)
         assert op.last <= head.last, f"{op.stream}: a gap up to {op.last} in rows up to {head.last}"
         db.execute(of(op.stream, "DELETE FROM own_STREAM WHERE seq BETWEEN ? AND ?"), (op.first, op.last))
-        db.execute(of(op.stream, _INSERT_OWN), (op.last, op.raw, op.hash))
+        insert(db, of(op.stream, _INTO_OWN), [(op.last, op.raw, op.hash)])
 
     def _receive(self, db: sqlite3.Connection, op: effects.Received) -> None:
         channel = self._channel(db, (op.node, op.epoch, op.stream))
-        db.executemany(
-            _INSERT_ENTRY,
+        insert(
+            db,
+            _INTO_ENTRY,
             [(channel, seq, time_ms, kind, key, raw, hash_) for seq, raw, hash_, time_ms, kind, key in op.rows],
         )
 
@@ -109,7 +107,6 @@ class Operations:
     def _write_puts(self, db: sqlite3.Connection) -> None:
         puts = [(space, key, value) for (space, key), value in self._puts.items() if value is not None]
         gone = [where for where, value in self._puts.items() if value is None]
-        if puts:
-            db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", puts)
+        insert(db, "INSERT OR REPLACE INTO state", puts)
         if gone:
             db.executemany("DELETE FROM state WHERE space = ? AND key = ?", gone)

@@ -1,0 +1,172 @@
+"""An epoch belongs to one database file (INVARIANTS A6); one process to one store."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from protocol.aio import sqlite
+from protocol.aio.journal import Journal
+from protocol.effects import Acked, Put
+from protocol.errors import StoreDamaged, StoreError, StoreLocked, StoreNewer
+from protocol.snapshot import StreamState
+from tests.unit.aio.parts import opened, raw, rows
+
+
+async def lived(folder: Path, count: int = 5, acked: int = 2) -> StreamState:
+    """Make a store whose `state` stream has `count` rows; return the stream as it is then."""
+    journal = await opened(folder, telemetry=True)
+    streams = journal.snapshot().streams
+    await journal.commit(
+        [rows("state", streams["state"].epoch, 1, count), rows("metrics", streams["metrics"].epoch, 1, 3)]
+    )
+    await journal.commit([Acked("state", streams["state"].epoch, acked)])
+    state = (await journal.reload()).streams["state"]
+    await journal.close()
+    return state
+
+
+async def abandon(journal: Journal) -> None:
+    """Let go of the store as a crash does: nothing is marked."""
+    await journal._drop()  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_a_store_that_is_in_use_names_who_holds_it(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    with pytest.raises(StoreLocked, match=r"journal\.db is in use by process \d+: stop that one first"):
+        await opened(tmp_path)
+    await journal.close()
+    await (await opened(tmp_path)).close()
+
+
+async def test_a_store_of_a_newer_skerry_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    await lived(tmp_path)
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("PRAGMA user_version = 9")
+    other.close()
+    before = (tmp_path / "journal.db").read_bytes()
+    with pytest.raises(StoreNewer, match=r"made by a newer Skerry .store version 9, this one knows 1.: install"):
+        await opened(tmp_path)
+    assert (tmp_path / "journal.db").read_bytes() == before
+
+
+async def test_a_store_of_another_node_is_refused(tmp_path: Path) -> None:
+    await lived(tmp_path)
+    with pytest.raises(StoreError, match="belongs to node oslo, not to bergen"):
+        await opened(tmp_path, node="bergen")
+
+
+async def test_what_is_no_store_is_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"no database at all" * 1_000)
+    with pytest.raises(StoreDamaged, match="is damaged"):
+        await opened(tmp_path)
+
+
+async def test_a_truncated_store_is_called_damaged(tmp_path: Path) -> None:
+    await lived(tmp_path, count=2_000)
+    size = (tmp_path / "journal.db").stat().st_size
+    with (tmp_path / "journal.db").open("r+b") as file:
+        file.truncate(size // 2)
+    with pytest.raises(StoreDamaged, match="is damaged"):
+        await opened(tmp_path)
+
+
+async def test_an_overwritten_page_is_found_after_an_unclean_end(tmp_path: Path) -> None:
+    await lived(tmp_path, count=2_000)
+    await abandon(await opened(tmp_path))
+    with (tmp_path / "journal.db").open("r+b") as file:
+        file.seek(4_096 * 20)
+        file.write(b"\xff" * 4_096)
+    with pytest.raises(StoreDamaged, match="is damaged"):
+        await opened(tmp_path)
+
+
+async def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file or directory; check the folder"):
+        await opened(tmp_path / "nowhere")
+
+
+async def test_a_crash_of_the_process_changes_no_epoch(tmp_path: Path) -> None:
+    before = await lived(tmp_path)
+    journal = await opened(tmp_path, telemetry=True)
+    epochs = {name: stream.epoch for name, stream in journal.snapshot().streams.items()}
+    await abandon(journal)
+    journal = await opened(tmp_path, telemetry=True, start=50)
+    assert not journal.snapshot().clean
+    assert {name: stream.epoch for name, stream in journal.snapshot().streams.items()} == epochs
+    assert journal.snapshot().streams["state"] == before
+    await journal.close()
+
+
+async def test_a_power_cut_ends_the_epochs_of_telemetry_only(tmp_path: Path) -> None:
+    before = await lived(tmp_path)
+    await abandon(await opened(tmp_path, telemetry=True))
+    with sqlite3.connect(tmp_path / "telemetry.db") as file:
+        file.execute("UPDATE meta SET value = 'another boot' WHERE key = 'boot'")
+    file.close()
+    journal = await opened(tmp_path, telemetry=True, start=50)
+    streams = journal.snapshot().streams
+    assert streams["state"] == before
+    assert streams["metrics"].epoch == f"{50:016x}"
+    assert streams["metrics"].former is not None
+    assert (streams["metrics"].former.seq, streams["metrics"].former.reason) == (3, "power cut")
+    assert await journal.rows("metrics", streams["metrics"].epoch, 0, 3, 1_000) == [raw(1), raw(2), raw(3)]
+    await journal.close()
+
+
+async def test_a_copied_store_takes_new_epochs_and_tells_of_the_former(tmp_path: Path) -> None:
+    before = await lived(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(tmp_path / "journal.db", other)
+    journal = await opened(other, start=50)
+    state = journal.snapshot().streams["state"]
+    assert state.epoch not in (before.epoch, "")
+    assert state.former is not None
+    assert (state.former.epoch, state.former.seq, state.former.hash) == (before.epoch, 5, b"h5".hex())
+    assert state.former.reason == "restored or copied"
+    assert (state.first, state.last, state.acked, state.hash) == (3, 5, 2, b"h5")
+    await journal.close()
+    journal = await opened(other, start=90)
+    assert journal.snapshot().streams["state"] == state
+    await journal.close()
+
+
+async def test_an_older_copy_put_back_in_place_takes_new_epochs(tmp_path: Path) -> None:
+    before = await lived(tmp_path)
+    backup = (tmp_path / "journal.db").read_bytes()
+    journal = await opened(tmp_path)
+    await journal.commit([rows("state", before.epoch, 6, 3)])
+    await journal.close()
+    (tmp_path / "journal.db").write_bytes(backup)  # the same file, older bytes: its inode tells nothing
+    journal = await opened(tmp_path, start=50)
+    state = journal.snapshot().streams["state"]
+    assert state.former is not None
+    assert (state.former.epoch, state.former.seq, state.former.reason) == (before.epoch, 5, "restored")
+    await journal.close()
+
+
+async def test_a_failed_opening_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await lived(tmp_path)
+    monkeypatch.setattr(sqlite, "SCHEMA_VERSION", 0)
+    with pytest.raises(StoreNewer):
+        await opened(tmp_path)
+    monkeypatch.undo()
+    await (await opened(tmp_path)).close()
+
+
+async def test_another_program_that_holds_the_file_is_an_error_that_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protocol.limits.BUSY_WAIT_S", 0.01)
+    journal = await opened(tmp_path)
+    other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another program has held it"):
+        await journal.commit([Put("s", "k", b"v")])
+    other.execute("ROLLBACK")
+    other.close()
+    await journal.reload()
+    await journal.commit([Put("s", "k", b"v")])
+    await journal.close()
