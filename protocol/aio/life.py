@@ -7,8 +7,8 @@ An epoch belongs to one database file. It is given up, for a new one, when the f
 - is older than it was: its count of openings is behind the one that the lock file remembers,
 - (not durable) may have lost its last rows: it was not closed, and the machine has started anew since.
 
-The rows that no ack has reached go over into the new epoch as they are (effects.NewEpoch, with the acked seq as base);
-`former` tells the parent where the one before ended, so that it takes none of them twice (A9).
+The rows go over into the new epoch as they are, with their seqs and hashes; `former` tells the parent where the one
+before ended, so that it goes on from its own cursor there and takes none of them twice (A9, protocol.link.own_stream).
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def _begin_stream(db: sqlite3.Connection, stream: str, reason: str, mint: Callab
     elif reason:
         head = read_head(db, stream)
         former = FormerEpoch(epoch=head.epoch, seq=head.last, hash=head.hash.hex(), reason=reason)
-        turn(db, head, NewEpoch(stream=stream, epoch=mint(), former=former, base=head.acked))
+        head.epoch, head.former = mint(), former
+        write_head(db, stream, head)
 
 
 def turn(db: sqlite3.Connection, head: Head, op: NewEpoch) -> None:

@@ -126,7 +126,7 @@ async def test_a_copied_store_takes_new_epochs_and_tells_of_the_former(tmp_path:
     assert state.former is not None
     assert (state.former.epoch, state.former.seq, state.former.hash) == (before.epoch, 5, b"h5".hex())
     assert state.former.reason == "restored or copied"
-    assert (state.first, state.last, state.acked, state.hash) == (3, 5, 2, b"h5")
+    assert (state.first, state.last, state.acked, state.hash) == (1, 5, 2, b"h5")
     await journal.close()
     journal = await opened(other, start=90)
     assert journal.snapshot().streams["state"] == state
