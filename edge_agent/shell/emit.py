@@ -107,8 +107,8 @@ class EmitSockets:
 
     def close(self) -> None:
         """Close everything; the sockets' files stay for the next life."""
-        for door in self._doors.values():
-            door.close()
+        while self._doors:
+            self._doors.popitem()[1].close()
         for connection in list(self._connections.values()):
             connection.close()
 

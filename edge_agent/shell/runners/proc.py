@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -19,6 +20,14 @@ def boot_id() -> str:
 def boot_seconds() -> float:
     """Return the seconds since the boot, suspends included: the clock of start times."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def keep_descriptors() -> None:
+    """What this process got open from whoever started it does not pass on to workloads (Python's own never does)."""
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
 
 
 def fields(stat: str) -> list[str]:
@@ -44,8 +53,10 @@ def has_group(pid: int, start: int) -> bool:
     """Tell whether the process group led by (`pid`, `start`) still has a living member.
 
     The kernel does not give a number to a new process as long as a group bears it, so another process with this pid
-    proves that our group is gone.
+    proves that our group is gone. A leader that is about to become one counts too.
     """
+    if is_running(pid, start):
+        return True
     try:
         os.killpg(pid, 0)
     except ProcessLookupError:
@@ -60,11 +71,15 @@ def has_group(pid: int, start: int) -> bool:
 
 def signal_group(pid: int, start: int, number: signal.Signals) -> None:
     """Send a signal to what is left of the group; harmless when nothing is."""
-    if has_group(pid, start):
-        try:
-            os.killpg(pid, number)
-        except (ProcessLookupError, PermissionError):
-            return
+    if not has_group(pid, start):
+        return
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:  # between its record and setsid it leads no group yet, and has no children
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+    except PermissionError:
+        return
 
 
 def _stat(pid: int) -> list[str] | None:

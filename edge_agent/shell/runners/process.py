@@ -72,6 +72,7 @@ class ProcessRunner:
     def __init__(
         self, data: Path, *, node: str, tools: script.Tools, sockets: Sockets, report: Callable[[inputs.Input], None]
     ) -> None:
+        proc.keep_descriptors()
         self._data = data
         self._root = data / "w"
         place.passage(self._root)

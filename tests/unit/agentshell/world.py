@@ -14,7 +14,7 @@ from edge_agent.shell import emit
 from edge_agent.shell.runners import folder, proc, process, script
 from protocol import documents
 
-T = TypeVar("T", bound=inputs.Input)
+T = TypeVar("T", inputs.Launched, inputs.LaunchFailed, inputs.Ended, inputs.Emitted)
 PATIENCE_S = 20.0
 
 
@@ -36,46 +36,72 @@ class World:
         self.runner = process.ProcessRunner(
             data, node="oslo-1", tools=script.Tools.find(), sockets=self.sockets, report=self.seen.append
         )
-        self.found = self.runner.discover()
+        self.found = {one.instance: one for one in self.runner.discover()}
         self.runner.watch()
+        self.later: list[World] = []
 
     def again(self) -> World:
         """The agent dies without a word and a new one starts."""
         self.close()
-        return World(self.data)
+        self.later.append(World(self.data))
+        return self.later[-1]
 
     def close(self) -> None:
+        """The agent is gone; what it started is not."""
         self.runner.close()
         self.sockets.close()
 
-    def launch(self, instance: str, *command: str, **more: object) -> None:
-        fields = {
-            name: more.pop(name) for name in ("env", "files", "cwd", "user", "artifact", "limits") if name in more
-        }
-        key = str(more.pop("key", "svc"))
-        capture = bool(more.pop("capture", True))
+    def launch(
+        self,
+        instance: str,
+        *command: str,
+        key: str = "svc",
+        capture: bool = True,
+        timeout_s: float = 0.0,
+        stop_grace_s: float = 5.0,
+        process: documents.Process | None = None,
+    ) -> None:
+        """Launch `command`; `process` gives whatever else it needs."""
         self.runner.launch(
             inputs.Launch(
                 instance=instance,
-                process=documents.Process(command=list(command), **fields),  # pyright: ignore[reportArgumentType]
+                process=process or documents.Process(command=list(command)),
                 key=key,
                 capture=capture,
-                **more,  # pyright: ignore[reportArgumentType]
+                timeout_s=timeout_s,
+                stop_grace_s=stop_grace_s,
             )
         )
 
-    def shell(self, instance: str, text: str, **more: object) -> None:
-        self.launch(instance, "/bin/sh", "-c", text, **more)
+    def stop(self, instance: str, grace_s: float) -> None:
+        """Ask for the end of `instance`."""
+        self.runner.stop(inputs.Stop(instance=instance, grace_s=grace_s))
 
     def all(self, kind: type[T], instance: str = "") -> list[T]:
-        return [one for one in self.seen if isinstance(one, kind) and instance in ("", getattr(one, "instance", ""))]
+        """Return what came of this kind, for this instance."""
+        return [one for one in self.seen if isinstance(one, kind) and instance in ("", one.instance)]
 
     async def one(self, kind: type[T], instance: str = "") -> T:
+        """Wait for the first of this kind."""
         await until(lambda: self.all(kind, instance))
         return self.all(kind, instance)[0]
 
+    async def output(self, name: str) -> str:
+        """Wait for a file below the data directory to have content; return it."""
+        path = self.data / name
+        await until(lambda: path.exists() and path.read_text())
+        return path.read_text()
+
+    def process_of(self, instance: str) -> folder.Process:
+        """Return the recorded process of an instance."""
+        found = folder.process_of(self.data / "w" / instance)
+        assert found is not None
+        return found
+
     def end_all(self) -> None:
-        """Nothing may be left running when a test is over."""
+        """Leave nothing running."""
+        for life in self.later:
+            life.end_all()
         self.close()
         for path in (self.data / "w").iterdir():
             known = folder.process_of(path)
