@@ -18,7 +18,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -26,7 +26,9 @@ from paho.mqtt.properties import Properties
 
 from protocol import codec, limits, messages, topics
 from protocol.errors import LocalProtocolError, Refused, RemoteProtocolError, SkerryError
-from protocol.link.seal import ChildSeal
+
+if TYPE_CHECKING:
+    from protocol.link.seal import ChildSeal  # loaded only where it is used: it costs memory
 
 _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # without it each large message waits some 40 ms (measured)
 

@@ -226,10 +226,8 @@ class TlsSocket(asyncio.BufferedProtocol):
                 count = cast("int", self._tls.read(_RECORD_BYTES, _plain[filled:]))  # pyright: ignore[reportArgumentType]
             except ssl.SSLWantReadError:
                 break
-            except ssl.SSLZeroReturnError:
+            if not count:  # the peer's goodbye
                 self._peer_closed = True
-                break
-            if not count:
                 break
             filled += count
         return filled
