@@ -20,7 +20,6 @@ from hub.core.hub import HubConfig, HubCore
 from hub.shell import authority
 from hub.shell.api import app as api
 from hub.shell.api.hub import Hub
-from hub.shell.api.server import ApiServer
 from hub.shell.artifacts import Artifacts
 from hub.shell.authority import Authority
 from hub.shell.broker import BrokerDoor
@@ -30,6 +29,7 @@ from hub.shell.home import Home, HubFile, Place, parse_broker
 from hub.shell.init import mint_epoch
 from hub.shell.operators import SPACE as OPERATORS
 from hub.shell.operators import Operators
+from hub.shell.server import ApiServer
 from hub.shell.store.entries import Entries
 from protocol import limits, messages
 from protocol.aio import tls

@@ -66,7 +66,7 @@ async def settled(hub: Served) -> None:
     """Wait until the agent runs nothing of ours any more."""
     async with asyncio.timeout(30):
         while (await hub.api.get("/v1/nodes/gw-1")).json()["services"]:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # bounded poll
 
 
 async def streamed(hub: Served, **asked: object) -> list[dict[str, Any]]:
