@@ -14,7 +14,7 @@ from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.emit import Emit
-from edge_agent.core.local import Local
+from edge_agent.core.local import Local, StatusReply
 from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
@@ -70,6 +70,7 @@ class AgentCore:
         self._config = config
         self._unclean = not snapshot.clean
         self._child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust)
+        self._lost = self._child.lost
         ctx = self._ctx = Context(snapshot, self._child)
         self._desired = Desired()
         self._artifacts = Artifacts(snapshot, ctx)
@@ -112,8 +113,13 @@ class AgentCore:
             self._route(event, now, fx)
             self._tick(now, fx)
             self._reporter.tell(now, fx)
+        self._note_losses(now, fx)
         fx.wake_at = self._next_wake(now)
         return fx
+
+    def status(self, now: Now) -> StatusReply:
+        """Return the whole local truth; a pure view."""
+        return self._local.status(now)
 
     def _route(self, event: inputs.Input, now: Now, fx: Effects) -> None:
         match event:
@@ -127,6 +133,7 @@ class AgentCore:
             case inputs.LaunchFailed():
                 self._part(event.instance).launch_failed(event, now, fx)
             case inputs.Probed():
+                fx.lazy = True
                 self._roster.probed(event, now, fx)
             case inputs.Local():
                 self._local.asked(event, now, fx)
@@ -134,6 +141,7 @@ class AgentCore:
                 self._artifacts.fetched(event, now, fx)
                 self._settle(now, fx)
             case inputs.Sampled(vitals=vitals):
+                fx.lazy = True
                 self._reporter.sampled(vitals, now, fx)
             case _:
                 self._route_seldom(event, now, fx)
@@ -208,6 +216,7 @@ class AgentCore:
         self._roster.settle(now, fx)
         self._runs.settle(now, fx)
         self._triggers.settle(now, fx)
+        self._tasks.settle(now, fx)
         if self._desired.known:
             self._artifacts.collect([*self._roster.artifacts_wanted(), *self._runs.artifacts_wanted()], fx)
 
@@ -257,8 +266,10 @@ class AgentCore:
                 self._audit("clone.seen", Told(reason=reason), now, fx)
             case events.GapDeclared(stream=stream, count=count, reason=reason):
                 self._audit("gap.declared", Told(stream=stream, count=count, reason=reason), now, fx)
+                self._lost = self._child.lost
             case events.EpochBegun(stream=stream, lost=lost, reason=reason):
                 self._audit("epoch.begun", Told(stream=stream, count=lost, reason=reason), now, fx)
+                self._lost = self._child.lost
             case events.ParentBehind(stream=stream, seq=seq, acked=acked):
                 reason = "the parent has less than it once acked: it was restored, and is refilled"
                 self._audit("parent.behind", Told(stream=stream, count=acked - seq, reason=reason), now, fx)
@@ -268,9 +279,20 @@ class AgentCore:
     def _went_live(self, renew_only: bool, now: Now, fx: Effects) -> None:
         self._contact.live(now, fx)
         self._certificate.live(renew_only, now, fx)
-        self._tasks.time_known(now, fx)
+        self._tasks.time_known()
+        self._tasks.settle(now, fx)
         if not renew_only:
             self._artifacts.live(now, fx)
+
+    def _note_losses(self, now: Now, fx: Effects) -> None:
+        """Journal what a full quota made the streams let go: loss is declared (A16), also to the people here."""
+        lost, known = self._child.lost, self._lost
+        if lost != known:
+            self._lost = lost
+            for stream, count in lost.items():
+                told = Told(stream=stream, count=count - known.get(stream, 0), reason="the stream's quota is full")
+                if told.count:
+                    self._audit("gap.declared", told, now, fx)
 
     def _audit(self, kind: str, body: Told, now: Now, fx: Effects) -> None:
         self._ctx.note("audit", kind, "", body, now, fx)

@@ -145,8 +145,8 @@ class Local:
         if decision == "start":
             service.fresh(fx)
         service.settle(now, fx)
-        until = "until then" if command.until_ms else "until released"
-        return Done(text=f"{command.service} is asked to {decision} here, {until}; the hub will see it")
+        until = "until the time you gave" if command.until_ms else "until released"
+        return Done(text=f"{command.service} is to {decision} here, {until}; the hub will see who said so and why")
 
     def _restart(self, local: inputs.Local, command: inputs.LocalRestart, now: Now, fx: Effects) -> Done:
         service = self._service(command.service)

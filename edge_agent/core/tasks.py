@@ -2,8 +2,8 @@
 
     stage      means                                    a restart of the agent in it
     (none)     listed, not begun                        judged anew
-    WAITING    listed, with a deadline that nobody       judged when the parent's time is known
-               can judge yet: not kept
+    WAITING    listed, but the parent's time is not      judged when it is known, or here; not kept
+               known, or its workflow's artifact not here
     STARTED    START journaled, then Launch emitted     found alive: goes on; found ended: END; not found on the same
                                                         boot: the same Launch again (the shim's folder comes before the
                                                         exec, so it never ran); the outcome lost: UNKNOWN, or again
@@ -119,15 +119,18 @@ class Tasks:
             if task not in self._all:
                 self._judge(task, document, now, fx)
 
-    def time_known(self, now: Now, fx: Effects) -> None:
+    def time_known(self) -> None:
         """The parent told its time: deadlines can be judged."""
         self._time_known = True
+
+    def settle(self, now: Now, fx: Effects) -> None:
+        """Judge again what waits."""
         waiting, self._waiting = self._waiting, {}
         for task, document in waiting.items():
             self._judge(task, document, now, fx)
 
     def _judge(self, task: str, document: documents.Task, now: Now, fx: Effects) -> None:
-        if document.deadline_ms and not self._time_known:
+        if (document.deadline_ms and not self._time_known) or self._runs.is_pending(document.workflow):
             self._waiting[task] = document
             return
         late_ms = context.ms(now) + self._ctx.child.offset_ms - document.deadline_ms

@@ -107,6 +107,10 @@ class Runs:
                 self._artifacts.want(one.plan.definition.artifact, now, fx)
         self._sweep(fx)
 
+    def is_pending(self, workflow: str) -> bool:
+        """Tell whether `workflow` is wanted here and only waits for its artifact."""
+        return workflow in self._pending and workflow not in self.in_force
+
     def definition(self, workflow: str) -> documents.Workflow | None:
         """Return the definition in force."""
         digest = self.in_force.get(workflow)

@@ -114,10 +114,11 @@ class Device(World):
 
     def go_on(self) -> bool:
         """Do the next thing the surroundings would do; return whether there was one."""
-        if self.core._child.state.value != "live":
+        link = self.core.status(self.now()).link
+        if link.state != "live":
             self.online()
             return True
-        if self.core._child.held.generation == 0:
+        if link.held.generation == 0:
             self.generation = 0
             self.desire(*WANTED)
             return True
@@ -139,7 +140,7 @@ class Device(World):
 
     def is_done(self) -> bool:
         ended = {entry.key for entry in self.entries(kind="task.ended")}
-        states = [self.core._roster.all[name].report().state for name in self.core._roster.all]
+        states = [report.state for report in self.core.status(self.now()).services.values()]
         return ended == {"df", "sync", "shift"} and states == ["running", "running"]
 
 

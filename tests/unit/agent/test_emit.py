@@ -76,6 +76,16 @@ def test_the_memory_of_last_words_is_bounded(world: World) -> None:
     assert emit(world, item(), instance="t-t299").count == 1
 
 
+def test_what_a_full_quota_lets_go_is_declared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(limits.QUOTA_BYTES, "state", 8_000)
+    world.start(inputs.Found(instance="s-web-1", pid=4), inputs.Found(instance="s-chatty-2", pid=5))
+    for _ in range(200):
+        assert emit(world, item()).count == 1
+    gaps = [body(entry) for entry in world.entries("audit", "gap.declared")]
+    assert {gap["reason"] for gap in gaps} == {"the stream's quota is full"}
+    assert sum(gap["count"] for gap in gaps) == world.local(inputs.LocalStatus())["lost"]["state"]
+
+
 def test_steps_and_tasks_speak_under_their_run_and_id(world: World) -> None:
     step = documents.Step(name="a", run=["./a"])
     world.desire(documents.Task(id="df", command=["df"]), documents.Workflow(workflow="flow", steps=[step]))

@@ -189,6 +189,14 @@ def test_a_run_that_cannot_start_refuses_its_task(world: World) -> None:
     assert ended["two"] == "1 of at most 1 runs of 'shift' are in progress"
 
 
+def test_a_task_waits_for_its_workflows_artifact(world: World) -> None:
+    digest = "sha256:" + "a" * 64
+    world.desire(documents.Workflow(workflow="shift", steps=SHIFT.steps, artifact=digest), start_run())
+    assert not world.entries(kind="task.")
+    world.do(inputs.Fetched(digest=digest))
+    assert len(world.all(inputs.Launch)) == 1
+
+
 def test_taking_the_task_back_cancels_its_run(world: World) -> None:
     world.desire(SHIFT, start_run())
     run = world.last("task.started")["run"]

@@ -65,7 +65,7 @@ class World:
     def __init__(self) -> None:
         self.store = Store()
         self.mono = 1_000.0
-        self.wall = WALL
+        self.wall: float = WALL
         self.boot = "boot-1"
         self.generation = 0
         self.life = 0
