@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hub.cli.pack import Packed
     from protocol.spec.load import AnyResource, Source
 
-SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml")
 SHOWN_UPLOAD_BYTES_MIN = 1 * limits.MIB
 
 Files = Annotated[list[str], typer.Option("-f", "--file", metavar="FILE|DIR|-", help="May be given again.")]
@@ -96,7 +96,7 @@ def delete(
 
 
 def read_sources(files: list[str]) -> list[Source]:
-    """Return the files that were named: each file, each *.yaml, *.yml and *.json of a folder, stdin for `-`."""
+    """Return the files that were named: each file, each *.yaml and *.yml of a folder, stdin for `-`."""
     from protocol.spec.load import Source
 
     found: list[Source] = []

@@ -240,10 +240,10 @@ def _on_words(on: dict[str, Any], words: Words, now_ms: int) -> str:
         text += "; no longer asked there"
     elif on["report"] and not on["current"]:
         text += "; an older generation"
-    if on["node_state"] == "away":
-        since, seen = human.clock(on["since_ms"], now_ms), human.clock(on["as_of_ms"], now_ms)
-        return f"away since {since}; last known ({seen}): {text}"
-    return text if on["node_state"] == "online" else f"{on['node_state']}; {text}"
+    if on["node_state"] == "online":
+        return text
+    since, seen = human.clock(on["since_ms"], now_ms), human.clock(on["as_of_ms"], now_ms)
+    return f"{on['node_state']} since {since}; last known ({seen}): {text}"
 
 
 def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, str]]:

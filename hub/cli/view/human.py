@@ -32,7 +32,7 @@ def age(ms: int | None, now_ms: int) -> str:
 
 
 def clock(ms: int | None, now_ms: int) -> str:
-    """Return `13:02` for today (with seconds when it is near), `12 Nov 13:02` within a year, else with the year; local."""
+    """Return `13:02` for today, with seconds when it is near, `12 Nov 13:02` within a year, else with the year."""
     if not ms:
         return "never"
     then, now = _local(ms), _local(now_ms)

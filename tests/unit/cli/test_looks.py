@@ -1,0 +1,423 @@
+"""How answers of the hub look to a person, and to a program."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.conftest import Skerry
+from tests.unit.cli.fake_api import FakeApi, node
+
+HOUR_MS = 3_600_000
+
+
+def now_ms() -> int:
+    """Return this moment."""
+    return int(time.time() * 1000)
+
+
+def test_a_table_of_nodes_says_as_of_when_what_is_away_was_known(skerry: Skerry, api: FakeApi) -> None:
+    away = now_ms() - 3 * HOUR_MS - 12 * 60_000
+    api.says(
+        "GET",
+        "/v1/nodes",
+        [
+            node("oslo-gw-1", labels={"site": "oslo", "gpu": ""}),
+            node("oslo-gw-2", state="away", since_ms=away, last_contact_ms=away, as_of_ms=away, observed_generation=11),
+            node(
+                "oslo-gw-3",
+                cursors={"state": {"epoch": "0" * 16, "seq": 410_000, "last": 1_000_000}},
+                services={"vision": {"state": "backoff", "restarts": 4}, "b": {"state": "running"}},
+                lost={"logs": 7},
+            ),
+            node("oslo-gw-4", state="away", last_contact_ms=0, cursors={}, services={}, cordoned=True),
+            node("bergen-gw-1", state="revoked", labels={}),
+        ],
+    )
+    code, out, err = skerry("get", "nodes")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["NODE", "STATE", "LABELS", "DESIRED", "SEEN", "WORK", "SYNCED"]
+    assert lines[1].split("  ")[0] == "oslo-gw-1"
+    assert "gpu site=oslo" in lines[1]
+    assert lines[1].split()[-3:] == ["1/1", "healthy", "all"]
+    assert "away 3 h 12 m" in lines[2]
+    assert "1/1 (" in lines[2]
+    assert lines[2].endswith(", 0 declared lost")
+    assert "online, catching up" in lines[3]
+    assert "1/2 (vision: crash looping)" in lines[3]
+    assert "41 % of 1.0 M entries, 7 declared lost" in lines[3]
+    assert "away, never connected, cordoned" in lines[4]
+    assert "revoked" in lines[5]
+    assert err == "vision on oslo-gw-3: see `skerry describe service vision`, or `skerry logs vision`\n"
+
+
+def test_json_of_nodes_has_its_stable_fields(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/nodes", [node("a")])
+    code, out, err = skerry("get", "nodes", "-o", "json")
+    (found,) = json.loads(out)
+    assert (code, err) == (0, "")
+    stable = "name path kind labels state last_contact desired_generation observed_generation epoch cursors version"
+    assert set(stable.split()) <= found.keys()
+    assert found["last_contact"] == "2023-11-14T22:13:20.000+00:00"
+
+
+def test_a_selector_is_checked_before_the_hub_is_asked(skerry: Skerry, api: FakeApi) -> None:
+    code, _, err = skerry("get", "nodes", "-l", "site=oslo and gpu")
+    assert (code, api.asked) == (2, [])
+    assert 'write "site=oslo,gpu"' in err
+
+
+def test_nothing_there_says_what_to_do(skerry: Skerry, api: FakeApi) -> None:
+    for kind, hint in [
+        ("nodes", "token create"),
+        ("services", "apply -f"),
+        ("runs", "workflow start"),
+        ("tokens", "none"),
+    ]:
+        api.says("GET", f"/v1/{kind}", [])
+        code, out, err = skerry("get", kind)
+        assert (code, out) == (0, "")
+        assert hint in err
+
+
+def test_runs_tell_how_far_they_got(skerry: Skerry, api: FakeApi) -> None:
+    steps = [{"name": "a", "state": "ok"}, {"name": "b", "state": "failed", "attempts": 3, "exit_code": 2}]
+    run: dict[str, Any] = {
+        "id": "r1",
+        "workflow": "w",
+        "node": "n",
+        "state": "failed",
+        "trigger": "cron",
+        "params": {"p": "1"},
+    }
+    run |= {"started_ms": 1_700_000_000_000, "ended_ms": 1_700_000_041_000, "steps": steps}
+    api.says("GET", "/v1/runs", [run])
+    api.says("GET", "/v1/runs/r1", run)
+    api.says("GET", "/v1/events", ())
+    _, out, _ = skerry("get", "runs", "-o", "wide")
+    assert "1/2 (b: failed)" in out
+    assert "41 s" in out
+    assert "p=1" in out
+    _, out, _ = skerry("describe", "run", "r1")
+    assert "failed, took 41 s" in out
+    assert "failed, 3 attempts, exit code 2" in out
+
+
+def test_describe_a_node_tells_all_and_why_something_fails(skerry: Skerry, api: FakeApi) -> None:
+    override = {
+        "decision": "stopped",
+        "user": "kari",
+        "uid": 1001,
+        "reason": "belt jammed",
+        "since_ms": 1_700_000_000_000,
+    }
+    services = {
+        "vision": {"state": "backoff", "restarts": 4, "last_exit": "code 1", "reason": "again in 20 s"},
+        "print": {"state": "stopped", "override": override},
+        "probe": {"state": "running", "healthy": False, "pid": 7},
+    }
+    alarms = [{"what": "clone", "text": "two devices say they are a"}]
+    flows = {"w": {"running": 1, "last": {"state": "ok", "started_ms": 1_700_000_000_000}}}
+    api.says("GET", "/v1/nodes/a", node("a", services=services, alarms=alarms, workflows=flows, revoked_reason=""))
+    api.says("GET", "/v1/logs/vision", ({"node": "a", "line": "Trace\x1b[2Jback"},))
+    api.says("GET", "/v1/logs/probe", ())
+    api.says("GET", "/v1/logs/print", ())
+    api.says("GET", "/v1/events", ({"time_ms": 1_700_000_000_000, "kind": "service.exited", "key": "vision"},))
+    code, out, _ = skerry("describe", "node", "a")
+    assert code == 0
+    for said in (
+        "backoff, 4 restarts, last exit code 1, again in 20 s",
+        'stopped there by kari at 14 Nov 2023 22:13, until released; "belt jammed"',
+        "running (unhealthy), pid 7",
+        "Trace�[2Jback",
+        "(it printed nothing)",
+        "skerry node accept a",
+        "made 10, synced 10, declared lost 0",
+        "1 running, last run ok",
+        "service.exited  vision",
+    ):
+        assert said in out
+
+
+def service(**more: Any) -> dict[str, Any]:
+    """Return a service as the API shows it, on one node."""
+    plain: dict[str, Any] = {
+        "name": "vision",
+        "kind": "service",
+        "generation": 13,
+        "changed_ms": 1_700_000_000_000,
+        "by": "token:admin",
+        "selector": "site=oslo",
+        "count": None,
+        "digest": "sha256:0",
+        "nodes": ["a"],
+        "placed": 1,
+        "current": 1,
+        "running": 1,
+        "unhealthy": 0,
+        "away": 0,
+        "spec": {"spec": {}},
+        "on": [on("a")],
+    }
+    return plain | more
+
+
+def on(name: str, **more: Any) -> dict[str, Any]:
+    """Return what one node makes of a service."""
+    when = {"since_ms": 1_700_000_000_000, "last_contact_ms": 1_700_000_000_000, "as_of_ms": 1_700_000_000_000}
+    state = {"node": name, "node_state": "online", "placed": True, "current": True, "report": {"state": "running"}}
+    return state | when | more
+
+
+def test_describe_a_service_node_by_node(skerry: Skerry, api: FakeApi) -> None:
+    nodes = [
+        on("a"),
+        on("b", node_state="away", report={"state": "running"}, current=False),
+        on("c", report=None),
+        on("d", placed=False),
+        on("e", report={"state": "failed", "reason": "no such command"}),
+    ]
+    api.says("GET", "/v1/services/vision", service(on=nodes))
+    api.says("GET", "/v1/logs/vision", ({"node": "e", "line": "x"},))
+    api.says("GET", "/v1/events", ())
+    _, out, _ = skerry("describe", "service", "vision")
+    assert "away since 14 Nov 2023 22:13; last known (14 Nov 2023 22:13): running; an older generation" in out
+    assert "nothing heard of it yet" in out
+    assert "no longer asked there" in out
+    assert "failed, no such command" in out
+    assert "last lines on e" in out
+
+
+def test_run_shows_what_each_prints_and_ends_with_1_when_one_failed(skerry: Skerry, api: FakeApi) -> None:
+    asked = [
+        {"node": "a", "state": "pending"},
+        {"node": "bb", "state": "away", "since_ms": now_ms(), "deadline_ms": now_ms()},
+    ]
+    done = {
+        "node": "a",
+        "state": "failed",
+        "exit_code": 3,
+        "stdout": "one\ntwo\n",
+        "stderr": "bad\n",
+        "duration_s": 0.02,
+    }
+    api.says("POST", "/v1/tasks", ({"group": "g", "nodes": asked}, {"node": "a", "state": "running"}, done))
+    code, out, _ = skerry("run", "-l", "site=oslo", "--timeout", "5s", "--", "df", "-h", "--", "/")
+    assert code == 1
+    lines = out.splitlines()
+    assert lines[0].startswith("bb │ away since ")
+    assert "then refused there      (--no-deadline to keep asking)" in lines[0]
+    assert lines[1:] == ["a  │ one", "a  │ two", "a  │ bad", "a  │ failed, exit code 3  after 0.02 s"]
+    body = api.asked[0][2]
+    assert body["command"] == ["df", "-h", "--", "/"]
+    assert (body["selector"], body["timeout_s"], body["deadline_s"]) == ("site=oslo", 5.0, 600.0)
+
+
+def test_run_on_nodes_that_are_away_has_not_failed(skerry: Skerry, api: FakeApi) -> None:
+    asked = [{"node": "a", "state": "away", "since_ms": now_ms(), "deadline_ms": 0}]
+    api.says("POST", "/v1/tasks", ({"group": "g", "nodes": asked},))
+    code, out, _ = skerry("run", "--node", "a", "--no-deadline", "--", "true")
+    assert code == 0
+    assert "asked until it returns" in out
+    assert api.asked[0][2]["deadline_s"] is None
+
+
+def test_run_in_json_is_an_object_a_line(skerry: Skerry, api: FakeApi) -> None:
+    asked = [{"node": "a", "state": "pending"}, {"node": "b", "state": "pending"}]
+    api.says("POST", "/v1/tasks", ({"group": "g", "nodes": asked}, {"node": "a", "state": "ok", "exit_code": 0}))
+    code, out, err = skerry("run", "--node", "a", "--node", "b", "-o", "json", "--", "true")
+    assert [json.loads(line)["node"] for line in out.splitlines()] == ["a"]
+    assert (code, err) == (1, "")  # b has not answered in time
+
+
+def test_a_silent_success_says_ok(skerry: Skerry, api: FakeApi) -> None:
+    api.says("POST", "/v1/tasks", ({"group": "g", "nodes": [{"node": "a", "state": "ok", "duration_s": 0.1}]},))
+    assert skerry("run", "--node", "a", "--", "true")[:2] == (0, "a │ ok\n")
+
+
+def test_run_wants_to_know_where(skerry: Skerry, api: FakeApi) -> None:
+    code, _, err = skerry("run", "--", "true")
+    assert code == 2
+    assert "either --node NODE, or -l SELECTOR" in err
+
+
+def test_a_workflow_starts_where_it_is_placed(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/workflows/w", {"nodes": ["a", "b"]})
+    api.says("POST", "/v1/tasks", {"group": "g", "tasks": [{"node": "a"}, {"node": "b"}]})
+    code, out, err = skerry("workflow", "start", "w", "-p", "x=1=2", "-p", "y=")
+    assert (code, out) == (0, "w asked for on 2 nodes: a, b\n")
+    assert "skerry get runs" in err
+    assert api.asked[1][2]["params"] == {"x": "1=2", "y": ""}
+    assert skerry("workflow", "start", "w", "-p", "x")[0] == 2
+
+
+def test_a_run_is_cancelled_where_it_runs(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/runs/r1", {"node": "a"})
+    api.says("POST", "/v1/tasks", ({"group": "g", "nodes": [{"node": "a", "state": "ok"}]},))
+    assert skerry("workflow", "cancel", "r1")[0] == 0
+    assert (api.asked[1][2]["nodes"], api.asked[1][2]["cancel_run"]) == (["a"], "r1")
+
+
+EVENT: dict[str, Any] = {
+    "id": "9",
+    "node": "a",
+    "epoch": "e",
+    "stream": "state",
+    "seq": 4,
+    "time": "2023-11-14T22:13:20.000Z",
+} | {
+    "time_ms": 1_700_000_000_000,
+    "kind": "service.exited",
+    "key": "vision",
+    "body": {"code": 1, "text": "a\x1b[2Jb"},
+}
+
+
+def test_events_are_a_line_each(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/events", (EVENT,))
+    _, out, _ = skerry("events", "--node", "a", "--kind", "service.*")
+    assert "service.exited" in out
+    assert "code=1 text=a�[2Jb" in out
+    assert "node=a&kind=service.%2A&limit=100" in api.asked[0][1]
+
+
+def test_events_in_json_have_their_stable_fields_and_are_all_of_them(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/events", (EVENT,))
+    _, out, _ = skerry("events", "-o", "json")
+    assert list(json.loads(out)) == ["node", "epoch", "stream", "seq", "time", "kind", "key", "body", "id"]
+    assert "after=0" in api.asked[0][1]
+    _, out, _ = skerry("events", "--limit", "1000000", "-o", "yaml")
+    assert out.startswith("---\nnode: a")
+
+
+def test_since_is_a_duration(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/events", ())
+    assert skerry("events", "--since", "1h")[0] == 0
+    code, _, err = skerry("events", "--since", "1 hour")
+    assert code == 2
+    assert "--since: " in err
+
+
+def test_logs_name_their_node_and_one_that_is_away_says_since_when(skerry: Skerry, api: FakeApi) -> None:
+    lines = ({"node": "a", "line": "x"}, {"node": "b", "error": f"b is away (since_ms {now_ms() - 9 * HOUR_MS * 24})"})
+    api.says("GET", "/v1/logs/vision", lines)
+    code, out, _ = skerry("logs", "vision")
+    assert code == 0
+    assert out.splitlines()[0] == "a                │ x"
+    assert "since_ms" not in out
+    api.says("GET", "/v1/logs/vision", lines[1:])
+    assert skerry("logs", "vision")[0] == 1
+    api.says("GET", "/v1/logs/vision", ())
+    assert skerry("logs", "vision") == (0, "", "vision has printed nothing\n")
+
+
+def test_token_create_prints_the_token_and_the_next_line(skerry: Skerry, api: FakeApi) -> None:
+    api.says("POST", "/v1/tokens", {"id": "1", "token": "sk1.abc", "expires_ms": now_ms() + 8 * HOUR_MS, "uses": 20})
+    code, out, err = skerry("token", "create", "--label", "site=oslo", "--uses", "20", "--ttl", "8h")
+    assert (code, out) == (0, "sk1.abc\n")
+    assert "for 20 devices, labels site=oslo, until " in err
+    assert f"sudo skerry-agent enroll --hub {api.url} --token sk1.abc" in err
+    assert api.asked[0][2] == {"ttl_s": 28_800.0, "uses": 20, "labels": {"site": "oslo"}}
+    assert skerry("token", "create", "--label", "a b=c")[0] == 2
+
+
+def test_labels_are_set_and_taken_away(skerry: Skerry, api: FakeApi) -> None:
+    api.says("POST", "/v1/nodes/a/labels", node("a"))
+    code, out, _ = skerry("node", "label", "a", "site=oslo", "gpu", "team-")
+    assert (code, out) == (0, "a has site=oslo\n")
+    assert api.asked[0][2] == {"set": {"site": "oslo", "gpu": ""}, "remove": ["team"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "body"),
+    [
+        (("cordon", "a"), "cordon", {"cordoned": True}),
+        (("uncordon", "a"), "cordon", {"cordoned": False}),
+        (("drain", "a"), "drain", {}),
+        (("revoke", "a", "--yes", "--reason", "sold"), "revoke", {"reason": "sold"}),
+        (("accept", "a"), "accept", {"reason": ""}),
+        (("release", "a", "vision"), "release", {"service": "vision", "reason": ""}),
+    ],
+)
+def test_what_an_operator_does_with_a_node(
+    skerry: Skerry, api: FakeApi, words: tuple[str, ...], path: str, body: dict[str, Any]
+) -> None:
+    api.says("POST", f"/v1/nodes/a/{path}", node("a"))
+    assert skerry("node", *words)[0] == 0
+    assert api.asked == [("POST", f"/v1/nodes/a/{path}", body)]
+
+
+def test_delete_names_kind_and_name(skerry: Skerry, api: FakeApi) -> None:
+    for key in ("resources/service/vision", "tokens/1"):
+        api.says("DELETE", f"/v1/{key}", {})
+    assert skerry("delete", "services/vision", "token/1")[:2] == (0, "service/vision deleted\ntoken/1 deleted\n")
+    code, _, err = skerry("delete", "vision")
+    assert code == 2
+    assert "write KIND/NAME" in err
+
+
+SPEC = """\
+apiVersion: skerry/v1
+kind: Service
+metadata: {name: vision}
+spec: {process: {command: [a]}, placement: {selector: a}}
+"""
+
+
+def applied(nodes: list[str], note: str = "") -> dict[str, Any]:
+    """Return the hub's answer to an apply of one service."""
+    one = {"kind": "service", "name": "vision", "action": "changed", "generation": 13, "nodes": nodes, "note": note}
+    return {"results": [one]}
+
+
+def test_apply_waits_for_those_that_are_there(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    api.says("POST", "/v1/apply", applied(["a", "b"]))
+    api.says("GET", "/v1/services/vision", service(on=[on("a"), on("b", node_state="away")]))
+    code, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait")
+    assert code == 0
+    assert "service/vision changed, generation 13: 2 nodes" in out
+    assert "b  away since 14 Nov 2023 22:13: will follow on return" in out
+    assert "1 of 2 done, 1 away; nothing failed (--wait=all waits for those away)" in out
+    assert skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait=all", "--timeout", "1ms")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "said"),
+    [
+        (
+            {"state": "failed", "reason": "no such command 'x'"},
+            1,
+            "failed: no such command 'x'; see `skerry logs vision",
+        ),
+        ({"state": "backoff", "restarts": 5, "last_exit": "code 1"}, 1, "backoff: last exit: code 1"),
+        ({"state": "starting"}, 1, "1 still not after 1 m"),
+        ({"state": "running", "healthy": None}, 1, "1 still not"),
+        ({"state": "running", "healthy": True}, 0, "running, healthy"),
+        ({"state": "exited", "last_exit": "code 0"}, 0, "ended with code 0"),
+        ({"state": "stopped", "override": {"user": "kari", "reason": ""}}, 0, "held there by kari"),
+    ],
+)
+def test_apply_wait_tells_what_became_of_it(
+    skerry: Skerry, api: FakeApi, tmp_path: Path, report: dict[str, Any], code: int, said: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    api.says("POST", "/v1/apply", applied(["a"]))
+    api.says("GET", "/v1/services/vision", service(spec={"spec": {"health": {}}}, on=[on("a", report=report)]))
+    timeout = "1ms" if "still not" in said else "5s"
+    ended, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait", "--timeout", timeout)
+    assert ended == code
+    assert said.removesuffix(" after 1 m") in out
+
+
+def test_apply_on_nobody_says_so(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    api.says("POST", "/v1/apply", applied([], 'no node matches "site=oslo": see `skerry get nodes`'))
+    code, out, _ = skerry("apply", "-f", str(tmp_path), "--dry-run")
+    assert code == 0
+    assert out == 'service/vision would be changed; no node matches "site=oslo": see `skerry get nodes`\n'
