@@ -2,6 +2,8 @@
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from protocol import certificates, limits, trust
 from protocol.errors import TooLarge, TrustError
@@ -93,10 +95,20 @@ def test_a_tls_certificate_is_no_signer_and_no_ca():
 
 
 def test_a_signer_with_another_kind_of_key_is_not_learned():
-    key, chain = certificates.make_signer("cloud", ROOT_KEY, ROOT, NOW_S)
-    assert key
-    assert certificates.identify(chain).role == "signer"
-    with pytest.raises(TrustError):
+    key = certificates.make_key()
+    root = x509.load_pem_x509_certificate(ROOT)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cloud")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(root.subject).public_key(key.public_key())
+    builder = builder.not_valid_before(root.not_valid_before_utc).not_valid_after(root.not_valid_after_utc)
+    san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("skerry:signer:cloud")])
+    odd = builder.serial_number(1).add_extension(san, critical=False).sign(ROOT_KEY, hashes.SHA256())
+    with pytest.raises(TrustError, match="no Ed25519 key"):
+        trust.Anchor(ROOT).learn(odd.public_bytes(serialization.Encoding.PEM) + ROOT, "cloud")
+
+
+def test_what_is_no_chain_or_too_long_a_one_is_not_learned():
+    chain = signer().chain
+    with pytest.raises(TrustError, match="not a certificate chain"):
         trust.Anchor(ROOT).learn("rubbish", "cloud")
     with pytest.raises(TooLarge):
         trust.Anchor(ROOT).learn(chain * 40, "cloud")
