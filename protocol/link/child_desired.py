@@ -64,8 +64,8 @@ class Intake:
         return [events.Wanted(items=items, held=self.held)]
 
     def forget_session(self) -> None:
-        """The session ended: what was asked for in it will not come."""
-        self._need_at = None
+        """The session ended: what was pending is sent again in the next one, or was of a parent since restored."""
+        self._pending = self._need_at = None
 
     # -------------------------------------------------------------------------------------------- taking
 

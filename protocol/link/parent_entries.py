@@ -124,12 +124,12 @@ class Incoming:
         was, lost = head.was, 0
         reason = was.reason if was is not None else "a new journal: what the former one still held is unknown"
         place = self._base(stream, head)
-        if was is not None and held.seq <= place[0]:
-            lost = place[0] - held.seq
-        elif was is not None and held.seq <= was.seq:
-            place = held.seq, held.hash
-        elif was is not None and was.seq > place[0]:
-            place = was.seq, was.hash
+        if was is not None:
+            seq, tip = _known(held, was.epoch)
+            if seq <= place[0]:
+                lost = place[0] - seq
+            else:
+                place = (seq, tip) if seq <= was.seq else max(place, (was.seq, was.hash))
         former = [*held.former, FormerCursor(held.epoch, held.seq, held.hash)][-limits.EPOCHS_KEPT_MAX :]
         self._adopt(stream, head.epoch, place, former, lost, fx)
         told: list[events.ParentEvent] = [
@@ -278,6 +278,14 @@ class _Walk:
             self.seq, self.tip = body.last, bytes.fromhex(body.hash)
             self.rows.append((body.last, raw, self.tip, head.time_ms, head.kind, head.key))
         return True
+
+
+def _known(held: Record, epoch: str) -> tuple[int, str]:
+    """Return how far `epoch` came here, or the present one when that is not known."""
+    for one in held.former:
+        if one.epoch == epoch:
+            return one.seq, one.hash
+    return held.seq, held.hash
 
 
 def _ack(message: Entries, held: Record, *, refill: bool = False, fork: bool = False) -> EntriesAck:

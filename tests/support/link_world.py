@@ -404,6 +404,18 @@ class World:
             self.advance(5.0)
         raise AssertionError(f"no rest: child {self.child.state}, parent {self.parent.view(CHILD)}")
 
+    def agrees(self) -> bool:
+        """Tell whether the parent has the child's every row, and the child knows."""
+        cursors = self.parent.view(CHILD).cursors
+        return all(
+            self.child.synced(name)
+            and name in cursors
+            and (not own.last or cursors[name].hash == own.hash.hex())
+            and cursors[name].seq == own.last
+            for name, own in self.disk.streams.items()
+            if name in messages.CHAINED
+        )
+
     def _at_rest(self) -> bool:
         view = self.parent.view(CHILD)
         if self.child.state is not ChildState.LIVE or not view.live or self.net:
