@@ -120,8 +120,9 @@ class Follower:
     def lines(self) -> list[str]:
         """Return the whole lines added since the last call, at most limits.TAIL_LINES_MAX."""
         size = _size(self._path)
-        if size < self._offset:
+        if size < self._offset:  # rotated: what was left of the last line has no end any more
             self._offset = 0
+            self._part += b"\n" if self._part else b""
         if size == self._offset:
             return []
         with open(self._path, "rb") as file:
