@@ -185,11 +185,13 @@ class AgentCore:
         body = AgentStarted(boot=started.boot_id, unclean=self._unclean, version=started.version, rebooted=ctx.rebooted)
         ctx.note("audit", "agent.started", "", body, now, fx)
         held = self._child.start(ctx.entropy, started.version, self._config.capabilities, self._config.labels, now, fx)
-        self._adopt(started.found, now, fx)
         for event in held:
             if isinstance(event, events.Wanted):
                 self._desired.update(event.items)
-                self._want(now, fx)
+                self._roster.know(self._desired, now)
+        self._adopt(started.found, now, fx)
+        if self._desired.known:
+            self._want(now, fx)
         self._settle(now, fx)
 
     def _adopt(self, found: list[inputs.Found], now: Now, fx: Effects) -> None:

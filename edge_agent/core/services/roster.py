@@ -34,7 +34,12 @@ class Roster:
             service.adopt(found.pop(service.record.instance, None), now, fx)
 
     def want(self, desired: Desired, now: Now, fx: Effects) -> None:
-        """Take a complete manifest."""
+        """Take a complete manifest and follow it."""
+        self.know(desired, now)
+        self.settle(now, fx)
+
+    def know(self, desired: Desired, now: Now) -> None:
+        """Take a complete manifest; at start this comes before `adopt`, or what was deleted would be started again."""
         assigned = desired.of(documents.Assignment)
         for name in assigned:
             if name not in self.all:
@@ -46,7 +51,6 @@ class Roster:
             elif f"assignment/{name}" not in desired.bad:
                 service.want(None, "", b"")
             service.known = f"assignment/{name}" not in desired.bad
-        self.settle(now, fx)
 
     def settle(self, now: Now, fx: Effects) -> None:
         """Make what is there follow what is wanted, for all of them."""

@@ -197,13 +197,13 @@ class Workload:
         if self.record.stage is Stage.RESTING:
             self._resume_waiting(now)
         elif found is not None and found.exit is not None:
-            self.ended(found.exit, now, fx)
+            self.ended(found.exit, now, fx, booted=self._ctx.rebooted)
         elif found is not None and self.record.stage is Stage.STOPPING:
             fx.act.append(inputs.Stop(instance=found.instance, grace_s=self._grace_s()))
         elif found is not None:
             self._running(found.pid, now, fx)
         elif self._ctx.rebooted:
-            self.ended(inputs.Exit(), now, fx)
+            self.ended(inputs.Exit(), now, fx, booted=True)
         else:
             assert self.force is not None
             self._enter(Stage.STARTING, now, fx)
@@ -240,19 +240,19 @@ class Workload:
         fx.act.append(inputs.Forget(instance=instance))
         self.settle(now, fx)
 
-    def ended(self, exit_: inputs.Exit, now: Now, fx: Effects) -> None:
-        """Its process ended: journal how, then decide what follows."""
+    def ended(self, exit_: inputs.Exit, now: Now, fx: Effects, *, booted: bool = False) -> None:
+        """Its process ended: journal how, then decide what follows. `booted`: before the device booted."""
         record = self.record
         lost = exit_.code is None and exit_.signal is None
-        ran_s = 0.0 if lost else max(0.0, now.mono - record.launched_mono)
+        ran_s = 0.0 if booted else max(0.0, now.mono - record.launched_mono)
         asked = record.stage is Stage.STOPPING
         instance = self._rest(now, fx)
         record.last_exit, record.last_exit_ms = reconcile.exit_text(exit_), exit_.time_ms or context.ms(now)
         record.failed = not asked and exit_.code != 0
         if asked and record.cause != "unhealthy":
             record.failures, self._wait_until = 0, 0.0
-        elif lost:
-            record.done = self._restart() == "never"
+        elif booted:
+            record.failures, record.done = 0, reconcile.is_done(self._restart(), exit_)
         else:
             if ran_s >= limits.RESTART_RESET_S:
                 record.failures = 0

@@ -197,6 +197,32 @@ def test_a_stop_whose_launch_may_never_have_happened_launches_and_stops(world: W
     assert only(running(world, "s-web-1"), inputs.Stop).instance == "s-web-1"
 
 
+def test_what_was_deleted_and_ended_while_the_agent_was_down_is_not_started_again(world: World) -> None:
+    world.desire(service("web"))
+    running(world, "s-web-1")
+    world.desire()
+    fx = world.start(inputs.Found(instance="s-web-1", pid=77, exit=inputs.Exit(signal=15)))
+    assert not acts(fx, inputs.Launch)
+    assert "web" not in world.store.spaces["service"]
+
+
+def test_an_outcome_that_is_lost_without_a_boot_counts_as_a_failure(world: World) -> None:
+    world.desire(service("web", backoff=FAST))
+    running(world, "s-web-1")
+    assert not acts(world.do(exited("s-web-1", None)), inputs.Launch)
+    assert world.service("web")["state"] == "backoff"
+    assert world.last("service.exited")["lost"] is True
+
+
+def test_what_ended_before_the_power_went_starts_at_once_if_its_policy_says_so(world: World) -> None:
+    world.desire(service("web"), service("job", restart="on-failure"))
+    running(world, "s-web-1")
+    running(world, "s-job-2")
+    found = [inputs.Found(instance=f"s-{name}", pid=7, exit=inputs.Exit(code=0)) for name in ("web-1", "job-2")]
+    assert only(world.start(*found, reboot=True), inputs.Launch).instance == "s-web-3"
+    assert world.service("job")["state"] == "exited"
+
+
 def test_a_backoff_begins_again_after_a_restart_but_not_after_a_reboot(world: World) -> None:
     world.desire(service("web", backoff=FAST))
     running(world, "s-web-1")
