@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import human, nodes, output
+from hub.cli.view import human, nodes, output, words
 from hub.cli.view.output import Format
 
 KINDS = ("node", "service", "workflow", "run")
@@ -71,11 +71,11 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
         ],
     )
     heard = f" (as of {human.clock(node.get('as_of_ms'), now_ms)})" if node["state"] != "online" else ""
-    yield f"services{heard}", [(name, service_words(one, now_ms)) for name, one in node["services"].items()]
+    yield f"services{heard}", [(name, words.service_words(one, now_ms)) for name, one in node["services"].items()]
     for name, one in node["services"].items():
         if not nodes.is_good(one) and node["state"] == "online":
             yield f"last lines of {name}", _last_lines(hub, name, node["name"])
-    yield f"workflows{heard}", [(name, _flow_words(one, now_ms)) for name, one in node["workflows"].items()]
+    yield f"workflows{heard}", [(name, words.flow_words(one, now_ms)) for name, one in node["workflows"].items()]
     yield (
         "to look at",
         [
@@ -86,7 +86,7 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
     yield (
         "journal",
         [
-            (stream, f"epoch {one['epoch']}, made {one['last']:,}, synced {one['seq']:,}{_lost(node, stream)}")
+            (stream, f"epoch {one['epoch']}, made {one['last']:,}, synced {one['seq']:,}{words.lost(node, stream)}")
             for stream, one in node["cursors"].items()
         ],
     )
@@ -97,13 +97,16 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
     facts = {**node.get("facts", {}), **node.get("platform", {})}
     rows = [
         ("state", f"{nodes.state(node, now_ms)}, since {human.clock(node['since_ms'], now_ms)}"),
-        ("last contact", f"{human.clock(node['last_contact_ms'], now_ms)}, {_ago(node['last_contact_ms'], now_ms)}"),
+        (
+            "last contact",
+            f"{human.clock(node['last_contact_ms'], now_ms)}, {words.ago(node['last_contact_ms'], now_ms)}",
+        ),
         ("labels", nodes.labels(node)),
         ("path", node["path"]),
         ("version", node["version"] or "not known yet"),
         ("device", ", ".join(f"{key} {value}" for key, value in facts.items()) or "not known yet"),
         ("vitals", nodes.vitals(node)),
-        ("certificate", _certificate(node.get("certificate_until_ms", 0), now_ms)),
+        ("certificate", words.certificate(node.get("certificate_until_ms", 0), now_ms)),
         ("enrolled", human.clock(node.get("enrolled_ms"), now_ms)),
     ]
     if "offset_ms" in node:
@@ -111,57 +114,6 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
     if node.get("revoked_reason"):
         rows.append(("revoked", node["revoked_reason"]))
     return f"node {node['name']}", rows
-
-
-def _ago(ms: int, now_ms: int) -> str:
-    return f"{human.age(ms, now_ms)} ago" if ms else "it never connected"
-
-
-def _certificate(until_ms: int, now_ms: int) -> str:
-    if not until_ms:
-        return "not known"
-    if until_ms < now_ms:
-        return f"expired {human.clock(until_ms, now_ms)}; it renews by itself when it connects"
-    return f"good until {human.clock(until_ms, now_ms)} ({human.duration((until_ms - now_ms) / 1000)})"
-
-
-def _lost(node: dict[str, Any], stream: str) -> str:
-    lost = node["lost"].get(stream, 0)
-    return f", declared lost {lost:,}"
-
-
-def service_words(one: dict[str, Any], now_ms: int) -> str:
-    """Return the state of a service in one line, with the reason where there is one."""
-    words = [one["state"]]
-    if one["state"] == "running" and one.get("healthy") is not None:
-        words[0] += " (healthy)" if one["healthy"] else " (unhealthy)"
-    if one.get("since_ms"):
-        words.append(f"since {human.clock(one['since_ms'], now_ms)}")
-    if one.get("pid"):
-        words.append(f"pid {one['pid']}")
-    if one.get("restarts"):
-        words.append(human.plural(one["restarts"], "restart"))
-    if one.get("last_exit"):
-        words.append(f"last exit {one['last_exit']}")
-    if one.get("reason"):
-        words.append(one["reason"])
-    text = ", ".join(words)
-    return f"{text}\n{_override_words(one['override'], now_ms)}" if one.get("override") else text
-
-
-def _override_words(one: dict[str, Any], now_ms: int) -> str:
-    until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
-    reason = f'; "{one["reason"]}"' if one.get("reason") else ""
-    return f"{one['decision']} there by {one['user']} at {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
-
-
-def _flow_words(one: dict[str, Any], now_ms: int) -> str:
-    words = [f"{one['running']} running"] if one.get("running") else []
-    last = one.get("last")
-    if last:
-        words.append(f"last run {last['state']}, {human.age(last['started_ms'], now_ms)} ago")
-    words.append(f"next {human.clock(one['next_ms'], now_ms)}" if one.get("next_ms") else "no schedule")
-    return ", ".join(words)
 
 
 # ------------------------------------------------------------------------------------------------ the others
@@ -176,7 +128,7 @@ def _declared(one: dict[str, Any], now_ms: int) -> Section:
 
 def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
     yield _declared(one, now_ms)
-    yield "on its nodes", _on(one, service_words, now_ms)
+    yield "on its nodes", _on(one, words.service_words, now_ms)
     for on in one["on"]:
         if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
             yield f"last lines on {on['node']}", _last_lines(hub, one["name"], on["node"])
@@ -187,20 +139,15 @@ def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[S
 def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
     yield _declared(one, now_ms)
     spec = one["spec"]["spec"]
-    yield "steps", [(step["name"], _step_words(step)) for step in spec["steps"]]
+    yield "steps", [(step["name"], words.step_words(step)) for step in spec["steps"]]
     triggers = [(t["cron"], t.get("timezone", "UTC")) for t in spec.get("triggers", [])]
     yield "triggers", triggers or [("by hand", f"skerry workflow start {one['name']}")]
-    yield "on its nodes", _on(one, _flow_words, now_ms)
+    yield "on its nodes", _on(one, words.flow_words, now_ms)
     runs = hub.get("/v1/runs", workflow=one["name"], limit=RECENT_RUNS)
     yield (
         "last runs",
         [(run["id"], f"{run['state']}, {run['node']}, {human.age(run['started_ms'], now_ms)} ago") for run in runs],
     )
-
-
-def _step_words(step: dict[str, Any]) -> str:
-    what = " ".join(step["run"]) if "run" in step else "sets " + ", ".join(step.get("set", {}))
-    return what + (f"      after {', '.join(step['needs'])}" if step.get("needs") else "")
 
 
 def _run(hub: client.Client, run: dict[str, Any], now_ms: int) -> Iterator[Section]:
@@ -215,27 +162,18 @@ def _run(hub: client.Client, run: dict[str, Any], now_ms: int) -> Iterator[Secti
             *((f"param {key}", value) for key, value in run["params"].items()),
         ],
     )
-    yield "steps", [(step["name"], _ran_words(step)) for step in run["steps"]]
+    yield "steps", [(step["name"], words.ran_words(step)) for step in run["steps"]]
     yield "lately", _recent(hub, {"key": run["id"]})
 
 
-def _ran_words(step: dict[str, Any]) -> str:
-    words = [step["state"]]
-    if step.get("attempts", 0) > 1:
-        words.append(human.plural(step["attempts"], "attempt"))
-    if step.get("exit_code") not in (None, 0):
-        words.append(f"exit code {step['exit_code']}")
-    return ", ".join(words)
-
-
-def _on(one: dict[str, Any], words: Words, now_ms: int) -> list[tuple[str, str]]:
+def _on(one: dict[str, Any], tell: Words, now_ms: int) -> list[tuple[str, str]]:
     if not one["on"]:
         return [("none", f'no node matches "{one["selector"]}": see `skerry get nodes`')]
-    return [(on["node"], _on_words(on, words, now_ms)) for on in one["on"]]
+    return [(on["node"], _on_words(on, tell, now_ms)) for on in one["on"]]
 
 
-def _on_words(on: dict[str, Any], words: Words, now_ms: int) -> str:
-    text = words(on["report"], now_ms) if on["report"] else "nothing heard of it yet"
+def _on_words(on: dict[str, Any], tell: Words, now_ms: int) -> str:
+    text = tell(on["report"], now_ms) if on["report"] else "nothing heard of it yet"
     if not on["placed"]:
         text += "; no longer asked there"
     elif on["report"] and not on["current"]:

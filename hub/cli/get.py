@@ -5,19 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from collections.abc import Callable
+from typing import Annotated, Any, cast
 
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import human, nodes, output
+from hub.cli.view import human, lists, nodes, output
 from hub.cli.view.output import Format
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-Rows = Sequence[Sequence[str]]
 KINDS = ("nodes", "services", "workflows", "runs", "tokens")
 LOOK_EVERY_S = 5.0
 LOOK_APART_S = 0.25
@@ -56,7 +52,8 @@ def get(
             return
         listed = _listed(data)
         if listed:
-            output.show(_table(chosen, listed, form, _now_ms()))
+            wide = form is Format.WIDE
+            output.show(lists.table(chosen, listed, wide=wide, now_ms=_now_ms()), wide=wide)
         _afterword(chosen, listed, selector)
 
 
@@ -114,7 +111,7 @@ def _watch(hub: client.Client, kind: str, fetch: Callable[[], Any], form: Format
     console = output.console()
     if not console.is_terminal:
         while True:
-            output.show(_table(kind, _listed(fetch()), form, _now_ms()))
+            output.show(lists.table(kind, _listed(fetch()), wide=form is Format.WIDE, now_ms=_now_ms()))
             _pause(word)
     from rich.live import Live
 
@@ -122,7 +119,8 @@ def _watch(hub: client.Client, kind: str, fetch: Callable[[], Any], form: Format
         while True:
             data = fetch()
             listed = _listed(data)
-            live.update(_table(kind, listed[: console.height - SPACE_ROWS], form, _now_ms()), refresh=True)
+            shown = listed[: console.height - SPACE_ROWS]
+            live.update(lists.table(kind, shown, wide=form is Format.WIDE, now_ms=_now_ms()), refresh=True)
             _pause(word)
 
 
@@ -141,132 +139,6 @@ def _listen(hub: client.Client, topic: str, word: threading.Event) -> None:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
-
-
-def _table(kind: str, listed: list[dict[str, Any]], form: Format, now_ms: int) -> Table:
-    make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
-        "nodes": _nodes,
-        "services": _services,
-        "workflows": _workflows,
-        "runs": _runs,
-        "tokens": _tokens,
-    }
-    heads, rows = make[kind](listed, form is Format.WIDE, now_ms)
-    return output.table(heads, rows)
-
-
-def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["NODE", "STATE", "LABELS", "DESIRED", "SEEN", "WORK", "SYNCED"]
-    rows = [
-        [
-            node["name"],
-            nodes.state(node, now_ms),
-            nodes.labels(node),
-            f"gen {node['desired_generation']}" if node["state"] != "revoked" else "–",
-            str(node["observed_generation"] or "–"),
-            nodes.work(node, now_ms),
-            nodes.synced(node, now_ms),
-        ]
-        for node in listed
-    ]
-    if wide:
-        heads += ["LAST CONTACT", "VERSION", "VITALS", "PATH"]
-        for row, node in zip(rows, listed, strict=True):
-            contact = human.clock(node["last_contact_ms"], now_ms)
-            row += [contact, node["version"] or "–", nodes.vitals(node), node["path"]]
-    return heads, rows
-
-
-def _services(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["SERVICE", "RUNNING", "CURRENT", "UNHEALTHY", "AWAY", "PLACED", "SELECTOR", "CHANGED"]
-    rows = [
-        [
-            one["name"],
-            f"{one['running']}/{one['placed']}",
-            f"{one['current']}/{one['placed']}",
-            str(one["unhealthy"] or "–"),
-            str(one["away"] or "–"),
-            _placed(one),
-            one["selector"] or "nobody",
-            f"{human.age(one['changed_ms'], now_ms)} ago",
-        ]
-        for one in listed
-    ]
-    return _widened(heads, rows, listed, wide)
-
-
-def _workflows(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["WORKFLOW", "CURRENT", "RUNNING", "AWAY", "PLACED", "SELECTOR", "CHANGED"]
-    rows = [
-        [
-            one["name"],
-            f"{one['current']}/{one['placed']}",
-            str(one["running"] or "–"),
-            str(one["away"] or "–"),
-            _placed(one),
-            one["selector"] or "nobody",
-            f"{human.age(one['changed_ms'], now_ms)} ago",
-        ]
-        for one in listed
-    ]
-    return _widened(heads, rows, listed, wide)
-
-
-def _placed(one: dict[str, Any]) -> str:
-    return "all that match" if one["count"] is None else f"{one['placed']} of {one['count']}"
-
-
-def _widened(
-    heads: list[str], rows: list[list[str]], listed: list[dict[str, Any]], wide: bool
-) -> tuple[Sequence[str], Rows]:
-    if wide:
-        heads += ["GEN", "BY", "NODES"]
-        for row, one in zip(rows, listed, strict=True):
-            row += [str(one["generation"]), one["by"], " ".join(one["nodes"]) or "–"]
-    return heads, rows
-
-
-def _runs(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["RUN", "WORKFLOW", "NODE", "STATE", "STEPS", "TRIGGER", "STARTED", "TOOK"]
-    rows = [
-        [
-            one["id"],
-            one["workflow"],
-            one["node"],
-            one["state"],
-            _steps(one["steps"]),
-            one["trigger"] or "–",
-            human.clock(one["started_ms"], now_ms),
-            human.duration((one["ended_ms"] - one["started_ms"]) / 1000) if one["ended_ms"] else "–",
-        ]
-        for one in listed
-    ]
-    if wide:
-        heads += ["PARAMS"]
-        for row, one in zip(rows, listed, strict=True):
-            row.append(" ".join(f"{key}={value}" for key, value in one["params"].items()) or "–")
-    return heads, rows
-
-
-def _steps(steps: list[dict[str, Any]]) -> str:
-    done = sum(step["state"] in ("ok", "skipped") for step in steps)
-    bad = next((step for step in steps if step["state"] in ("failed", "interrupted")), None)
-    return f"{done}/{len(steps)}" + (f" ({bad['name']}: {bad['state']})" if bad else "")
-
-
-def _tokens(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["TOKEN", "USED", "EXPIRES", "LABELS", "BY"]
-    rows = [
-        [
-            one["id"],
-            f"{one['used']} of {one['uses']}",
-            human.clock(one["expires_ms"], now_ms) if one["expires_ms"] > now_ms else "expired",
-            nodes.labels(one),
-            one["by"],
-        ]
-        for one in listed
-    ]
-    return heads, rows
 
 
 def _afterword(kind: str, listed: list[dict[str, Any]], selector: str) -> None:

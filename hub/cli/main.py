@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import apply, client, describe, events, get, node, tasks
+from hub.cli import apply, client, describe, events, get, node, sources, tasks
 from hub.cli.view import output
 from protocol.errors import SkerryError, TooLarge
 
@@ -148,7 +148,7 @@ def main() -> None:
         _fail(str(error), 2)
     except (client.ApiRefused, client.Mistaken) as error:
         if error.mistakes:
-            apply.show_mistakes(error.mistakes)
+            sources.show_mistakes(error.mistakes)
             sys.exit(1)
         _fail(str(error), 1)
     except (SkerryError, TooLarge) as error:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 UNBOUNDED_COLUMNS = 10_000
+KEPT_COLUMNS = 2  # of a table: the name and the state are cut last
+KEPT_WIDTH_MAX = 28
 
 
 class Format(enum.StrEnum):
@@ -41,6 +43,12 @@ def console() -> Console:
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=UNBOUNDED_COLUMNS, color_system=None)
+
+
+def _unbounded() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, width=UNBOUNDED_COLUMNS)
 
 
 @functools.cache
@@ -92,23 +100,25 @@ def as_yaml(data: Any) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table without lines; the last column takes what room is left."""
+    """Return a table without lines, one row a line; where the terminal is too narrow, cells end in `…`."""
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    listed = list(rows)
     for at, head in enumerate(heads):
-        made.add_column(head, no_wrap=at == 0, overflow="fold" if at == 0 else "ellipsis")
-    for row in rows:
+        width = max((len(row[at]) for row in listed), default=0) if at < KEPT_COLUMNS else 0
+        made.add_column(head, no_wrap=True, overflow="ellipsis", min_width=min(width, KEPT_WIDTH_MAX) or None)
+    for row in listed:
         made.add_row(*(Text(cell, style=colour(cell)) for cell in row))
     return made
 
 
-def show(made: Table) -> None:
-    """Print a table; in a pipe without the blanks at the ends of lines."""
+def show(made: Table, *, wide: bool = False) -> None:
+    """Print a table that fits the terminal; one that is `wide`, or goes into a pipe, is never cut."""
     found = console()
     if found.is_terminal:
-        found.print(made)
+        (_unbounded() if wide else found).print(made)
         return
     with found.capture() as capture:
         found.print(made)

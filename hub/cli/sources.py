@@ -1,0 +1,114 @@
+"""An operator's files: read, checked here first, their artifacts packed and sent ahead."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.cli import client
+from hub.cli.view import human, output
+from protocol import limits
+
+if TYPE_CHECKING:
+    from hub.cli.pack import Packed
+    from protocol.spec.load import AnyResource, Source
+
+SUFFIXES = (".yaml", ".yml")
+SHOWN_UPLOAD_BYTES_MIN = 1 * limits.MIB
+
+
+def read_sources(files: list[str]) -> list[Source]:
+    """Return the files that were named: each file, each *.yaml and *.yml of a folder, stdin for `-`."""
+    from protocol.spec.load import Source
+
+    found: list[Source] = []
+    for name in files:
+        if name == "-":
+            found.append(Source(name="<stdin>", text=sys.stdin.read(limits.SPEC_BYTES_MAX + 1)))
+            continue
+        path = Path(name)
+        inside = sorted(one for one in path.glob("*") if one.suffix in SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise client.UsageError(f"{name} holds no {', '.join('*' + suffix for suffix in SUFFIXES)}")
+        found += [Source(name=str(one), text=_text(one)) for one in inside]
+    return found
+
+
+def loaded(sources: list[Source], scratch: Path) -> tuple[list[AnyResource], dict[str, Packed]]:
+    """Return the resources with digests for artifacts, and the artifacts by `FILE:FOLDER`. Raises Mistaken."""
+    from protocol.spec import load
+
+    first = load.load(sources)
+    _raise(first.mistakes)
+    packed = _packed(first, scratch)
+    bound = load.load(sources, {name: one.digest for name, one in packed.items()})
+    _raise(bound.mistakes)
+    return bound.documents, packed
+
+
+def _packed(found: Any, scratch: Path) -> dict[str, Packed]:
+    from hub.cli import pack
+
+    packed: dict[str, pack.Packed] = {}
+    for file, resource in zip(found.files, found.documents, strict=True):
+        written = resource.spec.artifact
+        key = f"{file}:{written}"
+        if written is None or written.startswith("sha256:") or key in packed:
+            continue
+        base = Path.cwd() if file == "<stdin>" else Path(file).parent
+        packed[key] = pack.pack(pack.locate(base, written), scratch / f"{len(packed)}.tar.zst")
+    return packed
+
+
+def _raise(mistakes: list[Any]) -> None:
+    if mistakes:
+        import msgspec
+
+        raise client.Mistaken([{"path": "", **msgspec.to_builtins(one)} for one in mistakes])
+
+
+def upload(hub: client.Client, name: str, one: Packed) -> None:
+    """Put an artifact at the hub, unless it is there; a long one shows how far it is."""
+    path = f"/v1/artifacts/{one.digest}"
+    if hub.holds(path):
+        return
+    with one.path.open("rb") as file:
+        if one.size < SHOWN_UPLOAD_BYTES_MIN or not sys.stderr.isatty():
+            hub.upload(path, one.size, iter(lambda: file.read(limits.ARTIFACT_CHUNK_BYTES), b""))
+            return
+        from rich import progress
+
+        bar = progress.Progress(
+            *progress.Progress.get_default_columns(), progress.DownloadColumn(), console=output.errors()
+        )
+        with bar:
+            task = bar.add_task(f"uploading {name}", total=one.size)
+            wrapped = bar.wrap_file(file, task_id=task)
+            hub.upload(path, one.size, iter(lambda: wrapped.read(limits.ARTIFACT_CHUNK_BYTES), b""))
+
+
+def show_mistakes(mistakes: list[dict[str, Any]]) -> None:
+    """Print all mistakes, file by file, each with its place."""
+    err = output.errors()
+    for name in dict.fromkeys(str(one["file"]) for one in mistakes):
+        mine = [one for one in mistakes if one["file"] == name]
+        err.print(f"{name}: {human.plural(len(mine), 'mistake')}, nothing applied", style="bold red", markup=False)
+        places = [f"{one['line']}:{one['column']}" for one in mine]
+        paths = [str(one["path"]) for one in mine]
+        left, middle = max(map(len, places)), min(44, max(map(len, paths)))
+        for place, path, one in zip(places, paths, mine, strict=True):
+            err.print(f"  {place:<{left}}  {path:<{middle}}  {one['text']}", markup=False)
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > limits.SPEC_BYTES_MAX:
+            raise client.UsageError(
+                f"{path} is over {limits.SPEC_BYTES_MAX >> 20} MiB: large files go into an artifact"
+            )
+        return path.read_text()
+    except OSError as error:
+        raise client.UsageError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise client.UsageError(f"{path} is no text (byte {error.start} is not UTF-8)") from error

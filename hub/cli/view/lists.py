@@ -1,0 +1,140 @@
+"""Lists as tables: one row for each node, service, workflow, run or token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hub.cli.view import human, nodes, output
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Rows = Sequence[Sequence[str]]
+
+
+def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -> Table:
+    """Return `listed`, things of `kind`, as a table."""
+    make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
+        "nodes": _nodes,
+        "services": _services,
+        "workflows": _workflows,
+        "runs": _runs,
+        "tokens": _tokens,
+    }
+    heads, rows = make[kind](listed, wide, now_ms)
+    return output.table(heads, rows)
+
+
+def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+    heads = ["NODE", "STATE", "LABELS", "DESIRED", "SEEN", "WORK", "SYNCED"]
+    rows = [
+        [
+            node["name"],
+            nodes.state(node, now_ms),
+            nodes.labels(node),
+            f"gen {node['desired_generation']}" if node["state"] != "revoked" else "–",
+            str(node["observed_generation"] or "–"),
+            nodes.work(node, now_ms),
+            nodes.synced(node, now_ms),
+        ]
+        for node in listed
+    ]
+    if wide:
+        heads += ["LAST CONTACT", "VERSION", "VITALS", "PATH"]
+        for row, node in zip(rows, listed, strict=True):
+            contact = human.clock(node["last_contact_ms"], now_ms)
+            row += [contact, node["version"] or "–", nodes.vitals(node), node["path"]]
+    return heads, rows
+
+
+def _services(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+    heads = ["SERVICE", "RUNNING", "CURRENT", "UNHEALTHY", "AWAY", "PLACED", "SELECTOR", "CHANGED"]
+    rows = [
+        [
+            one["name"],
+            f"{one['running']}/{one['placed']}",
+            f"{one['current']}/{one['placed']}",
+            str(one["unhealthy"] or "–"),
+            str(one["away"] or "–"),
+            _placed(one),
+            one["selector"] or "nobody",
+            f"{human.age(one['changed_ms'], now_ms)} ago",
+        ]
+        for one in listed
+    ]
+    return _widened(heads, rows, listed, wide)
+
+
+def _workflows(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+    heads = ["WORKFLOW", "CURRENT", "RUNNING", "AWAY", "PLACED", "SELECTOR", "CHANGED"]
+    rows = [
+        [
+            one["name"],
+            f"{one['current']}/{one['placed']}",
+            str(one["running"] or "–"),
+            str(one["away"] or "–"),
+            _placed(one),
+            one["selector"] or "nobody",
+            f"{human.age(one['changed_ms'], now_ms)} ago",
+        ]
+        for one in listed
+    ]
+    return _widened(heads, rows, listed, wide)
+
+
+def _placed(one: dict[str, Any]) -> str:
+    return "all that match" if one["count"] is None else f"{one['placed']} of {one['count']}"
+
+
+def _widened(
+    heads: list[str], rows: list[list[str]], listed: list[dict[str, Any]], wide: bool
+) -> tuple[Sequence[str], Rows]:
+    if wide:
+        heads += ["GEN", "BY", "NODES"]
+        for row, one in zip(rows, listed, strict=True):
+            row += [str(one["generation"]), one["by"], " ".join(one["nodes"]) or "–"]
+    return heads, rows
+
+
+def _runs(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+    heads = ["RUN", "WORKFLOW", "NODE", "STATE", "STEPS", "TRIGGER", "STARTED", "TOOK"]
+    rows = [
+        [
+            one["id"],
+            one["workflow"],
+            one["node"],
+            one["state"],
+            _steps(one["steps"]),
+            one["trigger"] or "–",
+            human.clock(one["started_ms"], now_ms),
+            human.duration((one["ended_ms"] - one["started_ms"]) / 1000) if one["ended_ms"] else "–",
+        ]
+        for one in listed
+    ]
+    if wide:
+        heads += ["PARAMS"]
+        for row, one in zip(rows, listed, strict=True):
+            row.append(" ".join(f"{key}={value}" for key, value in one["params"].items()) or "–")
+    return heads, rows
+
+
+def _steps(steps: list[dict[str, Any]]) -> str:
+    done = sum(step["state"] in ("ok", "skipped") for step in steps)
+    bad = next((step for step in steps if step["state"] in ("failed", "interrupted")), None)
+    return f"{done}/{len(steps)}" + (f" ({bad['name']}: {bad['state']})" if bad else "")
+
+
+def _tokens(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+    heads = ["TOKEN", "USED", "EXPIRES", "LABELS", "BY"]
+    rows = [
+        [
+            one["id"],
+            f"{one['used']} of {one['uses']}",
+            human.clock(one["expires_ms"], now_ms) if one["expires_ms"] > now_ms else "expired",
+            nodes.labels(one),
+            one["by"],
+        ]
+        for one in listed
+    ]
+    return heads, rows

@@ -1,0 +1,78 @@
+"""One line about one thing: a service, a workflow, a step, a certificate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.cli.view import human
+
+
+def ago(ms: int, now_ms: int) -> str:
+    """Return how long ago the last contact was."""
+    return f"{human.age(ms, now_ms)} ago" if ms else "it never connected"
+
+
+def certificate(until_ms: int, now_ms: int) -> str:
+    """Return how long a certificate is good."""
+    if not until_ms:
+        return "not known"
+    if until_ms < now_ms:
+        return f"expired {human.clock(until_ms, now_ms)}; it renews by itself when it connects"
+    return f"good until {human.clock(until_ms, now_ms)} ({human.duration((until_ms - now_ms) / 1000)})"
+
+
+def lost(node: dict[str, Any], stream: str) -> str:
+    """Return what was declared lost of a stream."""
+    lost = node["lost"].get(stream, 0)
+    return f", declared lost {lost:,}"
+
+
+def service_words(one: dict[str, Any], now_ms: int) -> str:
+    """Return the state of a service in one line, with the reason where there is one."""
+    words = [one["state"]]
+    if one["state"] == "running" and one.get("healthy") is not None:
+        words[0] += " (healthy)" if one["healthy"] else " (unhealthy)"
+    if one.get("since_ms"):
+        words.append(f"since {human.clock(one['since_ms'], now_ms)}")
+    if one.get("pid"):
+        words.append(f"pid {one['pid']}")
+    if one.get("restarts"):
+        words.append(human.plural(one["restarts"], "restart"))
+    if one.get("last_exit"):
+        words.append(f"last exit {one['last_exit']}")
+    if one.get("reason"):
+        words.append(one["reason"])
+    text = ", ".join(words)
+    return f"{text}\n{_override_words(one['override'], now_ms)}" if one.get("override") else text
+
+
+def _override_words(one: dict[str, Any], now_ms: int) -> str:
+    until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
+    reason = f'; "{one["reason"]}"' if one.get("reason") else ""
+    return f"{one['decision']} there by {one['user']} at {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
+
+
+def flow_words(one: dict[str, Any], now_ms: int) -> str:
+    """Return what a workflow does on a node, in one line."""
+    words = [f"{one['running']} running"] if one.get("running") else []
+    last = one.get("last")
+    if last:
+        words.append(f"last run {last['state']}, {human.age(last['started_ms'], now_ms)} ago")
+    words.append(f"next {human.clock(one['next_ms'], now_ms)}" if one.get("next_ms") else "no schedule")
+    return ", ".join(words)
+
+
+def step_words(step: dict[str, Any]) -> str:
+    """Return what a step is, in one line."""
+    what = " ".join(step["run"]) if "run" in step else "sets " + ", ".join(step.get("set", {}))
+    return what + (f"      after {', '.join(step['needs'])}" if step.get("needs") else "")
+
+
+def ran_words(step: dict[str, Any]) -> str:
+    """Return how a step of a run went."""
+    words = [step["state"]]
+    if step.get("attempts", 0) > 1:
+        words.append(human.plural(step["attempts"], "attempt"))
+    if step.get("exit_code") not in (None, 0):
+        words.append(f"exit code {step['exit_code']}")
+    return ", ".join(words)
