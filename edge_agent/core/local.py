@@ -36,11 +36,15 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WhyReply(msgspec.Struct, frozen=True, kw_only=True):
-    """Reply to LocalWhy. `reasons`: sentences, the nearest cause first; `next`: the command that would change it."""
+    """Reply to LocalWhy. `reasons`: sentences, the nearest cause first; `at_ms` since when each is true (0: unknown).
+
+    `next`: the command that would change it.
+    """
 
     service: str
     state: str
     reasons: list[str]
+    at_ms: list[int]
     next: str
     report: status.ServiceReport
     wanted: bool
@@ -227,10 +231,12 @@ class Local:
     def _why(self, service: Workload) -> WhyReply:
         report, link = service.report(), self._contact.view()
         override = self._overrides.get(service.name)
+        reasons = _reasons(service, report, override, link)
         return WhyReply(
             service=service.name,
             state=report.state,
-            reasons=_reasons(service, report, override, link),
+            reasons=[text for text, _ in reasons],
+            at_ms=[at_ms for _, at_ms in reasons],
             next=f"skerry-agent release {service.name}" if override else "",
             report=report,
             wanted=service.wanted is not None,
@@ -244,26 +250,30 @@ def _decision(local: inputs.Local, reason: str) -> Decision:
     return Decision(user=local.user, uid=local.uid, reason=reason)
 
 
-def _reasons(service: Workload, report: status.ServiceReport, override: Override | None, link: LinkView) -> list[str]:
-    """Return the chain of reasons for a service's state, from the nearest to what the hub wants."""
-    found: list[str] = []
+def _reasons(
+    service: Workload, report: status.ServiceReport, override: Override | None, link: LinkView
+) -> list[tuple[str, int]]:
+    """Return the chain of reasons for a service's state, from the nearest to what the hub wants, each with its time."""
+    found: list[tuple[str, int]] = []
     if override is not None:
         done = "stopped" if override.decision == "stop" else "started"
         why = f' with the reason "{override.reason}"' if override.reason else ""
         life = "until its life is over" if override.until_ms else "until released"
-        found.append(f"{override.user} (uid {override.uid}) {done} it here{why}, {life}")
+        found.append((f"{override.user} (uid {override.uid}) {done} it here{why}, {life}", override.since_ms))
     if report.reason:
-        found.append(report.reason)
+        found.append((report.reason, report.since_ms))
     if report.last_exit:
-        found.append(f"its last exit was {report.last_exit}; {report.restarts} restarts so far")
+        text = f"its last exit was {report.last_exit}; {report.restarts} restarts so far"
+        found.append((text, service.record.last_exit_ms))
     if service.wanted is not None:
-        generation = link.held.generation
-        found.append(f"the hub wants it running (generation {generation}), restart {service.wanted.restart}")
+        text = f"the hub wants it running (generation {link.held.generation}), restart {service.wanted.restart}"
     elif service.known:
-        found.append("the hub has deleted it")
+        text = "the hub has deleted it"
     else:
-        found.append("what the hub wants is not known yet in this life")
+        text = "what the hub wants is not known yet in this life"
+    found.append((text, link.received_ms))
     if link.state != "live":
         why = f" ({link.reason})" if link.reason else ""
-        found.append(f"the hub has not heard of what happened here since: the link is {link.state}{why}")
+        text = f"the hub has not heard of what happened here since: the link is {link.state}{why}"
+        found.append((text, link.since_ms))
     return found

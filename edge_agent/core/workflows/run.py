@@ -129,9 +129,7 @@ class Run:
 
     def _decide(self, name: str) -> None:
         step = self.plan.steps[name]
-        if self.record.cancelled:
-            self._end(name, State.CANCELLED)
-        elif not graph.should_run(step, self.endings, self.outputs):
+        if not graph.should_run(step, self.endings, self.outputs):
             self._end(name, State.SKIPPED)
         elif step.run:
             self._launchable.append(name)

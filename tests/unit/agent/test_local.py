@@ -6,7 +6,7 @@ import pytest
 
 from edge_agent.core import inputs
 from protocol import documents, messages
-from tests.unit.agent.world import World, acts, body, exited, only, running, sent, service
+from tests.unit.agent.world import WALL, World, acts, body, exited, only, running, sent, service
 
 
 @pytest.fixture
@@ -146,6 +146,7 @@ def test_why_tells_the_chain_of_reasons(world: World) -> None:
     why = world.local(inputs.LocalWhy(service="web"))
     assert why["state"] == "stopped"
     assert why["next"] == "skerry-agent release web"
+    assert why["at_ms"] == [int(WALL * 1000)] * 4
     assert why["reasons"] == [
         'ada (uid 1001) stopped it here with the reason "belt jammed", until released',
         "its last exit was signal 15; 0 restarts so far",

@@ -294,6 +294,15 @@ def test_offline_the_question_waits_for_the_link(world: World) -> None:
     assert sent(world.online(), messages.Need)[0].tickets == [ART]
 
 
+def test_what_nobody_needs_any_more_is_not_fetched(world: World) -> None:
+    world.desire(service("web", artifact=ART))
+    world.desire(service("web", artifact=ART2))
+    assert not world.got(messages.Documents, tickets={ART: "late"}).act
+    world.got(messages.Documents, tickets={ART2: "tick"})
+    world.offline()
+    assert not [need for need in sent(world.online(), messages.Need) if need.tickets]  # one fetch is enough
+
+
 def test_the_old_version_runs_and_is_restarted_until_the_new_artifact_is_here(world: World) -> None:
     world.start(artifacts=(ART,))
     world.online()
