@@ -25,12 +25,19 @@ _REASON = "the rows do not follow from what is held under the same epoch"
 Row = tuple[int, bytes, bytes, int, str, str]
 
 
-class FormerCursor(msgspec.Struct, frozen=True, array_like=True):
-    """Where an epoch was fenced. The hash is hex."""
+class FormerCursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where an epoch was fenced. Hashes are hex.
+
+    `heir` is the epoch that went on from it and has the same rows up to `shared`: what the heir brought of them counts
+    for this epoch too.
+    """
 
     epoch: str
     seq: int
     hash: str
+    heir: str = ""
+    shared: int = 0
+    shared_hash: str = ""
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -125,12 +132,12 @@ class Incoming:
         reason = was.reason if was is not None else "a new journal: what the former one still held is unknown"
         place = self._base(stream, head)
         if was is not None:
-            seq, tip = _known(held, was.epoch)
+            seq, tip = _covered(held, was.epoch)
             if seq <= place[0]:
                 lost = place[0] - seq
             else:
                 place = (seq, tip) if seq <= was.seq else max(place, (was.seq, was.hash))
-        former = [*held.former, FormerCursor(held.epoch, held.seq, held.hash)][-limits.EPOCHS_KEPT_MAX :]
+        former = _fenced(held, head)
         self._adopt(stream, head.epoch, place, former, lost, fx)
         told: list[events.ParentEvent] = [
             events.EpochChanged(
@@ -280,12 +287,32 @@ class _Walk:
         return True
 
 
-def _known(held: Record, epoch: str) -> tuple[int, str]:
-    """Return how far `epoch` came here, or the present one when that is not known."""
-    for one in held.former:
-        if one.epoch == epoch:
-            return one.seq, one.hash
-    return held.seq, held.hash
+def _covered(held: Record, epoch: str) -> tuple[int, str]:
+    """Return how far the rows of `epoch` came here, under its own name or an heir's; of a stranger, the present one."""
+    one = next((one for one in held.former if one.epoch == epoch), None)
+    if one is None:
+        return held.seq, held.hash
+    if one.heir:
+        seq, tip = _covered(held, one.heir)
+        if seq >= one.shared:
+            seq, tip = one.shared, one.shared_hash
+        if seq > one.seq:
+            return seq, tip
+    return one.seq, one.hash
+
+
+def _fenced(held: Record, head: StreamHead) -> list[FormerCursor]:
+    """Return the former epochs when `head` begins a new one."""
+    former = [*held.former, FormerCursor(epoch=held.epoch, seq=held.seq, hash=held.hash)]
+    was = head.was
+    if was is not None:
+        for index, one in enumerate(former):
+            if one.epoch == was.epoch:
+                seq, tip = _covered(held, one.epoch)
+                former[index] = FormerCursor(
+                    epoch=one.epoch, seq=seq, hash=tip, heir=head.epoch, shared=was.seq, shared_hash=was.hash
+                )
+    return former[-limits.EPOCHS_KEPT_MAX :]
 
 
 def _ack(message: Entries, held: Record, *, refill: bool = False, fork: bool = False) -> EntriesAck:
