@@ -28,9 +28,8 @@ C = TypeVar("C", bound=ssl.SSLContext)
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL; Python's ssl has no name for it."""
 
-_HEADER_BYTES = 5
-_RECORD_BYTES = 16 * limits.KIB  # the largest TLS record, without its header and seal
-_WRITE_BYTES = 4 * limits.KIB  # of one record of ours: OpenSSL keeps a third more than the largest for ever
+_RECORD_BYTES = 16 * limits.KIB  # the largest TLS record
+_PIECE_BYTES = 4 * limits.KIB  # given to OpenSSL at a time: its BIO keeps for ever the most that it ever held
 _network = memoryview(bytearray(limits.RECEIVE_BUFFER_BYTES))
 _plain = memoryview(bytearray(limits.RECEIVE_BUFFER_BYTES + 4 * _RECORD_BYTES))
 
@@ -94,7 +93,6 @@ class TlsSocket(asyncio.BufferedProtocol):
         self._handshaken = False
         self._peer_closed = False
         self._reason = ""
-        self._tail = bytearray()
 
     # -------------------------------------------------------------------------------------------- for subclasses
 
@@ -128,8 +126,8 @@ class TlsSocket(asyncio.BufferedProtocol):
         if self._transport is None or self._tls is None or self._transport.is_closing():
             return
         view, sealed = memoryview(data), list[bytes]()
-        for at in range(0, len(view), _WRITE_BYTES):
-            self._tls.write(view[at : at + _WRITE_BYTES])
+        for at in range(0, len(view), _PIECE_BYTES):
+            self._tls.write(view[at : at + _PIECE_BYTES])
             sealed.append(self._outgoing.read())
         self._transport.write(b"".join(sealed))
 
@@ -203,20 +201,11 @@ class TlsSocket(asyncio.BufferedProtocol):
         self.ended(self._reason or (str(exc) if exc else "the connection closed"))
 
     def _decrypt(self, data: memoryview) -> int:
-        """Feed whole records only and keep the rest here: OpenSSL's BIO would keep for ever the most it ever held."""
-        if self._tail:
-            self._tail += data
-            data = memoryview(self._tail)
-        at = filled = 0
-        while at < len(data):
-            size = _record_bytes(data[at : at + _HEADER_BYTES])
-            if at + size > len(data):
-                break
-            self._incoming.write(data[at : at + size])
-            at += size
+        filled = 0
+        for at in range(0, len(data), _PIECE_BYTES):
+            self._incoming.write(data[at : at + _PIECE_BYTES])
             if self._handshaken or self._shake():
                 filled = self._read(filled)
-        self._tail = bytearray(data[at:])
         return filled
 
     def _shake(self) -> bool:
@@ -245,14 +234,3 @@ class TlsSocket(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         if self._tls is not None and self._transport is not None and self._outgoing.pending:
             self._transport.write(self._outgoing.read())
-
-
-def _record_bytes(header: memoryview) -> int:
-    """Return the length of the TLS record that begins so (RFC 8446, 5.1); of what is none, just what is there, so that
-    OpenSSL refuses it at once."""
-    if not 20 <= header[0] <= 23:
-        return len(header)
-    if len(header) < _HEADER_BYTES:
-        return _HEADER_BYTES
-    size = header[3] << 8 | header[4]
-    return _HEADER_BYTES + (size if size <= _RECORD_BYTES + 256 else 0)
