@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,14 @@ class Fleet(demo.Fleet):
             raise error
         return answer.json() if answer.content else None
 
+    @asynccontextmanager
+    async def stream(self, method: str, path: str, body: object = None) -> AsyncGenerator[AsyncIterator[str]]:
+        """The lines of an answer that comes by and by (application/x-ndjson)."""
+        extensions = {"sni_hostname": self._name}
+        async with self.api.stream(method, path, json=body, extensions=extensions) as answer:
+            answer.raise_for_status()
+            yield answer.aiter_lines()
+
     async def join(self, names: Sequence[str], *, wire: bool = True) -> None:
         """Enroll agents and start them; each behind a wire of its own that can be cut, unless `wire` is False."""
         made = await self.ask("POST", "/v1/tokens", {"ttl_s": 3_600, "uses": len(names), "labels": {}})
@@ -101,7 +109,7 @@ class Fleet(demo.Fleet):
             async with asyncio.timeout(wait_s):
                 while not await question():
                     self.hub.check()
-                    await asyncio.sleep(ASK_EVERY_S)
+                    await asyncio.sleep(ASK_EVERY_S)  # bounded poll
         except TimeoutError:
             raise AssertionError(f"after {wait_s:g} s not yet so: {what}; logs are in {self.folder}") from None
 

@@ -57,6 +57,10 @@ class Glance(msgspec.Struct, frozen=True):
     """An input that stores nothing."""
 
 
+class Send(msgspec.Struct, frozen=True):
+    """An input: send row 1 again."""
+
+
 class Wake(msgspec.Struct, frozen=True):
     """An input: ask for the timer at mono time `at`."""
 
@@ -99,6 +103,8 @@ class Diary:
                     fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, self.last - 1, self.last))
                 if act:
                     fx.act.append(Done(seq=self.last))
+            case Send():
+                fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, 0, 1))
             case Wake(at=at):
                 self.wake_at = at
             case Tick():

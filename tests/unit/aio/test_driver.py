@@ -12,7 +12,7 @@ from protocol.aio.clock import SystemClock
 from protocol.aio.journal import Journal, read_only
 from protocol.errors import StoreError
 from protocol.messages import Entries, Look
-from tests.unit.aio.parts import Add, Begin, Done, Glance, Stage, Wake, opened
+from tests.unit.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened
 
 
 @asynccontextmanager
@@ -164,7 +164,7 @@ async def test_a_store_that_fails_gets_no_effect_and_a_core_rebuilt_from_the_dis
         assert stage.told == []
         assert str(stage.errors[0]) == "the disk is full"
         while stage.driver.core is first or not stage.driver.core.seen:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
         failing = False
         assert stage.driver.core.last == 1
         assert stage.driver.core.seen == [Begin()]
@@ -180,3 +180,21 @@ async def test_a_trace_gets_each_input_with_its_effects(tmp_path: Path) -> None:
         stage.driver.put(Add(text=b"one"))
         await stage.driver.settled()
         assert stage.traced == [(Begin(), 0), (Add(text=b"one"), 1)]
+
+
+async def test_shutting_down_flushes_what_is_lazy(tmp_path: Path) -> None:
+    async with running(await opened(tmp_path)) as stage:
+        stage.driver.put(Add(text=b"lazy", lazy=True))
+        await stage.driver.settled()
+        assert stored(tmp_path) == [b"lazy"]
+
+
+async def test_rows_of_an_epoch_that_is_over_are_not_sent(tmp_path: Path) -> None:
+    async with running(await opened(tmp_path)) as stage:
+        stage.driver.put(Add(text=b"one", send=True))
+        await stage.driver.settled()
+        stage.told.clear()
+        stage.driver.core.epoch = "f" * 16
+        stage.driver.put(Send())
+        await stage.driver.settled()
+        assert stage.told == []

@@ -220,3 +220,11 @@ async def test_the_same_entry_of_a_child_is_never_stored_twice(tmp_path: Path) -
         await journal.commit([effects.Put("s", "k", b"v"), entry])
     assert (await journal.reload()).spaces == {}
     await journal.close()
+
+
+async def test_the_journal_outlives_a_power_cut_and_telemetry_a_crash(tmp_path: Path) -> None:
+    journal = await opened(tmp_path, telemetry=True)
+    parts = journal._parts  # pyright: ignore[reportPrivateUsage]
+    modes = [await part.file.run(lambda db: db.execute("PRAGMA synchronous").fetchone()[0]) for part in parts]
+    assert modes == [2, 1]
+    await journal.close()

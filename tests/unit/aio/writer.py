@@ -65,7 +65,7 @@ async def main(folder: Path, size: int) -> None:
             failed = True
         if not failed:
             say(f"ack {driver.core.last}")
-        await asyncio.sleep(0.02 if failed else 0)
+        await asyncio.sleep(0)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

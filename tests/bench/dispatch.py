@@ -1,0 +1,33 @@
+"""From the operator to a device and back: a task, through real processes, mutual TLS and two durable stores."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+
+from tests.bench.registry import Bench, Target, figure
+from tests.support.fleet import Fleet, fleet
+
+_TASKS = 60
+_WARM_UP = 5
+
+
+@figure("dispatch_ms", unit="ms", targets={"p50": Target(at_most=20), "p99": Target(at_most=60)})
+async def dispatch_ms(bench: Bench) -> dict[str, float]:
+    """A task `true` from the API call to its result at the API."""
+    async with fleet(bench.folder, agents=["oslo"], wire=False) as it:
+        for _ in range(_WARM_UP):
+            await _task(it)
+        took = sorted([await _task(it) for _ in range(_TASKS)])
+    return {"p50": statistics.median(took), "p99": took[int(_TASKS * 0.99)]}
+
+
+async def _task(it: Fleet) -> float:
+    body = {"nodes": ["oslo"], "command": ["true"], "timeout_s": 10, "deadline_s": 30, "wait": True, "wait_s": 30}
+    begin = time.perf_counter()
+    async with it.stream("POST", "/v1/tasks", body) as lines:
+        async for line in lines:
+            if json.loads(line).get("state") == "ok":
+                return (time.perf_counter() - begin) * 1_000
+    raise AssertionError("the task did not end well")
