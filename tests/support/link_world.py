@@ -411,7 +411,7 @@ class World:
             self.child.synced(name)
             and name in cursors
             and (not own.last or cursors[name].hash == own.hash.hex())
-            and cursors[name].seq == own.last
+            and (cursors[name].epoch, cursors[name].seq) == (own.epoch, own.last)
             for name, own in self.disk.streams.items()
             if name in messages.CHAINED
         )

@@ -1,0 +1,100 @@
+"""Bytes of the wire: pinned for every message; bounded, and never an odd error, for whatever comes."""
+
+from __future__ import annotations
+
+import typing
+
+import msgspec
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol import codec, limits, messages, topics
+from protocol.errors import BadId, LocalProtocolError, RemoteProtocolError, TooLarge
+from tests.golden import samples
+
+
+@pytest.mark.parametrize("message", samples.SAMPLES, ids=samples.name)
+def test_the_bytes_of_every_message_are_pinned(message: messages.AnyMessage) -> None:
+    assert (samples.HERE / samples.name(message)).read_bytes() == samples.plain(message)
+
+
+@pytest.mark.parametrize("message", samples.SAMPLES, ids=samples.name)
+def test_every_message_comes_back_whole(message: messages.AnyMessage) -> None:
+    direction, _ = topics.CHANNELS[type(message)]
+    again = codec.decode(codec.encode(message), direction)
+    assert codec.encode(again) == codec.encode(message)
+
+
+def test_every_message_has_a_sample_and_a_channel() -> None:
+    every = set(typing.get_args(messages.AnyMessage))
+    assert {type(one) for one in samples.SAMPLES} == every == set(topics.CHANNELS)
+
+
+def test_a_message_of_the_wrong_direction_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError, match="downwards"):
+        codec.decode(codec.encode(samples.SAMPLES[0]), codec.DOWN)
+
+
+def test_a_large_message_crosses_compressed() -> None:
+    row = msgspec.Raw(b'[1,0,"k","","' + b"x" * 5_000 + b'"]')
+    entries = messages.Entries(session=1, stream="state", epoch="0" * 16, prev=0, rows=[row])
+    payload = codec.encode(entries)
+    assert len(payload) < 500
+    again = codec.decode(payload, codec.UP)
+    assert isinstance(again, messages.Entries)
+    assert bytes(again.rows[0]) == bytes(row)
+
+
+def test_a_message_over_the_bound_is_not_sent() -> None:
+    with pytest.raises(LocalProtocolError, match="in parts"):
+        codec.encode(messages.Renew(session=1, csr="x" * limits.MESSAGE_BYTES_MAX))
+
+
+def test_sizes_are_checked_before_parsing() -> None:
+    with pytest.raises(TooLarge):
+        codec.decode(b"{" * (limits.MESSAGE_BYTES_MAX + 1), codec.UP)
+    bomb = zstandard.ZstdCompressor().compress(b" " * (limits.MESSAGE_BYTES_MAX + 1))
+    with pytest.raises(TooLarge, match="decompressed"):
+        codec.decode(bomb, codec.UP)
+    streamed = zstandard.ZstdCompressor(write_content_size=False).compress(b" " * 100)
+    with pytest.raises(RemoteProtocolError, match="declare its size"):
+        codec.decode(streamed, codec.UP)
+    with pytest.raises(RemoteProtocolError, match="does not decompress"):
+        codec.decode(bomb[:4] + b"\xff" * 20, codec.UP)
+
+
+@given(st.binary(max_size=300))
+def test_whatever_comes_is_a_message_or_one_clear_error(payload: bytes) -> None:
+    for start in (b"", b"{", b"\x28\xb5\x2f\xfd", b'{"is":"hello"'):
+        with pytest.raises(RemoteProtocolError):
+            codec.decode(start + payload + b"\x00", codec.UP)
+
+
+def test_topics_say_who_and_which_way() -> None:
+    topic = topics.of("cloud", "gw-1", samples.SAMPLES[0])
+    assert topic == topics.up("cloud", "gw-1", "hello") == "skerry/1/cloud/gw-1/up/hello"
+    parsed = topics.parse(topic)
+    assert (parsed.parent, parsed.child, parsed.direction) == ("cloud", "gw-1", codec.UP)
+    assert parsed.channel == topics.channel_of(samples.SAMPLES[0]) == "hello"
+    assert topics.child_filter("cloud", "gw-1") == "skerry/1/cloud/gw-1/down/+"
+    assert topics.parent_filter("cloud") == "skerry/1/cloud/+/up/+"
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "skerry/2/cloud/gw-1/up/hello",
+        "skerry/1/cloud/gw-1/up/desired",
+        "skerry/1/cloud/gw-1/side/hello",
+        "skerry/1/cloud/gw-1/up/hello/more",
+        "skerry/1/cloud/#/up/hello",
+        "skerry/1/cloud/../up/hello",
+        "x" * 300,
+    ],
+)
+def test_a_foreign_topic_is_refused(topic: str) -> None:
+    with pytest.raises((RemoteProtocolError, BadId)):
+        topics.parse(topic)
