@@ -58,9 +58,12 @@ class FrontDoor:
         gate: Gate,
         wall: Callable[[], float] = time.time,
         admission: Admission[Connection] | None = None,
+        farewell: Callable[[str], messages.Revoked | None] = lambda _: None,
     ) -> None:
+        """`farewell` makes the signed Revoked that a revoked node hears when it comes back; None: it is refused."""
         self.host, self.port = host, port
         self._context, self._hub, self._inbox, self._gate, self._wall = context, hub, inbox, gate, wall
+        self.farewell = farewell
         self._admission: Admission[Connection] = admission or Admission()
         self._server: asyncio.Server | None = None
         self._connections: dict[int, Connection] = {}

@@ -7,7 +7,7 @@ import secrets
 import msgspec
 
 from hub.core import inputs
-from hub.shell.front_door import Verdict
+from hub.shell.front_door import FrontDoor, Verdict
 from protocol import codec, limits, messages, topics
 from tests.contract.world import HUB, Child, World, hello
 from tests.support.pki import Pki
@@ -174,6 +174,22 @@ async def test_a_revoked_child_is_told_and_cut_off_at_once(world: World) -> None
     await world.child("a2").greet(1)
     assert len(world.inbox.of(inputs.Got, "a1")) == before
     assert not any(isinstance(message, messages.Welcome) and message.session == 2 for message in child.heard)
+
+
+async def test_a_child_that_was_revoked_while_away_is_told_when_it_comes_back(door: World) -> None:
+    assert isinstance(door.door, FrontDoor)
+    revoked = door.pki.signer.revoked("a1", 0, "stolen", "i1")
+
+    def farewell(_node: str) -> messages.Revoked:
+        return revoked
+
+    door.door.farewell = farewell
+    door.verdicts["a1"] = Verdict.REVOKED
+    child = door.child("a1")
+    child.link.connect(1, "aa")
+    assert await child.hear(messages.Revoked) == revoked
+    await child.end(1)
+    assert door.inbox.all == []
 
 
 async def test_a_newer_connection_takes_over_from_an_older_one(world: World) -> None:

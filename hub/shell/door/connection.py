@@ -26,6 +26,10 @@ class Owner(Protocol):
         """Say whose certificate (DER) this is and whether they may come in. Raises TrustError."""
         ...
 
+    def farewell(self, node: str, /) -> messages.Revoked | None:
+        """What a revoked node is told when it comes back."""
+        ...
+
     def happened(self, connection: Connection, event: session.Event) -> None:
         """The session has something to say."""
         ...
@@ -77,7 +81,9 @@ class Connection(tls.TlsSocket):
         except TrustError:
             self.close()  # a certificate of our root that names no node, as a hub's: not for this door
             return
-        self.session = session.Session(hub=self.hub, node=self.identity.id, verdict=verdict)
+        node = self.identity.id
+        farewell = self._owner.farewell(node) if verdict is session.Verdict.REVOKED else None
+        self.session = session.Session(hub=self.hub, node=node, verdict=verdict, farewell=farewell)
 
     def received(self, data: memoryview) -> None:
         """Let the session read, then tell what it means."""

@@ -9,6 +9,7 @@ else: connections start clean and the link's own cursors say what to send again.
 
     CONNECT   client id must be the certificate's id; a will must be a Bye on the own `ctl` topic
     PUBLISH   QoS 0 or 1, no retain, no alias; PUBACK only when acknowledge() tells that the hub has committed (A1)
+    revoked   with a farewell (its signed Revoked) it may only SUBSCRIBE, hears that, and is cut off; else refused
     forbidden QoS 1 publishes are answered in their PUBACK, QoS 0 ones close the connection: there is no other answer
 """
 
@@ -87,13 +88,15 @@ class Phase(enum.Enum):
 class Session:
     """One connection of `node`, whose certificate has been checked."""
 
-    def __init__(self, *, hub: str, node: str, verdict: Verdict) -> None:
+    def __init__(self, *, hub: str, node: str, verdict: Verdict, farewell: messages.Revoked | None = None) -> None:
+        """`farewell` is what a revoked node is let in for; None: it is refused."""
         self.phase = Phase.EXPECTED
         self.out = bytearray()
         """Bytes to send; the owner takes them out."""
         self.keep_alive_s = 0
         self.subscribed: set[str] = set()
         self._node, self._verdict = node, verdict
+        self._farewell = farewell if verdict is Verdict.REVOKED else None
         self._up = {topics.up(hub, node, channel): channel for channel in _UP}
         self._down = {channel: topics.down(hub, node, channel) for channel in _DOWN}
         self._wildcard = topics.child_filter(hub, node)
@@ -146,7 +149,9 @@ class Session:
             self._greet(data)
             return
         packet, _ = mqtt5.read(data)
-        if isinstance(packet, mqtt5.PublishPacket):
+        if self._farewell is not None and not isinstance(packet, mqtt5.SubscribePacket):
+            self._violation(Reason.NOT_AUTHORIZED, f"{self._node} is revoked")
+        elif isinstance(packet, mqtt5.PublishPacket):
             self._publish(packet)
         elif isinstance(packet, mqtt5.SubscribePacket):
             self._subscribe(packet)
@@ -195,10 +200,11 @@ class Session:
             shared_subscription_available=False,
         ).write()
         self.phase = Phase.JOINED
-        self._events.append(Joined())
+        if self._farewell is None:
+            self._events.append(Joined())
 
     def _refusal(self, packet: mqtt5.ConnectPacket) -> tuple[Connack, str] | None:
-        if self._verdict is Verdict.REVOKED:
+        if self._verdict is Verdict.REVOKED and self._farewell is None:
             return Connack.BANNED, f"{self._node} is revoked"
         if self._verdict is Verdict.UNKNOWN:
             return Connack.NOT_AUTHORIZED, f"{self._node} is not enrolled here with this key"
@@ -290,7 +296,10 @@ class Session:
             return
         codes = [self._grant(item) for item in packet.topic_filters]
         self.out += mqtt5.SubAckPacket(packet.packet_id, codes).write()
-        if self.subscribed:
+        if self._farewell is not None:
+            self.deliver(self._farewell)
+            self._violation(Reason.NOT_AUTHORIZED, f"{self._node} is revoked")
+        elif self.subscribed:
             self._reach()
 
     def _grant(self, item: mqtt5.TopicFilter) -> Suback:

@@ -133,6 +133,28 @@ def test_a_connect_is_refused_with_its_reason(sent: bytes, verdict: Verdict, cod
     assert connack.reason_str
 
 
+def test_a_revoked_node_may_come_back_to_hear_so_and_nothing_else() -> None:
+    farewell = messages.Revoked(
+        incarnation="i", parent="hub", child="a1", time_ms=0, reason="stolen", key="k", signature="s"
+    )
+
+    def come_back() -> Session:
+        session = Session(hub="hub", node="a1", verdict=Verdict.REVOKED, farewell=farewell)
+        assert feed(session, connect()) == []
+        answers(session)
+        return session
+
+    listening = come_back()
+    assert feed(listening, subscribe(topics.child_filter("hub", "a1"))) == [Over("a1 is revoked")]
+    _suback, told, goodbye = answers(listening)
+    assert isinstance(told, mqtt5.PublishPacket)
+    assert told.payload == codec.encode(farewell)
+    assert isinstance(goodbye, mqtt5.DisconnectPacket)
+    talking = come_back()
+    assert feed(talking, publish()) == [Over("a1 is revoked")]
+    assert reason_of(talking) == Reason.NOT_AUTHORIZED
+
+
 def test_nothing_is_served_before_connect() -> None:
     session = fresh()
     (over,) = feed(session, publish())
