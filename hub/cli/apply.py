@@ -24,10 +24,13 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Watch until it runs on all nodes that are online.")] = False,
     wait_all: Annotated[bool, typer.Option("--wait-all", help="As --wait (or --wait=all), also for the away.")] = False,
-    timeout: Annotated[str, typer.Option("--timeout", help="How long to wait at most.")] = "5m",
+    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait at most.")] = "5m",
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Declare services and workflows: -f FILE, DIR (its *.yaml) or - (stdin)."""
+    """Declare services and workflows.
+
+    -f takes a FILE, a DIR (its *.yaml) or - (stdin). Folders that they name as artifacts are packed and go along.
+    """
     wait_s = options.seconds(timeout, "--timeout")
     with client.Client() as hub, tempfile.TemporaryDirectory(prefix="skerry-") as scratch:
         body = _prepared(hub, given.read_sources(files), Path(scratch), dry_run=dry_run)
@@ -76,7 +79,10 @@ def diff(
 def delete(
     names: Annotated[list[str], typer.Argument(metavar="KIND/NAME", help="service/NAME, workflow/NAME, token/ID")],
 ) -> None:
-    """Take services and workflows away: they stop everywhere, the away included once they return."""
+    """Take services and workflows away.
+
+    They stop everywhere; where a node is away, once it returns.
+    """
     paths: list[tuple[str, str]] = []
     for word in names:
         kind, slash, name = word.partition("/")

@@ -23,7 +23,7 @@ Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what co
 
 def events(
     node: Annotated[str, typer.Option("--node", metavar="NODE", autocompletion=options.complete_node)] = "",
-    since: Annotated[str, typer.Option("--since", metavar="1h", help="Not older than this.")] = "",
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Not older than this, as in 1h.")] = "",
     kind: Annotated[str, typer.Option("--kind", help="As in service.exited; service.* is all that begin so.")] = "",
     key: Annotated[str, typer.Option("--key", help="Of one service, run or task.")] = "",
     stream: Annotated[str, typer.Option("--stream", help="audit, state, metrics or logs.")] = "",
@@ -31,7 +31,10 @@ def events(
     follow: Follow = False,
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Show what happened, oldest first: the newest 100, or all with --since or -o json."""
+    """Show what happened, oldest first.
+
+    The newest 100; all of them with --since, or in JSON.
+    """
     params: dict[str, object] = {"node": node, "kind": kind, "key": key, "stream": stream}
     if since:
         params["since_ms"] = int((time.time() - options.seconds(since, "--since")) * 1000)

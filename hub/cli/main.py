@@ -122,7 +122,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it up at the end.")] = False,
     broker: Annotated[str, typer.Option("--broker", help="embedded, or mosquitto.")] = "embedded",
 ) -> None:
-    """A hub and three agents on this machine: cut, killed and healed before your eyes."""
+    """See it at work: a fleet on this machine, cut and healed."""
     import asyncio
 
     from hub.demo import story

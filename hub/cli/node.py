@@ -19,7 +19,7 @@ nodes = typer.Typer(help="Label, cordon, drain or revoke a node.", no_args_is_he
 
 @tokens.command()
 def create(
-    ttl: Annotated[str, typer.Option("--ttl", help="How long it is good.")] = "1h",
+    ttl: Annotated[str, typer.Option("--ttl", metavar="TIME", help="How long it is good.")] = "1h",
     uses: Annotated[int, typer.Option("--uses", min=1, help="For how many devices.")] = 1,
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="K=V", help="Their labels; again for more.")

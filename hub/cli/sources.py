@@ -42,6 +42,8 @@ def loaded(sources: list[Source], scratch: Path) -> tuple[list[AnyResource], dic
     first = load.load(sources)
     _raise(first.mistakes)
     packed = _packed(first, scratch)
+    if not packed:
+        return first.documents, {}
     bound = load.load(sources, {name: one.digest for name, one in packed.items()})
     _raise(bound.mistakes)
     return bound.documents, packed

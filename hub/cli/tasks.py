@@ -18,15 +18,17 @@ SLACK_S = 15.0  # beyond its timeout, for a result to come up
 
 workflows = typer.Typer(help="Start and cancel runs of workflows.", no_args_is_help=True, rich_markup_mode=None)
 
-Deadline = Annotated[str, typer.Option("--deadline", help="Devices that are away do it until then, or refuse.")]
+Deadline = Annotated[
+    str, typer.Option("--deadline", metavar="TIME", help="Devices that are away do it until then, or refuse.")
+]
 NoDeadline = Annotated[bool, typer.Option("--no-deadline", help="Keep asking devices that are away.")]
 
 
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND ...")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND")],
     selector: options.Selector = "",
     node: options.Nodes = None,
-    timeout: Annotated[str, typer.Option("--timeout", help="It is stopped after this.")] = "30s",
+    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="It is stopped after this.")] = "30s",
     deadline: Deadline = "10m",
     no_deadline: NoDeadline = False,
     user: Annotated[str, typer.Option("--user", help="As this user of the device.")] = "",
@@ -55,7 +57,7 @@ def start(
     node: options.Nodes = None,
     param: Annotated[list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="A parameter.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until the runs have ended.")] = False,
-    timeout: Annotated[str, typer.Option("--timeout", help="How long to wait at most.")] = "1h",
+    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait at most.")] = "1h",
     deadline: Deadline = "10m",
     no_deadline: NoDeadline = False,
     form: options.Output = Format.TABLE,
@@ -84,7 +86,7 @@ def start(
 @workflows.command()
 def cancel(
     run_id: Annotated[str, typer.Argument(metavar="RUN")],
-    timeout: Annotated[str, typer.Option("--timeout", help="How long to wait at most.")] = "30s",
+    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait at most.")] = "30s",
     form: options.Output = Format.TABLE,
 ) -> None:
     """Cancel a run: the step that runs is stopped, the rest is not begun."""

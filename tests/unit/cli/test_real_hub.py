@@ -45,6 +45,10 @@ class RealHub:
             [SKERRY, *words], env=self._env(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
 
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `skerry` with these words, to read along."""
+        return subprocess.Popen([SKERRY, *words], env=self._env(), stdout=subprocess.PIPE, text=True)
+
     def close(self) -> None:
         """Ask it to stop and wait."""
         self.process.send_signal(signal.SIGTERM)
@@ -137,3 +141,29 @@ def test_a_command_for_nobody_says_so(hub: RealHub) -> None:
     ran = hub("run", "-l", "site=nowhere", "--", "true")
     assert ran.returncode == 1
     assert 'no node matches "site=nowhere"' in ran.stderr
+
+
+def interrupted(process: subprocess.Popen[str]) -> int:
+    """Press Ctrl-C, and return the exit code."""
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    return process.returncode
+
+
+def test_watching_shows_each_change_until_ctrl_c(hub: RealHub) -> None:
+    watching = hub.start("get", "tokens", "-w", "-o", "json")
+    assert watching.stdout is not None
+    before = json.loads(watching.stdout.readline())
+    made = json.loads(hub("token", "create", "-o", "json").stdout)
+    after = json.loads(watching.stdout.readline())
+    assert {one["id"] for one in after} - {one["id"] for one in before} == {made["id"]}
+    assert interrupted(watching) == 0
+
+
+def test_following_events_goes_on_with_what_comes(hub: RealHub) -> None:
+    following = hub.start("events", "-f", "-o", "json", "--kind", "token.created")
+    made = json.loads(hub("token", "create", "-o", "json").stdout)
+    assert following.stdout is not None
+    while json.loads(following.stdout.readline())["key"] != made["id"]:
+        pass
+    assert interrupted(following) == 130
