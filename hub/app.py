@@ -83,8 +83,7 @@ class _Serving:
         self._home, self._file, self._keys, self._journal = home, file, keys, journal
         self._version = importlib.metadata.version("skerry")
         operators = Operators(journal.snapshot().spaces.get(OPERATORS, {}))
-        looks = file.broker is not None  # a broker keeps children connected over our absence
-        config = HubConfig(node=file.id, signer=keys.signer(), ticket_secret=keys.ticket_secret, looks=looks)
+        config = HubConfig(node=file.id, signer=keys.signer(), ticket_secret=keys.ticket_secret)
         self._clock = SystemClock()
         self._driver: Driver[HubCore] = Driver(
             make_core=lambda snapshot: HubCore(snapshot, config),

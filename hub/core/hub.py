@@ -38,8 +38,6 @@ class HubConfig:
     node: str
     signer: events.Signer
     ticket_secret: bytes
-    looks: bool = False
-    """Tell known children at start that the hub is back: through an external broker they do not notice."""
 
 
 class HubCore:
@@ -53,7 +51,7 @@ class HubCore:
         self._connections: dict[str, int] = {}
         self.streams = OwnStreams(snapshot)
         self.registry = Registry(snapshot)
-        self.parent = Parent(snapshot, node=config.node, signer=config.signer, looks=config.looks)
+        self.parent = Parent(snapshot, node=config.node, signer=config.signer)
         self.parent.ticket_for = self._ticket_for
         self.rollup = Rollup(snapshot, self.parent)
         self.enrollment = Enrollment(snapshot, self.registry, self.streams)
@@ -92,6 +90,8 @@ class HubCore:
                     self.registry.alarm(input.node, "misbehaved", text, now, fx)
             case inputs.Started():
                 self._started(input, now, fx)
+            case inputs.Reachable():
+                self.parent.look(now)
             case _:
                 self._hearing.take(self.parent.tick(now, fx), now, fx)
 

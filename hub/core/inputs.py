@@ -70,6 +70,10 @@ class Bad(Input, frozen=True, kw_only=True):
     error: str
 
 
+class Reachable(Input, frozen=True, kw_only=True):
+    """The external broker is connected, anew: children that sat there unheard do not know that we are back."""
+
+
 class CertificateIssued(Input, frozen=True, kw_only=True):
     """The answer to IssueCertificate: a PEM chain, or `error`."""
 

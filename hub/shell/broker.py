@@ -71,7 +71,7 @@ class BrokerDoor:
             connection = self._connection = mqtt.Connection(
                 host=self.host, port=self.port, identifier=self._hub, context=self._context(), heard=self._heard
             )
-            running = asyncio.ensure_future(connection.run(topics.parent_filter(self._hub), self.up.set))
+            running = asyncio.ensure_future(connection.run(topics.parent_filter(self._hub), self._opened))
             try:
                 await asyncio.shield(running)
             except Refused as error:
@@ -87,6 +87,10 @@ class BrokerDoor:
                 self.up.clear()
                 self._connection = None
             await asyncio.sleep(wait_s * (0.5 + self._random(1)[0] / 256))
+
+    def _opened(self) -> None:
+        self.up.set()
+        self._inbox.put(inputs.Reachable())
 
     async def close(self) -> None:
         """Nothing to do: `serve` says goodbye when it is cancelled."""

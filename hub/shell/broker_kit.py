@@ -1,4 +1,4 @@
-"""`skerry hub broker`: a folder with which mosquitto serves a fleet: its configuration, its ACL, a certificate of its own."""
+"""`skerry hub broker`: a folder with which mosquitto serves a fleet: configuration, ACL, a certificate of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LISTENER = re.compile(r"^listener .*$", re.MULTILINE)
 
 
 def write(data: Path, out: Path, listen: str) -> str:
-    """Write the folder `out` for a broker that listens on `listen` (HOST:PORT); return the URL for `hub serve --broker`.
+    """Write the folder `out` for a broker that listens on `listen` (HOST:PORT); return its URL for `hub serve`.
 
     Raises Refused when there is no hub in `data` or `out` cannot be written.
     """

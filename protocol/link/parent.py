@@ -112,9 +112,8 @@ class _Child:
 class Parent:
     """The parent's ends of the links to all children."""
 
-    def __init__(self, snapshot: Snapshot, *, node: str, signer: events.Signer, looks: bool = False) -> None:
-        """`looks`: tell known children at start that we are back; an external broker does not cut them off."""
-        self._node, self._signer, self._looks = node, signer, looks
+    def __init__(self, snapshot: Snapshot, *, node: str, signer: events.Signer) -> None:
+        self._node, self._signer = node, signer
         self._incarnation = self._version = ""
         self._children: dict[str, _Child] = {}
         self._bodies = Bodies(snapshot)
@@ -189,9 +188,12 @@ class Parent:
     def start(self, entropy: Entropy, incarnation: str, version: str, now: Now, fx: Effects) -> None:
         """Begin this life. `incarnation` names it, in every message."""
         self._incarnation, self._version = incarnation, version
-        if self._looks:
-            self._to_look.extend(one.node for one in self._children.values() if one.state is ParentState.AWAY)
-            self._look_at = now.mono if self._to_look else None
+
+    def look(self, now: Now) -> None:
+        """Tell the children that are away to look again: an external broker kept them connected over our absence."""
+        self._to_look.clear()
+        self._to_look.extend(one.node for one in self._children.values() if one.state is ParentState.AWAY)
+        self._look_at = now.mono if self._to_look else None
 
     def add_child(self, node: str, now: Now, fx: Effects) -> None:
         """Know `node` from now on; harmless when it is known."""

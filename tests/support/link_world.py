@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from protocol import codec, documents, effects, limits, messages
+from protocol import codec, documents, effects, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
@@ -103,7 +103,7 @@ class World:
     connected: bool = False
     reachable: bool = True
     wanted: tuple[tuple[int, int], dict[str, bytes]] | None = None
-    made: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    made: dict[str, int] = field(default_factory=dict[str, int])
     bodies: int = 0
     report: int = 0
     lives: int = 0
@@ -138,10 +138,11 @@ class World:
     def boot_parent(self) -> None:
         """A new life of the parent from its disk."""
         self.lives += 1
-        self.parent = Parent(self.hub_disk.snapshot(), node=PARENT, signer=self.signer, looks=True)
+        self.parent = Parent(self.hub_disk.snapshot(), node=PARENT, signer=self.signer)
         self.parent.ticket_for = lambda node, digest: f"ticket:{node}:{digest}"
         fx = Effects()
         self.parent.start(Entropy(self.seed + b"p%d" % self.lives), f"life-{self.lives}", "1", self.now, fx)
+        self.parent.look(self.now)
         self.perform_parent(fx, [])
 
     def crash_child(self) -> None:
@@ -298,6 +299,7 @@ class World:
         for _ in range(count):
             self.bodies += 1
             items.append(("tick", "key", msgspec.json.encode({"n": self.bodies, "pad": "x" * size})))
+        self.made[stream] = self.made.get(stream, 0) + count
         fx = Effects()
         self.child.append(stream, items, self.now, fx)
         self.perform_child(fx, [])
@@ -445,6 +447,3 @@ def _numbers(raw: bytes) -> list[int]:
 def task(number: int, size: int = 0) -> documents.Task:
     """Return a task to ask for."""
     return documents.Task(id=f"t{number}", command=["true", "x" * size])
-
-
-CREDIT = limits.CREDIT_ROWS
