@@ -76,7 +76,7 @@ async def _answers(port: int) -> None:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # bounded poll
             else:
                 writer.close()
                 await writer.wait_closed()

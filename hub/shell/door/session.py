@@ -294,6 +294,9 @@ class Session:
         if packet.subscription_id is not None:
             self._violation(Reason.SUBSCRIPTION_IDS_NOT_SUPPORTED, "no subscription identifiers here")
             return
+        if len(packet.topic_filters) > limits.SUBSCRIPTIONS_MAX:
+            self._violation(Reason.QUOTA_EXCEEDED, f"more than {limits.SUBSCRIPTIONS_MAX} topics in one subscription")
+            return
         codes = [self._grant(item) for item in packet.topic_filters]
         self.out += mqtt5.SubAckPacket(packet.packet_id, codes).write()
         if self._farewell is not None:

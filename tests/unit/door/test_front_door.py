@@ -181,7 +181,7 @@ async def test_a_child_that_pings_stays(hub: Hub) -> None:
     while not hub.inbox.of(inputs.Closed, "a2"):
         raw.send(mqtt5.PingReqPacket())
         assert isinstance(await raw.receive(), mqtt5.PingRespPacket)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # bounded poll
     assert hub.inbox.of(inputs.Closed, "a1") == []
     assert await other.receive() is not None
 

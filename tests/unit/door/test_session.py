@@ -287,6 +287,12 @@ def test_only_the_own_down_topics_can_be_subscribed() -> None:
     ]
 
 
+def test_a_subscription_to_very_many_topics_ends_the_connection() -> None:
+    session = joined()
+    feed(session, subscribe(*["x"] * (limits.SUBSCRIPTIONS_MAX + 1)))
+    assert reason_of(session) == Reason.QUOTA_EXCEEDED
+
+
 def test_a_refused_subscription_makes_nobody_reachable() -> None:
     session = joined()
     assert feed(session, subscribe("#")) == []
