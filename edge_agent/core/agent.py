@@ -79,7 +79,7 @@ class AgentCore:
         self._runs = Runs(snapshot, ctx, self._artifacts)
         self._triggers = Triggers(snapshot, ctx, self._runs)
         self._tasks = Tasks(snapshot, ctx, self._runs)
-        self._emit = Emit(ctx, self._roster, self._runs, self._tasks)
+        self._emit = Emit(snapshot, ctx, self._roster, self._runs, self._tasks)
         self._certificate = Certificate(ctx)
         self._contact = Contact(snapshot, ctx, config.parent)
         self._reporter = Reporter(

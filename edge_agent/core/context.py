@@ -14,6 +14,7 @@ Spaces of the state table that the core writes (all local; none of them crosses 
     step        RUN/STEP -> run.Step, from its first start to the end of its run
     trigger     WORKFLOW/N -> schedule.Trigger
     artifact    OWNER -> the digests it used last
+    said        INSTANCE -> the id of the last numbered item that was kept
 """
 
 from __future__ import annotations

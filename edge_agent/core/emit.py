@@ -10,11 +10,13 @@ from edge_agent.core.services.roster import Roster
 from edge_agent.core.tasks import Tasks
 from edge_agent.core.workflows.runs import Runs
 from protocol import limits
-from protocol.effects import Effects, Now
+from protocol.effects import Delete, Effects, Now, Put
 from protocol.errors import Refused
+from protocol.snapshot import Snapshot
 
 _STREAMS = ("state", "audit", "metrics", "logs")
 _RECENT_MAX = 256
+_SAID = "said"
 
 _outputs = msgspec.json.Decoder(dict[str, str])
 
@@ -22,13 +24,14 @@ _outputs = msgspec.json.Decoder(dict[str, str])
 class Emit:
     """Takes batches of items; a batch is kept whole or refused whole."""
 
-    def __init__(self, ctx: Context, roster: Roster, runs: Runs, tasks: Tasks) -> None:
+    def __init__(self, snapshot: Snapshot, ctx: Context, roster: Roster, runs: Runs, tasks: Tasks) -> None:
         self._ctx = ctx
         self._roster = roster
         self._runs = runs
         self._tasks = tasks
         self._recent: dict[str, str] = {}
         """Keys of instances that spoke in this life: what one said before its end may arrive after it."""
+        self._said = {key: int(raw) for key, raw in snapshot.spaces.get(_SAID, {}).items()}
 
     def emitted(self, got: inputs.Emitted, now: Now, fx: Effects) -> bool:
         """Append a batch; EmitAck is performed after its commit, or says what is wrong with it.
@@ -36,14 +39,42 @@ class Emit:
         Return whether a step told outputs, which its run must keep in the same transaction.
         """
         try:
-            rows, has_outputs = self._rows(got.instance, got.items)
+            fresh, last = self._fresh(got.instance, got.items)
+            rows, has_outputs = self._rows(got.instance, fresh)
         except Refused as error:
             fx.act.append(inputs.EmitAck(connection=got.connection, count=0, error=str(error)))
             return False
         for stream, items in rows.items():
             self._ctx.child.append(stream, items, now, fx)
+        if last:
+            self._note_said(got.instance, last, fx)
         fx.act.append(inputs.EmitAck(connection=got.connection, count=len(got.items)))
         return has_outputs
+
+    def _fresh(self, instance: str, items: list[inputs.Item]) -> tuple[list[inputs.Item], int]:
+        """Return the items that were not kept before, and the last id among them (0 if none is numbered)."""
+        if not any(item.id for item in items):
+            return items, 0
+        last = before = self._said.get(instance, 0)
+        fresh: list[inputs.Item] = []
+        for item in items:
+            if item.id < 0:
+                raise Refused(f"{item.id} numbers nothing: ids begin at 1 and rise; nothing of the batch was kept")
+            if item.id == 0 or item.id > last:
+                fresh.append(item)
+                last = max(last, item.id)
+        return fresh, last if last > before else 0
+
+    def _note_said(self, instance: str, last: int, fx: Effects) -> None:
+        if instance not in self._said:
+            for gone in [one for one in self._said if not self._is_here(one)]:
+                del self._said[gone]
+                fx.store.append(Delete(_SAID, gone))
+        self._said[instance] = last
+        fx.store.append(Put(_SAID, instance, b"%d" % last))
+
+    def _is_here(self, instance: str) -> bool:
+        return bool(self._roster.of(instance) or self._runs.of(instance) or self._tasks.of(instance))
 
     def _rows(self, instance: str, items: list[inputs.Item]) -> tuple[dict[str, list[tuple[str, str, bytes]]], bool]:
         default_key = self._key(instance)

@@ -129,12 +129,17 @@ class Sampled(Input, frozen=True, kw_only=True):
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing a workload says. `to`: `state` (default), `audit`, `metrics`, `logs`, or `outputs` (of a step: body is
-    a map of strings). `kind` gets the prefix `app.`; `key` is the service or the run by default."""
+    a map of strings). `kind` gets the prefix `app.`; `key` is the service or the run by default.
+
+    `id` numbers what one instance says, always rising. Who does not know whether an item was kept, because the agent
+    died before it answered, says it again under its id: what is not above the last one kept is acknowledged and not
+    kept twice. 0: unnumbered."""
 
     kind: str = "event"
     body: msgspec.Raw = msgspec.Raw(b"null")
     key: str = ""
     to: str = "state"
+    id: int = 0
 
 
 class Emitted(Input, frozen=True, kw_only=True):

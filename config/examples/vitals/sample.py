@@ -1,8 +1,8 @@
 """Samples this machine and tells it through SKERRY_SOCKET; the standard library is all it needs.
 
 It goes on while nobody listens: what could not be told waits here, and goes up when the agent is back. One sample is
-on its way at a time. If the agent dies before it answers, nobody knows whether that one was kept; then its number is
-withdrawn and it goes again under a new one, so that no number is ever told twice.
+on its way at a time. If the agent dies before it answers, nobody knows whether that one was kept; then it is said again
+under the same id, and the agent keeps it once.
 """
 
 import collections
@@ -78,23 +78,12 @@ class Ledger:
         return max(map(int, known), default=0)
 
     def add(self, number: int) -> None:
-        """Stand for `number`."""
+        """Stand for `number`, durably."""
         if self.path:
             with self.path.open("a") as file:
                 file.write(f"{number}\n")
                 file.flush()
                 os.fsync(file.fileno())
-
-    def withdraw(self, number: int) -> None:
-        """Stand for `number` no more."""
-        if self.path:
-            kept = "".join(f"{one}\n" for one in self.path.read_text().split() if one != str(number))
-            fresh = self.path.with_suffix(".new")
-            with fresh.open("w") as file:
-                file.write(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self.path)
 
 
 class Agent:
@@ -121,7 +110,7 @@ class Agent:
         """Tell one sample; False when nobody knows whether it was kept."""
         assert self.link is not None
         try:
-            self.link.sendall(json.dumps({"kind": "sample", "body": body}).encode() + b"\n")
+            self.link.sendall(json.dumps({"kind": "sample", "id": body["n"], "body": body}).encode() + b"\n")
             answer = b""
             while not answer.endswith(b"\n"):
                 part = self.link.recv(4096)
@@ -169,12 +158,8 @@ def main() -> None:
             waiting.append(body)
             print(f"sample {number}: cpu {body['cpu']:.0%}, memory {body['memory']:.0%}")
         while waiting and agent.connect():
-            body = waiting.popleft()
-            if not agent.tell(body):
-                number += 1
-                ledger.add(number)
-                ledger.withdraw(body["n"])
-                waiting.appendleft({**body, "n": number})
+            if agent.tell(waiting[0]):
+                waiting.popleft()
         if stopped:
             return
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -21,7 +23,7 @@ def world() -> World:
     return world
 
 
-def item(raw: str = '{"n":1}', **fields: str) -> inputs.Item:
+def item(raw: str = '{"n":1}', **fields: Any) -> inputs.Item:
     return inputs.Item(body=msgspec.Raw(raw.encode()), **fields)
 
 
@@ -52,6 +54,37 @@ def test_a_batch_is_kept_whole_or_refused_whole(world: World) -> None:
         assert ack.count == 0
         assert ack.error
     assert not world.entries("state", "app.")
+
+
+def test_a_numbered_item_said_again_is_acknowledged_and_kept_once(world: World) -> None:
+    assert emit(world, item("1", id=1), item("2", id=2)).count == 2
+    assert emit(world, item("2", id=2), item("3", id=3), item("0")).count == 3
+    assert [body(entry) for entry in world.entries("state", "app.")] == [1, 2, 3, 0]
+
+
+def test_the_numbers_outlive_the_agent_and_begin_anew_with_each_instance(world: World) -> None:
+    emit(world, item("7", id=7))
+    world.start(inputs.Found(instance="s-web-1", pid=10), inputs.Found(instance="s-chatty-2", pid=11))
+    assert emit(world, item("7", id=7)).count == 1
+    world.do(exited("s-web-1", 1))
+    world.wait(400)
+    running(world, "s-web-3")
+    assert emit(world, item("1", id=1), instance="s-web-3").count == 1
+    assert [body(entry) for entry in world.entries("state", "app.")] == [7, 1]
+
+
+def test_the_numbers_of_what_is_gone_are_forgotten(world: World) -> None:
+    emit(world, item("5", id=5))
+    world.desire(service("chatty", ship_logs=True))
+    world.do(exited("s-web-1", 0))
+    emit(world, item("1", id=1), instance="s-chatty-2")
+    assert world.store.spaces["said"] == {"s-chatty-2": b"1"}
+
+
+def test_an_id_below_nought_is_refused(world: World) -> None:
+    ack = emit(world, item(id=-1))
+    assert ack.count == 0
+    assert "begin at 1" in ack.error
 
 
 def test_logs_travel_only_if_the_service_says_so(world: World) -> None:
