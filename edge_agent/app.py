@@ -7,16 +7,15 @@ pydantic and no zeroconf (its memory is a feature); what needs them runs as a sh
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import resource
-import secrets
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+from edge_agent import lean
 from edge_agent.core import inputs
 from edge_agent.core.agent import STREAMS, AgentConfig, AgentCore
 from edge_agent.shell import identity, logs, vitals
@@ -35,12 +34,15 @@ from protocol.aio.journal import Journal
 from protocol.aio.mqtt import MqttLink
 from protocol.effects import Action
 from protocol.errors import SkerryError, StoreError, TrustError
-from protocol.link.seal import ChildSeal
+
+if TYPE_CHECKING:
+    from protocol.link.seal import ChildSeal
 
 log = logging.getLogger("skerry.agent")
 
 VERSION = "0.1.0"  # a test holds it to the package's; reading it from there would cost 1 MB
 _SETTLE_WAIT_S = 5.0
+_SETTLED_AFTER_S = 10.0  # by then the link has been live once
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _OPEN_FILES = 8_192  # 256 services with a pipe, a pidfd, a socket and their callers
 
@@ -62,7 +64,7 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
         node=file.node,
         streams=STREAMS,
         telemetry=data / "telemetry.db",
-        mint=lambda: secrets.token_hex(8),
+        mint=lambda: os.urandom(8).hex(),
     )
     try:
         await _Serving(data, file, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
@@ -122,7 +124,7 @@ class _Serving:
                 await self._driver.settled()
                 await self._control.open()
                 keeping = [group.create_task(self._measure()), group.create_task(self._bound_outputs())]
-                _settle_memory()
+                loop.call_later(_SETTLED_AFTER_S, lean.settle)
                 ready(f"agent {self._file.node} runs (hub {self._file.hub}), data in {self._data}")
                 await stop.wait()
                 await self._stop()
@@ -155,7 +157,7 @@ class _Serving:
         certificate = identity.certificate(self._data)
         started = inputs.Started(
             boot_id=proc.boot_id(),
-            entropy=secrets.token_bytes(32),
+            entropy=os.urandom(32),
             version=self._version,
             found=self._runner.discover(),
             artifacts=self._artifacts.here(),
@@ -237,6 +239,8 @@ class _Serving:
         self._sockets.lost(str(error))
 
     def _seal(self, session: int, nonce: str) -> ChildSeal:
+        from protocol.link.seal import ChildSeal  # only through a broker: it costs memory
+
         return ChildSeal(
             node=self._file.node,
             parent=self._file.parent,
@@ -245,7 +249,7 @@ class _Serving:
             chain=(self._data / "cert.pem").read_text(),
             sign=identity.signer(self._data),
             anchor=self._anchor,
-            secret=secrets.token_bytes(32),
+            secret=os.urandom(32),
         )
 
 
@@ -257,12 +261,6 @@ def _raise_open_files() -> int:
         return 0
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return soft
-
-
-def _settle_memory() -> None:
-    """What was built by now stays: collect once, and spare the collector looking at it again."""
-    gc.collect()
-    gc.freeze()
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

@@ -9,6 +9,7 @@ import logging
 import sys
 from pathlib import Path
 
+from edge_agent import lean
 from edge_agent.shell import identity
 from protocol.errors import SkerryError
 
@@ -17,6 +18,7 @@ _DONE, _FAILED = 0, 1
 
 def main(words: list[str]) -> int:
     """Run until told to stop; return the exit code."""
+    lean.become()
     parser = argparse.ArgumentParser(prog="skerry-agent run", add_help=False)
     parser.add_argument("--data", type=Path, default=None)
     data: Path = parser.parse_args(words).data or identity.default_data()

@@ -6,13 +6,12 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from shutil import rmtree
 
 import msgspec
 
 from edge_agent.core import inputs
 from edge_agent.shell import identity
-from edge_agent.shell.runners import children
+from edge_agent.shell.runners import children, tree
 from edge_agent.shell.runners.children import Helpers
 from protocol import ids, limits
 from protocol.errors import BadId
@@ -102,7 +101,4 @@ class Artifacts:
 
 def _remove(places: list[Path]) -> None:
     for place in places:
-        for path in [place, *place.rglob("*")]:
-            if path.is_dir() and not path.is_symlink():
-                path.chmod(0o700)
-        rmtree(place, ignore_errors=True)
+        tree.remove(place)

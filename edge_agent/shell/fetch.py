@@ -7,10 +7,8 @@ folder gets its name only when it is whole and on the disk.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import httpx
 import msgspec
 
 from edge_agent.shell import identity, unpack
+from edge_agent.shell.runners import tree
 from protocol import ids, limits
 from protocol.errors import Refused, SkerryError, TooLarge
 
@@ -91,25 +90,17 @@ def _verify(part: Path, name: str) -> None:
 
 def _place(part: Path, folder: Path, name: str) -> None:
     unborn = folder / f".new-{name}"
-    remove(unborn)
+    tree.remove(unborn)
     try:
         unpack.unpack(part, unborn)
     except BaseException:
-        remove(unborn)
+        tree.remove(unborn)
         part.unlink(missing_ok=True)
         raise
     unborn.rename(folder / name)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     os.fsync(handle)
     os.close(handle)
-
-
-def remove(place: Path) -> None:
-    """Delete an unpacked artifact, read-only as it is."""
-    for folder, _, _ in os.walk(place):
-        with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-    shutil.rmtree(place, ignore_errors=True)
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform as machine
-import shutil
 import time
 from pathlib import Path
 
@@ -26,7 +25,7 @@ class Meter:
     def sample(self) -> status.Vitals:
         """Return the vitals of now. Takes about a millisecond."""
         memory = psutil.virtual_memory()
-        disk = shutil.disk_usage(self._data)
+        disk = psutil.disk_usage(str(self._data))
         return status.Vitals(
             time_ms=int(time.time() * 1000),
             cpu=round(psutil.cpu_percent(interval=None) / 100, 4),

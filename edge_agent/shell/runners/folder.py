@@ -22,13 +22,12 @@ from __future__ import annotations
 import enum
 import fcntl
 import os
-import shutil
 from pathlib import Path
 
 import msgspec
 
 from edge_agent.core import inputs
-from edge_agent.shell.runners import proc
+from edge_agent.shell.runners import proc, tree
 
 _EXIT_BYTES = 32
 _SIGNAL_BASE = 128
@@ -80,7 +79,7 @@ _specs = msgspec.json.Decoder(Spec)
 def make(root: Path, spec: Spec) -> Path:
     """Make the folder of `spec.instance`, whole or not at all. Raises OSError (no space)."""
     unborn = root / f".new-{spec.instance}"
-    shutil.rmtree(unborn, ignore_errors=True)
+    tree.remove(unborn)
     unborn.mkdir(mode=0o711)
     unborn.chmod(0o711)  # whatever the umask: a workload of another user reaches its own `dir`
     (unborn / "spec.json").write_bytes(msgspec.json.encode(spec))
@@ -174,10 +173,10 @@ def drop(path: Path) -> None:
         path.rename(gone)
     except FileNotFoundError:
         return
-    shutil.rmtree(gone, ignore_errors=True)
+    tree.remove(gone)
 
 
 def sweep(root: Path) -> None:
     """Delete what never counted or no longer does."""
     for path in [*root.glob(".new-*"), *root.glob(".gone-*")]:
-        shutil.rmtree(path, ignore_errors=True)
+        tree.remove(path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path, PurePosixPath
 
 from edge_agent.core import inputs
+from edge_agent.shell.runners import tree
 from edge_agent.shell.runners.script import Identity
 from protocol import documents, ids, limits
 from protocol.errors import Refused
@@ -74,9 +74,7 @@ def _from_artifact(artifact: Path, base: Path) -> None:
         raise Refused(f"the artifact {artifact.name[:12]} is not on this device yet")
     if base == artifact:
         return
-    shutil.copytree(artifact, base, copy_function=os.link, symlinks=True)
-    for place, _, _ in os.walk(base):
-        os.chmod(place, 0o755)  # noqa: S103 - anyone may read code; its owner writes the files
+    tree.link(artifact, base)
 
 
 def _write_files(base: Path, files: list[documents.InlineFile]) -> None:

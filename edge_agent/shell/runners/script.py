@@ -10,11 +10,11 @@ import os
 import pwd
 import re
 import shlex
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_agent.shell.runners import tree
 from protocol import documents
 from protocol.errors import Refused
 
@@ -38,16 +38,11 @@ class Tools:
     @classmethod
     def find(cls, open_files: int = 0) -> Tools:
         """Look them up. Raises Refused when the device lacks one."""
-        found = {name: shutil.which(name, path=PATH_DEFAULT) for name in ("sync", "setsid", "setpriv")}
+        found = {name: tree.find_program(name, PATH_DEFAULT) for name in ("sync", "setsid", "setpriv")}
         for name in ("sync", "setsid"):
             if not found[name]:
                 raise Refused(f"this device has no `{name}`: install coreutils and util-linux (or busybox)")
-        return cls(
-            sync=found["sync"] or "",
-            setsid=found["setsid"] or "",
-            setpriv=found["setpriv"] or "",
-            open_files=open_files,
-        )
+        return cls(**found, open_files=open_files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +138,7 @@ def look_up(program: str, cwd: Path, path: str) -> str:
         if not os.access(place, os.X_OK):
             raise Refused(f"{program!r} is not executable: chmod +x it before it is packed")
     else:
-        place = shutil.which(program, path=path) or ""
+        place = tree.find_program(program, path)
         if not place:
             raise Refused(f"no such command {program!r} on this device (looked in {path})")
         program = place

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from edge_agent.shell import fetch, unpack
+from edge_agent.shell import unpack
+from edge_agent.shell.runners import tree
 from protocol.errors import Refused, TooLarge
 
 Member = tuple[tarfile.TarInfo, bytes]
@@ -56,7 +57,7 @@ def test_plain_files_folders_and_inner_links_come_out_read_only(tmp_path: Path, 
         "555",
         "444",
     ]
-    fetch.remove(out)
+    tree.remove(out)
     assert not out.exists()
 
 
