@@ -40,8 +40,9 @@ WEIGHTS = {
 class Story:
     """One link in a hostile world. At the end everything heals, and nothing may be lost or doubled."""
 
-    def __init__(self, choose: random.Random, *, external: bool) -> None:
+    def __init__(self, choose: random.Random, *, external: bool, weights: dict[str, int] = WEIGHTS) -> None:
         self.choose = choose
+        self.weights = weights
         self.world = World(seed=choose.randbytes(4), external=external)
         self.child_copy: tuple[MemoryStore, bool] | None = None
         self.parent_copy: MemoryStore | None = None
@@ -51,7 +52,7 @@ class Story:
 
     def tell(self, steps: int) -> None:
         """Let `steps` things happen, heal, and check."""
-        happen = self.choose.choices(list(WEIGHTS), list(WEIGHTS.values()), k=steps)
+        happen = self.choose.choices(list(self.weights), list(self.weights.values()), k=steps)
         for name in happen:
             getattr(self, name)()
             self.world.check_doubles()
@@ -140,6 +141,23 @@ class Story:
 @pytest.mark.parametrize("seed", range(120))
 def test_no_story_loses_or_doubles_anything(seed: int) -> None:
     Story(random.Random(seed), external=seed % 2 == 1).tell(steps=150)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_a_small_quota_forces_out_is_declared(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 8)
+    monkeypatch.setattr(limits, "QUOTA_BYTES", dict.fromkeys(limits.QUOTA_BYTES, 3_000))
+    monkeypatch.setattr(limits, "CREDIT_ROWS", dict.fromkeys(limits.CREDIT_ROWS, 25))
+    weights = {name: weight for name, weight in WEIGHTS.items() if not name.endswith("_child")}
+    weights |= {"crash_child": 3, "partition": 3}
+    story = Story(random.Random(seed), external=seed % 2 == 1, weights=weights)
+    story.tell(steps=150)
+    world = story.world
+    for stream in STREAMS:
+        missing = world.made.get(stream, 0) - len(world.received(stream))
+        assert missing <= world.parent.view("gw-1").lost.get(stream, 0), f"{stream}: rows went without a word (A16)"
+        held = sum(len(raw) for raw, _ in world.disk.streams[stream].rows.values())
+        assert held < 3_000 * 1.5, f"{stream}: the quota does not hold"
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

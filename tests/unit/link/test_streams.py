@@ -1,0 +1,267 @@
+"""Our own streams and a parent's cursors: segments, quotas, GAPs, epochs, poison, forks."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from protocol import effects, limits, messages
+from protocol.effects import Effects, Now
+from protocol.errors import RemoteProtocolError
+from protocol.link import cursor, events
+from protocol.link.own_stream import OwnStream
+from protocol.link.parent_entries import Incoming
+from protocol.snapshot import Snapshot, StreamState
+
+NODE, EPOCH, NOW = "gw-1", "a" * 16, Now(1.0, 1_700_000_000.0)
+HASH = "ab" * 32
+
+
+def own(name: str = "state", **state: object) -> OwnStream:
+    full = msgspec.structs.replace(StreamState(epoch=EPOCH), **state)
+    return OwnStream(NODE, name, Snapshot(node=NODE, streams={name: full}))
+
+
+def rows(stream: OwnStream, count: int, size: int = 10) -> list[tuple[int, bytes, bytes]]:
+    fx = Effects()
+    stream.append([("k", "", b'"' + b"x" * size + b'"')] * count, NOW, fx)
+    return next(op.rows for op in fx.store if isinstance(op, effects.Rows))
+
+
+def entries(some: list[tuple[int, bytes, bytes]], *, tip: str | None = None, stream: str = "state") -> messages.Entries:
+    return messages.Entries(
+        session=1,
+        stream=stream,
+        epoch=EPOCH,
+        prev=some[0][0] - 1,
+        rows=[msgspec.Raw(raw) for _, raw, _ in some],
+        hash=some[-1][2].hex() if tip is None else tip,
+    )
+
+
+def incoming(stream: OwnStream) -> Incoming:
+    one = Incoming(NODE)
+    one.greet({stream.name: stream.head()}, Effects())
+    return one
+
+
+def test_the_chain_is_bound_to_node_epoch_and_stream() -> None:
+    one = own()
+    assert one.hash == cursor.genesis(NODE, EPOCH, "state")
+    assert one.hash != own("audit").hash
+    [(seq, raw, tip)] = rows(one, 1)
+    assert seq == 1
+    assert tip == cursor.chain(cursor.genesis(NODE, EPOCH, "state"), raw)
+    assert raw == cursor.encode_row(1, 1_700_000_000_000, "k", "", b'"xxxxxxxxxx"')
+
+
+def test_rows_cursor_and_ack_leave_together() -> None:
+    stream = own()
+    one = incoming(stream)
+    some = rows(stream, 3)
+    ack, told = one.take(entries(some), fx := Effects())
+    assert ack is not None
+    assert (ack.seq, ack.hash, ack.refill) == (3, stream.hash.hex(), False)
+    assert [type(op) for op in fx.store] == [effects.Received, effects.Put]
+    assert [type(event) for event in told] == [events.ChildEntries]
+    ack, told = one.take(entries(some), fx := Effects())
+    assert (fx.store, told) == ([], [])
+    assert ack is not None
+    assert ack.seq == 3
+
+
+def test_a_hole_gets_resume_from_and_half_known_rows_only_their_new_half() -> None:
+    stream = own()
+    one = incoming(stream)
+    some = rows(stream, 5)
+    ack, _ = one.take(entries(some[2:]), fx := Effects())
+    assert ack is not None
+    assert (ack.refill, ack.seq, fx.store) == (True, 0, [])
+    one.take(entries(some[:3]), Effects())
+    _, told = one.take(entries(some), Effects())
+    assert isinstance(told[0], events.ChildEntries)
+    assert [row[0] for row in told[0].rows] == [4, 5]
+
+
+def test_other_bytes_under_the_same_number_are_set_aside_once() -> None:
+    stream = own()
+    one = incoming(stream)
+    some = rows(stream, 2)
+    one.take(entries(some[:1]), Effects())
+    ack, told = one.take(entries(some[1:], tip=HASH), fx := Effects())
+    assert ack is not None
+    assert (ack.fork, ack.refill, ack.seq) == (True, True, 1)
+    assert [type(event) for event in told] == [events.Fork]
+    assert [type(op) for op in fx.store] == [effects.SetAside, effects.Put]
+    _, told = one.take(entries(some[1:], tip=HASH), fx := Effects())
+    assert (told, fx.store) == ([], [])
+    ack, _ = one.take(entries(some[:1], tip=HASH), Effects())
+    assert ack is not None
+    assert ack.fork, "a copy of what is held must be the same to the last bit"
+
+
+def test_a_poison_row_is_set_aside_and_the_stream_goes_on() -> None:
+    stream = own("metrics")
+    one = incoming(stream)
+    some = rows(stream, 3)
+    large = cursor.encode_row(3, 0, "k", "", b'"' + b"x" * (limits.ENTRY_BYTES_MAX * 2) + b'"')
+    message = entries([some[0], (2, b'{"no":"entry"}', b""), (3, large, b"")], stream="metrics")
+    ack, told = one.take(message, fx := Effects())
+    assert ack is not None
+    assert ack.seq == 3
+    assert [type(event).__name__ for event in told] == ["Poison", "Poison", "ChildEntries"]
+    assert [op.seq for op in fx.store if isinstance(op, effects.SetAside)] == [2, 3]
+    assert one.cursors["metrics"].aside == 2
+
+
+def test_too_many_rows_and_jumping_rows_are_refused_whole() -> None:
+    stream = own()
+    one = incoming(stream)
+    some = rows(stream, 4)
+    jump = entries([some[0], some[2]])
+    gap = cursor.encode_gap(9, 0, messages.GapBody(first=5, last=9, count=5, reason="r", hash=HASH))
+    bare = cursor.encode_gap(3, 0, messages.GapBody(first=1, last=3, count=3, reason="r", hash=""))
+    odd = b'[1,0,"gap","",{}]'
+    many = entries([some[0]] * (limits.ENTRIES_COUNT_MAX + 1))
+    for bad in (jump, entries([(1, gap, b"")]), entries([(1, bare, b"")]), entries([(1, odd, b"")]), many):
+        ack, told = one.take(bad, fx := Effects())
+        assert ack is not None
+        assert ack.refill
+        assert [type(event) for event in told] == [events.Misbehaved]
+        assert fx.store == []
+    assert one.take(msgspec.structs.replace(jump, epoch="b" * 16), Effects()) == (None, [])
+
+
+def test_a_body_over_the_bound_is_set_aside_at_its_source() -> None:
+    one = own()
+    one.append([("a", "", b"1"), ("b", "", b'"' + b"x" * limits.ENTRY_BYTES_MAX + b'"')], NOW, fx := Effects())
+    assert [type(op) for op in fx.store] == [effects.SetAside, effects.Rows]
+    assert one.last == 2
+
+
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 4)
+    monkeypatch.setattr(limits, "QUOTA_BYTES", dict.fromkeys(limits.QUOTA_BYTES, 1_000))
+
+
+@pytest.mark.usefixtures("_small")
+def test_acked_rows_go_first_and_without_a_word() -> None:
+    one = own()
+    rows(one, 16)
+    one.note_acked(16, Effects())
+    one.append([("k", "", b'"xxxxxxxxxx"')] * 20, NOW, fx := Effects())
+    assert [type(op) for op in fx.store if isinstance(op, effects.Gap | effects.Trim)] == [effects.Trim]
+    assert one.lost == 0
+
+
+@pytest.mark.usefixtures("_small")
+def test_unacked_rows_go_under_one_growing_gap() -> None:
+    one = own()
+    parent = incoming(one)
+    for _ in range(20):
+        one.append([("k", "", b'"xxxxxxxxxx"')] * 4, NOW, fx := Effects())
+    gap = next(op for op in fx.store if isinstance(op, effects.Gap))
+    assert gap.first == 1
+    assert one.lost == gap.last
+    assert one.head().first == 1
+    assert one.chunk(0) == gap.last
+    ack, told = parent.take(entries([(1, gap.raw, gap.hash)]), Effects())
+    assert ack is not None
+    assert ack.seq == gap.last
+    assert [event.count for event in told if isinstance(event, events.LossDeclared)] == [gap.last]
+    assert parent.cursors["state"].lost == gap.last
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_restored_parent_is_told_what_is_kept_no_more() -> None:
+    one = own()
+    rows(one, 16)
+    one.note_acked(16, Effects())
+    rows(one, 12)
+    assert one.floor > 0
+    floor = one.floor
+    lost = one.refill_gap(2, NOW, fx := Effects())
+    assert lost == floor - 2
+    gap = next(op for op in fx.store if isinstance(op, effects.Gap))
+    assert (gap.first, gap.last) == (3, floor)
+    assert one.refill_gap(5, NOW, Effects()) == 0
+
+
+def test_rows_that_the_journal_let_go_by_itself_are_given_up_to_the_newest() -> None:
+    one = own(first=5, last=9, hash=b"h" * 32)
+    one.refill_gap(0, NOW, fx := Effects())
+    assert one.lost == 9
+    assert [(op.first, op.last) for op in fx.store if isinstance(op, effects.Gap)] == [(1, 9)]
+
+
+def test_a_fork_below_what_this_life_knows_gives_that_past_up() -> None:
+    one = own(last=9, hash=b"h" * 32, segments=[(1, 9, 90)])
+    rows(one, 3)
+    one.begin_epoch("b" * 16, "fork", fx := Effects(), forked_at=4)
+    head = one.head()
+    assert (head.base, head.first, head.seq) == (9, 10, 12)
+    new = next(op for op in fx.store if isinstance(op, effects.NewEpoch))
+    assert (new.base, new.former.lost) == (9, 9)
+    parent = Incoming(NODE)
+    parent.greet({"state": messages.StreamHead(epoch=EPOCH, seq=4)}, Effects())
+    parent.cursors["state"].seq = 4
+    told = parent.greet({"state": head}, Effects())
+    assert [type(event) for event in told] == [events.EpochChanged, events.LossDeclared]
+    assert (parent.cursors["state"].seq, parent.cursors["state"].lost) == (9, 5)
+
+
+def test_a_new_journal_begins_anew_and_says_that_it_knows_no_past() -> None:
+    parent = incoming(own())
+    parent.cursors["state"].seq = 7
+    told = parent.greet({"state": messages.StreamHead(epoch="b" * 16, seq=0)}, Effects())
+    assert [type(event) for event in told] == [events.EpochChanged, events.LossDeclared]
+    assert parent.cursors["state"].seq == 0
+    assert parent.cursors["state"].hash == cursor.genesis(NODE, "b" * 16, "state").hex()
+
+
+def test_metrics_that_fell_behind_alarm_nobody() -> None:
+    parent = incoming(own("metrics"))
+    parent.cursors["metrics"].seq = 7
+    assert parent.greet({"metrics": messages.StreamHead(epoch=EPOCH, seq=3)}, Effects()) == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        messages.StreamHead(epoch="../x", seq=0),
+        messages.StreamHead(epoch=EPOCH, seq=-1),
+        messages.StreamHead(epoch=EPOCH, seq=2**60),
+        messages.StreamHead(epoch=EPOCH, seq=1, base=2),
+        messages.StreamHead(epoch=EPOCH, seq=1, hash="zz"),
+        messages.StreamHead(epoch=EPOCH, seq=1, was=messages.FormerEpoch(epoch=EPOCH, seq=-1)),
+    ],
+)
+def test_a_head_that_makes_no_sense_is_refused(head: messages.StreamHead) -> None:
+    with pytest.raises(RemoteProtocolError):
+        Incoming(NODE).greet({"state": head}, Effects())
+    with pytest.raises(RemoteProtocolError):
+        Incoming(NODE).greet({"stranger": messages.StreamHead(epoch=EPOCH, seq=0)}, Effects())
+
+
+def test_a_record_of_another_file_counts_no_more_but_for_what_was_lost() -> None:
+    stored = msgspec.json.encode({"epoch": "c" * 16, "floor": 9, "base_hash": HASH, "lost": 3})
+    state = StreamState(epoch=EPOCH)
+    one = OwnStream(NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"stream": {"state": stored}}))
+    assert (one.lost, one.floor, one.base_hash) == (3, 0, cursor.genesis(NODE, EPOCH, "state"))
+
+
+def test_segments_come_back_after_a_restart() -> None:
+    stream = own()
+    ops: list[effects.Store] = []
+    for _ in range(3):
+        stream.append([("k", "", b"1")] * 600, NOW, fx := Effects())
+        ops += fx.store
+    puts = {op.key: op.value for op in ops if isinstance(op, effects.Put) and op.space == "segment"}
+    assert len(puts) == 1
+    state = StreamState(epoch=EPOCH, last=1_800, hash=stream.hash, segments=[(1, 1_800, stream.bytes)])
+    again = OwnStream(NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"segment": puts}))
+    assert again.bytes == stream.bytes
+    assert again.chunk(0) == stream.chunk(0) == 1_200
+    assert again.chunk(1_200) == 1_800
+    assert own("metrics", last=9, segments=[(1, 4, 40), (5, 9, 50)]).chunk(0) == 4
