@@ -159,8 +159,10 @@ def test_acked_rows_go_first_and_without_a_word() -> None:
 def test_unacked_rows_go_under_one_growing_gap() -> None:
     one = own()
     parent = incoming(one)
+    fx = Effects()
     for _ in range(20):
-        one.append([("k", "", b'"xxxxxxxxxx"')] * 4, NOW, fx := Effects())
+        fx = Effects()
+        one.append([("k", "", b'"xxxxxxxxxx"')] * 4, NOW, fx)
     gap = next(op for op in fx.store if isinstance(op, effects.Gap))
     assert gap.first == 1
     assert one.lost == gap.last
