@@ -139,6 +139,7 @@ class _Serving:
             hub=self._file.id,
             inbox=self,
             gate=self._gate,
+            farewell=lambda node: self._driver.core.farewell(node),
         )
 
     # -------------------------------------------------------------------------------------------- between the parts

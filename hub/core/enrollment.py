@@ -59,6 +59,7 @@ class Enrollment:
         decoder = msgspec.json.Decoder(Token)
         made = map(decoder.decode, snapshot.spaces.get(SPACE, {}).values())
         self.tokens = {token.id: token for token in sorted(made, key=lambda token: (token.created_ms, token.id))}
+        self._hub = snapshot.node
         self._registry = registry
         self._streams = streams
         self._pending: dict[str, _Pending] = {}
@@ -147,6 +148,8 @@ class Enrollment:
     def _free_name(self, op: inputs.Enroll) -> str:
         """Return the name that the device asks for; else one made for it, longer when the short one is taken."""
         name = check_name(op.name) if op.name else _default_name(op)
+        if op.name == self._hub:
+            raise Refusal(f"{op.name} is this hub's own name: choose another with --name")
         if not self._is_taken(name, op.key):
             return name
         longer = f"{name[:54]}-{op.key[:8]}"
@@ -156,7 +159,7 @@ class Enrollment:
 
     def _is_taken(self, name: str, key: str) -> bool:
         under_way = any(one.node.name == name and one.node.key != key for one in self._pending.values())
-        return under_way or self._registry.find(name) is not None
+        return under_way or name == self._hub or self._registry.find(name) is not None
 
     def _is_counted(self, node: Node, token: Token) -> bool:
         known = self._registry.find(node.name)

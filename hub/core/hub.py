@@ -22,7 +22,7 @@ from hub.core.streams import OwnStreams
 from hub.core.work.resources import Resources
 from hub.core.work.runs import Runs
 from hub.core.work.tasks import Tasks
-from protocol import limits, trust
+from protocol import limits, messages, trust
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
@@ -130,6 +130,11 @@ class HubCore:
         self._hearing.away(node, f"revoked: {reason}", now, fx)
         connection = self._connections.pop(node, 0)
         fx.act.append(inputs.CloseChild(node=node, connection=connection, reason=f"revoked: {reason}", ban=True))
+
+    def farewell(self, node: str) -> messages.Revoked | None:
+        """Return the signed word for a revoked `node` that comes back; None for any other. A pure view."""
+        found = self.registry.find(node)
+        return None if found is None else self.parent.farewell(node, found.revoked_ms)
 
     def accept(self, node: Node, now: Now, fx: Effects) -> None:
         """An operator has looked: end what the link holds back for `node`, and clear its alarms."""

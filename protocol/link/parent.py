@@ -463,6 +463,13 @@ class Parent:
         fx.send.append(effects.Send(node, signed))
         return [events.CloseAsked(node=node, connection=child.connection, reason="revoked", ban=True)]
 
+    def farewell(self, node: str, time_ms: int) -> messages.Revoked | None:
+        """Return the signed word for a revoked `node` that comes back (`time_ms`: since when); None for any other."""
+        child = self._children.get(node)
+        if child is None or child.state is not ParentState.REVOKED:
+            return None
+        return self._signer.revoked(node, time_ms, child.record.revoked, self._incarnation)
+
     def release(self, node: str, now: Now, fx: Effects) -> None:
         """An operator says that the clone of `node` is gone: let the node in again."""
         child = self._children[node]

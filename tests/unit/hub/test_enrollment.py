@@ -45,6 +45,15 @@ def test_a_token_is_refused_with_the_reason(world: World) -> None:
     assert "expired" in world.refused(enroll("oslo-2")).error
 
 
+def test_no_device_takes_the_hubs_own_name(world: World) -> None:
+    world.token()
+    assert "this hub's own name" in world.refused(enroll(world.core.node)).error
+    assert (
+        only(world.request(enroll("", facts={"host": world.core.node})), inputs.IssueCertificate).node
+        != world.core.node
+    )
+
+
 def test_two_devices_cannot_use_the_last_use_at_the_same_time(world: World) -> None:
     world.token(uses=1)
     world.request(enroll("oslo-1"))

@@ -235,6 +235,17 @@ def test_an_override_is_asked_back_until_it_is_over(world: World) -> None:
     assert list(device.items) == ["assignment/line"]
 
 
+def test_only_a_revoked_node_hears_a_farewell_when_it_comes_back(world: World) -> None:
+    world.token()
+    world.enroll("oslo-1")
+    assert world.core.farewell("oslo-1") is None
+    assert world.core.farewell("nobody") is None
+    world.request(inputs.RevokeNode(node="oslo-1", reason="stolen"))
+    said = world.core.farewell("oslo-1")
+    assert said is not None
+    assert (said.child, said.reason, said.time_ms) == ("oslo-1", "stolen", int(world.wall * 1000))
+
+
 def test_revoking_twice_or_without_a_reason(world: World) -> None:
     world.enroll("oslo-1")
     world.ask(inputs.RevokeNode(node="oslo-1"))
