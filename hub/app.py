@@ -139,7 +139,7 @@ class _Serving:
             hub=self._file.id,
             inbox=self,
             gate=self._gate,
-            farewell=lambda node: self._driver.core.farewell(node),
+            farewell=self._farewell,
         )
 
     # -------------------------------------------------------------------------------------------- between the parts
@@ -158,6 +158,9 @@ class _Serving:
             return Verdict.ADMITTED
         found = registry.find(node)
         return Verdict.REVOKED if found is not None and found.revoked_ms else Verdict.UNKNOWN
+
+    def _farewell(self, node: str) -> messages.Revoked | None:
+        return self._driver.core.farewell(node)  # the core of now: another one after a failure of the store
 
     def _perform(self, action: Action) -> None:
         match action:

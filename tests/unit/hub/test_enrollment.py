@@ -49,7 +49,7 @@ def test_no_device_takes_the_hubs_own_name(world: World) -> None:
     world.token()
     assert "this hub's own name" in world.refused(enroll(world.core.node)).error
     assert (
-        only(world.request(enroll("", facts={"host": world.core.node})), inputs.IssueCertificate).node
+        only(world.request(enroll("", facts={"hostname": world.core.node})), inputs.IssueCertificate).node
         != world.core.node
     )
 
