@@ -85,6 +85,16 @@ def test_late_ends_of_older_sessions_change_nothing() -> None:
     assert one.closed(CHILD, 2, 0, "", "again", T0, Effects()) == []
 
 
+def test_words_of_an_older_session_or_another_connection_change_nothing() -> None:
+    one = live(session=2)
+    for connection, session in ((1, 1), (1, 3), (9, 2)):
+        late = msgspec.structs.replace(STATUS, session=session)
+        fx = Effects()
+        assert one.got(CHILD, connection, late, T0, fx) == []
+        assert fx == Effects()
+    assert kinds(one.got(CHILD, 1, msgspec.structs.replace(STATUS, session=2), T0, Effects())) == ["ChildStatus"]
+
+
 def test_two_nonces_under_one_counter_are_a_clone_and_both_are_out() -> None:
     one = live()
     told = one.got(CHILD, 2, hello(nonce="other"), T0, fx := Effects())
