@@ -70,7 +70,7 @@ def _download(job: Job, part: Path, client: httpx.Client) -> None:
             raise Refused(f"the hub answered {response.status_code} for the artifact {job.digest[:19]}…")
         with open(part, "ab" if response.status_code == 206 else "wb") as file:
             size = file.tell()
-            for chunk in response.iter_raw(limits.ARTIFACT_CHUNK_BYTES):
+            for chunk in response.iter_raw():  # as it comes: what is gathered first would be lost when it breaks
                 size += len(chunk)
                 if size > limits.ARTIFACT_BYTES_MAX:
                     break

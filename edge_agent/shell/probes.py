@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -90,6 +91,8 @@ async def _get(probe: documents.Probe) -> tuple[bool, str]:
                 writer.transport.abort()
     except TimeoutError:
         return False, f"{probe.http}: no answer within {probe.timeout_s:g} s"
+    except OSError as error:
+        return False, f"{probe.http}: {os.strerror(error.errno) if error.errno else error}"
     words = line.split(" ", 2)
     ok = len(words) >= 2 and words[0].startswith("HTTP/") and words[1][:1] in ("2", "3")
     return ok, f"{probe.http}: {line[:200] or 'an empty answer'}"
