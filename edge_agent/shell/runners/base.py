@@ -1,4 +1,4 @@
-"""What every runner offers (tests/contract/runner.py holds each of them to it)."""
+"""What every runner offers (tests/unit/agentshell/test_runner.py holds it to this)."""
 
 from __future__ import annotations
 

@@ -85,7 +85,8 @@ def _write_files(base: Path, files: list[documents.InlineFile]) -> None:
         if not parts or file.path.startswith("/") or ".." in parts or "\0" in file.path:
             raise Refused(f"the inline file {file.path!r} is not inside the working directory")
         place = base.joinpath(*parts)
-        if not os.path.realpath(place.parent).startswith(os.path.realpath(base)):
+        root = os.path.realpath(base)
+        if not (os.path.realpath(place.parent) + os.sep).startswith(root + os.sep):
             raise Refused(f"the inline file {file.path!r} leaves the working directory through a link")
         place.parent.mkdir(parents=True, exist_ok=True)
         part = place.with_name(f".{place.name}.part")

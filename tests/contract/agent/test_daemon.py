@@ -150,7 +150,7 @@ async def _until_state(data: str, service: str, state: str) -> None:
     deadline = time.monotonic() + 20
     while (await asyncio.to_thread(client.ask, Path(data), {"do": "status"}))["services"][service]["state"] != state:
         assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # bounded poll
 
 
 async def test_the_control_socket_is_bounded_and_closed_to_others(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ async def test_who_is_not_committed_is_not_read_further(world: World) -> None:
         for batch in world.all(inputs.Emitted)[done:]:
             _ack(world, batch)
             done += 1
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # bounded poll
         waiting = sum(len(one.items) for one in world.all(inputs.Emitted))
     last = b""
     while json.loads(last or b'{"acked":0}')["acked"] < 60_000:
@@ -181,7 +181,7 @@ async def test_emit_sends_one_item_or_one_a_line(
         for batch in world.all(inputs.Emitted)[acked:]:
             _ack(world, batch)
             acked += 1
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # bounded poll
 
     assert child.returncode == 0
     got = [

@@ -108,7 +108,7 @@ async def test_a_helper_leaves_nothing_behind_and_its_output_is_bounded(tmp_path
     deadline = time.monotonic() + 10
     while Path(f"/proc/{left}").exists() and "Z" not in Path(f"/proc/{left}/stat").read_text().rpartition(")")[2][:3]:
         assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # bounded poll
 
 
 def test_vitals_are_those_of_this_machine(tmp_path: Path) -> None:

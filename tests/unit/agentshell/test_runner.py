@@ -85,6 +85,36 @@ async def test_environment_directory_and_files_are_as_declared(world: World) -> 
     assert ended.stdout.startswith('it\'s "$HOME" `x`\n;|oslo-1|1|sub|inline-rwxr-xr-x'), ended
 
 
+async def test_an_artifact_is_the_working_directory_and_stays_as_it_is_beside_inline_files(world: World) -> None:
+    artifact = world.data / "artifacts" / ("a" * 64)
+    (artifact / "bin").mkdir(parents=True)
+    (artifact / "bin/run").write_text("#!/bin/sh\ncat conf real/conf; pwd\n")
+    (artifact / "bin/run").chmod(0o555)
+    (artifact / "conf").write_text("packed ")
+    (artifact / "real").symlink_to("bin")
+    files = [documents.InlineFile(path="conf", text="inline "), documents.InlineFile(path="bin/conf", text="too ")]
+    digest = "sha256:" + "a" * 64
+    world.launch("t-1", process=documents.Process(command=["bin/run"], artifact=digest, files=files))
+    world.launch("t-2", process=documents.Process(command=["sh", "-c", "cat conf; pwd"], artifact=digest))
+
+    assert (await world.one(inputs.Ended, "t-1")).stdout == f"inline too {world.data}/w/t-1/dir\n"
+    assert (await world.one(inputs.Ended, "t-2")).stdout == f"packed {artifact}\n"
+    assert not (artifact / "bin/conf").exists()
+
+
+async def test_inline_files_do_not_follow_a_link_out_of_the_artifact(world: World) -> None:
+    artifact = world.data / "artifacts" / ("a" * 64)
+    artifact.mkdir(parents=True)
+    (artifact / "out").symlink_to(world.data)
+    process = documents.Process(
+        command=["true"], artifact="sha256:" + "a" * 64, files=[documents.InlineFile(path="out/x", text="")]
+    )
+    world.launch("t-1", process=process)
+
+    assert "through a link" in (await world.one(inputs.LaunchFailed)).error
+    assert not (world.data / "x").exists()
+
+
 async def test_a_step_knows_its_run_and_its_name(world: World) -> None:
     world.launch("r-4f-2-collect-all-1", "sh", "-c", "echo $SKERRY_RUN $SKERRY_STEP", key="4f-2")
 
