@@ -32,12 +32,16 @@ class Now(msgspec.Struct, frozen=True):
     wall: float
 
 
+StoredRow = tuple[int, bytes, bytes]
+"""`(seq, raw, hash)` of one of our own rows; hash is b"" in an unchained stream."""
+
+
 class Rows(msgspec.Struct, frozen=True):
-    """Append to our own stream. `rows` are contiguous `(seq, raw, hash)`; hash is b"" for an unchained stream."""
+    """Append contiguous rows to our own stream."""
 
     stream: str
     epoch: str
-    rows: list[tuple[int, bytes, bytes]]
+    rows: list[StoredRow]
 
 
 class Acked(msgspec.Struct, frozen=True):

@@ -220,7 +220,8 @@ class Driver(Generic[CoreT]):
                 stream=send.stream,
                 epoch=send.epoch,
                 prev=send.after,
-                rows=[msgspec.Raw(raw) for raw in rows],
+                hash=rows[-1][2].hex(),
+                rows=[msgspec.Raw(raw) for _, raw, _ in rows],
             )
             self._transport.send(send.peer, message)
 

@@ -18,6 +18,7 @@ from protocol.aio.lock import Lock
 from protocol.aio.operations import Operations
 from protocol.aio.sqlite import SqliteFile, of, read_only
 from protocol.aio.tail import Tail
+from protocol.effects import StoredRow
 from protocol.errors import StoreError
 from protocol.snapshot import Snapshot, StreamState
 
@@ -105,7 +106,7 @@ class Journal:
         for op in ops:
             self._remember(op)
 
-    async def rows(self, stream: str, epoch: str, after: int, upto: int, bytes_max: int) -> list[bytes]:
+    async def rows(self, stream: str, epoch: str, after: int, upto: int, bytes_max: int) -> list[StoredRow]:
         """Return our rows `after` < seq <= `upto` as stored, lowest first, at most `bytes_max` (or one row)."""
         part = self._part_of(stream)
         if upto <= after or part.operations.epoch(stream) != epoch:
@@ -167,7 +168,7 @@ class Journal:
     def _remember(self, op: effects.Store) -> None:
         match op:
             case effects.Rows():
-                self._tails[op.stream].append(op.rows[0][0], [raw for _, raw, _ in op.rows])
+                self._tails[op.stream].append(op.rows)
             case effects.Acked():
                 self._tails[op.stream].trim(op.seq)
             case effects.Trim():
@@ -206,22 +207,23 @@ def _load_spaces(db: sqlite3.Connection, spaces: dict[str, dict[str, bytes]]) ->
         spaces.setdefault(space, {})[key] = value
 
 
-def _select(db: sqlite3.Connection, stream: str, after: int, upto: int, bytes_max: int) -> list[bytes]:
-    rows: list[bytes] = []
+def _select(db: sqlite3.Connection, stream: str, after: int, upto: int, bytes_max: int) -> list[StoredRow]:
+    rows: list[StoredRow] = []
     size = 0
-    found = db.execute(of(stream, "SELECT raw FROM own_STREAM WHERE seq > ? AND seq <= ? ORDER BY seq"), (after, upto))
-    for (raw,) in found:
-        rows.append(raw)
-        size += len(raw)
+    query = of(stream, "SELECT seq, raw, hash FROM own_STREAM WHERE seq > ? AND seq <= ? ORDER BY seq")
+    found = db.execute(query, (after, upto))
+    for row in found:
+        rows.append(row)
+        size += len(row[1])
         if size > bytes_max:
             break
     found.close()
     return rows
 
 
-def _within(rows: list[bytes], bytes_max: int) -> list[bytes]:
+def _within(rows: list[StoredRow], bytes_max: int) -> list[StoredRow]:
     size = 0
-    for index, raw in enumerate(rows):
+    for index, (_, raw, _) in enumerate(rows):
         size += len(raw)
         if size > bytes_max and index:
             return rows[:index]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from protocol.effects import StoredRow
+
+_GONE: StoredRow = (0, b"", b"")
+
 
 class Tail:
     """The newest rows of one stream: contiguous, at most `bytes_max` bytes. Holds only what is committed."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._rows: list[bytes] = []
+        self._rows: list[StoredRow] = []
         self._start = 0  # index in _rows of the oldest kept; the ones before it are let go in bulk
         self._first = 1  # seq of that one
         self._bytes = 0
@@ -22,13 +26,14 @@ class Tail:
         """Forget everything."""
         self._rows, self._start, self._bytes = [], 0, 0
 
-    def append(self, first: int, rows: list[bytes]) -> None:
-        """Add `rows` with seqs from `first`; what does not follow on replaces everything kept."""
+    def append(self, rows: list[StoredRow]) -> None:
+        """Add contiguous `rows`, at least one; what does not follow on replaces everything kept."""
+        first = rows[0][0]
         if first != self.last + 1:
             self.clear()
             self._first = first
         self._rows += rows
-        self._bytes += sum(map(len, rows))
+        self._bytes += sum([len(raw) for _, raw, _ in rows])
         while self._bytes > self._bytes_max:
             self._drop()
         self._compact()
@@ -44,7 +49,7 @@ class Tail:
             self._drop()
         self._compact()
 
-    def rows(self, after: int, upto: int) -> list[bytes] | None:
+    def rows(self, after: int, upto: int) -> list[StoredRow] | None:
         """Return the rows after < seq <= upto, or None when not all of them are kept."""
         if after + 1 < self._first or upto > self.last:
             return None
@@ -52,8 +57,8 @@ class Tail:
         return self._rows[start : start + upto - after]
 
     def _drop(self) -> None:
-        self._bytes -= len(self._rows[self._start])
-        self._rows[self._start] = b""
+        self._bytes -= len(self._rows[self._start][1])
+        self._rows[self._start] = _GONE
         self._start += 1
         self._first += 1
 

@@ -39,6 +39,11 @@ def rows(stream: str, epoch: str, first: int, count: int, size: int = 20) -> eff
     return effects.Rows(stream, epoch, [(seq, raw(seq, size), b"h%d" % seq) for seq in range(first, first + count)])
 
 
+def bytes_of(found: list[effects.StoredRow]) -> list[bytes]:
+    """Return the bytes of stored rows."""
+    return [raw for _, raw, _ in found]
+
+
 def raw(seq: int, size: int = 20) -> bytes:
     """Return the bytes of row `seq`."""
     return b"%d" % seq + b"." * size
@@ -97,7 +102,7 @@ class Diary:
         match event:
             case Add(text=text, lazy=lazy, send=send, act=act):
                 self.last += 1
-                fx.store.append(effects.Rows("state", self.epoch, [(self.last, text, b"")]))
+                fx.store.append(effects.Rows("state", self.epoch, [(self.last, text, b"tip of " + text)]))
                 fx.lazy = lazy
                 if send:
                     fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, self.last - 1, self.last))

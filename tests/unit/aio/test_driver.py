@@ -48,6 +48,7 @@ async def test_effects_come_in_order_stored_then_done_then_sent_then_acted(tmp_p
         assert isinstance(second, Entries)
         assert (first.session, first.stream, first.prev, [bytes(r) for r in first.rows]) == (7, "state", 0, [b"one"])
         assert [bytes(r) for r in second.rows] == [b"two"]
+        assert second.hash == b"tip of two".hex()
         assert acts == [Done(seq=1), Done(seq=2)]
 
 

@@ -11,7 +11,7 @@ from protocol.aio.journal import Journal
 from protocol.effects import Acked, Put
 from protocol.errors import StoreDamaged, StoreError, StoreLocked, StoreNewer
 from protocol.snapshot import StreamState
-from tests.unit.aio.parts import opened, raw, rows
+from tests.unit.aio.parts import bytes_of, opened, raw, rows
 
 
 async def lived(folder: Path, count: int = 5, acked: int = 2) -> StreamState:
@@ -111,7 +111,7 @@ async def test_a_power_cut_ends_the_epochs_of_telemetry_only(tmp_path: Path) -> 
     assert streams["metrics"].epoch == f"{50:016x}"
     assert streams["metrics"].former is not None
     assert (streams["metrics"].former.seq, streams["metrics"].former.reason) == (3, "power cut")
-    assert await journal.rows("metrics", streams["metrics"].epoch, 0, 3, 1_000) == [raw(1), raw(2), raw(3)]
+    assert bytes_of(await journal.rows("metrics", streams["metrics"].epoch, 0, 3, 1_000)) == [raw(1), raw(2), raw(3)]
     await journal.close()
 
 
