@@ -22,18 +22,20 @@ from edge_agent.shell import identity, logs, vitals
 from edge_agent.shell.artifacts import Artifacts
 from edge_agent.shell.control import Control
 from edge_agent.shell.emit import EmitSockets, short_folder
+from edge_agent.shell.papers import clerk
 from edge_agent.shell.probes import Probes
 from edge_agent.shell.runners import guard, proc
 from edge_agent.shell.runners.children import Helpers
 from edge_agent.shell.runners.process import ProcessRunner
 from edge_agent.shell.runners.script import Tools
-from protocol import limits, trust
+from protocol import limits
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
 from protocol.aio.mqtt import MqttLink
 from protocol.effects import Action
-from protocol.errors import SkerryError, StoreError, TrustError
+from protocol.errors import StoreError, TrustError
+from protocol.messages import AnyMessage
 
 if TYPE_CHECKING:
     from protocol.link.seal import ChildSeal
@@ -55,9 +57,11 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
     os.umask(0o077)
     file = identity.load(data)
     identity.make_directory(data)
-    certificate = identity.certificate(data)
-    if certificate.id != file.node:
-        raise TrustError(f"{data}/cert.pem is for {certificate.id!r}, not {file.node!r}: enroll this device again")
+    papers = await clerk.Clerk.of(data, file)
+    if papers.certificate.id != file.node:
+        raise TrustError(
+            f"{data}/cert.pem is for {papers.certificate.id!r}, not {file.node!r}: enroll this device again"
+        )
     tools = Tools.find(_raise_open_files())
     journal = await Journal.open(
         data / "journal.db",
@@ -67,7 +71,7 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
         mint=lambda: os.urandom(8).hex(),
     )
     try:
-        await _Serving(data, file, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
+        await _Serving(data, file, papers, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
     except ExceptionGroup as group:
         raise _first(group) from group
     finally:
@@ -77,13 +81,14 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
 class _Serving:
     """One life of the agent: its parts, and how they find each other."""
 
-    def __init__(self, data: Path, file: identity.AgentFile, tools: Tools, journal: Journal) -> None:
-        self._data, self._file, self._tools = data, file, tools
+    def __init__(
+        self, data: Path, file: identity.AgentFile, papers: clerk.Clerk, tools: Tools, journal: Journal
+    ) -> None:
+        self._data, self._file, self._papers, self._tools = data, file, papers, tools
         self._version = VERSION
-        self._anchor = trust.Anchor(file.root_pin)
         self._platform = vitals.platform()
         self._pulling = True
-        config = AgentConfig(node=file.node, parent=file.parent, trust=self._anchor, labels=file.labels)
+        config = AgentConfig(node=file.node, parent=file.parent, trust=papers.anchor, labels=file.labels)
         self._link = MqttLink(
             node=file.node,
             parent=file.parent,
@@ -92,7 +97,7 @@ class _Serving:
             context=lambda: identity.link_context(data, file),
             opened=lambda session: self._put(inputs.Opened(session=session)),
             closed=lambda session, reason: self._put(inputs.Closed(session=session, reason=reason)),
-            got=lambda message: self._put(inputs.Got(message=message)),
+            got=lambda message: papers.heard(message, self._helpers, self._got),
             seal=self._seal if file.mqtt.sealed else None,
         )
         self._driver: Driver[AgentCore] = Driver(
@@ -154,7 +159,7 @@ class _Serving:
         await self._link.close()
 
     def _started(self) -> inputs.Started:
-        certificate = identity.certificate(self._data)
+        certificate = self._papers.certificate
         started = inputs.Started(
             boot_id=proc.boot_id(),
             entropy=os.urandom(32),
@@ -180,6 +185,9 @@ class _Serving:
             self._runner.bound_outputs()
 
     # -------------------------------------------------------------------------------------------- between the parts
+
+    def _got(self, message: AnyMessage) -> None:
+        self._put(inputs.Got(message=message))
 
     def _put(self, event: inputs.Input) -> None:
         self._driver.put(event)
@@ -219,19 +227,11 @@ class _Serving:
                 self._link.disconnect(action.reason)
                 log.warning("the hub turned this device away: %s; its work goes on", action.reason)
             case inputs.MakeCsr():
-                self._put(inputs.CsrMade(csr=identity.make_csr(self._data, self._file.node)))
+                self._helpers.create_task(self._papers.make_csr(self._put))
             case inputs.StoreCertificate():
-                self._store_certificate(action)
+                self._helpers.create_task(self._papers.store(action.certificate, self._put))
             case _:
                 raise AssertionError(f"nobody performs {action}")
-
-    def _store_certificate(self, action: inputs.StoreCertificate) -> None:
-        try:
-            stored = identity.store_certificate(self._data, self._file, action.certificate)
-        except (SkerryError, OSError) as error:
-            log.warning("the renewed certificate is not used: %s", error)
-            return
-        self._put(inputs.CertificateStored(from_ms=stored.from_ms, until_ms=stored.until_ms))
 
     def _store_failed(self, error: StoreError) -> None:
         log.error("%s; workloads run on, nothing is acknowledged until it can be written again", error)
@@ -239,7 +239,8 @@ class _Serving:
         self._sockets.lost(str(error))
 
     def _seal(self, session: int, nonce: str) -> ChildSeal:
-        from protocol.link.seal import ChildSeal  # only through a broker: it costs memory
+        from edge_agent.shell.papers import own  # only through a broker: X.509 costs memory
+        from protocol.link.seal import ChildSeal
 
         return ChildSeal(
             node=self._file.node,
@@ -247,8 +248,8 @@ class _Serving:
             session=session,
             nonce=nonce,
             chain=(self._data / "cert.pem").read_text(),
-            sign=identity.signer(self._data),
-            anchor=self._anchor,
+            sign=own.signer(self._data),
+            anchor=self._papers.anchor,
             secret=os.urandom(32),
         )
 

@@ -29,8 +29,6 @@ from protocol import ids, limits
 from protocol.errors import BadId, TooLarge, TrustError
 
 ROLES = ("node", "hub", "signer")
-DNS_SUFFIX = ".skerry"
-"""A client checks the hub's id, not its address: it asks TLS for the host name `ID.skerry`."""
 
 _DAY_S = 86_400
 _BACKDATE_S = 3_600  # a peer's clock may be a little behind
@@ -118,7 +116,7 @@ def issue_hub(
 ) -> bytes:
     """Return the hub's TLS certificate (PEM): its id, and `hosts` (names and addresses) for curl and browsers."""
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"skerry:hub:{hub}")]
-    names.append(x509.DNSName(hub + DNS_SUFFIX))
+    names.append(x509.DNSName(hub + ids.DNS_SUFFIX))
     names.extend(_general_name(host) for host in hosts)
     usages = [oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.CLIENT_AUTH]
     return _issue(key, hub, names, usages, ca_key, ca, now_s, days)
@@ -126,7 +124,7 @@ def issue_hub(
 
 def broker_name(hub: str) -> str:
     """Return the DNS name that an external broker of `hub` proves: not the hub's own, for the broker is not trusted."""
-    return f"broker.{hub}{DNS_SUFFIX}"
+    return f"broker.{hub}{ids.DNS_SUFFIX}"
 
 
 def issue_broker(
@@ -202,7 +200,7 @@ def hosts_of(pem: bytes) -> set[str]:
         names = _load(pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError) as error:
         raise TrustError("the certificate names no host") from error
-    hosts = {name for name in names.get_values_for_type(x509.DNSName) if not name.endswith(DNS_SUFFIX)}
+    hosts = {name for name in names.get_values_for_type(x509.DNSName) if not name.endswith(ids.DNS_SUFFIX)}
     return hosts | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
 
 

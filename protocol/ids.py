@@ -26,6 +26,9 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _EPOCH = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
+DNS_SUFFIX = ".skerry"
+"""A client checks the hub's id, not its address: it asks TLS for the host name `ID.skerry`."""
+
 NAME_RULE = "1 to 63 lower-case letters, digits and inner hyphens"
 
 

@@ -8,16 +8,14 @@ purpose, and every field is bound: the parent, the child it is for, and the key 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocol import certificates, ids, limits, messages
+from protocol import certificates, ids, messages
 from protocol.certificates import (
     check_csr,
     check_issued,
@@ -34,9 +32,12 @@ from protocol.certificates import (
     spki_hash,
 )
 from protocol.errors import BadId, TrustError
+from protocol.link.anchor import Proof, ProvenAnchor, chain_hash, key_id, manifest_bytes, revoked_bytes
 
 __all__ = [
     "Anchor",
+    "Proof",
+    "ProvenAnchor",
     "Signer",
     "Token",
     "check_csr",
@@ -53,6 +54,7 @@ __all__ = [
     "make_root",
     "make_signer",
     "manifest_bytes",
+    "prove_signer",
     "revoked_bytes",
     "same",
     "secret_hash",
@@ -68,21 +70,6 @@ _TICKET_BYTES_MAX = 512
 
 
 # ------------------------------------------------------------------------------------------------ what is signed
-
-
-def manifest_bytes(parent: str, child: str, term: int, generation: int, digest: str, key: str) -> bytes:
-    """Return what a manifest's signature covers; `key` is the signing key's id."""
-    return msgspec.json.encode(["skerry/1/manifest", parent, child, term, generation, digest, key])
-
-
-def revoked_bytes(parent: str, child: str, time_ms: int, reason: str, incarnation: str, key: str) -> bytes:
-    """Return what a revocation's signature covers; `key` is the signing key's id."""
-    return msgspec.json.encode(["skerry/1/revoked", parent, child, time_ms, reason, incarnation, key])
-
-
-def key_id(public_raw: bytes) -> str:
-    """Return the id of an Ed25519 public key (its 32 raw bytes): the first 32 hex digits of its SHA-256."""
-    return hashlib.sha256(public_raw).hexdigest()[:32]
 
 
 class Signer:
@@ -125,59 +112,34 @@ class Signer:
         return base64.b64encode(self._key.sign(covered)).decode()
 
 
-class Anchor:
-    """What a child trusts: the pinned root, and the signing keys whose chains led to it (at most SIGNERS_KEPT_MAX)."""
+class Anchor(ProvenAnchor):
+    """A ProvenAnchor that proves what it learns: for a child that may load X.509, a simulated or a sealed one."""
 
     def __init__(self, root: str | bytes) -> None:
         """`root` is the SHA-256 of the root's SubjectPublicKeyInfo (64 hex digits) or the root's PEM."""
         text = root.decode() if isinstance(root, bytes) else root
-        self.root_pin = text if _is_hash(text) else spki_hash(text)
-        self._signers: dict[tuple[str, str], ed25519.Ed25519PublicKey] = {}
+        super().__init__(text if _is_hash(text) else spki_hash(text))
 
     def learn(self, chain_pem: str | bytes, parent: str) -> str:
         """Take the signing key of `parent` from its chain (signer first, root last); return its key's id.
 
         Raises TrustError when the chain does not hold, and then learns nothing.
         """
-        leaf = certificates.check_issued(chain_pem, "signer", parent, self.root_pin)
-        key = leaf.public_key()
-        if not isinstance(key, ed25519.Ed25519PublicKey):
-            raise TrustError(f"the signing certificate of {parent} has no Ed25519 key")
-        known = key_id(_raw(key))
-        self._signers.pop((parent, known), None)
-        self._signers[parent, known] = key
-        while len(self._signers) > limits.SIGNERS_KEPT_MAX:
-            del self._signers[next(iter(self._signers))]
-        return known
+        if self.knows(chain_pem, parent):
+            return super().learn(chain_pem, parent)
+        return self.take(prove_signer(chain_pem, parent, self.root_pin))
 
-    def check_manifest(self, signed: messages.Signed, parent: str, child: str) -> None:
-        """Raise TrustError unless `signed` is by `parent` for `child`, with a key that was learned."""
-        self._check_bound(signed.parent, signed.child, parent, child, "manifest")
-        covered = manifest_bytes(parent, child, signed.term, signed.generation, signed.digest, signed.key)
-        self.check(covered, signed.signature, signed.key, parent)
 
-    def check_revoked(self, revoked: messages.Revoked, parent: str, child: str) -> None:
-        """Raise TrustError unless `revoked` is by `parent` for `child`, with a key that was learned."""
-        self._check_bound(revoked.parent, revoked.child, parent, child, "revocation")
-        covered = revoked_bytes(parent, child, revoked.time_ms, revoked.reason, revoked.incarnation, revoked.key)
-        self.check(covered, revoked.signature, revoked.key, parent)
+def prove_signer(chain_pem: str | bytes, parent: str, root_pin: str) -> Proof:
+    """Check that `chain_pem` (signer first, root last) leads from a signing key of `parent` to the pinned root.
 
-    def check(self, covered: bytes, signature: str, key: str, parent: str) -> None:
-        """Raise TrustError unless `signature` (base64) over `covered` is by the key `key` of `parent`."""
-        public = self._signers.get((parent, key))
-        if public is None:
-            raise TrustError(f"signed with key {key[:40]!r}, which {parent} has not proven to be its own")
-        try:
-            public.verify(base64.b64decode(signature, validate=True), covered)
-        except (InvalidSignature, binascii.Error, ValueError) as error:
-            raise TrustError(
-                f"the signature of {parent} is wrong: the bytes were altered or signed by another"
-            ) from error
-
-    @staticmethod
-    def _check_bound(said_parent: str, said_child: str, parent: str, child: str, what: str) -> None:
-        if (said_parent, said_child) != (parent, child):
-            raise TrustError(f"a {what} by {said_parent!r} for {said_child!r} came to {child} from {parent}: refused")
+    Raises TrustError or TooLarge. Dates are not judged: a device may believe in 1970.
+    """
+    leaf = certificates.check_issued(chain_pem, "signer", parent, root_pin)
+    key = leaf.public_key()
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise TrustError(f"the signing certificate of {parent} has no Ed25519 key")
+    return Proof(root=root_pin, parent=parent, chain=chain_hash(chain_pem), key=_raw(key).hex())
 
 
 # ------------------------------------------------------------------------------------------------ tokens

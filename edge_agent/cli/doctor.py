@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge_agent.cli import client, human
 from edge_agent.shell import identity
+from edge_agent.shell.papers import own
 from edge_agent.shell.runners.script import Tools
 from protocol.errors import SkerryError
 
@@ -57,7 +58,7 @@ def _key(data: Path) -> str:
 
 
 def _certificate(data: Path) -> str:
-    left_s = identity.certificate(data).until_ms / 1000 - time.time()
+    left_s = own.certificate(data).until_ms / 1000 - time.time()
     if left_s < 0:
         return f"expired {human.duration(-left_s)} ago; it is renewed as soon as the hub is reached"
     return f"for {human.duration(left_s)} more; it renews itself"

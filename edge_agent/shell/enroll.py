@@ -20,6 +20,7 @@ import httpx
 import msgspec
 
 from edge_agent.shell import identity
+from edge_agent.shell.papers import own
 from edge_agent.shell.vitals import platform
 from protocol import ids, limits, trust
 from protocol.errors import Refused, SkerryError, TrustError
@@ -150,7 +151,7 @@ def _meet(base: str, pin: str) -> tuple[str, str]:
 def _ask(base: str, root: str, hub: str, request: Request, data: Path) -> _Enrolled:
     body = {
         "token": request.token.strip(),
-        "csr": identity.make_csr(data, request.name or "device"),
+        "csr": own.make_csr(data, request.name or "device"),
         "name": request.name,
         "labels": request.labels,
         "facts": platform(),
@@ -188,7 +189,7 @@ def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identit
         raise TrustError("the hub answered with another CA than the token pins: refused")
     try:
         identity.write(data / "root.pem", answer.root.encode(), 0o644)
-        identity.store_certificate(data, file, answer.certificate)
+        own.store_certificate(data, file, answer.certificate)
         identity.save(data, file)
     except OSError as error:
         raise Unreachable(f"cannot write to {data}: {error.strerror}; make room and enroll again") from error

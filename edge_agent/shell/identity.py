@@ -2,6 +2,7 @@
 
     agent.json   written last: a directory without it is not enrolled
     key.pem      0600      cert.pem      root.pem
+    papers.json  what the X.509 of them said when it was read (shell/papers)
 
 The directory is 0711: who knows a name may pass through to the sockets and artifacts, whose own modes decide; the rest
 is 0600 and nobody can list it.
@@ -12,15 +13,14 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from edge_agent.shell.runners import place
-from protocol import certificates, trust
+from protocol import ids
 from protocol.aio import tls
-from protocol.errors import Refused, StoreError, TrustError
+from protocol.errors import Refused, StoreError
 
 _NO_CHECK_TIME = 0x200000  # a device may start in 1970; the core judges dates by trusted time (DESIGN 8)
 ARTIFACTS = "artifacts"
@@ -125,51 +125,6 @@ def save(data: Path, file: AgentFile) -> None:
     write(data / "agent.json", msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
 
 
-def key_of(data: Path) -> bytes:
-    """Return the device's private key (PEM), made now if there is none."""
-    path = data / "key.pem"
-    if not path.exists():
-        write(path, trust.key_pem(trust.make_key()))
-    return path.read_bytes()
-
-
-def make_csr(data: Path, node: str) -> str:
-    """Return a certificate request (PEM) for the device's key."""
-    return trust.make_csr(trust.load_key(key_of(data)), node).decode()
-
-
-def certificate(data: Path) -> certificates.Identity:
-    """Return what the stored certificate says. Raises TrustError."""
-    return trust.identify((data / "cert.pem").read_bytes())
-
-
-def store_certificate(data: Path, file: AgentFile, chain: str) -> certificates.Identity:
-    """Check a renewed certificate (ours, by our root, on our key) and store it. Raises TrustError, OSError."""
-    root = (data / "root.pem").read_text()
-    whole = chain if chain.count("BEGIN CERTIFICATE") > 1 else chain + root
-    trust.check_issued(whole, "node", file.node, file.root_pin)
-    if trust.identify(chain).key != trust.spki_hash(_public_of(data)):
-        raise TrustError("the new certificate is for another key than this device's: refused")
-    write(data / "cert.pem", chain.encode())
-    return trust.identify(chain)
-
-
-def signer(data: Path) -> Callable[[bytes], bytes]:
-    """Return what signs with the device's key: ECDSA with SHA-256, DER."""
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = trust.load_key(key_of(data))
-    return lambda covered: key.sign(covered, ec.ECDSA(hashes.SHA256()))
-
-
-def _public_of(data: Path) -> bytes:
-    from cryptography.hazmat.primitives import serialization
-
-    public = trust.load_key(key_of(data)).public_key()
-    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
 def link_context(data: Path, file: AgentFile) -> ssl.SSLContext:
     """Return the TLS context of the link: mutual, only our root, only the hub's (or broker's) name."""
     return tls.child_context(
@@ -180,7 +135,7 @@ def link_context(data: Path, file: AgentFile) -> ssl.SSLContext:
 def hub_context(root_pem: str, hub: str) -> ssl.SSLContext:
     """Return the TLS context for the hub's API: only this root, only this hub's name, whatever address is dialled."""
     context = tls.ChildContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.parent_name = hub if "." in hub else hub + certificates.DNS_SUFFIX
+    context.parent_name = hub if "." in hub else hub + ids.DNS_SUFFIX
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cadata=root_pem)
     context.verify_flags = ssl.VerifyFlags(context.verify_flags | _NO_CHECK_TIME)

@@ -20,8 +20,7 @@ import ssl
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from protocol import limits
-from protocol.certificates import DNS_SUFFIX
+from protocol import ids, limits
 
 C = TypeVar("C", bound=ssl.SSLContext)
 
@@ -54,7 +53,7 @@ class ChildContext(ssl.SSLContext):
 def child_context(*, chain: Path, key: Path, root: Path, name: str) -> ChildContext:
     """Return the context of a child that trusts only `root`, and under it only the hub (or broker) `name`."""
     context = ChildContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.parent_name = name if "." in name else name + DNS_SUFFIX
+    context.parent_name = name if "." in name else name + ids.DNS_SUFFIX
     return _mutual(context, chain, key, root)
 
 

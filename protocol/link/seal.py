@@ -149,7 +149,7 @@ class ChildSeal:
         nonce: str,
         chain: str,
         sign: Callable[[bytes], bytes],
-        anchor: trust.Anchor,
+        anchor: trust.ProvenAnchor,
         secret: bytes,
     ) -> None:
         """`chain`: the device's certificate (PEM, without the root). `sign`: ECDSA with SHA-256 by the device's key,

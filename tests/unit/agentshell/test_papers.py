@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -149,7 +149,7 @@ async def test_a_second_new_chain_that_came_meanwhile_is_proven_as_well(office: 
 
 
 async def test_a_proof_under_another_root_is_not_believed(office: Office):
-    office.file = identity.AgentFile(**{**_fields(office.file), "root_pin": "0" * 64})
+    office.file = msgspec.structs.replace(office.file, root_pin="0" * 64)
     proof = trust.Proof(root=trust.spki_hash(ROOT), parent="cloud", chain="c", key="k")
     noted = notes.read(office.data, office.file.root_pin)
     notes.write(office.data, notes.Notes(certificate=noted.certificate, proofs=[proof]))
@@ -224,12 +224,7 @@ async def test_through_a_broker_the_seal_proves_chains_itself(tmp_path: Path):
 
 def test_a_full_disk_costs_the_note_and_not_the_proof(tmp_path: Path):
     file, cloud = enrolled(tmp_path), hub()
-    with contextlib.suppress(FileNotFoundError):
-        (tmp_path / "papers.json").unlink()
+    (tmp_path / "papers.json").unlink()
     (tmp_path / "papers.json").mkdir()
 
     assert own.prove_signer(tmp_path, file, cloud.chain).parent == "cloud"
-
-
-def _fields(file: identity.AgentFile) -> dict[str, object]:
-    return {name: getattr(file, name) for name in file.__struct_fields__}
