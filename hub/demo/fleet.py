@@ -37,6 +37,8 @@ class Daemon:
         self._command = command
         self._env = dict(env)
         self._process: asyncio.subprocess.Process | None = None
+        self._is_meant = False
+        """Its end was asked for."""
 
     @property
     def pid(self) -> int:
@@ -46,6 +48,7 @@ class Daemon:
 
     async def start(self) -> None:
         """Start it; its output is appended to its log."""
+        self._is_meant = False
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
@@ -59,14 +62,23 @@ class Daemon:
         """Ask it to end, and insist after STOP_WAIT_S."""
         await self._end(signal.SIGTERM)
 
+    async def ended(self) -> int:
+        """Wait until it ends by itself, and return its exit code, -N for signal N. Raises DemoFailed."""
+        assert self._process is not None
+        self._is_meant = True
+        try:
+            return await asyncio.wait_for(self._process.wait(), READY_WAIT_S)
+        except TimeoutError as error:
+            raise DemoFailed(f"{self.name} still runs after {READY_WAIT_S:.0f} s; its log is {self.log}") from error
+
     def check(self) -> None:
         """Raise DemoFailed when it has ended by itself."""
-        if self._process is not None and self._process.returncode is not None:
+        if self._process is not None and self._process.returncode is not None and not self._is_meant:
             tail = self.log.read_text(errors="replace")[-600:]
             raise DemoFailed(f"{self.name} ended with {self._process.returncode}; its log {self.log} ends:\n{tail}")
 
     async def _end(self, how: signal.Signals) -> None:
-        process = self._process
+        process, self._is_meant = self._process, True
         if process is None or process.returncode is not None:
             return
         process.send_signal(how)
@@ -170,11 +182,11 @@ class Fleet:
         for agent in self.agents.values():
             await agent.daemon.stop()
             await agent.wire.close()
-            _end_workloads(agent.data)
+            end_workloads(agent.data)
         await self.hub.stop()
 
 
-def _end_workloads(data: Path) -> None:
+def end_workloads(data: Path) -> None:
     """End what an agent ran: it outlives its agent, but not the demo. By the pid that its shim wrote down."""
     for place in (data / "w").glob("*"):
         with contextlib.suppress(OSError, ValueError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ class Fleet(demo.Fleet):
     async def begin(self) -> None:
         """Make the hub, serve it, and open its API."""
         await self.init()
+        await self.begin_made()
+
+    async def begin_made(self) -> None:
+        """Serve the hub that `init` made, and open its API."""
         context = client.Context(**json.loads((self.folder / "context.json").read_text()))
         self._name = context.hub + client.NAME_SUFFIX
         self._api = httpx.AsyncClient(
@@ -53,7 +57,7 @@ class Fleet(demo.Fleet):
             trust_env=False,
         )
         await self.hub.start()
-        await self.until(self._answers, "the hub answers")
+        await self.until(self.answers, "the hub answers")
 
     async def ask(self, method: str, path: str, body: object = None) -> Any:
         """Return what the API answers, as JSON. Raises httpx.HTTPStatusError with the answer's text in its notes."""
@@ -71,9 +75,9 @@ class Fleet(demo.Fleet):
             answer.raise_for_status()
             yield answer.aiter_lines()
 
-    async def join(self, names: Sequence[str], *, wire: bool = True) -> None:
+    async def join(self, names: Sequence[str], *, wire: bool = True, labels: Mapping[str, str] | None = None) -> None:
         """Enroll agents and start them; each behind a wire of its own that can be cut, unless `wire` is False."""
-        made = await self.ask("POST", "/v1/tokens", {"ttl_s": 3_600, "uses": len(names), "labels": {}})
+        made = await self.ask("POST", "/v1/tokens", {"ttl_s": 3_600, "uses": len(names), "labels": labels or {}})
         for name in names:
             if wire:
                 await self.enroll(name, made["token"], ("127.0.0.1", self.mqtt_port))
@@ -113,7 +117,8 @@ class Fleet(demo.Fleet):
         except TimeoutError:
             raise AssertionError(f"after {wait_s:g} s not yet so: {what}; logs are in {self.folder}") from None
 
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
+        """Tell whether the hub's API is there."""
         try:
             await self.ask("GET", "/v1/info")
         except httpx.TransportError:
@@ -128,13 +133,16 @@ class Fleet(demo.Fleet):
 
 
 @asynccontextmanager
-async def fleet(folder: Path, *, agents: Sequence[str] = (), wire: bool = True) -> AsyncGenerator[Fleet]:
+async def fleet(
+    folder: Path, *, agents: Sequence[str] = (), wire: bool = True, labels: Mapping[str, str] | None = None
+) -> AsyncGenerator[Fleet]:
     """A hub and `agents`, enrolled and online; ended when the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Fleet(folder)
     try:
         await made.begin()
-        await made.join(agents, wire=wire)
+        if agents:
+            await made.join(agents, wire=wire, labels=labels)
         yield made
     finally:
         await made.close()
