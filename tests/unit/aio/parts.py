@@ -102,7 +102,7 @@ class Diary:
         match event:
             case Add(text=text, lazy=lazy, send=send, act=act):
                 self.last += 1
-                fx.store.append(effects.Rows("state", self.epoch, [(self.last, text, b"tip of " + text)]))
+                fx.store.append(effects.Rows("state", self.epoch, [(self.last, text, b"tip of " + text[:8])]))
                 fx.lazy = lazy
                 if send:
                     fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, self.last - 1, self.last))
