@@ -125,11 +125,11 @@ class Story:
 
     def tell(self, text: str) -> None:
         """Begin a scene."""
-        self.console.print(f"\n[bold]{escape(text)}[/bold]")
+        self.console.print(f"\n[bold]{escape(text)}[/bold]", soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Say one line."""
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(text), highlight=False, soft_wrap=True)
 
     async def show(self, *words: str, program: str = "skerry", check: bool = True) -> None:
         """Run a command and show it as the person who typed it would see it."""
@@ -208,6 +208,7 @@ async def play(*, keep: bool, through: str) -> int:
     folder = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
     began = time.monotonic()
     fleet = Fleet(folder)
+    fleet.env["COLUMNS"] = str(console.width)
     story = Story(fleet, console)
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -229,9 +230,10 @@ async def play(*, keep: bool, through: str) -> int:
             return 1
         finally:
             await fleet.close()
+    where = "the hub's own front door" if through == "embedded" else f"through {through}"
     took = time.monotonic() - began
     verdict = "Nothing lost, nothing twice." if whole else "LOST OR DOUBLED: see the table."
-    console.print(f"\n[bold]{verdict}[/bold] {took:.0f} s, {through} front door, real processes, mutual TLS.")
+    console.print(f"\n[bold]{verdict}[/bold] {took:.0f} s, {where}, real processes, mutual TLS.", soft_wrap=True)
     if whole:
         shutil.rmtree(folder)
     return 0 if whole else 1
