@@ -135,8 +135,8 @@ class Connection:
                 await self._work(client)
         except aiomqtt.MqttError as error:
             raise Refused(f"{self._host}:{self._port}: {_why(error, self._last_words.text)}") from error
-        except (OSError, ssl.SSLError) as error:
-            raise Refused(f"{self._host}:{self._port}: {error}") from error
+        except OSError as error:
+            raise Refused(f"{self._host}:{self._port}: {_plain(error)}") from error
         finally:
             self.cut()
 
@@ -201,8 +201,22 @@ async def _until_ended(client: aiomqtt.Client) -> None:
 
 
 def _why(error: aiomqtt.MqttError, last_words: str) -> str:
-    parts = [str(error), str(error.__cause__ or ""), last_words]
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        return _plain(cause)
+    parts = [str(error), str(cause or ""), last_words]
     return "; ".join(dict.fromkeys(part for part in parts if part))
+
+
+def _plain(error: OSError) -> str:
+    """Return what a person at the device can use; what only a debugger wants is left out."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not hold: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError):
+        return "it hung up"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 class MqttLink:
