@@ -15,7 +15,7 @@ The child's end (it looks up). Only the child opens a link; the parent answers.
                       timeout |  v                v                  |
                             WAITING <--------------------------------+
     again: GREETING or LIVE -> CONNECTING at once on a new session (Look, or a new epoch to negotiate)
-    turned away: GREETING or LIVE -> REFUSED
+    turned away: CONNECTING, GREETING or LIVE -> REFUSED (the front door tells a revoked child before it can greet)
 
 A cue that a state's row does not list changes nothing: it is late (INVARIANTS A13).
 
@@ -98,6 +98,7 @@ CHILD: dict[ChildState, dict[ChildCue, ChildState]] = {
         _CQ.OPENED: _C.GREETING,
         _CQ.CLOSED: _C.WAITING,
         _CQ.TIMEOUT: _C.WAITING,
+        _CQ.TURNED_AWAY: _C.REFUSED,
         _CQ.STOP: _C.IDLE,
     },
     _C.GREETING: {

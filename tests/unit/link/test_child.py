@@ -188,6 +188,14 @@ def test_revoked_is_believed_when_signed_stored_and_stays_after_a_restart() -> N
     assert (again.state, again.next_wake()) == (ChildState.REFUSED, None)
 
 
+def test_revoked_while_away_is_heard_before_the_child_could_greet() -> None:
+    begin(one := child())
+    assert one.state is ChildState.CONNECTING
+    told = one.got(SIGNER.revoked(CHILD, 1, "sold", "life"), T0, Effects())
+    assert told == [events.RevokedBy(reason="sold")]
+    assert (one.state, one.next_wake()) == (ChildState.REFUSED, None)
+
+
 def test_with_an_expired_certificate_only_renewal_is_served() -> None:
     one = live(renew_only=True)
     one.append("state", [("k", "", b"1")], T0, fx := Effects())
