@@ -1,0 +1,162 @@
+"""D: an old copy restored, or cloned; agent, hub. Noticed by both ends, alarmed, no silent roll-back (A13, A17)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from hub.demo import fleet as demo
+from tests.support import deeds
+from tests.support.fleet import Fleet
+
+
+async def test_a_hub_restored_from_an_older_copy_rolls_no_device_back_and_takes_over_when_told(tmp_path: Path) -> None:
+    ledger, hub, copy = tmp_path / "ledger", tmp_path / "f" / "hub", tmp_path / "copy"
+    async with deeds.site(tmp_path / "f", "oslo") as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        pid = await deeds.pid_of(it, "oslo", "numbers")
+        await deeds.settled(it)
+        await it.hub.stop()
+        shutil.copytree(hub, copy)
+        await it.hub.start()
+        await deeds.hub_answers(it)
+        await deeds.declare(it, deeds.service("later", ["sleep", "600"]))
+        later = await deeds.pid_of(it, "oslo", "later")
+        await _kept_more(it, ledger, 30)
+        await it.hub.kill()
+        shutil.rmtree(hub)
+        shutil.copytree(copy, hub)
+        await it.hub.start()
+        await deeds.hub_answers(it)
+
+        alarms = await _alarms(it, "oslo", "restored-parent")
+        assert "accept" in alarms["restored-parent"]
+        assert await deeds.pid_of(it, "oslo", "later") == later, "a restored hub rolled the device back"
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid
+        _, shown = await it.command("describe", "node", "oslo")
+        assert "this hub was restored" in " ".join(shown.split())
+
+        await it.command("node", "accept", "oslo")
+        await deeds.gone(later)
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid, "healthy work was restarted"
+        assert (await it.node("oslo"))["alarms"] == []
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it)
+        (await deeds.tally(it, ledger, "oslo")).check()
+
+
+async def test_a_device_restored_from_an_older_copy_is_noticed_and_nothing_is_taken_twice(tmp_path: Path) -> None:
+    ledger, data, copy = tmp_path / "ledger", tmp_path / "f" / "oslo", tmp_path / "copy"
+    async with deeds.site(tmp_path / "f", "oslo") as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        await deeds.pid_of(it, "oslo", "numbers")
+        await deeds.settled(it)
+        await deeds.power_cut(it, "oslo")
+        shutil.copytree(data, copy, ignore=shutil.ignore_patterns("*.sock"))
+        await it.agents["oslo"].daemon.start()
+        await deeds.pid_of(it, "oslo", "numbers")
+        await _kept_more(it, ledger, 30)
+        await deeds.settled(it)
+        await deeds.power_cut(it, "oslo")
+        shutil.rmtree(data)
+        shutil.copytree(copy, data)
+        await it.agents["oslo"].daemon.start()
+
+        assert "clone-seen" in await _alarms(it, "oslo"), "a session counter that comes again may be a second machine"
+        await it.command("node", "accept", "oslo")
+        await it.agents["oslo"].daemon.kill()  # else it asks again after limits.REFUSED_RETRY_S
+        await it.agents["oslo"].daemon.start()
+        await it.until(lambda: it.online("oslo"), "oslo is back")
+        await deeds.pid_of(it, "oslo", "numbers")
+        await _kept_more(it, ledger, 10)
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it)
+        (await deeds.tally(it, ledger, "oslo")).check()
+
+
+async def test_a_device_restored_from_a_much_older_copy_resumes_by_itself_with_an_alarm(tmp_path: Path) -> None:
+    ledger, data, copy = tmp_path / "ledger", tmp_path / "f" / "oslo", tmp_path / "copy"
+    async with deeds.site(tmp_path / "f", "oslo") as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        await deeds.pid_of(it, "oslo", "numbers")
+        await deeds.settled(it)
+        await deeds.power_cut(it, "oslo")
+        shutil.copytree(data, copy, ignore=shutil.ignore_patterns("*.sock"))
+        for _ in range(3):
+            await it.agents["oslo"].daemon.start()
+            await it.until(lambda: it.online("oslo"), "oslo is online")
+            await deeds.pid_of(it, "oslo", "numbers")
+            await _kept_more(it, ledger, 10)
+            await deeds.settled(it)
+            await deeds.power_cut(it, "oslo")
+        shutil.rmtree(data)
+        shutil.copytree(copy, data)
+        await it.agents["oslo"].daemon.start()
+        assert set(await _alarms(it, "oslo")) & {"child-restored", "epoch-changed"}
+        await it.until(lambda: it.online("oslo"), "oslo is served")
+        await deeds.pid_of(it, "oslo", "numbers")
+        await _kept_more(it, ledger, 10)
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it)
+        (await deeds.tally(it, ledger, "oslo")).check()
+
+
+async def test_a_copied_data_directory_on_a_second_machine_is_quarantined_with_the_first(tmp_path: Path) -> None:
+    ledger, twin = tmp_path / "ledger", tmp_path / "f" / "twin"
+    async with deeds.site(tmp_path / "f", "oslo", "bergen") as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        pid = await deeds.pid_of(it, "oslo", "numbers")
+        await deeds.settled(it)
+        oslo = it.agents["oslo"]
+        await oslo.daemon.stop()
+        shutil.copytree(oslo.data, twin, ignore=shutil.ignore_patterns("*.sock", "w"))
+        await oslo.daemon.start()
+        await it.until(lambda: it.online("oslo"), "oslo is back")
+        run = [str(demo.BIN / "skerry-agent"), "run", "--data", str(twin)]
+        second = demo.Daemon("the twin", run, tmp_path / "twin.log", it.env)
+        it.agents["twin"] = demo.Agent(name="twin", data=twin, daemon=second, wire=oslo.wire)
+        await second.start()
+
+        alarms = await _alarms(it, "oslo", "clone-seen")
+        assert "copied data directory" in alarms["clone-seen"]
+        assert (await it.node("oslo"))["state"] == "quarantined"
+        for name in ("oslo", "twin"):
+
+            async def told(name: str = name) -> bool:
+                link = (await deeds.at_device(it, name))["link"]
+                return link["state"] == "refused" and "identity" in link["reason"]
+
+            await it.until(told, f"{name} shows why it is not served")
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid, "its work goes on"
+        assert await it.online("bergen"), "a neighbour is unaffected"
+
+        await deeds.power_cut(it, "twin")
+        del it.agents["twin"]
+        await it.command("node", "accept", "oslo")
+        await oslo.daemon.kill()
+        await oslo.daemon.start()
+        await it.until(lambda: it.online("oslo"), "oslo is taken back")
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it, "oslo", "bergen")
+        (await deeds.tally(it, ledger, "bergen")).check()
+
+
+async def _kept_more(it: Fleet, ledger: Path, count: int, node: str = "oslo") -> None:
+    before = deeds.kept(ledger, node)
+
+    async def grown() -> bool:
+        return deeds.kept(ledger, node) >= before + count
+
+    await it.until(grown, f"the producer on {node} made {count} more")
+
+
+async def _alarms(it: Fleet, node: str, what: str = "") -> dict[str, str]:
+    """The alarms of a node, once `what` (or any) is among them."""
+
+    async def raised() -> Any:
+        found = {one["what"]: one["text"] for one in (await it.node(node))["alarms"]}
+        return found if (what in found if what else found) else None
+
+    return await deeds.eventually(it, f"an alarm {what} on {node}", raised)
