@@ -1,6 +1,7 @@
 """What the tidy tests look at: the project's own files, as git would list them."""
 
 import ast
+import functools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ ROOMS = ("protocol", "edge_agent", "hub")
 SKIPPED = {".git", ".venv", "build", "__pycache__", ".hypothesis", ".pytest_cache", ".ruff_cache"}
 
 
+@functools.cache
 def files() -> list[Path]:
     """Return every file that is or would be committed."""
     listed = subprocess.run(
@@ -37,9 +39,15 @@ def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """Return `path` parsed."""
+    return ast.parse(path.read_text())
+
+
 def functions(path: Path) -> Iterator[tuple[str, int]]:
     """Yield (name, length in lines without the docstring) of each function in `path`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, _length(node)
 

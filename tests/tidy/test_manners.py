@@ -1,6 +1,7 @@
 """Manners of the repository: what it never holds, and what it never says."""
 
 import ast
+import functools
 import re
 
 from protocol import limits
@@ -10,6 +11,7 @@ TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".sql", ".sh", ".conf", ".txt", 
 _OWN = "tests/tidy/test_manners.py"
 
 
+@functools.cache
 def _texts() -> dict[str, str]:
     return {
         house.place(path): path.read_text(errors="replace")
@@ -31,11 +33,11 @@ def test_no_path_of_a_developers_machine_and_no_word_of_its_tools() -> None:
 
 def test_tests_never_sleep_to_synchronise() -> None:
     sleeping = re.compile(r"\b(?:time|asyncio)\.sleep\((?!0\))")
-    allowed = re.compile(r"#\s*bounded poll")
+    allowed = re.compile(r"#\s*(bounded poll|paces)")
     found = [
         f"{place}:{number}"
         for place, text in _texts().items()
-        if place.startswith("tests/") and place.endswith(".py")
+        if place.startswith("tests/") and place.endswith(".py") and not place.startswith("tests/bench/")
         for number, line in enumerate(text.splitlines(), 1)
         if sleeping.search(line) and not allowed.search(line)
     ]
@@ -46,7 +48,7 @@ def test_every_module_says_what_it_is() -> None:
     silent = [
         house.place(path)
         for path in house.modules(*house.ROOMS, "tests")
-        if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.read_text().strip() and not ast.get_docstring(house.tree(path))
     ]
     assert not silent
 
@@ -54,7 +56,7 @@ def test_every_module_says_what_it_is() -> None:
 def test_every_public_class_and_function_states_its_contract() -> None:
     silent: list[str] = []
     for path in house.modules():
-        for node in ast.parse(path.read_text()).body:
+        for node in house.tree(path).body:
             if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             if not node.name.startswith("_") and not ast.get_docstring(node):
@@ -63,9 +65,10 @@ def test_every_public_class_and_function_states_its_contract() -> None:
 
 
 def test_every_limit_is_used() -> None:
-    text = "\n".join(path.read_text() for path in house.modules() if path.name != "limits.py")
-    names = [name for name in vars(limits) if name.isupper() and name not in ("KIB", "MIB")]
-    assert not [name for name in names if not re.search(rf"\b{name}\b", text)]
+    texts = (path.read_text() for path in house.modules() if path.name != "limits.py")
+    used = {word for text in texts for word in re.findall(r"\b[A-Z][A-Z0-9_]+\b", text)}
+    own = set(re.findall(r"[*=(].*?\b([A-Z][A-Z0-9_]+)\b", (house.ROOT / "protocol/limits.py").read_text()))
+    assert not {name for name in vars(limits) if name.isupper()} - used - own
 
 
 def test_no_type_check_is_switched_off_without_a_reason() -> None:
@@ -74,11 +77,9 @@ def test_no_type_check_is_switched_off_without_a_reason() -> None:
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:
-    broken: list[str] = []
-    for place, text in _texts().items():
-        if not place.endswith(".md"):
-            continue
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-            if "://" not in target and not ((house.ROOT / place).parent / target).exists():
-                broken.append(f"{place}: {target}")
-    assert not broken
+    link = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+    links = [(place, to) for place, text in _texts().items() if place.endswith(".md") for to in link.findall(text)]
+    assert links
+    assert not [
+        f"{place}: {to}" for place, to in links if "://" not in to and not ((house.ROOT / place).parent / to).exists()
+    ]

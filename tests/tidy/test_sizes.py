@@ -10,7 +10,9 @@ FOLDER_MODULES_MAX = 12
 
 
 def test_no_module_is_over_600_lines() -> None:
-    too_long = {house.place(path): house.lines(path) for path in house.modules() if house.lines(path) > MODULE_LINES_MAX}
+    too_long = {
+        house.place(path): house.lines(path) for path in house.modules() if house.lines(path) > MODULE_LINES_MAX
+    }
     assert not too_long
 
 
