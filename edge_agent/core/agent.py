@@ -161,6 +161,7 @@ class AgentCore:
                 self._certificate.csr_made(csr, now, fx)
             case inputs.CertificateStored():
                 self._certificate.stored(event, now, fx)
+                self._told(self._child.certified(now, fx), now, fx)
             case inputs.Stopping():
                 self._child.stop(now, fx)
             case _:

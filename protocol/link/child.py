@@ -369,6 +369,12 @@ class Child:
         if self.state is ChildState.LIVE:
             fx.send.append(effects.Send(self._parent, messages.Renew(session=self.session, csr=csr)))
 
+    def certified(self, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """The new certificate is in place: where only renewal was served (C15), greet again with it."""
+        if self.state is ChildState.LIVE and self.renew_only:
+            return self._again("the certificate was renewed", now, fx)
+        return []
+
     def answer(self, ask: str, part: int, last: bool, data: bytes, now: Now, fx: Effects) -> None:
         """Send one part of an answer; not durable, dropped while not live."""
         if self.live:

@@ -40,7 +40,7 @@ async def test_kill_9_of_an_agent_at_a_named_place_loses_and_doubles_nothing(tmp
         for passes in (1, 7, 40):
             await _more(it, ledger, "oslo", MORE)
             await it.agents["oslo"].daemon.kill()
-            doomed = deeds.again(it, "oslo", SKERRY_FAILPOINT=f"{place}:{passes}")
+            doomed = deeds.again(it, "oslo", env={"SKERRY_FAILPOINT": f"{place}:{passes}"})
             await doomed.start()
             assert await doomed.ended() == -9, f"{place}:{passes} was not reached"
             await deeds.again(it, "oslo").start()
@@ -74,7 +74,7 @@ async def test_kill_9_of_the_hub_at_a_named_place_loses_and_doubles_nothing(tmp_
         for passes in (1, 5, 30):
             await _more(it, ledger, "oslo", MORE)
             await it.hub.kill()
-            doomed = deeds.hub_again(it, SKERRY_FAILPOINT=f"{place}:{passes}")
+            doomed = deeds.hub_again(it, env={"SKERRY_FAILPOINT": f"{place}:{passes}"})
             await doomed.start()
             assert await doomed.ended() == -9, f"{place}:{passes} was not reached"
             await deeds.hub_again(it).start()

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,18 +120,18 @@ def copies(mark: str) -> list[int]:
     return found
 
 
-def again(it: Fleet, name: str, *, prefix: tuple[str, ...] = (), **env: str) -> demo.Daemon:
+def again(it: Fleet, name: str, *, prefix: tuple[str, ...] = (), env: Mapping[str, str] | None = None) -> demo.Daemon:
     """Give an agent that does not run another environment for its next lives; return its daemon."""
     agent = it.agents[name]
     run = [*prefix, str(demo.BIN / "skerry-agent"), "run", "--data", str(agent.data)]
-    agent.daemon = demo.Daemon(name, run, agent.daemon.log, {**it.env, **env})
+    agent.daemon = demo.Daemon(name, run, agent.daemon.log, {**it.env, **(env or {})})
     return agent.daemon
 
 
-def hub_again(it: Fleet, *more: str, **env: str) -> demo.Daemon:
+def hub_again(it: Fleet, *more: str, env: Mapping[str, str] | None = None) -> demo.Daemon:
     """Give a hub that does not run another environment, and options, for its next lives; return its daemon."""
     serve = [str(demo.BIN / "skerry"), "hub", "serve", "--data", str(it.folder / "hub"), *more]
-    it.hub = demo.Daemon("the hub", serve, it.hub.log, {**it.env, **env})
+    it.hub = demo.Daemon("the hub", serve, it.hub.log, {**it.env, **(env or {})})
     return it.hub
 
 

@@ -113,6 +113,16 @@ def test_a_renewal_that_comes_due_while_connected_needs_no_reconnect() -> None:
     assert acts(world.do(inputs.Tick()), inputs.MakeCsr)
 
 
+def test_once_an_expired_certificate_is_renewed_the_device_greets_again_with_it() -> None:
+    world = World()
+    world.start(until_ms=int((WALL - 1) * 1000))
+    world.online(renew_only=True)
+    world.do(inputs.CsrMade(csr="CSR"))
+    world.got(messages.Renewed, certificate="PEM")
+    stored = inputs.CertificateStored(from_ms=int(WALL * 1000), until_ms=int((WALL + 90 * DAY_S) * 1000))
+    assert acts(world.do(stored), inputs.Connect)
+
+
 def test_a_refused_renewal_is_shown_and_asked_for_again() -> None:
     world = World()
     world.start(until_ms=int((WALL - 1) * 1000))

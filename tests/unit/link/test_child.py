@@ -209,6 +209,17 @@ def test_with_an_expired_certificate_only_renewal_is_served() -> None:
     assert one.got(renewed, T0, Effects()) == [events.Renewed(certificate="PEM")]
     refused = messages.Renewed(incarnation="life", session=1, refused="no")
     assert one.got(refused, T0, Effects()) == [events.RenewRefused(reason="no")]
+    told = one.certified(T0, fx := Effects())
+    assert told == [events.WentOffline(reason="the certificate was renewed")]
+    assert [type(act) for act in fx.act] == [table.Disconnect, table.Connect]
+    assert one.state is ChildState.CONNECTING
+
+
+def test_a_certificate_that_was_renewed_early_is_used_from_the_next_connection_on() -> None:
+    one = live()
+    told = one.certified(T0, fx := Effects())
+    assert told == []
+    assert (one.state, fx.act) == (ChildState.LIVE, [])
 
 
 def test_stopping_says_bye_when_greeted() -> None:
