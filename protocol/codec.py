@@ -7,12 +7,17 @@ included (INVARIANTS C10). Rows cross as the very bytes that are stored and hash
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import msgspec
-import zstandard
 
 from protocol import limits, messages
 from protocol.errors import LocalProtocolError, RemoteProtocolError, TooLarge
 from protocol.topics import Direction
+
+if TYPE_CHECKING:
+    from zstandard import ZstdCompressor, ZstdDecompressor  # loaded when first needed: a quiet device never needs it
 
 UP = Direction.UP
 DOWN = Direction.DOWN
@@ -23,8 +28,6 @@ _ZSTD_LEVEL = 1  # rows are small and alike: higher levels cost more than the li
 _encoder = msgspec.json.Encoder()
 _from_child: msgspec.json.Decoder[messages.FromChild] = msgspec.json.Decoder(messages.FromChild)
 _from_parent: msgspec.json.Decoder[messages.FromParent] = msgspec.json.Decoder(messages.FromParent)
-_compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
-_decompressor = zstandard.ZstdDecompressor()
 
 
 def encode(message: messages.Message) -> bytes:
@@ -35,7 +38,7 @@ def encode(message: messages.Message) -> bytes:
         raise LocalProtocolError(f"{name} of {len(raw)} bytes is over {limits.MESSAGE_BYTES_MAX}: send it in parts")
     if len(raw) < limits.COMPRESS_BYTES_MIN:
         return raw
-    return _compressor.compress(raw)
+    return _compressor().compress(raw)
 
 
 def decode(payload: bytes, direction: Direction) -> messages.AnyMessage:
@@ -50,13 +53,29 @@ def decode(payload: bytes, direction: Direction) -> messages.AnyMessage:
         raise RemoteProtocolError(f"not a message {direction.value}wards: {error}") from error
 
 
+@cache
+def _compressor() -> ZstdCompressor:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+
+
+@cache
+def _decompressor() -> ZstdDecompressor:
+    import zstandard
+
+    return zstandard.ZstdDecompressor()
+
+
 def _decompressed(payload: bytes) -> bytes:
+    import zstandard
+
     try:
         size = zstandard.frame_content_size(payload)
         if size > limits.MESSAGE_BYTES_MAX:
             raise TooLarge(f"a message of {size} bytes when decompressed is over {limits.MESSAGE_BYTES_MAX}")
         if size < 0:
             raise RemoteProtocolError("a compressed message must declare its size")
-        return _decompressor.decompress(payload, max_output_size=limits.MESSAGE_BYTES_MAX)
+        return _decompressor().decompress(payload, max_output_size=limits.MESSAGE_BYTES_MAX)
     except zstandard.ZstdError as error:
         raise RemoteProtocolError(f"a compressed message that does not decompress: {error}") from error

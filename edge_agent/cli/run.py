@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import errno
 import logging
@@ -13,16 +12,17 @@ from edge_agent import lean
 from edge_agent.shell import identity
 from protocol.errors import SkerryError
 
-_DONE, _FAILED = 0, 1
+_DONE, _FAILED, _USAGE = 0, 1, 2
 
 
 def main(words: list[str]) -> int:
     """Run until told to stop; return the exit code."""
     lean.become()
-    parser = argparse.ArgumentParser(prog="skerry-agent run", add_help=False)
-    parser.add_argument("--data", type=Path, default=None)
-    data: Path = parser.parse_args(words).data or identity.default_data()
-    data = data.absolute()
+    try:
+        data = _data(words).absolute()
+    except ValueError:
+        print("usage: skerry-agent run [--data DIR]", file=sys.stderr)
+        return _USAGE
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # aiomqtt logs each broken connection; the core tells what of it matters
     logging.getLogger("mqtt").setLevel(logging.CRITICAL)
@@ -40,6 +40,18 @@ def main(words: list[str]) -> int:
     except KeyboardInterrupt:
         pass
     return _DONE
+
+
+def _data(words: list[str]) -> Path:
+    match words:  # argparse would cost half a megabyte
+        case []:
+            return identity.default_data()
+        case ["--data", folder] if folder:
+            return Path(folder)
+        case [word] if word.startswith("--data=") and word != "--data=":
+            return Path(word.removeprefix("--data="))
+        case _:
+            raise ValueError(words)
 
 
 def _say(line: str) -> None:

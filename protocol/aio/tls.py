@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import mmap
 import socket
 import ssl
 from pathlib import Path
@@ -29,8 +30,15 @@ _NO_CHECK_TIME = 0x200000
 
 _RECORD_BYTES = 16 * limits.KIB  # the largest TLS record
 _PIECE_BYTES = 4 * limits.KIB  # given to OpenSSL at a time: its BIO keeps for ever the most that it ever held
-_network = memoryview(bytearray(limits.RECEIVE_BUFFER_BYTES))
-_plain = memoryview(bytearray(limits.RECEIVE_BUFFER_BYTES + 4 * _RECORD_BYTES))
+
+
+def _buffer(size: int) -> memoryview:
+    # from the kernel: what is never touched, as all of it by a child, takes no memory
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+
+
+_network = _buffer(limits.RECEIVE_BUFFER_BYTES)
+_plain = _buffer(limits.RECEIVE_BUFFER_BYTES + 4 * _RECORD_BYTES)
 
 
 class ChildContext(ssl.SSLContext):
