@@ -60,7 +60,7 @@ class Backoff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One health probe: `exec` (a command, exit 0 is healthy) or `http` (a GET of a loopback URL, 2xx-3xx is healthy)."""
+    """One health probe: `exec` (a command, exit 0 is healthy) or `http` (a GET on loopback, 2xx-3xx is healthy)."""
 
     exec: list[str] = []
     http: str = ""
@@ -86,7 +86,7 @@ class Assignment(Document, frozen=True, kw_only=True, tag="assignment"):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Runs a step only if an earlier step ended so. `is_` is `ok`, `failed`, `skipped` or `any`; or an output equals."""
+    """Runs a step only if an earlier one ended so. `is_` is `ok`, `failed`, `skipped` or `any`; or an output equals."""
 
     step: str
     is_: str = msgspec.field(default="", name="is")

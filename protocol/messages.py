@@ -219,7 +219,7 @@ class Look(Message, frozen=True, kw_only=True, tag="look"):
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a parent's signature covers: `signature` (base64) is Ed25519 over protocol.trust.manifest_bytes()."""
+    """What a parent signs: `signature` (base64) is Ed25519 over protocol.trust.signing.manifest_bytes()."""
 
     parent: str
     child: str
@@ -283,7 +283,7 @@ class Renewed(Message, frozen=True, kw_only=True, tag="renewed"):
 
 
 class Revoked(Message, frozen=True, kw_only=True, tag="revoked"):
-    """Signed by the parent's key over protocol.trust.revoked_bytes(): the node is no longer part of the fleet."""
+    """The node is no longer part of the fleet: signed over protocol.trust.signing.revoked_bytes()."""
 
     incarnation: str
     parent: str

@@ -22,8 +22,9 @@ import msgspec
 from edge_agent.shell import identity
 from edge_agent.shell.papers import own
 from edge_agent.shell.vitals import platform
-from protocol import ids, limits, trust
+from protocol import ids, limits
 from protocol.errors import Refused, SkerryError, TrustError
+from protocol.trust import signing
 
 _PORT = 8443
 T = TypeVar("T")
@@ -86,7 +87,7 @@ def enroll(data: Path, request: Request) -> Result:
         ids.node_id(request.name)
     if request.mqtt:
         _place(request.mqtt)
-    token = trust.token_parse(request.token)
+    token = signing.token_parse(request.token)
     base = _base(request.hub)
     root, hub = _meet(base, token.pin)
     made = identity.make_directory(data)
@@ -140,7 +141,7 @@ def _meet(base: str, pin: str) -> tuple[str, str]:
     with _client(base, open_context) as client:
         root = _get(client, "/v1/ca").text
         info = _get(client, "/v1/info").content
-    if len(root) > _CA_BYTES_MAX or trust.spki_hash(root) != pin:
+    if len(root) > _CA_BYTES_MAX or signing.spki_hash(root) != pin:
         raise TrustError(
             f"the hub at {base} is not the one that made this token (its CA does not match the token's pin): "
             "check --hub, or somebody stands in between"
@@ -182,10 +183,10 @@ def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identit
             sealed=answer.mqtt.sealed,
         ),
         api=identity.Address(host=answer.api.host or host, port=answer.api.port),
-        root_pin=trust.spki_hash(answer.root),
+        root_pin=signing.spki_hash(answer.root),
         labels=request.labels,
     )
-    if file.root_pin != trust.token_parse(request.token).pin:
+    if file.root_pin != signing.token_parse(request.token).pin:
         raise TrustError("the hub answered with another CA than the token pins: refused")
     try:
         identity.write(data / "root.pem", answer.root.encode(), 0o644)

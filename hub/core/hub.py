@@ -22,13 +22,14 @@ from hub.core.streams import OwnStreams
 from hub.core.work.resources import Resources
 from hub.core.work.runs import Runs
 from hub.core.work.tasks import Tasks
-from protocol import limits, messages, trust
+from protocol import limits, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
 from protocol.link import events
 from protocol.link.parent import Parent
 from protocol.snapshot import Snapshot
+from protocol.trust import signing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +173,11 @@ class HubCore:
         if known is None or known.revoked_ms or not self.delegate.needs(node, digest):
             return None
         expires_ms = int((self._wall + limits.TICKET_TTL_S) * 1000)
-        return trust.ticket_make(self._config.ticket_secret, node, digest, expires_ms)
+        return signing.ticket_make(self._config.ticket_secret, node, digest, expires_ms)
 
     def ticket_holder(self, ticket: str, digest: str, wall: float) -> str:
         """Return the node that may fetch `digest` by `ticket` now. Raises TrustError; checked at every use (C5, C8)."""
-        node = trust.ticket_check(self._config.ticket_secret, ticket, digest, int(wall * 1000))
+        node = signing.ticket_check(self._config.ticket_secret, ticket, digest, int(wall * 1000))
         known = self.registry.find(node)
         if known is None or known.revoked_ms:
             raise TrustError(f"{node} is not part of this fleet (any more)")

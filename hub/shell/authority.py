@@ -15,8 +15,9 @@ import psutil
 
 from hub.core import inputs
 from hub.shell.home import Home, write_new
-from protocol import certificates, limits, trust
+from protocol import limits
 from protocol.errors import Refused, SkerryError, TrustError
+from protocol.trust import certificates, signing
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -39,10 +40,10 @@ class Authority:
         self.tls_key_path = home.path("hub.key")
         self.tls_chain_path = home.path("hub.pem")
 
-    def signer(self) -> trust.Signer:
+    def signer(self) -> signing.Signer:
         """Return the signing key at work."""
         key = certificates.load_signing_key(self._read("signer.key"))
-        return trust.Signer(key, self.hub, self._read("signer.pem"))
+        return signing.Signer(key, self.hub, self._read("signer.pem"))
 
     def issue(self, asked: inputs.IssueCertificate, now_s: float) -> inputs.CertificateIssued:
         """Sign a node's certificate, if its request is for the key that the core meant; an `error` otherwise."""

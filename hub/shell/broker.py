@@ -21,10 +21,11 @@ from collections.abc import Callable
 
 from hub.core import inputs
 from hub.shell.front_door import Gate, Inbox, Verdict
-from protocol import certificates, limits, messages, topics, trust
+from protocol import limits, messages, topics
 from protocol.aio import mqtt
 from protocol.errors import LocalProtocolError, Refused, RemoteProtocolError, SkerryError
 from protocol.link.seal import ParentSeal, Unsealed
+from protocol.trust import certificates, signing
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class BrokerDoor:
         hub: str,
         inbox: Inbox,
         gate: Gate,
-        signer: trust.Signer,
+        signer: signing.Signer,
         root: str,
         wall: Callable[[], float] = time.time,
         random: Callable[[int], bytes] = secrets.token_bytes,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hub.shell.authority import Authority
 from hub.shell.home import Home, parse_place, write_new
-from protocol import certificates
 from protocol.errors import Refused
+from protocol.trust import certificates
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "config" / "broker"
 _INSTALLED = "/etc/mosquitto/skerry"

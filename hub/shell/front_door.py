@@ -26,8 +26,9 @@ from hub.core import inputs
 from hub.shell.door import session
 from hub.shell.door.admission import Admission
 from hub.shell.door.connection import Connection
-from protocol import certificates, limits, messages
+from protocol import limits, messages
 from protocol.errors import LocalProtocolError, Refused, TrustError
+from protocol.trust import certificates
 
 _log = logging.getLogger(__name__)
 

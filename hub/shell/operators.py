@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from protocol import ids, trust
+from protocol import ids
+from protocol.trust import signing
 
 SPACE = "operator"
 _TOKEN_BYTES_MAX = 512
@@ -38,7 +39,7 @@ class Operators:
             return None
         operator = self._by_name.get(parts[1])
         expected = operator.secret_hash if operator is not None else "0" * 64
-        genuine = trust.same(trust.secret_hash(parts[2]), expected)
+        genuine = signing.same(signing.secret_hash(parts[2]), expected)
         return operator.name if operator is not None and genuine else None
 
 
@@ -46,4 +47,4 @@ def mint(name: str, secret: bytes, now_ms: int) -> tuple[str, Operator]:
     """Return a bearer token for `name` from 32 random bytes, and what to store of it."""
     assert len(secret) == 32
     text = base64.urlsafe_b64encode(secret).rstrip(b"=").decode()
-    return f"so1.{ids.name(name)}.{text}", Operator(name=name, secret_hash=trust.secret_hash(text), created_ms=now_ms)
+    return f"so1.{ids.name(name)}.{text}", Operator(name=name, secret_hash=signing.secret_hash(text), created_ms=now_ms)

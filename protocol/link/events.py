@@ -14,7 +14,7 @@ from protocol import messages
 
 
 class ChildTrust(Protocol):
-    """What a child's end asks of trust (protocol.trust.Anchor). All raise TrustError."""
+    """What a child's end asks of trust (protocol.trust.signing.Anchor). All raise TrustError."""
 
     def learn(self, chain_pem: str, parent: str) -> object: ...
     def check_manifest(self, signed: messages.Signed, parent: str, child: str) -> None: ...
@@ -22,7 +22,7 @@ class ChildTrust(Protocol):
 
 
 class Signer(Protocol):
-    """What a parent's end asks of trust (protocol.trust.Signer)."""
+    """What a parent's end asks of trust (protocol.trust.signing.Signer)."""
 
     chain: str
 

@@ -30,8 +30,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from protocol import certificates, codec, messages, trust
+from protocol import codec, messages
 from protocol.errors import LocalProtocolError, RemoteProtocolError, TrustError
+from protocol.trust import certificates, signing
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True, tag_field="by"):
@@ -149,7 +150,7 @@ class ChildSeal:
         nonce: str,
         chain: str,
         sign: Callable[[bytes], bytes],
-        anchor: trust.ProvenAnchor,
+        anchor: signing.ProvenAnchor,
         secret: bytes,
     ) -> None:
         """`chain`: the device's certificate (PEM, without the root). `sign`: ECDSA with SHA-256 by the device's key,
@@ -241,7 +242,7 @@ class ParentSeal:
     """The proofs of all children of one hub. It remembers nothing on disk: after a restart each child greets anew."""
 
     def __init__(
-        self, *, hub: str, signer: trust.Signer, root: str, admits: Callable[[certificates.Identity], bool]
+        self, *, hub: str, signer: signing.Signer, root: str, admits: Callable[[certificates.Identity], bool]
     ) -> None:
         """`root`: the root certificate (PEM), the only one under which a device's certificate counts.
 

@@ -16,7 +16,8 @@ from hub.cli import client
 from hub.demo import broker as brokers
 from hub.shell.authority import Authority
 from hub.shell.home import Home
-from protocol import limits, trust
+from protocol import limits
+from protocol.trust import signing
 from tests.support import deeds
 from tests.support.fleet import Fleet
 
@@ -121,7 +122,9 @@ def _ticket(it: Fleet) -> tuple[str, str]:
     home = Home(it.folder / "hub")
     digest = next(path.name for path in (it.folder / "hub" / "artifacts").iterdir() if len(path.name) == 64)
     secret = Authority(home, home.load().id).ticket_secret
-    return f"sha256:{digest}", trust.ticket_make(secret, "oslo", f"sha256:{digest}", int(time.time() * 1000) + 600_000)
+    return f"sha256:{digest}", signing.ticket_make(
+        secret, "oslo", f"sha256:{digest}", int(time.time() * 1000) + 600_000
+    )
 
 
 async def _fetch(it: Fleet, digest: str, ticket: str) -> httpx.Response:

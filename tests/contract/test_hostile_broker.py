@@ -15,7 +15,7 @@ from hub.core import inputs
 from hub.shell.front_door import Verdict
 from protocol import codec, messages, topics
 from protocol.link.seal import ChildSeal
-from protocol.trust import Anchor
+from protocol.trust.signing import Anchor
 from tests.contract.world import HUB, Child, World, hello
 from tests.support.door import WAIT_S
 

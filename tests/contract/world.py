@@ -15,7 +15,7 @@ from hub.shell.front_door import FrontDoor, Verdict
 from protocol import messages
 from protocol.aio import mqtt
 from protocol.link.seal import ChildSeal
-from protocol.trust import Anchor
+from protocol.trust.signing import Anchor
 from tests.support import broker as real_broker
 from tests.support.door import WAIT_S, Inbox
 from tests.support.pki import Pki

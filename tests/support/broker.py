@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from protocol import certificates
+from protocol.trust import certificates
 from tests.conftest import broker_path
 from tests.support.pki import DAYS, Pki
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocol import certificates, trust
 from protocol.aio import tls
+from protocol.trust import certificates, signing
 
 DAYS = 30
 
@@ -29,8 +29,8 @@ class Pki:
         hosts = ["127.0.0.1", "localhost"]
         issued = certificates.issue_hub(key.public_key(), hub, hosts, self.ca_key, self.root, time.time(), DAYS)
         self._write("hub.pem", issued)
-        signing, chain = certificates.make_signer(hub, self.ca_key, self.root, time.time())
-        self.signer = trust.Signer(signing, hub, chain)
+        signing_key, chain = certificates.make_signer(hub, self.ca_key, self.root, time.time())
+        self.signer = signing.Signer(signing_key, hub, chain)
 
     def parent_context(self) -> ssl.SSLContext:
         """The hub's TLS context."""

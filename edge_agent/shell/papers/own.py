@@ -12,32 +12,32 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agent.shell import identity
 from edge_agent.shell.papers import notes
-from protocol import certificates, trust
 from protocol.errors import TrustError
+from protocol.trust import certificates, signing
 
 
 def key_of(data: Path) -> bytes:
     """Return the device's private key (PEM), made now if there is none."""
     path = data / "key.pem"
     if not path.exists():
-        identity.write(path, trust.key_pem(trust.make_key()))
+        identity.write(path, signing.key_pem(signing.make_key()))
     return path.read_bytes()
 
 
 def make_csr(data: Path, node: str) -> str:
     """Return a certificate request (PEM) for the device's key."""
-    return trust.make_csr(trust.load_key(key_of(data)), node).decode()
+    return signing.make_csr(signing.load_key(key_of(data)), node).decode()
 
 
 def certificate(data: Path) -> certificates.Identity:
     """Return what the stored certificate says. Raises TrustError."""
-    return trust.identify((data / "cert.pem").read_bytes())
+    return signing.identify((data / "cert.pem").read_bytes())
 
 
 def note_certificate(data: Path, root_pin: str) -> notes.Certificate:
     """Read the stored certificate and note what it says. Raises TrustError, OSError."""
     raw = (data / "cert.pem").read_bytes()
-    said = trust.identify(raw)
+    said = signing.identify(raw)
     noted = notes.Certificate(
         file=hashlib.sha256(raw).hexdigest(), id=said.id, from_ms=said.from_ms, until_ms=said.until_ms
     )
@@ -49,16 +49,16 @@ def store_certificate(data: Path, file: identity.AgentFile, chain: str) -> notes
     """Check a renewed certificate (ours, by our root, on our key) and store it. Raises TrustError, OSError."""
     root = (data / "root.pem").read_text()
     whole = chain if chain.count("BEGIN CERTIFICATE") > 1 else chain + root
-    trust.check_issued(whole, "node", file.node, file.root_pin)
-    if trust.identify(chain).key != trust.spki_hash(_public_of(data)):
+    signing.check_issued(whole, "node", file.node, file.root_pin)
+    if signing.identify(chain).key != signing.spki_hash(_public_of(data)):
         raise TrustError("the new certificate is for another key than this device's: refused")
     identity.write(data / "cert.pem", chain.encode())
     return note_certificate(data, file.root_pin)
 
 
-def prove_signer(data: Path, file: identity.AgentFile, chain: str) -> trust.Proof:
+def prove_signer(data: Path, file: identity.AgentFile, chain: str) -> signing.Proof:
     """Check the parent's signing chain against the pinned root, and note the proof. Raises TrustError, OSError."""
-    proof = trust.prove_signer(chain, file.parent, file.root_pin)
+    proof = signing.prove_signer(chain, file.parent, file.root_pin)
     known = notes.read(data, file.root_pin)
     others = [one for one in known.proofs if (one.parent, one.chain) != (proof.parent, proof.chain)]
     _note(data, notes.Notes(certificate=known.certificate, proofs=[*others, proof]))
@@ -67,7 +67,7 @@ def prove_signer(data: Path, file: identity.AgentFile, chain: str) -> trust.Proo
 
 def signer(data: Path) -> Callable[[bytes], bytes]:
     """Return what signs with the device's key: ECDSA with SHA-256, DER."""
-    key = trust.load_key(key_of(data))
+    key = signing.load_key(key_of(data))
     return lambda covered: key.sign(covered, ec.ECDSA(hashes.SHA256()))
 
 
@@ -77,5 +77,5 @@ def _note(data: Path, found: notes.Notes) -> None:
 
 
 def _public_of(data: Path) -> bytes:
-    public = trust.load_key(key_of(data)).public_key()
+    public = signing.load_key(key_of(data)).public_key()
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

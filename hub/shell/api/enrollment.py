@@ -14,8 +14,9 @@ from hub.core import inputs, views
 from hub.shell.api import errors
 from hub.shell.api.hub import Hub, who
 from hub.shell.desk import Failed
-from protocol import certificates, limits, trust
+from protocol import limits
 from protocol.errors import TrustError
+from protocol.trust import certificates, signing
 
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
@@ -85,13 +86,13 @@ def router(hub: Hub) -> APIRouter:
 
 
 async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
-    token = trust.token_parse(body.token)
-    if not trust.same(token.pin, hub.authority.root_pin):
+    token = signing.token_parse(body.token)
+    if not signing.same(token.pin, hub.authority.root_pin):
         raise TrustError(f"this token is of another hub than {hub.file.id}: check --hub, or ask for a new token")
     certificates.check_csr(body.csr)
     asked = inputs.Enroll(
         token=token.id,
-        secret_hash=trust.secret_hash(token.secret),
+        secret_hash=signing.secret_hash(token.secret),
         name=body.name,
         csr=body.csr,
         key=certificates.spki_hash(body.csr),
@@ -124,11 +125,11 @@ def _shown(host: str) -> str:
 
 
 async def _create_token(hub: Hub, body: TokenBody, name: str) -> dict[str, object]:
-    token = trust.token_make(secrets.token_hex(4), secrets.token_bytes(24), hub.authority.root_pin)
-    parsed = trust.token_parse(token)
+    token = signing.token_make(secrets.token_hex(4), secrets.token_bytes(24), hub.authority.root_pin)
+    parsed = signing.token_parse(token)
     made = inputs.CreateToken(
         id=parsed.id,
-        secret_hash=trust.secret_hash(parsed.secret),
+        secret_hash=signing.secret_hash(parsed.secret),
         ttl_s=body.ttl_s,
         uses=body.uses,
         labels=body.labels,

@@ -11,8 +11,8 @@ from mqtt5 import DisconnectReasonCode as Reason
 from hub.shell.door import session
 from protocol import limits, messages
 from protocol.aio import tls
-from protocol.certificates import Identity
 from protocol.errors import TrustError
+from protocol.trust.certificates import Identity
 
 
 class Owner(Protocol):

@@ -12,8 +12,8 @@ import pytest
 
 from edge_agent.shell import enroll, identity
 from edge_agent.shell.papers import own
-from protocol import certificates, trust
 from protocol.errors import BadId, Refused, SkerryError, StoreError, TrustError
+from protocol.trust import certificates, signing
 from tests.support.fleet import Fleet, fleet
 from tests.support.pki import Pki
 
@@ -41,7 +41,7 @@ async def test_what_is_stored_is_whole_and_only_its_owner_s(tmp_path: Path) -> N
     assert {"agent.json", "cert.pem", "key.pem"} <= modes.keys()
     assert set(modes.values()) == {"0o600"}
     assert own.certificate(data).id == "oslo-1"
-    assert trust.spki_hash((data / "root.pem").read_bytes()) == result.file.root_pin
+    assert signing.spki_hash((data / "root.pem").read_bytes()) == result.file.root_pin
     assert certificates.load_key((data / "key.pem").read_bytes()).curve.name == "secp256r1"
 
 
@@ -67,7 +67,7 @@ async def test_mistakes_are_told_clearly_and_leave_nothing(tmp_path: Path) -> No
         await _enroll(it, tmp_path / "taken", used, "oslo-1")
         _, good = await _token(it, uses=5)
         parts = good.split(".")
-        other_pin = trust.token_make("abc", b"x" * 24, "0" * 64)
+        other_pin = signing.token_make("abc", b"x" * 24, "0" * 64)
         altered = ".".join([*parts[:2], parts[2][::-1] if parts[2][::-1] != parts[2] else parts[2], parts[3]])
         cases: list[tuple[type[SkerryError], str, str, str]] = [
             (TrustError, "not an enrollment token", "sk1.cut", ""),
@@ -114,7 +114,7 @@ def test_a_renewed_certificate_is_stored_only_if_it_is_ours(tmp_path: Path) -> N
         parent="hub",
         mqtt=identity.Mqtt(host="h", port=1, name="hub"),
         api=identity.Address(host="h", port=1),
-        root_pin=trust.spki_hash(pki.root),
+        root_pin=signing.spki_hash(pki.root),
     )
     csr = own.make_csr(data, "oslo-1").encode()
     good = certificates.issue_node(csr, "oslo-1", pki.ca_key, pki.root, 1_000_000.0, 90).decode()

@@ -16,7 +16,7 @@ import pytest
 from hub import app
 from hub.shell import init
 from hub.shell.home import Home, Place
-from protocol import certificates
+from protocol.trust import certificates
 
 _ANY = Place(host="127.0.0.1", port=0)
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from hub import app
-from protocol import limits, trust
+from protocol import limits
 from protocol.errors import Refused, StoreLocked
+from protocol.trust import signing
 from tests.contract.api.conftest import Served, made, serving
 
 SERVICE = """
@@ -91,15 +92,15 @@ async def test_a_device_fetches_with_a_ticket_until_it_is_revoked(hub: Served):
     name = digest(data)
     await hub.api.put(f"/v1/artifacts/{name}", content=data)
     secret = hub.home.path("ticket.key").read_bytes()
-    good = trust.ticket_make(secret, "gw-1", name, 10**14)
+    good = signing.ticket_make(secret, "gw-1", name, 10**14)
     fetch = {"Authorization": f"Ticket {good}"}
     assert (await hub.stranger.get(f"/v1/artifacts/{name}", headers=fetch)).content == data
     other = digest(b"other")
     for ticket in (
-        trust.ticket_make(secret, "gw-1", name, 1),
-        trust.ticket_make(secret, "gw-1", other, 10**14),
-        trust.ticket_make(bytes(32), "gw-1", name, 10**14),
-        trust.ticket_make(secret, "gw-9", name, 10**14),
+        signing.ticket_make(secret, "gw-1", name, 1),
+        signing.ticket_make(secret, "gw-1", other, 10**14),
+        signing.ticket_make(bytes(32), "gw-1", name, 10**14),
+        signing.ticket_make(secret, "gw-9", name, 10**14),
         "rubbish",
     ):
         headers = {"Authorization": f"Ticket {ticket}"}

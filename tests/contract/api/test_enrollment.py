@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from protocol import certificates, limits, trust
+from protocol import limits
+from protocol.trust import certificates, signing
 from tests.contract.api.conftest import Served
 
 
@@ -21,8 +22,8 @@ async def test_anyone_may_ask_who_the_hub_is(hub: Served):
 
 async def test_a_device_with_a_token_gets_a_certificate_for_its_own_key(hub: Served):
     made = (await hub.api.post("/v1/tokens", json={"ttl_s": 60, "uses": 2, "labels": {"site": "oslo"}})).json()
-    pin = trust.spki_hash(hub.context.root_pem)
-    assert trust.token_parse(made["token"]).pin == pin
+    pin = signing.spki_hash(hub.context.root_pem)
+    assert signing.token_parse(made["token"]).pin == pin
     asked = csr()
     answer = await hub.stranger.post("/v1/enroll", json={"token": made["token"], "csr": asked, "name": "gw-1"})
     assert answer.status_code == 200
@@ -54,7 +55,7 @@ async def test_a_token_that_is_used_up_withdrawn_or_altered_lets_nobody_in(hub: 
 
 
 async def test_a_token_of_another_hub_is_told_apart(hub: Served):
-    foreign = trust.token_make("abcd", bytes(24), "0" * 64)
+    foreign = signing.token_make("abcd", bytes(24), "0" * 64)
     answer = await hub.stranger.post("/v1/enroll", json={"token": foreign, "csr": csr()})
     assert (answer.status_code, "of another hub" in answer.json()["error"]) == (403, True)
 

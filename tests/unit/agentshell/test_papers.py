@@ -14,8 +14,9 @@ from edge_agent.core import inputs
 from edge_agent.shell import identity
 from edge_agent.shell.papers import clerk, notes, own
 from edge_agent.shell.runners.children import Helpers
-from protocol import certificates, limits, messages, trust
+from protocol import limits, messages
 from protocol.errors import TrustError
+from protocol.trust import certificates, signing
 from tests.unit.agentshell.world import until
 
 NOW_S = 1_800_000_000.0
@@ -24,9 +25,9 @@ ROOT = certificates.make_root(ROOT_KEY, "cloud", NOW_S)
 DIGEST = "sha256:" + "a" * 64
 
 
-def hub(root_key: certificates.ec.EllipticCurvePrivateKey = ROOT_KEY, root: bytes = ROOT) -> trust.Signer:
+def hub(root_key: certificates.ec.EllipticCurvePrivateKey = ROOT_KEY, root: bytes = ROOT) -> signing.Signer:
     key, chain = certificates.make_signer("cloud", root_key, root, NOW_S)
-    return trust.Signer(key, "cloud", chain)
+    return signing.Signer(key, "cloud", chain)
 
 
 def issue(csr: str, days: int = 90) -> str:
@@ -41,7 +42,7 @@ def enrolled(data: Path, *, sealed: bool = False) -> identity.AgentFile:
         parent="cloud",
         mqtt=identity.Mqtt(host="127.0.0.1", port=1, name="cloud", sealed=sealed),
         api=identity.Address(host="127.0.0.1", port=1),
-        root_pin=trust.spki_hash(ROOT),
+        root_pin=signing.spki_hash(ROOT),
     )
     (data / "root.pem").write_bytes(ROOT)
     own.store_certificate(data, file, issue(own.make_csr(data, "gw-1")))
@@ -150,7 +151,7 @@ async def test_a_second_new_chain_that_came_meanwhile_is_proven_as_well(office: 
 
 async def test_a_proof_under_another_root_is_not_believed(office: Office):
     office.file = msgspec.structs.replace(office.file, root_pin="0" * 64)
-    proof = trust.Proof(root=trust.spki_hash(ROOT), parent="cloud", chain="c", key="k")
+    proof = signing.Proof(root=signing.spki_hash(ROOT), parent="cloud", chain="c", key="k")
     noted = notes.read(office.data, office.file.root_pin)
     notes.write(office.data, notes.Notes(certificate=noted.certificate, proofs=[proof]))
 

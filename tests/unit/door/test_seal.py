@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import certificates, codec, messages
+from protocol import codec, messages
 from protocol.errors import LocalProtocolError, RemoteProtocolError, SkerryError, TrustError
 from protocol.link import seal
-from protocol.trust import Anchor
+from protocol.trust import certificates
+from protocol.trust.signing import Anchor
 from tests.support.pki import Pki
 
 

@@ -13,16 +13,17 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hub.core import inputs, views
 from hub.core.hub import HubConfig, HubCore
-from protocol import effects, messages, status, trust
+from protocol import effects, messages, status
 from protocol.effects import Effects, Now
 from protocol.link import cursor
 from protocol.snapshot import Snapshot, StreamState
+from protocol.trust import signing
 
 Act = TypeVar("Act", bound=effects.Action)
 
 WALL = 1_700_000_000.0
 SECRET = "s3cret"
-SECRET_HASH = trust.secret_hash(SECRET)
+SECRET_HASH = signing.secret_hash(SECRET)
 
 
 class Store:
@@ -72,7 +73,7 @@ class World:
     """A hub in a test's hands: its clock, its requests, its devices."""
 
     def __init__(self, *, rebuild: bool = True) -> None:
-        signer = trust.Signer(ed25519.Ed25519PrivateKey.from_private_bytes(b"\1" * 32), "cloud", "CHAIN")
+        signer = signing.Signer(ed25519.Ed25519PrivateKey.from_private_bytes(b"\1" * 32), "cloud", "CHAIN")
         self.config = HubConfig(node="cloud", signer=signer, ticket_secret=b"t" * 32)
         self.store = Store("cloud")
         self.core = HubCore(self.store.snapshot(), self.config)
@@ -261,7 +262,7 @@ class Device:
 
 
 def key_of(name: str) -> str:
-    return trust.secret_hash(name)
+    return signing.secret_hash(name)
 
 
 def enroll(

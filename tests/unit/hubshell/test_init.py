@@ -10,9 +10,9 @@ from hub.core import streams
 from hub.shell import authority, init
 from hub.shell.home import Broker, Home, parse_broker, parse_place
 from hub.shell.operators import SPACE, Operators
-from protocol import certificates
 from protocol.aio.journal import Journal
 from protocol.errors import BadId, Refused, StoreNewer
+from protocol.trust import certificates
 
 
 async def make(folder: Path, **more: str) -> init.Made:

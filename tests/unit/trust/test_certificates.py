@@ -6,8 +6,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509 import oid
 
-from protocol import certificates, limits
+from protocol import limits
 from protocol.errors import TooLarge, TrustError
+from protocol.trust import certificates
 
 NOW_S = 1_800_000_000.0
 ROOT_KEY = certificates.make_key()
@@ -75,9 +76,10 @@ def test_keys_survive_the_way_through_a_file():
     key = certificates.make_key()
     again = certificates.load_key(certificates.key_pem(key))
     assert again.private_numbers() == key.private_numbers()
-    signing = ed25519.Ed25519PrivateKey.generate()
+    signing_key = ed25519.Ed25519PrivateKey.generate()
     assert (
-        certificates.load_signing_key(certificates.key_pem(signing)).private_bytes_raw() == signing.private_bytes_raw()
+        certificates.load_signing_key(certificates.key_pem(signing_key)).private_bytes_raw()
+        == signing_key.private_bytes_raw()
     )
 
 

@@ -5,8 +5,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from protocol import certificates, limits, trust
+from protocol import limits
 from protocol.errors import TooLarge, TrustError
+from protocol.trust import certificates, signing
 
 NOW_S = 1_800_000_000.0
 ROOT_KEY = certificates.make_key()
@@ -17,15 +18,15 @@ DIGEST = "sha256:" + "a" * 64
 SECRET = bytes(range(32))
 
 
-def signer(hub: str = "cloud") -> trust.Signer:
+def signer(hub: str = "cloud") -> signing.Signer:
     key, chain = certificates.make_signer(hub, ROOT_KEY, ROOT, NOW_S)
-    return trust.Signer(key, hub, chain)
+    return signing.Signer(key, hub, chain)
 
 
 def test_a_child_that_pins_the_root_trusts_what_its_parent_signed():
     cloud = signer()
-    for pin in (ROOT, trust.spki_hash(ROOT)):
-        anchor = trust.Anchor(pin)
+    for pin in (ROOT, signing.spki_hash(ROOT)):
+        anchor = signing.Anchor(pin)
         assert anchor.learn(cloud.chain, "cloud") == cloud.key
         anchor.check_manifest(cloud.manifest("gw-1", 1, 7, DIGEST), "cloud", "gw-1")
         anchor.check_revoked(cloud.revoked("gw-1", 5, "stolen", "i1"), "cloud", "gw-1")
@@ -37,7 +38,7 @@ def test_a_child_that_pins_the_root_trusts_what_its_parent_signed():
 )
 def test_an_altered_manifest_is_refused(change: dict[str, object]):
     cloud = signer()
-    anchor = trust.Anchor(ROOT)
+    anchor = signing.Anchor(ROOT)
     anchor.learn(cloud.chain, "cloud")
     altered = msgspec.structs.replace(cloud.manifest("gw-1", 1, 7, DIGEST), **change)
     with pytest.raises(TrustError, match="signature of cloud is wrong"):
@@ -46,7 +47,7 @@ def test_an_altered_manifest_is_refused(change: dict[str, object]):
 
 def test_a_manifest_for_another_node_is_refused():
     cloud = signer()
-    anchor = trust.Anchor(ROOT)
+    anchor = signing.Anchor(ROOT)
     anchor.learn(cloud.chain, "cloud")
     with pytest.raises(TrustError, match="for 'gw-2' came to gw-1"):
         anchor.check_manifest(cloud.manifest("gw-2", 1, 7, DIGEST), "cloud", "gw-1")
@@ -56,12 +57,12 @@ def test_a_manifest_for_another_node_is_refused():
 
 def test_a_key_that_was_never_proven_signs_nothing():
     with pytest.raises(TrustError, match="has not proven"):
-        trust.Anchor(ROOT).check_manifest(signer().manifest("gw-1", 1, 7, DIGEST), "cloud", "gw-1")
+        signing.Anchor(ROOT).check_manifest(signer().manifest("gw-1", 1, 7, DIGEST), "cloud", "gw-1")
 
 
 def test_the_key_of_one_hub_does_not_speak_for_another():
     oslo = signer("oslo")
-    anchor = trust.Anchor(ROOT)
+    anchor = signing.Anchor(ROOT)
     with pytest.raises(TrustError, match="names signer oslo, not signer cloud"):
         anchor.learn(oslo.chain, "cloud")
     anchor.learn(oslo.chain, "oslo")
@@ -74,24 +75,24 @@ def test_a_signer_of_another_root_is_not_learned():
     key, chain = certificates.make_signer("cloud", OTHER_KEY, OTHER_ROOT, NOW_S)
     assert key
     with pytest.raises(TrustError, match="does not end at the pinned root"):
-        trust.Anchor(ROOT).learn(chain, "cloud")
+        signing.Anchor(ROOT).learn(chain, "cloud")
 
 
 def test_a_signer_whose_chain_was_given_our_root_is_not_learned():
     _, chain = certificates.make_signer("cloud", OTHER_KEY, OTHER_ROOT, NOW_S)
     leaf = chain[: -len(OTHER_ROOT)]
     with pytest.raises(TrustError, match="is broken"):
-        trust.Anchor(ROOT).learn(leaf + ROOT, "cloud")
+        signing.Anchor(ROOT).learn(leaf + ROOT, "cloud")
 
 
 def test_a_tls_certificate_is_no_signer_and_no_ca():
     tls = certificates.make_key()
     hub = certificates.issue_hub(tls.public_key(), "cloud", [], ROOT_KEY, ROOT, NOW_S, 1)
     with pytest.raises(TrustError, match="names hub cloud, not signer cloud"):
-        trust.Anchor(ROOT).learn(hub + ROOT, "cloud")
+        signing.Anchor(ROOT).learn(hub + ROOT, "cloud")
     node = certificates.issue_node(certificates.make_csr(certificates.make_key(), "x"), "gw-1", tls, hub, NOW_S, 1)
     with pytest.raises(TrustError, match="an issuer is no CA"):
-        certificates.check_issued(node + hub + ROOT, "node", "gw-1", trust.spki_hash(ROOT))
+        certificates.check_issued(node + hub + ROOT, "node", "gw-1", signing.spki_hash(ROOT))
 
 
 def test_a_signer_with_another_kind_of_key_is_not_learned():
@@ -103,21 +104,21 @@ def test_a_signer_with_another_kind_of_key_is_not_learned():
     san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("skerry:signer:cloud")])
     odd = builder.serial_number(1).add_extension(san, critical=False).sign(ROOT_KEY, hashes.SHA256())
     with pytest.raises(TrustError, match="no Ed25519 key"):
-        trust.Anchor(ROOT).learn(odd.public_bytes(serialization.Encoding.PEM) + ROOT, "cloud")
+        signing.Anchor(ROOT).learn(odd.public_bytes(serialization.Encoding.PEM) + ROOT, "cloud")
 
 
 def test_what_is_no_chain_or_too_long_a_one_is_not_learned():
     chain = signer().chain
     with pytest.raises(TrustError, match="not a certificate chain"):
-        trust.Anchor(ROOT).learn("rubbish", "cloud")
+        signing.Anchor(ROOT).learn("rubbish", "cloud")
     with pytest.raises(TooLarge):
-        trust.Anchor(ROOT).learn(chain * 40, "cloud")
+        signing.Anchor(ROOT).learn(chain * 40, "cloud")
     with pytest.raises(TooLarge):
-        trust.Anchor(ROOT).learn(ROOT * (limits.CHAIN_CERTIFICATES_MAX + 1), "cloud")
+        signing.Anchor(ROOT).learn(ROOT * (limits.CHAIN_CERTIFICATES_MAX + 1), "cloud")
 
 
 def test_only_so_many_signing_keys_are_remembered():
-    anchor = trust.Anchor(ROOT)
+    anchor = signing.Anchor(ROOT)
     signers = [signer() for _ in range(limits.SIGNERS_KEPT_MAX + 1)]
     for one in signers:
         anchor.learn(one.chain, "cloud")
@@ -127,13 +128,13 @@ def test_only_so_many_signing_keys_are_remembered():
 
 
 def test_a_token_says_who_and_pins_the_root():
-    pin = trust.spki_hash(ROOT)
-    text = trust.token_make("abcd1234", SECRET, pin)
-    token = trust.token_parse(f" {text}\n")
+    pin = signing.spki_hash(ROOT)
+    text = signing.token_make("abcd1234", SECRET, pin)
+    token = signing.token_parse(f" {text}\n")
     assert (token.id, token.pin) == ("abcd1234", pin)
-    assert trust.secret_hash(token.secret) == trust.secret_hash(text.split(".")[2])
-    assert trust.same(token.pin, pin)
-    assert not trust.same(token.pin, "é")
+    assert signing.secret_hash(token.secret) == signing.secret_hash(text.split(".")[2])
+    assert signing.same(token.pin, pin)
+    assert not signing.same(token.pin, "é")
 
 
 @pytest.mark.parametrize(
@@ -141,29 +142,29 @@ def test_a_token_says_who_and_pins_the_root():
     ["", "sk1", "sk2.a.b.c", "x" * 600, "sk1.a.AAAA.AAAA", "sk1.A!.{s}.{p}", "sk1.a.{s}.{p}=", "sk1.a.{s}é.{p}"],
 )
 def test_what_is_no_token_is_refused_without_repeating_it(text: str):
-    whole = trust.token_make("a", SECRET, trust.spki_hash(ROOT)).split(".")
+    whole = signing.token_make("a", SECRET, signing.spki_hash(ROOT)).split(".")
     text = text.replace("{s}", whole[2]).replace("{p}", whole[3])
     with pytest.raises(TrustError, match="not an enrollment token") as raised:
-        trust.token_parse(text)
+        signing.token_parse(text)
     assert whole[2] not in str(raised.value)
 
 
 def test_a_ticket_is_for_one_node_one_artifact_and_a_while():
-    ticket = trust.ticket_make(SECRET, "gw-1", DIGEST, 2_000)
-    assert trust.ticket_check(SECRET, ticket, DIGEST, 1_999) == "gw-1"
+    ticket = signing.ticket_make(SECRET, "gw-1", DIGEST, 2_000)
+    assert signing.ticket_check(SECRET, ticket, DIGEST, 1_999) == "gw-1"
     with pytest.raises(TrustError, match="expired"):
-        trust.ticket_check(SECRET, ticket, DIGEST, 2_000)
+        signing.ticket_check(SECRET, ticket, DIGEST, 2_000)
     with pytest.raises(TrustError, match="not for this artifact"):
-        trust.ticket_check(SECRET, ticket, "sha256:" + "b" * 64, 0)
+        signing.ticket_check(SECRET, ticket, "sha256:" + "b" * 64, 0)
     with pytest.raises(TrustError, match="not for this artifact"):
-        trust.ticket_check(SECRET, ticket.replace("gw-1", "gw-2"), DIGEST, 0)
+        signing.ticket_check(SECRET, ticket.replace("gw-1", "gw-2"), DIGEST, 0)
     with pytest.raises(TrustError, match="not for this artifact"):
-        trust.ticket_check(SECRET, ticket.replace("2000", "9000"), DIGEST, 0)
+        signing.ticket_check(SECRET, ticket.replace("2000", "9000"), DIGEST, 0)
     with pytest.raises(TrustError, match="not for this artifact"):
-        trust.ticket_check(bytes(32), ticket, DIGEST, 0)
+        signing.ticket_check(bytes(32), ticket, DIGEST, 0)
 
 
 @pytest.mark.parametrize("ticket", ["", "a.b", "gw-1.x.AAAA", "../x.5.AAAA", "gw-1.5.!", "y" * 600])
 def test_what_is_no_ticket_is_refused(ticket: str):
     with pytest.raises(TrustError, match="not an artifact ticket"):
-        trust.ticket_check(SECRET, ticket, DIGEST, 0)
+        signing.ticket_check(SECRET, ticket, DIGEST, 0)

@@ -1,6 +1,6 @@
 """What is signed and how it is checked: manifests, revocations, enrollment tokens, artifact tickets.
 
-Pure functions over bytes: keys are arguments, nothing draws randomness (that is protocol.certificates.make_*). What a
+Pure functions over bytes: keys are arguments, nothing draws randomness (that is certificates.make_*). What a
 signature covers is one JSON array whose first element names the purpose, so that no signature serves for another
 purpose, and every field is bound: the parent, the child it is for, and the key (INVARIANTS C3).
 """
@@ -15,8 +15,11 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocol import certificates, ids, messages
-from protocol.certificates import (
+from protocol import ids, messages
+from protocol.errors import BadId, TrustError
+from protocol.link.anchor import Proof, ProvenAnchor, chain_hash, key_id, manifest_bytes, revoked_bytes
+from protocol.trust import certificates
+from protocol.trust.certificates import (
     check_csr,
     check_issued,
     identify,
@@ -31,8 +34,6 @@ from protocol.certificates import (
     make_signer,
     spki_hash,
 )
-from protocol.errors import BadId, TrustError
-from protocol.link.anchor import Proof, ProvenAnchor, chain_hash, key_id, manifest_bytes, revoked_bytes
 
 __all__ = [
     "Anchor",
