@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -16,6 +17,8 @@ class Wire:
         self.port = 0
         self.carried = 0
         """Bytes that crossed, both ways together."""
+        self.joined_at = 0.0
+        """When (monotonic) it last let a connection through."""
         self._whole = True
         self._joined: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -46,6 +49,7 @@ class Wire:
         self._joined.add(near_out)
         try:
             if self._whole:
+                self.joined_at = time.monotonic()
                 await self._carry(near_in, near_out)
         except OSError:
             pass  # an end that is gone is what a wire is there to show

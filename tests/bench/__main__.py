@@ -13,11 +13,12 @@ from tests.bench import registry, report
 from tests.bench.registry import Bench, Value
 
 BUILD = Path(__file__).parents[2] / "build"
+_WIDTH = 140  # of a table that goes to a file
 
 
 def main(only: str) -> int:
     """Measure the figures whose key begins with `only`."""
-    console = Console(stderr=False)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     figures = registry.chosen(only)
     if not figures:
         console.print(f"no figure begins with {only!r}: choose from {', '.join(registry.load())}")

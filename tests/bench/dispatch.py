@@ -9,8 +9,8 @@ import time
 from tests.bench.registry import Bench, Target, figure
 from tests.support.fleet import Fleet, fleet
 
-_TASKS = 60
-_WARM_UP = 5
+_TASKS = 200
+_WARM_UP = 10
 
 
 @figure("dispatch_ms", unit="ms", targets={"p50": Target(at_most=20), "p99": Target(at_most=60)})
