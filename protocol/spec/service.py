@@ -54,6 +54,16 @@ class File(common.Model):
     mode: Mode = 0o644
 
 
+def _small(files: list[File]) -> list[File]:
+    size = sum(len(file.text.encode()) for file in files)
+    if size > limits.FILES_INLINE_BYTES_MAX:
+        most = limits.FILES_INLINE_BYTES_MAX // limits.KIB
+        raise ValueError(
+            f"{size} bytes of text; inline files are at most {most} KiB in all: put them into the artifact"
+        )
+    return files
+
+
 class Restart(common.Model):
     """What happens when the process ends: `always`, `on-failure` or `never` start again, after a growing wait."""
 
@@ -113,7 +123,7 @@ class ServiceSpec(common.Model):
     restart: Restart = Restart()
     health: Health | None = None
     resources: Resources = Resources()
-    files: Annotated[list[File], Field(max_length=256)] = []
+    files: Annotated[list[File], Field(max_length=256), AfterValidator(_small)] = []
     stop: Stop = Stop()
     logs: Logs = Logs()
 

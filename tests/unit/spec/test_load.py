@@ -157,9 +157,17 @@ def test_two_documents_of_one_name_are_refused_with_both_places() -> None:
 
 def test_a_document_too_large_for_a_link_says_so() -> None:
     text = "x" * (limits.DOCUMENT_BYTES_MAX + 1)
-    big = service(f"{{process: {{command: [a]}}, placement: {{selector: a}}, files: [{{path: f, text: {text}}}]}}")
+    big = service(f"{{process: {{command: [{text}]}}, placement: {{selector: a}}}}")
     (found,) = mistakes(big)
     assert "put large files into its artifact" in found.text
+
+
+def test_inline_files_that_no_device_would_write_are_refused_here() -> None:
+    half = "é" * (limits.FILES_INLINE_BYTES_MAX // 4)
+    two = "[{path: f, text: TEXT}, {path: g, text: TEXTx}]".replace("TEXT", half)
+    (found,) = mistakes(service(f"{{process: {{command: [a]}}, placement: {{selector: a}}, files: {two}}}"))
+    assert found.path == "spec.files"
+    assert "64 KiB in all: put them into the artifact" in found.text
 
 
 def test_too_much_text_is_refused_before_it_is_parsed() -> None:
