@@ -69,6 +69,7 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
         streams=STREAMS,
         telemetry=data / "telemetry.db",
         mint=lambda: os.urandom(8).hex(),
+        cache_kib=limits.DEVICE_STORE_CACHE_KIB,
     )
     try:
         await _Serving(data, file, papers, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())

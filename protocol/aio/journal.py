@@ -41,8 +41,9 @@ class _Part:
 class Journal:
     """See the module. Not for several tasks at once: the driver is its one user."""
 
-    def __init__(self, node: str, lock: Lock) -> None:
+    def __init__(self, node: str, lock: Lock, cache_kib: int) -> None:
         self._node = node
+        self._cache_kib = cache_kib
         self._lock = lock
         self._parts: list[_Part] = []
         self._tails: dict[str, Tail] = {}
@@ -59,13 +60,15 @@ class Journal:
         streams: Sequence[str],
         telemetry: Path | str | None = None,
         mint: Callable[[], str],
+        cache_kib: int = limits.STORE_CACHE_KIB,
     ) -> Journal:
         """Open or make the store at `path` for `node`, which writes `streams`; `mint` returns a new epoch (A6).
 
+        `cache_kib` bounds the pages that each file keeps in memory.
         Raises StoreLocked, StoreNewer, StoreDamaged, StoreError; then nothing is held and nothing was changed.
         """
         path = Path(path)
-        journal = cls(node, Lock.take(path))
+        journal = cls(node, Lock.take(path), cache_kib)
         try:
             apart = [name for name in streams if telemetry is not None and name in TELEMETRY]
             await journal._add(path, [name for name in streams if name not in apart], mint, durable=True)
@@ -131,7 +134,7 @@ class Journal:
         await self._drop()
 
     async def _add(self, path: Path, streams: list[str], mint: Callable[[], str], *, durable: bool) -> None:
-        part = _Part(await SqliteFile.open(path, durable=durable), streams)
+        part = _Part(await SqliteFile.open(path, durable=durable, cache_kib=self._cache_kib), streams)
         self._parts.append(part)
         opening = life.Opening(
             path=path,

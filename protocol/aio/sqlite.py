@@ -37,9 +37,10 @@ class SqliteFile:
         self._connection = connection
 
     @classmethod
-    async def open(cls, path: Path, *, durable: bool) -> SqliteFile:
+    async def open(cls, path: Path, *, durable: bool, cache_kib: int = limits.STORE_CACHE_KIB) -> SqliteFile:
         """Open or make the file. `durable` commits survive a power cut (FULL); others only a crash (NORMAL).
 
+        `cache_kib` bounds the pages kept in memory.
         Raises StoreNewer, StoreDamaged, StoreError.
         """
         sys.setswitchinterval(_SWITCH_S)
@@ -51,7 +52,7 @@ class SqliteFile:
             raise explain(error, path) from error
         file = cls(path, connection)
         try:
-            await file.run(lambda db: _prepare(db, path, durable=durable))
+            await file.run(lambda db: _prepare(db, path, durable=durable, cache_kib=cache_kib))
         except BaseException:
             await file.close()
             raise
@@ -161,7 +162,7 @@ def _transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
     return result
 
 
-def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool, cache_kib: int) -> None:
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StoreNewer(
@@ -172,7 +173,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool) -> None:
     db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     db.execute(f"PRAGMA wal_autocheckpoint = {limits.WAL_PAGES}")
     db.execute(f"PRAGMA journal_size_limit = {limits.WAL_BYTES_KEPT}")
-    db.execute(f"PRAGMA cache_size = -{limits.STORE_CACHE_KIB}")
+    db.execute(f"PRAGMA cache_size = -{cache_kib}")
     if version < SCHEMA_VERSION:
         _transaction(db, _make_schema)
         _sync_folder(path.parent)
