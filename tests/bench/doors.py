@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from protocol import codec, limits, messages, topics
 from protocol.aio import tls
 from protocol.trust import certificates
-from protocol.trust import certificates
 from tests.bench.registry import Bench, Target, figure
 from tests.support.fleet import Fleet, fleet
 
