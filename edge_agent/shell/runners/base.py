@@ -1,4 +1,4 @@
-"""What every runner offers (tests/unit/agentshell/test_runner.py holds it to this)."""
+"""What every runner offers (tests/contract/shell/test_runner.py holds it to this)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from tests.unit.agentshell.world import World
+from tests.contract.shell.world import World
 
 
 @pytest_asyncio.fixture

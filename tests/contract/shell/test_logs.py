@@ -12,8 +12,8 @@ from edge_agent.core import inputs
 from edge_agent.shell import logs
 from edge_agent.shell.runners import guard
 from protocol import limits
-from tests.unit.agentshell.test_runner import ROOT
-from tests.unit.agentshell.world import World, until
+from tests.contract.shell.test_runner import ROOT
+from tests.contract.shell.world import World, until
 
 
 def _log(data: Path) -> Path:

@@ -15,7 +15,7 @@ import pytest
 from edge_agent.core import inputs
 from edge_agent.shell.runners import folder, proc, script
 from protocol import documents, limits
-from tests.unit.agentshell.world import World, until
+from tests.contract.shell.world import World, until
 
 ROOT = Path(__file__).parents[3]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
@@ -376,7 +376,7 @@ async def test_members_left_behind_while_no_agent_lived_are_ended_by_the_next_on
 
 def _host(data: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.agentshell.host", str(data), *words],
+        [sys.executable, "-m", "tests.contract.shell.host", str(data), *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -17,7 +17,7 @@ from edge_agent.shell.runners.children import Helpers
 from protocol import limits, messages
 from protocol.errors import TrustError
 from protocol.trust import certificates, signing
-from tests.unit.agentshell.world import until
+from tests.contract.shell.world import until
 
 NOW_S = 1_800_000_000.0
 ROOT_KEY = certificates.make_key()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from edge_agent.core import inputs
-from tests.unit.agentshell.world import World
+from tests.contract.shell.world import World
 
 
 async def _main() -> None:

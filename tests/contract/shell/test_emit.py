@@ -17,7 +17,7 @@ import pytest
 from edge_agent.core import inputs
 from edge_agent.shell import emit
 from protocol import documents, limits
-from tests.unit.agentshell.world import World, until
+from tests.contract.shell.world import World, until
 
 
 async def _connect(world: World, instance: str = "s-a-1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
