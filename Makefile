@@ -31,8 +31,8 @@ check: static  ## in seconds: format, lint, types, import contracts, tidy, unit,
 	@$(BIN)/pytest -q -n 2 --dist worksteal tests/tidy tests/unit tests/scripts tests/golden
 
 static: $(STAMP)
-	@$(BIN)/ruff format --check --quiet $(FILES) || { echo "format: run 'make format'"; exit 1; }
-	@$(BIN)/ruff check --quiet $(FILES)
+	@$(BIN)/ruff format --no-cache --check --quiet $(FILES) || { echo "format: run 'make format'"; exit 1; }
+	@$(BIN)/ruff check --no-cache --quiet $(FILES)
 	@$(BIN)/lint-imports > build/imports.log 2>&1 || { cat build/imports.log; exit 1; }
 	@$(BIN)/basedpyright --level error > build/types.log 2>&1 || { tail -n 40 build/types.log; exit 1; }
 

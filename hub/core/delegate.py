@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 
 import msgspec
-from protocol.link.parent import Parent
 
 from hub.core.registry import Registry
 from hub.core.work.resources import Resources
 from hub.core.work.tasks import Tasks
 from protocol import documents, limits, status
 from protocol.effects import Delete, Effects, Now, Put
+from protocol.link.parent import Parent
 from protocol.snapshot import Snapshot
 
 PLACED = "placed"
