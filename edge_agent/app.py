@@ -236,6 +236,8 @@ class _Serving:
 
     def _store_failed(self, error: StoreError) -> None:
         log.error("%s; workloads run on, nothing is acknowledged until it can be written again", error)
+
+    def _dropped(self, error: StoreError) -> None:
         self._control.lost(str(error))
         self._sockets.lost(str(error))
 

@@ -66,8 +66,9 @@ class Driver(Generic[CoreT]):
     """Runs one core over one journal. `put` from the loop's thread only.
 
     `perform` starts an action and returns at once. `tick` is the input that a due timer becomes. `on_store_error` is
-    told each failure of the store (what was in flight is dropped then: answer it), `on_store_healed` the first commit
-    after. `trace` gets each input with its effects, before they are performed.
+    told each failure of the store, `on_store_healed` the first commit after; `on_dropped` each time that inputs are
+    dropped, those put during a failure too: whoever waits for them is to be answered. `trace` gets each input with its
+    effects, before they are performed.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Driver(Generic[CoreT]):
         tick: object,
         on_store_error: Callable[[StoreError], None] | None = None,
         on_store_healed: Callable[[], None] | None = None,
+        on_dropped: Callable[[StoreError], None] | None = None,
         trace: Callable[[object, Now, Effects], None] | None = None,
     ) -> None:
         self._make_core = make_core
@@ -91,6 +93,7 @@ class Driver(Generic[CoreT]):
         self._tick = tick
         self._on_store_error = on_store_error
         self._on_store_healed = on_store_healed
+        self._on_dropped = on_dropped
         self._trace = trace
         self._inbox: deque[tuple[object, Done | None]] = deque()
         self._roomy = asyncio.Event()
@@ -278,6 +281,8 @@ class Driver(Generic[CoreT]):
         for settler in self._settlers:
             if not settler.done():
                 settler.set_exception(error)
+        if self._on_dropped is not None:
+            self._on_dropped(error)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

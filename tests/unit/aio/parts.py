@@ -128,6 +128,7 @@ class Stage:
     journal: Journal
     told: list[object] = field(default_factory=list[object])
     errors: list[StoreError] = field(default_factory=list[StoreError])
+    dropped: list[StoreError] = field(default_factory=list[StoreError])
     traced: list[tuple[object, int]] = field(default_factory=list[tuple[object, int]])
     healed: asyncio.Event = field(default_factory=asyncio.Event)
     failed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -143,6 +144,7 @@ class Stage:
             tick=Tick(),
             on_store_error=self._error,
             on_store_healed=self.healed.set,
+            on_dropped=self.dropped.append,
             trace=self._trace,
         )
 

@@ -12,6 +12,7 @@ from protocol.aio.clock import SystemClock
 from protocol.aio.journal import Journal, read_only
 from protocol.errors import StoreError
 from protocol.messages import Entries, Look
+from protocol.snapshot import Snapshot
 from tests.unit.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened
 
 
@@ -174,6 +175,37 @@ async def test_a_store_that_fails_gets_no_effect_and_a_core_rebuilt_from_the_dis
         await stage.driver.settled()
         assert stored(tmp_path) == [b"kept", b"healed"]
         assert stage.told == [Done(seq=2)]
+
+
+async def test_what_is_put_while_the_store_fails_is_dropped_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STORE_RETRY_S_MIN", 0.001)
+    commit, reload = Journal.commit, Journal.reload
+
+    async def full(journal: Journal, ops: list[effects.Store]) -> None:
+        monkeypatch.setattr(Journal, "commit", commit)
+        raise StoreError("the disk is full")
+
+    async with running(await opened(tmp_path)) as stage:
+        await stage.driver.settled()
+
+        async def meanwhile(journal: Journal) -> Snapshot:
+            assert len(stage.dropped) == 1
+            stage.driver.put(Add(text=b"too early"))
+            return await reload(journal)
+
+        monkeypatch.setattr(Journal, "commit", full)
+        monkeypatch.setattr(Journal, "reload", meanwhile)
+        stage.driver.put(Add(text=b"lost"))
+        with pytest.raises(StoreError, match="full"):
+            await stage.driver.settled()
+        while len(stage.dropped) == 1:
+            await asyncio.sleep(0)
+        await stage.driver.settled()
+        assert len(stage.dropped) == 2, "who put it after the failure was told is told too"
+        assert len(stage.errors) == 1
+        assert stored(tmp_path) == []
 
 
 async def test_a_trace_gets_each_input_with_its_effects(tmp_path: Path) -> None:
