@@ -40,7 +40,7 @@ cover: $(STAMP)  ## the cores' and the protocol's tests, which must reach 95 % o
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q tests/tidy tests/unit tests/scripts tests/golden
 	@$(BIN)/coverage report --fail-under=95 --skip-covered --show-missing > build/coverage.log || { cat build/coverage.log; exit 1; }
-	@echo "coverage of the cores and of protocol/:" $$(tail -n 1 build/coverage.log)
+	@echo "coverage of the cores and of protocol/:" $$(grep TOTAL build/coverage.log)
 
 test: static cover  ## all that a contributor needs, in minutes: check, coverage, real brokers, TLS, SQLite files, processes
 	@sh tests/support/parts.sh
