@@ -110,6 +110,7 @@ class _Serving:
             tick=inputs.Tick(),
             on_store_error=self._store_failed,
             on_store_healed=lambda: log.warning("the store is well again"),
+            on_dropped=self._dropped,
         )
         self._sockets = EmitSockets(short_folder(data), self._put)
         self._runner = ProcessRunner(data, node=file.node, tools=tools, sockets=self._sockets, report=self._put)
