@@ -24,7 +24,7 @@ from hub.shell.front_door import Gate, Inbox, Verdict
 from protocol import limits, messages, topics
 from protocol.aio import mqtt
 from protocol.errors import LocalProtocolError, Refused, RemoteProtocolError, SkerryError
-from protocol.link.seal import ParentSeal, Unsealed
+from protocol.link.seal import NotOpen, ParentSeal, Unsealed
 from protocol.trust import certificates, signing
 
 _log = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ class BrokerDoor:
         self._inflight = 0
         self.dropped = 0
         """Messages dropped because more than limits.DOOR_INFLIGHT_BYTES_MAX waited for their commit."""
+        self.late = 0
+        """Messages of sessions that are not open here: what children say before they know that this hub began anew."""
         self.up = asyncio.Event()
         """Set while the hub is connected to the broker and hears its children."""
 
@@ -135,6 +137,8 @@ class BrokerDoor:
             unsealed = self._seal.unseal(place.child, payload)
             if topics.channel_of(unsealed.message) != place.channel:
                 raise RemoteProtocolError(f"a {type(unsealed.message).__name__} came on {place.channel}")
+        except NotOpen:
+            self.late += 1  # nobody's fault, and without effect (A13)
         except SkerryError as error:
             self._put(inputs.Bad(node=place.child, connection=0, error=str(error)), cost)
         else:

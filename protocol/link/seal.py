@@ -217,6 +217,10 @@ class ChildSeal:
 # ------------------------------------------------------------------------------------------------ the parent's end
 
 
+class NotOpen(TrustError):
+    """It belongs to a session that is not open here: late, as after this hub started anew, or replayed. No effect."""
+
+
 class Unsealed(msgspec.Struct, frozen=True, kw_only=True):
     """A message whose sender is proven. `identity` comes with a Hello; `will`: a Bye that the broker may have sent."""
 
@@ -267,7 +271,7 @@ class ParentSeal:
         if isinstance(proof, BySession):
             keys = self._keys.get(node)
             if keys is None:
-                raise TrustError(f"a message of {node} came for a session that is not open here")
+                raise NotOpen(f"a message of {node} came for a session that is not open here")
             keys.check(body, proof)
             return Unsealed(message=codec.decode(body, codec.UP))
         message = codec.decode(body, codec.UP)
@@ -324,7 +328,7 @@ class ParentSeal:
     def _check_will(self, node: str, body: bytes, proof: ByWill, bye: messages.Bye) -> None:
         greeting = self._greetings.get(node)
         if greeting is None or (greeting.session, greeting.nonce) != (bye.session, bye.nonce):
-            raise TrustError(f"a will of {node} came for a session that is not open here")
+            raise NotOpen(f"a will of {node} came for a session that is not open here")
         _check_device(greeting.key, proof.signature, _covered("will", self._hub, node, _hash(body)), node)
 
 
