@@ -27,6 +27,13 @@ def find() -> str:
 @asynccontextmanager
 async def mosquitto(data: Path, folder: Path, port: int) -> AsyncGenerator[str]:
     """Run mosquitto on `port` for the hub in `data`; yields the URL for `hub serve --broker`. Raises DemoFailed."""
+    async with running(data, folder, port) as (url, _):
+        yield url
+
+
+@asynccontextmanager
+async def running(data: Path, folder: Path, port: int) -> AsyncGenerator[tuple[str, Daemon]]:
+    """As `mosquitto`, with the broker's process, to be killed and started again."""
     url = broker_kit.write(data, folder, f"127.0.0.1:{port}")
     command = [find(), "-c", str(folder / "mosquitto.conf")]
     if os.getuid() == 0:  # else it would change to a user who cannot read the demo's key
@@ -35,13 +42,14 @@ async def mosquitto(data: Path, folder: Path, port: int) -> AsyncGenerator[str]:
     broker = Daemon("mosquitto", command, folder / "mosquitto.log", os.environ)
     await broker.start()
     try:
-        await _opened(broker, port)
-        yield url
+        await opened(broker, port)
+        yield url, broker
     finally:
         await broker.stop()
 
 
-async def _opened(broker: Daemon, port: int) -> None:
+async def opened(broker: Daemon, port: int) -> None:
+    """Wait until it listens. Raises DemoFailed, TimeoutError."""
     place = parse_place(f"127.0.0.1:{port}", "mosquitto")
     async with asyncio.timeout(_OPEN_WAIT_S):
         while True:

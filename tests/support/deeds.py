@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from edge_agent.cli import client
+from hub.demo import broker as brokers
 from hub.demo import fleet as demo
 from protocol import limits
 from protocol.errors import SkerryError
@@ -38,6 +39,22 @@ async def site(folder: Path, *agents: str, wire: bool = False) -> AsyncGenerator
     async with fleet(folder) as made:
         await made.join(agents, wire=wire, labels={"site": "oslo"})
         yield made
+
+
+@contextlib.asynccontextmanager
+async def brokered(folder: Path, *agents: str) -> AsyncGenerator[tuple[Fleet, demo.Daemon]]:
+    """As `site`, through a mosquitto of its own, each agent behind a wire; yields the broker's process too."""
+    folder.mkdir(parents=True)
+    made = Fleet(folder)
+    try:
+        await made.init()
+        async with brokers.running(folder / "hub", folder / "broker", made.mqtt_port) as (url, broker):
+            made.go_through(url)
+            await made.begin_made()
+            await made.join(agents, labels={"site": "oslo"})
+            yield made, broker
+    finally:
+        await made.close()
 
 
 # ------------------------------------------------------------------------------------------------ declaring
