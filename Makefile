@@ -47,7 +47,7 @@ test: static cover  ## all that a contributor needs, in minutes: check, coverage
 	@$(BIN)/pytest -q tests/contract
 
 acceptance: $(STAMP)  ## real processes and faults, slow
-	@sh tests/support/parts.sh
+	@sh tests/support/parts.sh faketime
 	@$(BIN)/pytest -q tests/acceptance
 
 bench: $(STAMP)  ## our figures beside the floor's, in one run; writes build/bench.json

@@ -346,7 +346,7 @@ class Parent:
         return [events.ChildRestored(node=child.node, session=hello.session, newest=newest)]
 
     def _clone(self, child: _Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
-        reason = "a second device uses this node's identity: release it when only one is left"
+        reason = "a second device uses this node's identity: remove one, then `skerry node accept` takes the other back"
         told: Events = [events.CloseAsked(node=child.node, connection=connection, reason=reason)]
         if child.greeted:
             told += self._leave(child, reason, now)

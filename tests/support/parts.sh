@@ -4,6 +4,9 @@ set -u
 missing=
 command -v mosquitto >/dev/null 2>&1 || [ -x /usr/sbin/mosquitto ] || missing="$missing mosquitto"
 command -v mosquitto_pub >/dev/null 2>&1 || missing="$missing mosquitto-clients"
+for part in "$@"; do  # further Debian packages that only some tests need
+  dpkg -s "$part" >/dev/null 2>&1 || missing="$missing $part"
+done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing$missing"
