@@ -1,4 +1,4 @@
-"""What a node reports of itself: the body of a Status (a level: replaced, never appended)."""
+"""What a node reports of itself: the body of a Status (a level: replaced, never appended), and bodies of entries."""
 
 from __future__ import annotations
 
@@ -96,6 +96,70 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     conditions: list[Condition] = []
     lost: dict[str, int] = {}
     platform: dict[str, str] = {}
+
+
+# ------------------------------------------------------------------------------------------------ bodies of entries
+
+
+class ServiceFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of every `service.*` entry."""
+
+    instance: str = ""
+    pid: int = 0
+    digest: str = ""
+    code: int | None = None
+    signal: int | None = None
+    lost: bool = False
+    """The outcome is unknown: the power went, or the record was lost."""
+    after_s: float = 0.0
+    cause: str = ""
+    error: str = ""
+
+
+class TaskFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of `task.started` and `task.ended`. `state`: running, ok, failed, refused, unknown, cancelled.
+
+    `run` is the run that a task started, if it was to start a workflow.
+    """
+
+    id: str
+    state: str = "running"
+    by: str = ""
+    command: list[str] = []
+    workflow: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    duration_s: float = 0.0
+    reason: str = ""
+    run: str = ""
+    attempt: int = 1
+
+
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of `run.started`; that of `run.ended` is a RunReport."""
+
+    id: str
+    workflow: str
+    trigger: str
+    params: dict[str, str] = {}
+    by: str = ""
+
+
+class StepFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of every `step.*` entry: started, ended, retrying (it failed, an attempt follows), asking."""
+
+    run: str
+    step: str
+    state: str = ""
+    attempt: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    outputs: dict[str, str] = {}
+    reason: str = ""
+    stderr: str = ""
+    wait_s: float = 0.0
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

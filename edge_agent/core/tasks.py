@@ -23,7 +23,7 @@ from edge_agent.core import context, inputs
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.workflows.runs import Runs
-from protocol import documents, limits
+from protocol import documents, limits, status
 from protocol.effects import Effects, Now
 from protocol.errors import Refused
 from protocol.snapshot import Snapshot
@@ -49,31 +49,6 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     cancelled: bool = False
     document: documents.Task | None = None
     """What was asked; None once it ended."""
-
-
-class TaskStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Body of the entry `task.started`."""
-
-    id: str
-    by: str = ""
-    command: list[str] = []
-    workflow: str = ""
-    run: str = ""
-    attempt: int = 1
-
-
-class TaskEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Body of the entry `task.ended`. `state`: ok, failed, refused, unknown, cancelled."""
-
-    id: str
-    state: str
-    exit_code: int | None = None
-    signal: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-    duration_s: float = 0.0
-    reason: str = ""
-    run: str = ""
 
 
 _NEVER = float("inf")
@@ -158,7 +133,7 @@ class Tasks:
             document=document,
         )
         self._keep(task, record, fx)
-        body = TaskStarted(id=task, by=document.by, command=document.command, attempt=attempt)
+        body = status.TaskFact(id=task, by=document.by, command=document.command, attempt=attempt)
         self._note("started", task, body, now, fx)
         fx.act.append(_launch(record))
 
@@ -193,7 +168,7 @@ class Tasks:
             state, reason, duration_s = "unknown", "the device lost track of it: it may have run, or not", 0.0
         elif got.exit.signal is not None and record.timeout_s and duration_s >= record.timeout_s:
             reason = f"stopped at its timeout of {record.timeout_s:g} s"
-        body = TaskEnded(
+        body = status.TaskFact(
             id=task,
             state=state,
             exit_code=got.exit.code,
@@ -210,7 +185,7 @@ class Tasks:
         """A command could not be started; nothing ran."""
         task = self.of(got.instance)
         if task:
-            self._end(task, self._all[task], TaskEnded(id=task, state="failed", reason=got.error), now, fx)
+            self._end(task, self._all[task], status.TaskFact(id=task, state="failed", reason=got.error), now, fx)
         fx.act.append(inputs.Forget(instance=got.instance))
 
     def tick(self, now: Now, fx: Effects) -> None:
@@ -241,14 +216,14 @@ class Tasks:
             return
         record = Record(run=run, started_ms=context.ms(now), started_mono=now.mono)
         self._keep(task, record, fx)
-        body = TaskStarted(id=task, by=document.by, workflow=document.workflow, run=run)
+        body = status.TaskFact(id=task, by=document.by, workflow=document.workflow, run=run)
         self._note("started", task, body, now, fx)
 
     def _run_ended(self, task: str, run: str, state: str, now: Now, fx: Effects) -> None:
         record = self._all.get(task)
         if record is not None and record.stage is Stage.STARTED:
             duration_s = round(max(0.0, now.mono - record.started_mono), 3)
-            self._end(task, record, TaskEnded(id=task, state=state, run=run, duration_s=duration_s), now, fx)
+            self._end(task, record, status.TaskFact(id=task, state=state, run=run, duration_s=duration_s), now, fx)
 
     def _cancel_run(self, task: str, document: documents.Task, now: Now, fx: Effects) -> None:
         try:
@@ -256,7 +231,7 @@ class Tasks:
         except Refused as error:
             self._refuse(task, str(error), now, fx)
             return
-        self._end(task, Record(), TaskEnded(id=task, state="ok", run=document.cancel_run), now, fx)
+        self._end(task, Record(), status.TaskFact(id=task, state="ok", run=document.cancel_run), now, fx)
 
     # ---------------------------------------------------------------------------------------- ends
 
@@ -275,9 +250,9 @@ class Tasks:
                 fx.act.append(inputs.Stop(instance=record.instance, grace_s=limits.STOP_GRACE_S))
 
     def _refuse(self, task: str, reason: str, now: Now, fx: Effects) -> None:
-        self._end(task, Record(), TaskEnded(id=task, state="refused", reason=reason), now, fx)
+        self._end(task, Record(), status.TaskFact(id=task, state="refused", reason=reason), now, fx)
 
-    def _end(self, task: str, record: Record, body: TaskEnded, now: Now, fx: Effects) -> None:
+    def _end(self, task: str, record: Record, body: status.TaskFact, now: Now, fx: Effects) -> None:
         record.stage, record.document = Stage.ENDED, None
         self._late.pop(task, None)
         if record.cancelled:
@@ -295,7 +270,7 @@ class Tasks:
         self._ctx.note("state", f"task.{kind}", task, body, now, fx)
 
 
-def bounded(body: TaskEnded) -> TaskEnded:
+def bounded(body: status.TaskFact) -> status.TaskFact:
     """Return `body` with its output cut, from the front, until it fits into one entry."""
     size = limits.TASK_OUTPUT_BYTES_MAX
     while len(context.encoded(body)) > limits.ENTRY_BYTES_MAX:

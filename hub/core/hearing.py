@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.core import inputs
-from hub.core.work import runs, tasks
+from hub.core.work import runs
+from protocol import status
 from protocol.effects import Effects, Now
 from protocol.errors import Refused
 from protocol.link import events
@@ -24,7 +25,7 @@ TASK_KINDS = frozenset({"task.started", "task.ended"})
 KINDS = TASK_KINDS | runs.KINDS
 
 _entry = msgspec.json.Decoder(Entry)
-_said = msgspec.json.Decoder(tasks.Said)
+_said = msgspec.json.Decoder(status.TaskFact)
 
 
 class Hearing:
@@ -141,7 +142,7 @@ class Hearing:
         except (msgspec.DecodeError, ValueError) as error:
             core.registry.alarm(node, "odd-entry", f"{kind} at seq {seq} cannot be read: {error}", now, fx)
 
-    def _task(self, node: str, said: tasks.Said, now: Now, fx: Effects) -> None:
+    def _task(self, node: str, said: status.TaskFact, now: Now, fx: Effects) -> None:
         heard, ended = self._core.tasks.hear(node, said, now, fx)
         if heard:
             fx.act.append(inputs.Notify(topic=f"task/{said.id}"))

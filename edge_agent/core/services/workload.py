@@ -57,21 +57,6 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
-class ServiceFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Body of every `service.*` entry."""
-
-    instance: str = ""
-    pid: int = 0
-    digest: str = ""
-    code: int | None = None
-    signal: int | None = None
-    lost: bool = False
-    """The outcome is unknown: the power went, or the record was lost."""
-    after_s: float = 0.0
-    cause: str = ""
-    error: str = ""
-
-
 class Workload:
     """One service. Every method may append to `fx`; `settle` makes what is there follow what is wanted."""
 
@@ -180,7 +165,7 @@ class Workload:
         record.process, record.healthy, record.cause, record.pid = self._process, None, "", 0
         record.launched_mono = now.mono
         self._enter(Stage.STARTING, now, fx)
-        self._note("starting", ServiceFact(instance=record.instance, digest=self.digest), now, fx)
+        self._note("starting", status.ServiceFact(instance=record.instance, digest=self.digest), now, fx)
         fx.act.append(_launch_action(record.instance, force))
 
     def stop(self, cause: str, now: Now, fx: Effects) -> None:
@@ -228,7 +213,7 @@ class Workload:
         self.record.pid = pid
         if new:
             self._enter(Stage.RUNNING, now, fx)
-            self._note("started", ServiceFact(instance=self.record.instance, pid=pid), now, fx)
+            self._note("started", status.ServiceFact(instance=self.record.instance, pid=pid), now, fx)
         self._watch(now, self.record.healthy)
 
     def launch_failed(self, error: str, now: Now, fx: Effects) -> None:
@@ -236,7 +221,7 @@ class Workload:
         instance = self._rest(now, fx)
         self.record.failed, self.record.reason = True, error
         self._after_failure(reconcile.is_done(self._restart(), inputs.Exit()), now, fx)
-        self._note("failed", ServiceFact(instance=instance, error=error), now, fx)
+        self._note("failed", status.ServiceFact(instance=instance, error=error), now, fx)
         fx.act.append(inputs.Forget(instance=instance))
         self.settle(now, fx)
 
@@ -257,7 +242,7 @@ class Workload:
             if ran_s >= limits.RESTART_RESET_S:
                 record.failures = 0
             self._after_failure(not asked and reconcile.is_done(self._restart(), exit_), now, fx)
-        fact = ServiceFact(
+        fact = status.ServiceFact(
             instance=instance,
             code=exit_.code,
             signal=exit_.signal,
@@ -296,7 +281,7 @@ class Workload:
         self.record.healthy = self.health.healthy
         self._keep(fx)
         kind = "healthy" if self.record.healthy else "unhealthy"
-        self._note(kind, ServiceFact(instance=probed.instance, error="" if probed.ok else probed.text), now, fx)
+        self._note(kind, status.ServiceFact(instance=probed.instance, error="" if probed.ok else probed.text), now, fx)
         if self.record.healthy is False and self.force is not None and self.force.restart_unhealthy:
             self.stop("unhealthy", now, fx)
 
@@ -392,7 +377,7 @@ class Workload:
     def _keep(self, fx: Effects) -> None:
         self._ctx.put("service", self.name, self.record, fx)
 
-    def _note(self, kind: str, fact: ServiceFact, now: Now, fx: Effects) -> None:
+    def _note(self, kind: str, fact: status.ServiceFact, now: Now, fx: Effects) -> None:
         self._ctx.note("state", f"service.{kind}", self.name, fact, now, fx)
 
     def _restart(self) -> str:

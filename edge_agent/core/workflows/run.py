@@ -54,31 +54,6 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     outputs: dict[str, str] = {}
 
 
-class StepFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Body of every `step.*` entry: started, ended, retrying (it failed, an attempt follows), asking."""
-
-    run: str
-    step: str
-    state: str = ""
-    attempt: int = 0
-    exit_code: int | None = None
-    signal: int | None = None
-    outputs: dict[str, str] = {}
-    reason: str = ""
-    stderr: str = ""
-    wait_s: float = 0.0
-
-
-class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Body of the entry `run.started`."""
-
-    id: str
-    workflow: str
-    trigger: str
-    params: dict[str, str] = {}
-    by: str = ""
-
-
 _NEVER = float("inf")
 
 
@@ -110,7 +85,9 @@ class Run:
     def begin(self, by: str, fx: Effects) -> None:
         """Tell and keep that it started."""
         record = self.record
-        body = RunStarted(id=record.id, workflow=record.workflow, trigger=record.trigger, params=record.params, by=by)
+        body = status.RunStarted(
+            id=record.id, workflow=record.workflow, trigger=record.trigger, params=record.params, by=by
+        )
         self._notes.append(("run.started", record.id, context.encoded(body)))
         self._ctx.put("run", record.id, record, fx)
 
@@ -165,7 +142,7 @@ class Run:
         kept.state, kept.started_mono, kept.exit_code = State.RUNNING, now.mono, None
         self.running[name] = None
         self._dirty[name] = None
-        self._tell("started", StepFact(run=self.record.id, step=name, attempt=kept.attempt))
+        self._tell("started", status.StepFact(run=self.record.id, step=name, attempt=kept.attempt))
         fx.act.append(launch)
 
     def launch(self, name: str) -> inputs.Launch:
@@ -233,7 +210,7 @@ class Run:
         self._retries[name] = now.mono + wait_s
         kept.state = State.WAITING
         self._dirty[name] = None
-        fact = StepFact(
+        fact = status.StepFact(
             run=self.record.id,
             step=name,
             attempt=kept.attempt,
@@ -251,7 +228,7 @@ class Run:
         if step.interrupted == "ask":
             kept.state = State.INTERRUPTED
             self._dirty[name] = None
-            self._tell("asking", StepFact(run=self.record.id, step=name, attempt=kept.attempt))
+            self._tell("asking", status.StepFact(run=self.record.id, step=name, attempt=kept.attempt))
         elif step.interrupted == "retry" and kept.attempt < limits.STEP_ATTEMPTS_MAX:
             self._again(name)
         else:
@@ -320,7 +297,7 @@ class Run:
         kept.state = self.endings[name] = state
         self.outputs[name] = kept.outputs
         self._dirty[name] = None
-        fact = StepFact(
+        fact = status.StepFact(
             run=self.record.id,
             step=name,
             state=state.value,
@@ -337,7 +314,7 @@ class Run:
             if self._open_needs[follower] == 0 and self.steps[follower].state is State.WAITING:
                 self._ready.append(follower)
 
-    def _tell(self, kind: str, fact: StepFact) -> None:
+    def _tell(self, kind: str, fact: status.StepFact) -> None:
         self._notes.append((f"step.{kind}", self.record.id, context.encoded(fact)))
 
     def is_over(self) -> bool:

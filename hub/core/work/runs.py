@@ -57,18 +57,8 @@ class RunSaid(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[status.StepReport] = []
 
 
-class StepSaid(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of a step.started or step.ended entry; its outputs stay in the entry."""
-
-    run: str
-    step: str
-    state: str = ""
-    attempt: int = 0
-    exit_code: int | None = None
-
-
 _run_said = msgspec.json.Decoder(RunSaid)
-_step_said = msgspec.json.Decoder(StepSaid)
+_step_said = msgspec.json.Decoder(status.StepFact)
 
 
 class Runs:
@@ -121,7 +111,7 @@ class Runs:
             )
         )
 
-    def _step(self, node: str, epoch: str, seq: int, time_ms: int, kind: str, said: StepSaid) -> None:
+    def _step(self, node: str, epoch: str, seq: int, time_ms: int, kind: str, said: status.StepFact) -> None:
         run = self._runs.get(f"{node}/{said.run}")
         if _is_older(run, epoch, seq):
             return

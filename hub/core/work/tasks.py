@@ -15,7 +15,7 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.registry import Refusal
-from protocol import documents, limits
+from protocol import documents, limits, status
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.snapshot import Snapshot
 
@@ -55,20 +55,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def size(self) -> int:
         """Return how much of limits.RESULTS_BYTES_MAX it takes."""
         return len(self.stdout) + len(self.stderr)
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of a task.started or task.ended entry."""
-
-    id: str
-    state: str = "running"
-    exit_code: int | None = None
-    signal: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-    duration_s: float = 0.0
-    reason: str = ""
-    run: str = ""
 
 
 class _Open:
@@ -205,7 +191,7 @@ class Tasks:
 
     # -------------------------------------------------------------------------------------------- hearing
 
-    def hear(self, node: str, said: Said, now: Now, fx: Effects) -> tuple[bool, bool]:
+    def hear(self, node: str, said: status.TaskFact, now: Now, fx: Effects) -> tuple[bool, bool]:
         """Take what `node` says of its task.
 
         Tells whether that is news, and whether the task has ended by it, so that it leaves the manifest.
