@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,12 @@ async def test_a_task_whose_deadline_passed_while_the_device_was_away_is_refused
         assert code == 0, text
         assert "away since" in text
         assert "then refused there" in text
+        told = time.time()
+
+        async def passed() -> bool:
+            return time.time() > told + 1.0
+
+        await it.until(passed, "the deadline has passed")
         it.agents["oslo"].wire.heal()
         await it.until(lambda: _is(it, "oslo", "online"), "oslo is back")
         await deeds.settled(it)
@@ -181,7 +188,7 @@ async def test_what_is_deleted_while_the_device_is_away_stops_when_it_is_back(tm
         it.agents["oslo"].wire.cut()
         await it.until(lambda: _is(it, "oslo", "away"), "oslo is away")
         await it.ask("DELETE", "/v1/resources/service/old")
-        assert await deeds.is_running(it, "oslo", "old"), "nobody told the device yet"
+        assert await deeds.running_pid(it, "oslo", "old") == old, "nobody told the device yet"
         it.agents["oslo"].wire.heal()
         await deeds.gone(old)
         assert await deeds.pid_of(it, "oslo", "kept") == kept

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +114,15 @@ async def at_device(it: Fleet, name: str, do: str = "status", **more: Any) -> An
     return found[-1]
 
 
-async def is_running(it: Fleet, name: str, which: str) -> bool:
-    """Tell whether the device itself says that a service runs."""
+async def running_pid(it: Fleet, name: str, which: str) -> int:
+    """The pid of a service as the device itself tells it; 0 while it does not run."""
     said = await asyncio.to_thread(local, it, name)
-    return bool(said) and bool(said["services"].get(which, {}).get("pid"))
+    return int(said["services"].get(which, {}).get("pid", 0)) if said else 0
 
 
 async def pid_of(it: Fleet, name: str, which: str) -> int:
     """The pid of a service, once it runs."""
-    await it.until(lambda: is_running(it, name, which), f"{which} runs on {name}")
-    return int((await at_device(it, name))["services"][which]["pid"])
+    return await eventually(it, f"{which} runs on {name}", lambda: running_pid(it, name, which))
 
 
 def copies(mark: str) -> list[int]:
@@ -267,11 +266,6 @@ async def take_away(it: Fleet, *resources: str) -> None:
         return not any(names & {*node["services"], *node["workflows"]} for node in nodes)
 
     await it.until(nothing, f"{', '.join(resources)} is gone everywhere")
-
-
-def lines(text: str) -> Iterator[str]:
-    """The lines of a text that say something."""
-    return (line for line in text.splitlines() if line.strip())
 
 
 async def eventually(it: Fleet, what: str, question: Callable[[], Awaitable[Any]], wait_s: float = 60.0) -> Any:
