@@ -51,7 +51,11 @@ def _service_names(incomplete: str) -> list[str]:
         return []
 
 
-Data = Annotated[Path | None, typer.Option("--data", help="The agent's directory (or $SKERRY_DATA).")]
+Data = Annotated[
+    Path | None,
+    # not readable: the folder is its owner's, and who may ask the agent is said by its socket
+    typer.Option("--data", help="The agent's directory (or $SKERRY_DATA).", readable=False),
+]
 As = Annotated[Output, typer.Option("-o", "--output", help="table or json (stable, for programs).")]
 Service = Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=_service_names)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the hub will see it, with your name.")]
@@ -176,7 +180,7 @@ def runs(
 ) -> None:
     """List the runs that this device remembers, the newest first."""
     answer = client.ask(data, {"do": "runs", "workflow": name})
-    view.as_json(answer) if output is Output.json else view.runs(answer, int(time.time() * 1000))
+    view.as_json(answer) if output is Output.json else view.runs(answer, _now_ms())
 
 
 @app.command(epilog="Example:  skerry-agent events --kind service. -f")
@@ -212,7 +216,8 @@ def logs(
 def why(service: Service, data: Data = None, output: As = Output.table) -> None:
     """Tell why a service is in its state, from the nearest reason to what the hub wants."""
     answer = client.ask(data, {"do": "why", "service": service})
-    view.as_json(answer) if output is Output.json else view.why(answer)
+    option = "" if data is None else f" --data {data}"
+    view.as_json(answer) if output is Output.json else view.why(answer, _now_ms(), option)
 
 
 # ------------------------------------------------------------------------------------------------ deciding
@@ -292,7 +297,15 @@ def emit(
 
 def _decide(data: Path | None, output: Output, request: dict[str, object]) -> None:
     answer: dict[str, Any] = client.ask(data, request)
-    view.as_json(answer) if output is Output.json else view.say(answer["text"])
+    if output is Output.json:
+        view.as_json(answer)
+        return
+    until_ms = request.get("until_ms")
+    view.decided(answer, until_ms if isinstance(until_ms, int) else 0, _now_ms())
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _until_ms(life: str) -> int:

@@ -36,12 +36,16 @@ def examine(data: Path) -> list[tuple[str, bool, str]]:
         ("agent", _agent),
         ("hub", _hub),
     ]
+    if not data.is_dir():
+        checks = [one for one in checks if one[1] in (_enrolled, _tools, _clock)]
     found: list[tuple[str, bool, str]] = []
     for what, check in checks:
         try:
             found.append((what, True, check(data)))
+        except PermissionError as error:
+            found.append((what, False, f"you may not look at {error.filename}: sudo skerry-agent doctor"))
         except (SkerryError, OSError) as error:
-            found.append((what, False, str(error)))
+            found.append((what, False, human.plain(str(error))))
     return found
 
 

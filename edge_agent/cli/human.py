@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 def duration(seconds: float) -> str:
@@ -43,6 +45,16 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """Return `1 entry waits`, `18,240 entries wait`."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def plain(text: str) -> str:
+    """Return a sentence of the operating system's without its error numbers."""
+    return _NUMBER.sub("", text)
 
 
 def _local(ms: int) -> datetime.datetime:

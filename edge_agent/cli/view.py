@@ -32,6 +32,8 @@ def status(answer: Json) -> None:
     for stream, count in sorted(answer["lost"].items()):
         say(f"{count:,} entries of {stream} are lost and declared so", "yellow")
     for condition in answer["conditions"]:
+        if condition["text"] == answer["link"]["reason"]:
+            continue  # the first line said it
         say(f"{condition['what']}: {condition['text']}", "yellow")
 
 
@@ -40,13 +42,14 @@ def link(answer: Json) -> str:
     view, now = answer["link"], answer["now_ms"]
     rows = sum(one["rows"] for one in answer["backlog"].values())
     size = sum(one["bytes"] for one in answer["backlog"].values())
-    waiting = f"{rows:,} entries wait to sync ({human.size(size)})" if rows else "all entries are synced"
+    waits = human.plural(rows, "entry waits to sync", "entries wait to sync")
+    waiting = f"{waits} ({human.size(size)})" if rows else "all entries are synced"
     age = human.since(view["since_ms"], now)
     if view["state"] == "live":
         return f"online for {age} (hub {view['parent']}); {waiting}"
     if view["state"] == "refused":
         return f"{view['reason']}; {waiting}"
-    reason = f" ({view['reason']})" if view["reason"] else ""
+    reason = f" ({human.plain(view['reason'])})" if view["reason"] else ""
     return f"offline for {age}{reason}. Everything here keeps running; {waiting}."
 
 
@@ -96,8 +99,8 @@ def _workflow(name: str, one: Json, now: int) -> list[str | Text]:
 def _run_line(run: Json, now: int) -> Text:
     ended = run.get("ended_ms", 0)
     took = human.duration(((ended or now) - run["started_ms"]) / 1000)
-    steps = len(run.get("steps", []))
-    text = f"{run['state']}, {human.clock(run['started_ms'], now)}, {steps} steps, {took}"
+    steps = human.plural(len(run.get("steps", [])), "step", "steps")
+    text = f"{run['state']}, {human.clock(run['started_ms'], now)}, {steps}, {took}"
     return Text(text, "red" if run["state"] in _BAD else "")
 
 
@@ -121,15 +124,30 @@ def _steps(run: Json) -> str:
     return ", ".join(shown)
 
 
-def why(answer: Json) -> None:
-    """Print the chain of reasons, nearest first."""
-    first, *rest = answer["reasons"] or ["nothing is known of it"]
+def why(answer: Json, now: int, option: str = "") -> None:
+    """Print the chain of reasons, nearest first; `option` goes on with the command that would change it."""
+    override: Json = answer["report"].get("override") or {}
+    times: zip[tuple[str, int]] = zip(answer["reasons"], answer["at_ms"], strict=False)
+    reasons = [_reason(text, at_ms, override.get("until_ms", 0), now) for text, at_ms in times]
+    first, *rest = reasons or ["nothing is known of it"]
     say(f"{answer['state']}, because {first}.")
     for reason in rest:
         say(f"{reason[:1].upper()}{reason[1:]}.")
     if answer["next"]:
         verb = "Release it" if " release " in answer["next"] else "Next"
-        say(f"{verb}:  {answer['next']}")
+        say(f"{verb}:  {answer['next']}{option}")
+
+
+def _reason(text: str, at_ms: int, until_ms: int, now: int) -> str:
+    """Return one reason with the times that the agent's core leaves to us, who know the local time."""
+    text = human.plain(text).replace("until its life is over", f"until {human.clock(until_ms, now)}")
+    word = "at" if text.startswith("its last exit") or " it here" in text else "since"
+    return f"{text} ({word} {human.clock(at_ms, now)})" if at_ms else text
+
+
+def decided(answer: Json, until_ms: int, now: int) -> None:
+    """Print what the agent says of a decision that holds until `until_ms` (0: until released)."""
+    say(str(answer["text"]).replace("until the time you gave", f"until {human.clock(until_ms, now)}"))
 
 
 def entry(one: Json) -> None:

@@ -250,6 +250,11 @@ def _decision(local: inputs.Local, reason: str) -> Decision:
     return Decision(user=local.user, uid=local.uid, reason=reason)
 
 
+def _last_exit(service: Workload, report: status.ServiceReport) -> tuple[str, int]:
+    restarts = f"{report.restarts} restart{'' if report.restarts == 1 else 's'} so far"
+    return f"its last exit was {report.last_exit}; {restarts}", service.record.last_exit_ms
+
+
 def _reasons(
     service: Workload, report: status.ServiceReport, override: Override | None, link: LinkView
 ) -> list[tuple[str, int]]:
@@ -262,9 +267,8 @@ def _reasons(
         found.append((f"{override.user} (uid {override.uid}) {done} it here{why}, {life}", override.since_ms))
     if report.reason:
         found.append((report.reason, report.since_ms))
-    if report.last_exit:
-        text = f"its last exit was {report.last_exit}; {report.restarts} restarts so far"
-        found.append((text, service.record.last_exit_ms))
+    if report.last_exit and report.state != "running":
+        found.append(_last_exit(service, report))
     if service.wanted is not None:
         text = f"the hub wants it running (generation {link.held.generation}), restart {service.wanted.restart}"
     elif service.known:
@@ -272,6 +276,8 @@ def _reasons(
     else:
         text = "what the hub wants is not known yet in this life"
     found.append((text, link.received_ms))
+    if report.last_exit and report.state == "running":
+        found.append(_last_exit(service, report))  # no reason for running
     if link.state != "live":
         why = f" ({link.reason})" if link.reason else ""
         text = f"the hub has not heard of what happened here since: the link is {link.state}{why}"

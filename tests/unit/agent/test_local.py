@@ -211,3 +211,16 @@ def test_the_parent_may_look_at_status_and_runs(world: World) -> None:
     for _ in range(50):
         world.local(inputs.LocalWorkflowStart(workflow="flow"))
     assert b"too large" in bytes(ask(world, "runs")[0].data)
+
+
+def test_a_service_runs_because_the_hub_wants_it_not_because_it_ended_once(world: World) -> None:
+    world.local(stop())
+    world.do(exited("s-web-1", None, 15))
+    world.local(inputs.LocalRelease(service="web"))
+    world.do(inputs.Launched(instance="s-web-2", pid=5))
+    why = world.local(inputs.LocalWhy(service="web"))
+    assert why["state"] == "running"
+    assert why["reasons"] == [
+        "the hub wants it running (generation 1), restart always",
+        "its last exit was signal 15; 1 restart so far",
+    ]

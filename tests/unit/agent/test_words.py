@@ -1,0 +1,81 @@
+"""What the person at the device reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.cli import commands, doctor, human, view
+
+NOW = 1_700_000_000_000
+HOUR_MS = 3_600_000
+
+
+def answer(**link: Any) -> dict[str, Any]:
+    """Return what the agent answers to `status`, its link like this."""
+    plain = {"parent": "cloud", "state": "live", "since_ms": NOW - HOUR_MS, "reason": ""}
+    return {
+        "node": "oslo-gw-1",
+        "now_ms": NOW,
+        "link": plain | link,
+        "backlog": {"state": {"rows": 1, "bytes": 120}},
+        "services": {},
+        "workflows": {},
+        "conditions": [],
+        "lost": {},
+    }
+
+
+def test_a_link_that_is_down_is_told_without_error_numbers() -> None:
+    told = view.link(answer(state="offline", reason="hub.example:8883: [Errno 111] Connection refused"))
+    assert told.startswith("offline for 1 h (hub.example:8883: Connection refused). ")
+    assert told.endswith("; 1 entry waits to sync (120 B).")
+
+
+def test_what_the_first_line_said_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "revoked: stolen; the work here goes on"
+    view.status(answer(state="refused", reason=text) | {"conditions": [{"what": "standing", "text": text}]})
+    assert capsys.readouterr().out.count(text) == 1
+
+
+def test_why_says_when_each_thing_came_about_and_how_long_it_holds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = ["ada (uid 1001) stopped it here, until its life is over", "the hub wants it running (generation 4)"]
+    until = NOW + 2 * HOUR_MS
+    report = {"override": {"until_ms": until}}
+    why = {"state": "stopped", "reasons": reasons, "at_ms": [NOW, 0], "next": "skerry-agent release x"}
+    view.why(why | {"report": report}, NOW, " --data ./a")
+    assert capsys.readouterr().out.splitlines() == [
+        f"stopped, because ada (uid 1001) stopped it here, until {human.clock(until, NOW)} "
+        f"(at {human.clock(NOW, NOW)}).",
+        "The hub wants it running (generation 4).",
+        "Release it:  skerry-agent release x --data ./a",
+    ]
+
+
+def test_a_decision_says_until_when_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    view.decided({"text": "x is to stop here, until the time you gave; the hub will see"}, NOW + HOUR_MS, NOW)
+    assert capsys.readouterr().out == f"x is to stop here, until {human.clock(NOW + HOUR_MS, NOW)}; the hub will see\n"
+
+
+def test_doctor_where_nothing_is_says_so_once(tmp_path: Path) -> None:
+    found = doctor.examine(tmp_path / "nowhere")
+    assert [(what, well) for what, well, _ in found] == [("enrolled", False), ("tools", True), ("clock", True)]
+    assert "skerry-agent enroll" in found[0][2]
+
+
+def test_a_folder_that_only_its_owner_may_read_is_no_mistake_in_the_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no(path: object, mode: int) -> bool:
+        return False
+
+    monkeypatch.setattr("os.access", no)  # as another user than root would find it
+    monkeypatch.setattr("sys.argv", ["skerry-agent", "status", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    assert ended.value.code == commands.UNREACHABLE
+    assert "not enrolled" in capsys.readouterr().err
