@@ -79,8 +79,10 @@ async def _is_cut(mallory: Mallory, *packets: bytes, connect: bool = True) -> No
 
 
 async def _garbage(mallory: Mallory) -> None:
-    await _is_cut(mallory, os.urandom(4_096), connect=False)
-    await _is_cut(mallory, os.urandom(4_096))
+    endless = b"\x10\xff\xff\xff\xff" + os.urandom(4_096)  # a length that never ends: no need to wait for the rest
+    for junk in (endless, b"\x00\x02??" + os.urandom(4_096), b"\xf0\x02" + os.urandom(4_096)):
+        await _is_cut(mallory, junk, connect=False)
+        await _is_cut(mallory, junk)
 
 
 async def _huge_packet(mallory: Mallory) -> None:
