@@ -21,6 +21,11 @@ DOCUMENT_BYTES_MAX = 256 * KIB  # one document
 MANIFEST_DOCUMENTS_MAX = 4_096
 NEED_DIGESTS_MAX = 256
 CSR_BYTES_MAX = 4 * KIB
+INTEGER_MAX = 2**53 - 1  # what JSON carries exactly, SQLite stores and a float holds
+WORD_CHARS_MAX = 256  # of a name, a hash or a reason in a child's message
+LINK_STREAMS_MAX = 16  # streams that one message names
+JSON_DEPTH_MAX = 64  # of a body: what nests deeper is read by nobody
+COMPRESSION_RATIO_MAX = 128  # what shrinks more crosses as it is: a few bytes must not become a megabyte
 
 # --- credit and timers of a link
 CREDIT_ROWS = {"audit": 4_000, "state": 8_000, "metrics": 4_000, "logs": 4_000, "relay": 8_000}  # unacked rows
@@ -58,6 +63,7 @@ WAL_BYTES_KEPT = 4 * MIB  # of the write-ahead log's file, after a checkpoint
 STORE_CACHE_KIB = 2_048  # pages that SQLite keeps in memory, for each file
 DEVICE_STORE_CACHE_KIB = 512  # an agent's: as fast, measured, for it appends and reads on
 QUICK_CHECK_BYTES_MAX = 256 * MIB  # larger stores are not read whole after an unclean end
+ASIDE_KEPT_ROWS = 1_000  # entries set aside, the newest
 RETIRE_ROWS = 5_000  # entries that one step of retention deletes
 
 # --- the front door and the API
@@ -141,6 +147,10 @@ TASKS_OPEN_MAX = 256  # of one node
 EMIT_ITEMS_PER_BATCH_MAX = 2_000
 EMIT_ITEMS_PER_S_MAX = 200_000  # of one workload
 EMIT_CONNECTIONS_MAX = 64
+EMIT_LINGER_S = 0.15  # a first item waits this long for a second one, to share its commit
+EMIT_WAITS_S = 60.0  # a connection that was seen to wait for its answers is answered at once, for so long
+EMIT_TOGETHER_MAX = 32  # a batch of more items is worth a commit of its own
+EMIT_HABITS_MAX = 256
 PROBE_INTERVAL_S_MIN = 1.0
 PROBE_TIMEOUT_S = 5.0
 VITALS_EVERY_S = 60.0
@@ -177,6 +187,7 @@ PARALLEL_STEPS_MAX = 8  # processes of one run at a time
 CONTROL_LINE_BYTES_MAX = 256 * KIB
 CONTROL_CONNECTIONS_MAX = 32
 ANSWER_BYTES_MAX = 128 * KIB  # one part
+ANSWER_PARTS_WAITING_MAX = 512  # of one question, heard and not yet read by who asked
 ASKS_OPEN_MAX = 64
 ASK_WAIT_S = 30.0
 TAIL_LINES_MAX = 10_000

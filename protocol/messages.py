@@ -11,7 +11,17 @@ in its body (`Relayed`), so a tier more changes no byte here.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from protocol import limits
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=limits.INTEGER_MAX)]
+Moment = Annotated[int, msgspec.Meta(ge=-limits.INTEGER_MAX, le=limits.INTEGER_MAX)]
+"""Milliseconds of somebody's wall clock, which may believe anything; but it stays a number that floats can hold."""
+Word = Annotated[str, msgspec.Meta(max_length=limits.WORD_CHARS_MAX)]
+"""A name, a hash, a reason: what is kept of a peer, and shown, is short (INVARIANTS C10)."""
 
 STREAMS = ("audit", "state", "metrics", "logs", "relay")
 CHAINED = frozenset({"audit", "state", "relay"})
@@ -74,13 +84,13 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ("": the genesis of this epoch); so does one whose cursor is below `base`, for these rows are given up.
     """
 
-    epoch: str
-    seq: int
-    hash: str = ""
-    first: int = 1
+    epoch: Word
+    seq: Count
+    hash: Word = ""
+    first: Count = 1
     was: FormerEpoch | None = None
-    base: int = 0
-    base_hash: str = ""
+    base: Count = 0
+    base_hash: Word = ""
 
 
 class FormerEpoch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,44 +99,44 @@ class FormerEpoch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     `lost` declares how many of its rows may never have reached a parent, at most.
     """
 
-    epoch: str
-    seq: int
-    hash: str = ""
-    reason: str = ""
-    lost: int = 0
+    epoch: Word
+    seq: Count
+    hash: Word = ""
+    reason: Word = ""
+    lost: Count = 0
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The manifest a child holds; all zero and empty when it has none."""
 
-    term: int = 0
-    generation: int = 0
-    digest: str = ""
+    term: Count = 0
+    generation: Count = 0
+    digest: Word = ""
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     """Opens a session. `session` is a counter stored before connecting, `nonce` (hex) proves who minted it (A13)."""
 
-    session: int
-    nonce: str
-    node: str
-    version: str
-    capabilities: list[str] = []
-    labels: dict[str, str] = {}
-    streams: dict[str, StreamHead] = {}
+    session: Count
+    nonce: Word
+    node: Word
+    version: Word
+    capabilities: Annotated[list[Word], msgspec.Meta(max_length=limits.LABELS_MAX)] = []
+    labels: Annotated[dict[Word, Word], msgspec.Meta(max_length=limits.LABELS_MAX)] = {}
+    streams: Annotated[dict[Word, StreamHead], msgspec.Meta(max_length=limits.LINK_STREAMS_MAX)] = {}
     held: Held = Held()
-    time_ms: int = 0
+    time_ms: Moment = 0
 
 
 class Status(Message, frozen=True, kw_only=True, tag="status"):
     """The latest observed state, whole (a level). `count` rises with each Status of a session; older never wins."""
 
-    session: int
-    count: int
+    session: Count
+    count: Count
     held: Held
-    heads: dict[str, int]
+    heads: Annotated[dict[Word, Count], msgspec.Meta(max_length=limits.LINK_STREAMS_MAX)]
     """Last seq of each stream when this was true (A12)."""
-    time_ms: int
+    time_ms: Moment
     body: msgspec.Raw
     """A protocol.status.Report as JSON; opaque to the link."""
 
@@ -134,21 +144,21 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
 class Entries(Message, frozen=True, kw_only=True, tag="entries"):
     """Rows of one stream, contiguous: the first has seq `prev` + 1, or is a GAP that covers it."""
 
-    session: int
-    stream: str
-    epoch: str
-    prev: int
+    session: Count
+    stream: Word
+    epoch: Word
+    prev: Count
     rows: list[msgspec.Raw]
-    hash: str = ""
+    hash: Word = ""
     """The sender's own hash of the last row, hex; it must be what the receiver's chain gives (A7). Empty: unchained."""
 
 
 class Need(Message, frozen=True, kw_only=True, tag="need"):
     """Asks for documents that the manifest names and the child lacks, and for tickets of artifacts."""
 
-    session: int
-    documents: list[str] = []
-    tickets: list[str] = []
+    session: Count
+    documents: list[Word] = []
+    tickets: list[Word] = []
     manifest: bool = False
     """The child could not use a delta: send the whole manifest."""
 
@@ -156,16 +166,16 @@ class Need(Message, frozen=True, kw_only=True, tag="need"):
 class Renew(Message, frozen=True, kw_only=True, tag="renew"):
     """Asks for a new certificate on the same key (`csr` is PEM)."""
 
-    session: int
+    session: Count
     csr: str
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="answer"):
     """One part of the answer to an Ask."""
 
-    session: int
-    id: str
-    part: int
+    session: Count
+    id: Word
+    part: Count
     last: bool
     data: msgspec.Raw
 
@@ -173,9 +183,9 @@ class Answer(Message, frozen=True, kw_only=True, tag="answer"):
 class Bye(Message, frozen=True, kw_only=True, tag="bye"):
     """The end of a session: sent on a clean stop, and the MQTT will."""
 
-    session: int
-    nonce: str
-    reason: str
+    session: Count
+    nonce: Word
+    reason: Word
 
 
 # ------------------------------------------------------------------------------------------------ parent -> child
@@ -185,20 +195,20 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a parent has committed a child's stream, and how many rows beyond it may be on their way."""
 
     epoch: str
-    seq: int
+    seq: Count
     hash: str = ""
-    credit: int = 0
+    credit: Count = 0
 
 
 class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     """Accepts a session. `nonce` repeats Hello's. `chain` is the parent's signing certificate chain (PEM)."""
 
     incarnation: str
-    session: int
+    session: Count
     nonce: str
     parent: str
     cursors: dict[str, Cursor]
-    time_ms: int
+    time_ms: Moment
     contact_s: float
     chain: str = ""
     version: str = ""
@@ -215,7 +225,7 @@ class Look(Message, frozen=True, kw_only=True, tag="look"):
     """
 
     incarnation: str
-    session: int = 0
+    session: Count = 0
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,8 +233,8 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
 
     parent: str
     child: str
-    term: int
-    generation: int
+    term: Count
+    generation: Count
     digest: str
     """Of the canonical bytes of the whole set of items (protocol.documents.manifest_digest)."""
     key: str
@@ -239,7 +249,7 @@ class Desired(Message, frozen=True, kw_only=True, tag="desired"):
     """
 
     incarnation: str
-    session: int
+    session: Count
     signed: Signed
     base: str = ""
     put: dict[str, str] = {}
@@ -251,7 +261,7 @@ class Documents(Message, frozen=True, kw_only=True, tag="documents"):
     """Bodies the child asked for, each named by the digest of its bytes; and tickets for artifacts by digest."""
 
     incarnation: str
-    session: int
+    session: Count
     documents: list[msgspec.Raw] = []
     tickets: dict[str, str] = {}
     missing: list[str] = []
@@ -261,12 +271,12 @@ class EntriesAck(Message, frozen=True, kw_only=True, tag="ack"):
     """The parent has committed everything up to `seq`; sent after that commit (A2)."""
 
     incarnation: str
-    session: int
+    session: Count
     stream: str
     epoch: str
-    seq: int
+    seq: Count
     hash: str = ""
-    credit: int = 0
+    credit: Count = 0
     refill: bool = False
     """The parent could not apply what came: resume from `seq`."""
     fork: bool = False
@@ -277,7 +287,7 @@ class Renewed(Message, frozen=True, kw_only=True, tag="renewed"):
     """The new certificate chain (PEM), or why there is none."""
 
     incarnation: str
-    session: int
+    session: Count
     certificate: str = ""
     refused: str = ""
 
@@ -288,7 +298,7 @@ class Revoked(Message, frozen=True, kw_only=True, tag="revoked"):
     incarnation: str
     parent: str
     child: str
-    time_ms: int
+    time_ms: Moment
     reason: str
     key: str
     signature: str
@@ -298,9 +308,9 @@ class Ask(Message, frozen=True, kw_only=True, tag="ask"):
     """A question; not durable. `what` is `logs`, `status` or `runs`; nothing that changes something is an Ask."""
 
     incarnation: str
-    session: int
+    session: Count
     id: str
-    deadline_ms: int
+    deadline_ms: Moment
     what: str
     params: dict[str, str] = {}
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from hub.core import inputs
 from hub.shell.front_door import Gate, Inbox, Verdict
-from protocol import limits, messages, topics
+from protocol import codec, limits, messages, topics
 from protocol.aio import mqtt
 from protocol.errors import LocalProtocolError, Refused, RemoteProtocolError, SkerryError
 from protocol.link.seal import NotOpen, ParentSeal, Unsealed
@@ -123,7 +123,7 @@ class BrokerDoor:
     # -------------------------------------------------------------------------------------------- what is heard
 
     def _heard(self, topic: str, payload: bytes) -> None:
-        cost = len(payload) + limits.INPUT_BYTES
+        cost = codec.size_of(payload) + limits.INPUT_BYTES
         if self._inflight + cost > limits.DOOR_INFLIGHT_BYTES_MAX:
             self.dropped += 1
             return

@@ -14,23 +14,23 @@ from typing import Annotated
 
 import msgspec
 
+from protocol import limits
 from protocol.messages import Entry, GapBody
 
 GAP = "gap"
-INTEGER_MAX = 2**53 - 1  # what JSON carries exactly and SQLite stores
 KIND_CHARS_MAX = 128
 KEY_CHARS_MAX = 256
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _sha256 = hashlib.sha256
 _encode = msgspec.json.Encoder().encode
-_Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+_Integer = Annotated[int, msgspec.Meta(ge=-limits.INTEGER_MAX, le=limits.INTEGER_MAX)]
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
     """The part of an entry that a receiver looks at; the body, which stands last, it only skips."""
 
-    seq: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
+    seq: Annotated[int, msgspec.Meta(ge=1, le=limits.INTEGER_MAX)]
     time_ms: _Integer
     kind: Annotated[str, msgspec.Meta(max_length=KIND_CHARS_MAX)]
     key: Annotated[str, msgspec.Meta(max_length=KEY_CHARS_MAX)]

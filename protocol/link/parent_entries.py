@@ -11,7 +11,7 @@ import hashlib
 
 import msgspec
 
-from protocol import effects, ids, limits
+from protocol import codec, effects, ids, limits
 from protocol.effects import Effects
 from protocol.errors import BadId, RemoteProtocolError
 from protocol.link import cursor, events
@@ -20,6 +20,7 @@ from protocol.messages import CHAINED, STREAMS, Cursor, Entries, EntriesAck, Str
 CURSOR = "cursor"
 
 _ROW_BYTES_MAX = limits.ENTRY_BYTES_MAX + 4 * limits.KIB  # a body at its bound, and the words around it
+_SHALLOW_BYTES = 2 * limits.JSON_DEPTH_MAX  # no row of so few bytes nests too deep
 _REASON = "the rows do not follow from what is held under the same epoch"
 
 Row = tuple[int, bytes, bytes, int, str, str]
@@ -246,12 +247,12 @@ class _Walk:
             cursor.GAP,
             self.rows.append,
         )
-        position, seq, tip = self.position, self.seq, self.tip
+        position, seq, tip, shallow = self.position, self.seq, self.tip, _SHALLOW_BYTES
         for part in self._message.rows:
             raw = bytes(part)
             position += 1
             try:
-                head = decode(raw)
+                head = None if len(raw) > shallow and _is_odd(raw) else decode(raw)
             except (msgspec.DecodeError, ValueError):
                 head = None
             if head is not None and (head.kind == gap or head.seq != position):
@@ -265,8 +266,8 @@ class _Walk:
             seq = position
             if chained:
                 tip = sha256(tip + raw).digest()
-            if head is None or len(raw) > _ROW_BYTES_MAX:
-                self.poison.append((seq, raw))
+            if head is None:
+                self.poison.append((seq, raw[:_ROW_BYTES_MAX]))
             else:
                 add((seq, raw, tip, head.time_ms, head.kind, head.key))
         self.position, self.seq, self.tip = position, seq, tip
@@ -285,6 +286,10 @@ class _Walk:
             self.seq, self.tip = body.last, bytes.fromhex(body.hash)
             self.rows.append((body.last, raw, self.tip, head.time_ms, head.kind, head.key))
         return True
+
+
+def _is_odd(raw: bytes) -> bool:
+    return len(raw) > _ROW_BYTES_MAX or codec.is_deep(raw)
 
 
 def _covered(held: Record, epoch: str) -> tuple[int, str]:
@@ -333,9 +338,9 @@ def _check(stream: str, head: StreamHead) -> None:
         ids.epoch(head.epoch)
     except BadId as error:
         raise RemoteProtocolError(f"stream {stream[:40]!r}: {error}") from error
-    whole = stream in STREAMS and 0 <= head.base <= head.seq <= cursor.INTEGER_MAX
+    whole = stream in STREAMS and 0 <= head.base <= head.seq <= limits.INTEGER_MAX
     was = head.was
     if was is not None:
-        whole = whole and 0 <= was.seq <= cursor.INTEGER_MAX and cursor.is_hash(was.hash)
+        whole = whole and 0 <= was.seq <= limits.INTEGER_MAX and cursor.is_hash(was.hash)
     if not whole or not all(cursor.is_hash(one) for one in (head.hash, head.base_hash)):
         raise RemoteProtocolError(f"stream {stream[:40]!r}: its head in Hello makes no sense")

@@ -52,7 +52,7 @@ class Reachable:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A message; `packet` is to be acknowledged after its commit, or 0."""
+    """A message of `size` bytes, decompressed; `packet` is to be acknowledged after its commit, or 0."""
 
     message: messages.AnyMessage
     size: int
@@ -262,7 +262,7 @@ class Session:
             self._events.append(Unreadable(str(error)))
             self._deny(packet, Puback.PAYLOAD_FORMAT_INVALID, None, str(error))
             return
-        self._events.append(Arrived(message, len(packet.payload), packet.packet_id or 0))
+        self._events.append(Arrived(message, codec.size_of(packet.payload), packet.packet_id or 0))
 
     def _read(self, payload: bytes, channel: str) -> messages.AnyMessage:
         message = codec.decode(payload, codec.UP)

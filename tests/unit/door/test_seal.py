@@ -97,9 +97,9 @@ def test_after_hello_and_welcome_both_ways_are_proven(pki: Pki) -> None:
 def test_a_large_message_is_compressed_and_still_proven(pki: Pki) -> None:
     hub = parent(pki)
     one = open_session(pki, hub)
-    large = messages.Need(session=1, documents=["sha256:" + "0" * 64] * 200)
+    large = messages.Need(session=1, documents=[f"sha256:{number:064x}" for number in range(200)])
     payload = one.seal(large)
-    assert len(payload) < 1_000
+    assert len(payload) < 5_000
     assert hub.unseal("a1", payload).message == large
 
 

@@ -98,3 +98,42 @@ def test_topics_say_who_and_which_way() -> None:
 def test_a_foreign_topic_is_refused(topic: str) -> None:
     with pytest.raises((RemoteProtocolError, BadId)):
         topics.parse(topic)
+
+
+def test_a_few_bytes_never_become_a_megabyte() -> None:
+    row = msgspec.Raw(b'[1,0,"k","","' + b"x" * 500_000 + b'"]')
+    entries = messages.Entries(session=1, stream="state", epoch="0" * 16, prev=0, rows=[row])
+    payload = codec.encode(entries)
+    assert payload.startswith(b"{")  # what would shrink so much crosses as it is
+    assert codec.decode(payload, codec.UP) == entries
+    bomb = zstandard.ZstdCompressor().compress(payload)
+    assert codec.size_of(bomb) == codec.size_of(payload) == len(payload)
+    with pytest.raises(RemoteProtocolError, match="crosses plain"):
+        codec.decode(bomb, codec.UP)
+    assert codec.size_of(b"\x28\xb5\x2f\xfd") == 4
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"time_ms":1%s' % (b"0" * 400),
+        b'"heads":{"state":-1}',
+        b'"heads":{%s}' % b",".join(b'"s%d":1' % one for one in range(limits.LINK_STREAMS_MAX + 1)),
+        b'"held":{"generation":1%s}' % (b"0" * 30),
+        b'"held":{"digest":"%s"}' % (b"d" * (limits.WORD_CHARS_MAX + 1)),
+        b'"body":%s1%s' % (b"[" * (limits.JSON_DEPTH_MAX + 1), b"]" * (limits.JSON_DEPTH_MAX + 1)),
+    ],
+)
+def test_what_a_child_claims_stays_within_bounds(odd: bytes) -> None:
+    fields = b'"is":"status","session":1,"count":1,"held":{},"heads":{},"time_ms":1,"body":{}'
+    codec.decode(b"{%s}" % fields, codec.UP)
+    with pytest.raises(RemoteProtocolError):
+        codec.decode(b"{%s,%s}" % (fields, odd), codec.UP)
+
+
+def test_depth_is_that_of_the_value_and_not_of_its_texts() -> None:
+    deepest = limits.JSON_DEPTH_MAX
+    assert not codec.is_deep(b"[" * deepest + b"]" * deepest)
+    assert codec.is_deep(b'{"a":' * (deepest + 1) + b"1" + b"}" * (deepest + 1))
+    assert not codec.is_deep(b'["' + b"[" * 500 + b'","\\"' + b"{" * 500 + b'"]')
+    assert not codec.is_deep(b"[" + b'{"a":[]},' * 500 + b"1]")
