@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from protocol import effects
+from protocol import effects, limits
 from protocol.aio import failpoints, life
 from protocol.aio.life import Head
 from protocol.aio.sqlite import insert, of
@@ -13,7 +13,9 @@ from protocol.aio.sqlite import insert, of
 Channel = tuple[str, str, str]  # node, epoch, stream
 
 _INTO_OWN = "INSERT INTO own_STREAM"
-_INTO_ENTRY = "INSERT INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
+# A device can bring an epoch back that its parent has forgotten (limits.EPOCHS_KEPT_MAX): a seq is stored once all the
+# same, and the first bytes stay (INVARIANTS A7). It must not fail the transaction, which is everybody's.
+_INTO_ENTRY = "INSERT OR IGNORE INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
 
 
 class Operations:
@@ -65,6 +67,7 @@ class Operations:
                     "INSERT INTO aside (node, epoch, stream, seq, raw, reason) VALUES (?, ?, ?, ?, ?, ?)",
                     (op.node, op.epoch, op.stream, op.seq, op.raw, op.reason),
                 )
+                db.execute("DELETE FROM aside WHERE id <= last_insert_rowid() - ?", (limits.ASIDE_KEPT_ROWS,))
 
     def _append(self, db: sqlite3.Connection, op: effects.Rows) -> None:
         head = self._heads[op.stream]

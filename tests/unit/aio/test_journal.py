@@ -212,14 +212,26 @@ async def test_rows_that_do_not_follow_on_are_a_defect_and_change_nothing(tmp_pa
     await journal.close()
 
 
-async def test_the_same_entry_of_a_child_is_never_stored_twice(tmp_path: Path) -> None:
+async def test_the_same_entry_of_a_child_is_never_stored_twice_and_fails_nobody_elses_commit(tmp_path: Path) -> None:
     journal = await opened(tmp_path)
-    entry = Received("a", "e", "state", [(1, b"r", b"", 0, "k", "")])
-    await journal.commit([entry])
-    with pytest.raises(StoreError, match="UNIQUE"):
-        await journal.commit([effects.Put("s", "k", b"v"), entry])
-    assert (await journal.reload()).spaces == {}
+    await journal.commit([Received("a", "e", "state", [(1, b"first", b"", 0, "k", "")])])
+    again = Received("a", "e", "state", [(1, b"other", b"", 0, "k", ""), (2, b"second", b"", 0, "k", "")])
+    await journal.commit([effects.Put("s", "k", b"v"), again])
+    assert (await journal.reload()).spaces == {"s": {"k": b"v"}}
     await journal.close()
+    db = read_only(tmp_path / "journal.db")
+    assert db.execute("SELECT seq, raw FROM entry ORDER BY id").fetchall() == [(1, b"first"), (2, b"second")]
+    db.close()
+
+
+async def test_only_the_newest_of_what_was_set_aside_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ASIDE_KEPT_ROWS", 3)
+    journal = await opened(tmp_path)
+    await journal.commit([SetAside("a", "e", "state", seq, b"poison", "odd") for seq in range(1, 9)])
+    await journal.close()
+    db = read_only(tmp_path / "journal.db")
+    assert [seq for (seq,) in db.execute("SELECT seq FROM aside ORDER BY id")] == [6, 7, 8]
+    db.close()
 
 
 async def test_the_journal_outlives_a_power_cut_and_telemetry_a_crash(tmp_path: Path) -> None:
