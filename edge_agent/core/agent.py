@@ -309,6 +309,7 @@ class AgentCore:
         for service in self._overrides.expire(now, fx):
             if service in self._roster.all:
                 self._roster.all[service].settle(now, fx)
+        self._emit.tick(now, fx)
         self._roster.tick(now, fx)
         self._artifacts.tick(now, fx)
         self._tasks.tick(now, fx)
@@ -319,6 +320,7 @@ class AgentCore:
     def _next_wake(self, now: Now) -> float | None:
         return context.soonest(
             self._child.next_wake(),
+            self._emit.next_wake(),
             self._overrides.next_wake(now),
             self._roster.next_wake(),
             self._artifacts.next_wake(),

@@ -6,6 +6,7 @@ import msgspec
 
 from edge_agent.core import inputs
 from edge_agent.core.context import Context
+from edge_agent.core.patience import Patience
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.tasks import Tasks
 from edge_agent.core.workflows.runs import Runs
@@ -31,6 +32,7 @@ class Emit:
         self._tasks = tasks
         self._recent: dict[str, str] = {}
         """Keys of instances that spoke in this life: what one said before its end may arrive after it."""
+        self._patience = Patience()
         self._said = {key: int(raw) for key, raw in snapshot.spaces.get(_SAID, {}).items()}
 
     def emitted(self, got: inputs.Emitted, now: Now, fx: Effects) -> bool:
@@ -42,14 +44,34 @@ class Emit:
             fresh, last = self._fresh(got.instance, got.items)
             rows, has_outputs = self._rows(got.instance, fresh)
         except Refused as error:
+            self._answer(now, fx)  # answers come in the order of what was said
             fx.act.append(inputs.EmitAck(connection=got.connection, count=0, error=str(error)))
             return False
         for stream, items in rows.items():
-            self._ctx.child.append(stream, items, now, fx)
+            self._ctx.child.append(stream, items, now, fx, hold=True)
         if last:
             self._note_said(got.instance, last, fx)
-        fx.act.append(inputs.EmitAck(connection=got.connection, count=len(got.items)))
+        can_wait = self._patience.take(got.connection, len(got.items), now.mono)
+        if can_wait and len(got.items) <= limits.EMIT_TOGETHER_MAX and _is_patient(got.instance, rows):
+            fx.lazy = True
+        else:
+            self._answer(now, fx)
         return has_outputs
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Answer those who waited long enough."""
+        due = self._patience.due()
+        if due is not None and now.mono >= due:
+            self._answer(now, fx)
+
+    def next_wake(self) -> float | None:
+        """Return when (mono) `tick` is due, or None."""
+        return self._patience.due()
+
+    def _answer(self, now: Now, fx: Effects) -> None:
+        for connection, count in self._patience.answer(now.mono):
+            fx.act.append(inputs.EmitAck(connection=connection, count=count))
+        self._ctx.child.pump(now, fx)
 
     def _fresh(self, instance: str, items: list[inputs.Item]) -> tuple[list[inputs.Item], int]:
         """Return the items that were not kept before, and the last id among them (0 if none is numbered)."""
@@ -120,6 +142,11 @@ class Emit:
         if run is None:
             raise Refused("only a running step of a workflow has outputs: nothing was kept")
         run[0].emitted(run[1], outputs)
+
+
+def _is_patient(instance: str, rows: dict[str, list[tuple[str, str, bytes]]]) -> bool:
+    """Tell whether a batch may wait: a service's, of which nothing is for the audit."""
+    return instance.startswith("s-") and "audit" not in rows
 
 
 def _outputs_of(body: bytes) -> dict[str, str]:

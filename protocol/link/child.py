@@ -346,12 +346,22 @@ class Child:
 
     # -------------------------------------------------------------------------------------------- what the core says
 
-    def append(self, stream: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects) -> int:
-        """Append `(kind, key, body)` items, bodies one JSON value each, to `stream`; return its last seq."""
+    def append(
+        self, stream: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects, *, hold: bool = False
+    ) -> int:
+        """Append `(kind, key, body)` items, bodies one JSON value each, to `stream`; return its last seq.
+
+        `hold`: they may wait for the next `pump`, so that several appends share a commit and a message.
+        """
         last = self._outbox.append(stream, items, now, fx)
+        if not hold:
+            self.pump(now, fx)
+        return last
+
+    def pump(self, now: Now, fx: Effects) -> None:
+        """Send what was appended and is not on its way, as far as credit allows."""
         if self.live:
             self._outbox.pump(self.session, now, fx)
-        return last
 
     def set_report(self, report: bytes, now: Now, fx: Effects) -> None:
         """Set what Status says (JSON); it goes when it has settled, and first of all on every reconnect."""

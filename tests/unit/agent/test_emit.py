@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from edge_agent.core import inputs
-from protocol import documents, limits
-from tests.unit.agent.world import World, body, exited, only, running, service
+from protocol import documents, effects, limits, messages
+from protocol.effects import Action
+from tests.unit.agent.world import World, body, exited, running, service
 
 
 @pytest.fixture
@@ -28,12 +29,28 @@ def item(raw: str = '{"n":1}', **fields: Any) -> inputs.Item:
 
 
 def emit(world: World, *items: inputs.Item, instance: str = "s-web-1") -> inputs.EmitAck:
-    return only(world.do(inputs.Emitted(connection=3, instance=instance, items=list(items))), inputs.EmitAck)
+    """Say `items` on a connection of its own and return the answer, which may take a moment."""
+    world.connections += 1
+    before = len(world.acts)
+    world.do(inputs.Emitted(connection=world.connections, instance=instance, items=list(items)))
+    world.wait(limits.EMIT_LINGER_S)
+    (ack,) = [act for act in world.acts[before:] if isinstance(act, inputs.EmitAck)]
+    return ack
+
+
+def say(world: World, connection: int, count: int = 1) -> list[int]:
+    """Say `count` items in one batch and return what is answered at once, by connection."""
+    fx = world.do(inputs.Emitted(connection=connection, instance="s-web-1", items=[item()] * count))
+    return [act.connection for act in fx.act if isinstance(act, inputs.EmitAck)]
+
+
+def answered(acts: list[Action]) -> list[int]:
+    return [act.connection for act in acts if isinstance(act, inputs.EmitAck)]
 
 
 def test_items_become_entries_and_are_acknowledged_after_the_commit(world: World) -> None:
     ack = emit(world, item(kind="measured"), item(kind="sold", key="belt-2"), item("5", to="metrics"), item(to="audit"))
-    assert ack == inputs.EmitAck(connection=3, count=4)
+    assert ack == inputs.EmitAck(connection=1, count=4)
     one, two = world.entries("state", "app.")
     assert (one.kind, one.key, body(one)) == ("app.measured", "web", {"n": 1})
     assert (two.kind, two.key) == ("app.sold", "belt-2")
@@ -128,3 +145,59 @@ def test_steps_and_tasks_speak_under_their_run_and_id(world: World) -> None:
     assert [entry.key for entry in world.entries("state", "app.")] == ["df", run]
     large = item(msgspec.json.encode({"a": "x" * limits.OUTPUT_BYTES_MAX}).decode(), to="outputs")
     assert "are over" in emit(world, item(), large, instance=f"r-{run}-a-1").error
+
+
+def test_who_waits_for_the_answer_gets_it_at_once_from_the_second_item_on(world: World) -> None:
+    assert not say(world, 7)
+    assert world.fx.lazy
+    assert answered(world.wait(limits.EMIT_LINGER_S)) == [7]
+    assert say(world, 7) == [7]
+    assert say(world, 7) == [7]
+    world.wait(limits.EMIT_WAITS_S)
+    assert not say(world, 7)
+
+
+def test_who_talks_on_without_waiting_shares_a_commit_and_a_message(world: World) -> None:
+    world.offline()
+    world.online(cursors={"state": messages.Cursor(epoch="0" * 16, seq=0, credit=100)})
+    assert not say(world, 7)
+    for _ in range(9):
+        assert not answered(world.wait(0.09))
+        assert not say(world, 7)
+        assert not world.fx.send
+    world.mono += limits.LAZY_COMMIT_S
+    fx = world.do(inputs.Tick())
+    assert answered(fx.act) == [7] * 10
+    assert [send.stream for send in fx.send if isinstance(send, effects.SendRows)] == ["state"]
+
+
+def test_who_stops_talking_on_is_found_out(world: World) -> None:
+    say(world, 7)
+    say(world, 7)
+    world.wait(limits.LAZY_COMMIT_S)
+    say(world, 7)
+    assert answered(world.wait(limits.LAZY_COMMIT_S)) == [7]
+    say(world, 7)
+    assert answered(world.wait(limits.EMIT_LINGER_S)) == [7]
+    assert say(world, 7) == [7]
+
+
+def test_large_batches_the_audit_and_what_is_no_service_are_answered_at_once(world: World) -> None:
+    assert say(world, 7, limits.EMIT_TOGETHER_MAX + 1) == [7]
+    fx = world.do(inputs.Emitted(connection=8, instance="s-web-1", items=[item(to="audit")]))
+    assert answered(fx.act) == [8]
+
+
+def test_a_refusal_comes_after_the_answers_to_what_was_said_before(world: World) -> None:
+    say(world, 7)
+    fx = world.do(inputs.Emitted(connection=7, instance="s-web-1", items=[item(to="nowhere")]))
+    assert [(act.count, bool(act.error)) for act in fx.act if isinstance(act, inputs.EmitAck)] == [
+        (1, False),
+        (0, True),
+    ]
+
+
+def test_habits_are_bounded(world: World) -> None:
+    for connection in range(limits.EMIT_HABITS_MAX + 5):
+        say(world, connection)
+    assert sorted(answered(world.wait(limits.EMIT_LINGER_S))) == list(range(limits.EMIT_HABITS_MAX + 5))

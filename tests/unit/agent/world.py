@@ -69,6 +69,7 @@ class World:
         self.boot = "boot-1"
         self.generation = 0
         self.life = 0
+        self.connections = 0
         self.acts: list[Action] = []
         self.fx = Effects()
         self.wake_at: float | None = None
