@@ -47,8 +47,6 @@ class Runs:
         self._past = dict(sorted(past.items(), key=lambda item: item[1].ended_ms))
         self.on_end: Callable[[str, str, str, Now, Effects], None] = _no_task
         """Called with (task, run, state, ...) at the end of a run that a task started."""
-        self._forget: list[str] = []
-        """Ended instances: their folders go once the next step is launched, which need not wait for that."""
         self.all: dict[str, Run] = {}
         steps = _steps_by_run(snapshot)
         for key, record in context.load(snapshot, "run", run.Record).items():
@@ -223,14 +221,14 @@ class Runs:
         known = self.of(got.instance)
         if known is not None:
             known[0].ended(known[1], got, now)
-        self._forget.append(got.instance)
+        fx.act.append(inputs.Forget(instance=got.instance))
 
     def launch_failed(self, got: inputs.LaunchFailed, now: Now, fx: Effects) -> None:
         """A step could not be started."""
         known = self.of(got.instance)
         if known is not None:
             known[0].launch_failed(known[1], got.error, now)
-        self._forget.append(got.instance)
+        fx.act.append(inputs.Forget(instance=got.instance))
 
     # ---------------------------------------------------------------------------------------- going on
 
@@ -246,8 +244,6 @@ class Runs:
             if one.is_over():
                 del self.all[key]
                 self._sweep(fx)
-        fx.act.extend(inputs.Forget(instance=instance) for instance in self._forget)
-        self._forget = []
 
     def next_wake(self, now: Now) -> float | None:
         """Return when (mono) something is due; now, when a run has more to do."""
