@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import ssl
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ CONNECT_WAIT_S = 5.0
 ANSWER_WAIT_S = 60.0
 UPLOAD_WAIT_S = 600.0
 NAME_SUFFIX = ".skerry"
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 class UsageError(SkerryError):
@@ -205,6 +207,7 @@ class Client:
             why = "it is another hub, or it was made anew; use the context.json of the hub that runs there"
             return f'what answers at {self.context.url} is not the hub "{self.context.hub}" of your context: {why}'
         hint = "is it up (skerry hub serve)? is the address in your context right"
+        text = _ERROR_NUMBER.sub("", text).lower()
         return f"cannot reach the hub at {self.context.url} ({text}): {hint} ({context_path()})?"
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import human, nodes, output, words
+from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.output import Format
 
 KINDS = ("node", "service", "workflow", "run")
@@ -194,4 +194,11 @@ def _recent(hub: client.Client, chosen: dict[str, object]) -> list[tuple[str, st
     """Return the newest events, without those that workloads tell all the time."""
     found = hub.lines("GET", "/v1/events", params={**chosen, "limit": LOOKED_AT_EVENTS})
     shown = [one for one in found if not one["kind"].startswith("app.")][-RECENT_EVENTS:]
-    return [(human.stamp(one["time_ms"]), f"{one['kind']}  {one['key']}".rstrip()) for one in shown]
+    kinds = max((len(one["kind"]) for one in shown), default=0)
+    return [(human.stamp(one["time_ms"]), _event_words(one, chosen, kinds)) for one in shown]
+
+
+def _event_words(event: dict[str, Any], chosen: dict[str, object], width: int) -> str:
+    """Return an event without what all of those that were chosen have in common."""
+    who = [str(event.get(name, "")) for name in ("node", "key") if name not in chosen]
+    return "  ".join([f"{event['kind']:<{width}}", *filter(None, who), happened.words(event)]).rstrip()

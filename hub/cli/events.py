@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import collections
-import json
 import time
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import human, output, prefix
+from hub.cli.view import happened, human, output, prefix
 from hub.cli.view.output import Format
-from protocol import limits
+from protocol import limits, messages
 
 SHOWN = 100
+REFUSED_THERE = "skerry-agent: no service "  # a device answers lines; this one is its refusal
 FIELDS = ("node", "epoch", "stream", "seq", "time", "kind", "key", "body")
 
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes, until Ctrl-C.")]
@@ -35,6 +35,8 @@ def events(
 
     The newest 100; all of them with --since, or in JSON.
     """
+    if stream and stream not in messages.STREAMS:
+        raise client.UsageError(f'--stream: "{stream}" is no stream: write {", ".join(messages.STREAMS)}')
     params: dict[str, object] = {"node": node, "kind": kind, "key": key, "stream": stream}
     if since:
         params["since_ms"] = int((time.time() - options.seconds(since, "--since")) * 1000)
@@ -43,9 +45,19 @@ def events(
         for event in _past(hub, params, limit or (0 if since or form.is_exact else SHOWN)):
             place = str(event["id"])
             _show_event(event, form)
+        if not place and not follow:
+            _explain_nothing(hub, node, form)
         if follow:
             for event in hub.lines("GET", "/v1/events", params={**params, "follow": True, "after": place or "0"}):
                 _show_event(event, form)
+
+
+def _explain_nothing(hub: client.Client, node: str, form: Format) -> None:
+    """Say that nothing was found; that there is no such node is an error. Raises ApiRefused."""
+    if node and node != hub.context.hub:
+        hub.get(f"/v1/nodes/{node}")
+    if not form.is_exact:
+        output.note("nothing of this kind has happened: `skerry events` shows the newest of all")
 
 
 def _past(hub: client.Client, params: dict[str, object], limit: int) -> Iterable[dict[str, Any]]:
@@ -73,7 +85,7 @@ def _show_event(event: dict[str, Any], form: Format) -> None:
     if form.is_exact:
         output.emit_line({key: event[key] for key in FIELDS} | {"id": event["id"]}, form)
         return
-    text = _body(event["body"])
+    text = happened.words(event, whole=form is Format.WIDE)
     words = [
         human.stamp(event["time_ms"]),
         f"{event['node']:<16}",
@@ -88,16 +100,6 @@ def _show_event(event: dict[str, Any], form: Format) -> None:
 
 def _short(key: str) -> str:
     return key[:19] if key.startswith("sha256:") else key
-
-
-def _body(body: object) -> str:
-    if not isinstance(body, dict):
-        return _brief(body)
-    return " ".join(f"{key}={_brief(value)}" for key, value in cast("dict[str, object]", body).items())
-
-
-def _brief(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cut(line: str) -> str:
@@ -116,6 +118,8 @@ def logs(
     failed, came = 0, 0
     with client.Client() as hub:
         for one in hub.lines("GET", f"/v1/logs/{service}", params={"node": node, "tail": tail, "follow": follow}):
+            if str(one.get("line", "")).startswith(REFUSED_THERE):
+                one = {"node": one["node"], "error": str(one["line"]).removeprefix("skerry-agent: ")}
             if form.is_exact:
                 output.emit_line(one, form)
             elif "error" in one:

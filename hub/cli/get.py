@@ -149,6 +149,8 @@ def _afterword(kind: str, listed: list[dict[str, Any]], selector: str) -> None:
             )
         elif text := nodes.advice(listed):
             output.note(text)
+    elif kind == "services" and (short := nodes.short(listed)):
+        output.note(short)
     elif not listed:
         hints = {
             "services": "none declared: skerry apply -f FILE",

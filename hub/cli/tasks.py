@@ -131,6 +131,10 @@ class _Story:
         for task in lines:
             self._take(task)
         late = [node for node, task in self._last.items() if task["state"] not in ENDED | {"away"}]
+        for task in self._last.values():
+            if task["state"] == "failed" and task.get("run") and not self._form.is_exact:
+                output.note(f"see: skerry describe run {task['run']}")
+                break
         if late and not self._form.is_exact:
             output.note(f"no result yet from {', '.join(late[:6])}: see `skerry events --kind task.ended`")
         bad = any(task["state"] in ENDED - {"ok"} for task in self._last.values())
@@ -180,6 +184,6 @@ def _away(task: dict[str, Any]) -> str:
     now_ms = int(time.time() * 1000)
     since = f"away since {human.clock(task.get('since_ms'), now_ms)}"
     if not task.get("deadline_ms"):
-        return f"{since}; asked until it returns"
+        return f"{since}; asked until it returns      (skerry events --node {task['node']} --kind task.ended -f)"
     until = human.clock(task["deadline_ms"], now_ms)
     return f"{since}; asked until {until}, then refused there      (--no-deadline to keep asking)"

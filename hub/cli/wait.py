@@ -18,14 +18,15 @@ RESTARTS_ARE_FAILURE = 3
 class _Watch:
     """One resource on its nodes; says each change once."""
 
-    def __init__(self, result: dict[str, Any], quiet: bool) -> None:
-        self.key = f"{result['kind']}/{result['name']}"
+    def __init__(self, result: dict[str, Any], quiet: bool, widths: tuple[int, int]) -> None:
+        self.key = _key(result)
         self.path = f"/v1/{result['kind']}s/{result['name']}"
         self.told: dict[str, str] = {}
         self.states: dict[str, str] = {}
         self._quiet = quiet
+        self._widths = widths
         self._began = time.monotonic()
-        self._head = f"{self.key} {result['action']}"
+        self._head = f"{self.key:<{widths[0]}}  {result['action']}"
         if result.get("generation"):
             self._head += f", generation {result['generation']}"
         if not quiet:
@@ -45,8 +46,19 @@ class _Watch:
             if self.told.get(node) != words:
                 self.told[node] = words
                 if not self._quiet and state != "waiting":
-                    took = "" if state == "away" else f" ({human.duration(time.monotonic() - self._began)})"
-                    output.say(f"  {self.key}  {node}  {words}{took}", style=_STYLES[state])
+                    key, name = (f"{text:<{width}}" for text, width in zip((self.key, node), self._widths, strict=True))
+                    took = "" if state == "away" else human.duration(time.monotonic() - self._began)
+                    output.say(f"  {key}  {name}  {took:>8}  {words}", style=_STYLES[state])
+
+
+def _key(result: dict[str, Any]) -> str:
+    return f"{result['kind']}/{result['name']}"
+
+
+def _widths(results: list[dict[str, Any]]) -> tuple[int, int]:
+    """Return how wide the resources' and the nodes' names are, so that their lines stand in columns."""
+    names = [node for result in results for node in result["nodes"]]
+    return max((len(_key(one)) for one in results), default=0), max(map(len, names), default=0)
 
 
 _STYLES = {"done": "green", "away": "yellow", "failed": "red", "waiting": ""}
@@ -54,7 +66,8 @@ _STYLES = {"done": "green", "away": "yellow", "failed": "red", "waiting": ""}
 
 def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, patient: bool, quiet: bool) -> int:
     """Watch until every node did what was declared, or failed, or is away (unless `patient`); return the exit code."""
-    watches = [_Watch(result, quiet) for result in results]
+    widths = _widths(results)
+    watches = [_Watch(result, quiet, widths) for result in results]
     until = time.monotonic() + wait_s
     pending = True
     while pending:

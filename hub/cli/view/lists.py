@@ -105,7 +105,7 @@ def _runs(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequen
             one["workflow"],
             one["node"],
             one["state"],
-            _steps(one["steps"]),
+            steps(one["steps"]),
             one["trigger"] or "–",
             human.clock(one["started_ms"], now_ms),
             human.duration((one["ended_ms"] - one["started_ms"]) / 1000) if one["ended_ms"] else "–",
@@ -119,10 +119,11 @@ def _runs(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequen
     return heads, rows
 
 
-def _steps(steps: list[dict[str, Any]]) -> str:
-    done = sum(step["state"] in ("ok", "skipped") for step in steps)
-    bad = next((step for step in steps if step["state"] in ("failed", "interrupted")), None)
-    return f"{done}/{len(steps)}" + (f" ({bad['name']}: {bad['state']})" if bad else "")
+def steps(taken: list[dict[str, Any]]) -> str:
+    """Return how far the steps of a run got: `4/4`, `1/2 (publish: failed)`."""
+    done = sum(step["state"] in ("ok", "skipped") for step in taken)
+    bad = next((step for step in taken if step["state"] in ("failed", "interrupted")), None)
+    return f"{done}/{len(taken)}" + (f" ({bad['name']}: {bad['state']})" if bad else "")
 
 
 def _tokens(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:

@@ -95,6 +95,14 @@ def vitals(node: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
+def short(services: list[dict[str, Any]]) -> str:
+    """Return where to look at the first service that runs on fewer nodes than it is placed on, or nothing."""
+    for one in services:
+        if one["running"] < one["placed"] or one["unhealthy"]:
+            return f"{one['name']} runs well on not all of its nodes: see `skerry describe service {one['name']}`"
+    return ""
+
+
 def advice(nodes: list[dict[str, Any]]) -> str:
     """Return what to do next about the first thing that is wrong, or nothing."""
     for node in nodes:

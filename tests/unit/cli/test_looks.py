@@ -381,8 +381,8 @@ def test_apply_waits_for_those_that_are_there(skerry: Skerry, api: FakeApi, tmp_
     api.says("GET", "/v1/services/vision", service(on=[on("a"), on("b", node_state="away")]))
     code, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait")
     assert code == 0
-    assert "service/vision changed, generation 13: 2 nodes" in out
-    assert "b  away since 14 Nov 2023 22:13: will follow on return" in out
+    assert "service/vision  changed, generation 13: 2 nodes" in out
+    assert "  service/vision  b            away since 14 Nov 2023 22:13: will follow on return" in out
     assert "1 of 2 done, 1 away; nothing failed (--wait=all waits for those away)" in out
     assert skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait=all", "--timeout", "1ms")[0] == 1
 
@@ -421,3 +421,57 @@ def test_apply_on_nobody_says_so(skerry: Skerry, api: FakeApi, tmp_path: Path) -
     code, out, _ = skerry("apply", "-f", str(tmp_path), "--dry-run")
     assert code == 0
     assert out == 'service/vision would be changed; no node matches "site=oslo": see `skerry get nodes`\n'
+
+
+def test_apply_wait_stands_in_columns(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    found = applied(["a", "oslo-gw-1"])
+    found["results"].append(found["results"][0] | {"name": "a", "nodes": ["a"]})
+    api.says("POST", "/v1/apply", found)
+    api.says("GET", "/v1/services/vision", service(on=[on("a"), on("oslo-gw-1")]))
+    api.says("GET", "/v1/services/a", service(name="a", on=[on("a")]))
+    _, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait")
+    heads, rows = out.splitlines()[:2], out.splitlines()[2:5]
+    assert heads == [
+        "service/vision  changed, generation 13: 2 nodes",
+        "service/a       changed, generation 13: 1 node",
+    ]
+    assert [row.split() for row in rows] == [
+        ["service/vision", "a", *rows[0].split()[2:4], "running"],
+        ["service/vision", "oslo-gw-1", *rows[1].split()[2:4], "running"],
+        ["service/a", "a", *rows[2].split()[2:4], "running"],
+    ]
+    assert len({row.index("running") for row in rows}) == 1
+
+
+def test_a_long_event_is_cut_in_a_table_and_whole_in_a_wide_one(skerry: Skerry, api: FakeApi) -> None:
+    steps = [{"name": "a", "state": "ok"}, {"name": "b", "state": "failed"}]
+    body = {"id": "vision", "stdout": "one\ntwo\n", "more": "x" * 500, "steps": steps}
+    api.says("GET", "/v1/events", (EVENT | {"body": body},))
+    _, out, _ = skerry("events")
+    assert f"stdout=one↵two more={'x' * 120}… steps=1/2(b:failed)\n" in out
+    _, out, _ = skerry("events", "-o", "wide")
+    assert f"id=vision stdout=one↵two more={'x' * 500} steps=[{{" in out
+
+
+def test_events_of_nobody_are_a_mistake_and_no_events_are_said_so(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/events", ())
+    api.says("GET", "/v1/nodes/a", node("a"))
+    code, _, err = skerry("events", "--node", "a")
+    assert (code, err.startswith("nothing of this kind has happened")) == (0, True)
+    assert skerry("events", "--node", "nobody")[0] == 1
+    code, _, err = skerry("events", "--stream", "foo")
+    assert code == 2
+    assert "write audit, state, metrics, logs" in err
+
+
+def test_what_a_device_refuses_is_no_line_of_its_logs(skerry: Skerry, api: FakeApi) -> None:
+    line = "skerry-agent: no service 'vision' is on this device"
+    api.says("GET", "/v1/logs/vision", ({"node": "a", "line": line},))
+    code, out, _ = skerry("logs", "vision", "--node", "a")
+    assert (code, out) == (1, "a                │ no service 'vision' is on this device\n")
+
+
+def test_services_that_do_not_run_everywhere_say_where_to_look(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/services", [service(running=0, placed=1)])
+    assert "skerry describe service vision" in skerry("get", "services")[2]

@@ -1,0 +1,34 @@
+"""What an event says, in the words of a table; `-o wide` and `-o json` leave nothing out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from hub.cli.view import lists
+
+VALUE_CHARS_MAX = 120
+
+
+def words(event: dict[str, Any], *, whole: bool = False) -> str:
+    """Return the body of `event` as `name=value`; unless `whole`, without what its key says, and long values cut."""
+    body = event.get("body")
+    if not isinstance(body, dict):
+        return "" if body is None else _value(body, whole)
+    pairs = cast("dict[str, Any]", body).items()
+    key = event["key"]
+    return " ".join(
+        f"{name}={_steps(value) if name == 'steps' and not whole else _value(value, whole)}"
+        for name, value in pairs
+        if whole or not (name in ("id", "run") and value == key)
+    )
+
+
+def _steps(value: Any) -> str:
+    return lists.steps(value).replace(" ", "")
+
+
+def _value(value: object, whole: bool) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    line = text.rstrip("\n").replace("\n", "↵")
+    return line if whole or len(line) <= VALUE_CHARS_MAX else f"{line[:VALUE_CHARS_MAX]}…"
