@@ -217,4 +217,7 @@ RESULTS_BYTES_MAX = 64 * MIB  # outputs of tasks kept by a hub
 RESULT_CLIPPED_BYTES = 4 * KIB  # what stays of an output when there is no more room
 FORGET_KEYS_PER_INPUT_MAX = 256
 RUNS_KEPT_AT_HUB_MAX = 10_000
+RUNS_KEPT_OF_NODE_MAX = 1_000  # of those: no node pushes the others' out
+NOTES_OF_NODE_BURST = 100  # entries of the hub's own that one node brings about at once, by what its link does
+NOTES_OF_NODE_EVERY_S = 6.0  # and then one in so many seconds: no node fills the fleet's trail
 RELEASE_ASKED_S_MAX = 7 * 86_400.0  # a request for an override lapses

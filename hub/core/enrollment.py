@@ -210,9 +210,11 @@ class Enrollment:
         token = self.tokens.get(pending.token)
         if token is not None and not self._is_counted(pending.node, token):
             self._put(msgspec.structs.replace(token, used=token.used + 1), fx)
-        kind = "node.enrolled" if pending.token else "certificate.renewed"
         said = {"key": pending.node.key, "token": pending.token, "labels": pending.node.labels}
-        self._streams.audit(kind, pending.node.name, said, now, fx)
+        if pending.token:
+            self._streams.audit("node.enrolled", pending.node.name, said, now, fx)
+        else:
+            self._streams.note("audit", "certificate.renewed", pending.node.name, said, now, fx)
 
 
 def _check_same(op: inputs.Enroll, node: Node) -> None:

@@ -71,7 +71,7 @@ class Hearing:
             return
         core.registry.calm(node, "certificate-expired", fx)
         if core.rollup.live(node, event.hello, now, fx):
-            core.streams.state("node.live", node, {"version": event.hello.version}, now, fx)
+            core.streams.note("state", "node.live", node, {"version": event.hello.version}, now, fx)
             self._presence(node, fx)
 
     def away(self, node: str, reason: str, now: Now, fx: Effects) -> None:
@@ -79,7 +79,7 @@ class Hearing:
         core = self._core
         if not core.rollup.away(node, now, fx):
             return
-        core.streams.state("node.away", node, {"reason": reason}, now, fx)
+        core.streams.note("state", "node.away", node, {"reason": reason}, now, fx)
         core.operations.left(node, fx)
         self._presence(node, fx)
 
@@ -159,7 +159,7 @@ class Hearing:
         what, text = _what(event), alarm_text(event)
         is_repeated = self._core.registry.has_alarm(event.node, what)
         if not (is_repeated and isinstance(event, events.Misbehaved | events.Poison)):  # a bad child fills no trail
-            self._core.streams.audit(f"link.{what}", event.node, {"text": text}, now, fx)
+            self._core.streams.note("audit", f"link.{what}", event.node, {"text": text}, now, fx)
         if _is_alarming(event):
             self._core.registry.alarm(event.node, what, text, now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{event.node}"))

@@ -243,6 +243,9 @@ class Operations:
         question = self._questions.get(id)
         if question is None or question.node != node:
             return
+        if len(data) > limits.ANSWER_BYTES_MAX:
+            self._end([id], f"{node} answered more than {limits.ANSWER_BYTES_MAX} bytes at once: not passed on", fx)
+            return
         if last:
             del self._questions[id]
         fx.act.append(inputs.Answered(ask=id, part=part, last=last, data=data))

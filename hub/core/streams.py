@@ -44,19 +44,45 @@ class _Stream:
             tail[1], tail[2] = self.seq, tail[2] + size
 
 
+class _Allowance:
+    """How many notes one node may still bring about, and how many it brought about beyond."""
+
+    __slots__ = ("at", "left", "unsaid")
+
+    def __init__(self, mono: float) -> None:
+        self.left, self.at, self.unsaid = float(limits.NOTES_OF_NODE_BURST), mono, 0
+
+    def take(self, mono: float) -> bool:
+        grown = self.left + (mono - self.at) / limits.NOTES_OF_NODE_EVERY_S
+        self.left, self.at = min(float(limits.NOTES_OF_NODE_BURST), grown), mono
+        if self.left < 1:
+            self.unsaid += 1
+            return False
+        self.left -= 1
+        return True
+
+
 class OwnStreams:
     """The streams `audit` and `state` of this hub; the journal opens both and names their epochs."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._streams = {name: _Stream(name, snapshot.streams[name], snapshot.node) for name in NAMES}
+        self._allowances: dict[str, _Allowance] = {}
+
+    def note(self, stream: str, kind: str, node: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
+        """Record what `node` brought about by itself, in bounds: a device that means harm erases no trail.
+
+        What goes beyond is counted, and stands as `unsaid` in the next note of the node.
+        """
+        allowance = self._allowances.setdefault(node, _Allowance(now.mono))
+        if allowance.take(now.mono):
+            said = {**body, "unsaid": allowance.unsaid} if allowance.unsaid else body
+            allowance.unsaid = 0
+            self._streams[stream].append(kind, node, msgspec.json.encode(said), now, fx)
 
     def audit(self, kind: str, key: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
         """Record what was done: `body` names who and what, never a secret (C11)."""
         self._streams["audit"].append(kind, key, msgspec.json.encode(body), now, fx)
-
-    def state(self, kind: str, key: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
-        """Record what happened by itself."""
-        self._streams["state"].append(kind, key, msgspec.json.encode(body), now, fx)
 
     def heads(self) -> dict[str, tuple[str, int]]:
         """Return (epoch, last seq) of each stream."""

@@ -2,7 +2,8 @@
 
 Two sources feed a record: the entries of the node's `state` stream (history, in order) and the last run in a Status
 (live, ahead of the history). A record knows up to which seq of which epoch it is true; what is older changes nothing,
-so that history never overwrites live (INVARIANTS A12). The oldest of limits.RUNS_KEPT_AT_HUB_MAX records goes first.
+so that history never overwrites live (INVARIANTS A12). The oldest of limits.RUNS_KEPT_AT_HUB_MAX records goes first,
+and of a node with limits.RUNS_KEPT_OF_NODE_MAX its own oldest.
 """
 
 from __future__ import annotations
@@ -68,8 +69,12 @@ class Runs:
         decoder = msgspec.json.Decoder(Run)
         found = [decoder.decode(raw) for raw in snapshot.spaces.get(SPACE, {}).values()]
         found.sort(key=lambda run: (run.started_ms, run.node, run.id))
-        self._runs = {run.place: run for run in found}
+        self._runs: dict[str, Run] = {}
+        self._of_node: dict[str, dict[str, None]] = {}
+        self._forgotten: list[str] = []
         self._touched: dict[str, None] = {}
+        for run in found:
+            self._keep(run)
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self._runs.values())
@@ -84,13 +89,14 @@ class Runs:
     # -------------------------------------------------------------------------------------------- hearing
 
     def entry(self, node: str, epoch: str, seq: int, time_ms: int, kind: str, key: str, body: bytes) -> None:
-        """Take one entry of KINDS; flush stores what changed. Raises msgspec.DecodeError when the body is odd."""
+        """Take one entry of KINDS; flush stores what changed. Raises DecodeError or ValueError when it is odd."""
         if kind.startswith("run."):
             self._run(node, epoch, seq, time_ms, key, _run_said.decode(body))
         else:
             self._step(node, epoch, seq, time_ms, kind, _step_said.decode(body))
 
     def _run(self, node: str, epoch: str, seq: int, time_ms: int, key: str, said: RunSaid) -> None:
+        _check_names(said.id or key, said.workflow, said.state, said.trigger)
         before = self._runs.get(f"{node}/{said.id or key}")
         if _is_older(before, epoch, seq):
             return
@@ -112,9 +118,12 @@ class Runs:
         )
 
     def _step(self, node: str, epoch: str, seq: int, time_ms: int, kind: str, said: status.StepFact) -> None:
+        _check_names(said.run, said.step, said.state)
         run = self._runs.get(f"{node}/{said.run}")
         if _is_older(run, epoch, seq):
             return
+        if run is not None and said.step not in run.steps and len(run.steps) >= limits.STEPS_MAX:
+            raise ValueError(f"run {run.id} has {limits.STEPS_MAX} steps already, its most")
         run = run or Run(id=said.run, node=node, workflow="", state="running", started_ms=time_ms)
         state = said.state or STEP_KINDS[kind]
         run.steps[said.step] = status.StepReport(
@@ -130,7 +139,7 @@ class Runs:
     def report(self, node: str, epoch: str, seq: int, report: status.RunReport) -> None:
         """Take the last run that a Status names, true up to `seq` of `epoch`."""
         before = self._runs.get(f"{node}/{report.id}")
-        if _is_older(before, epoch, seq):
+        if _is_older(before, epoch, seq) or _is_long(report.id, report.workflow, report.state, report.trigger):
             return
         self._take(
             Run(
@@ -142,15 +151,30 @@ class Runs:
                 ended_ms=report.ended_ms,
                 trigger=report.trigger,
                 params=before.params if before else {},
-                steps=_by_name(report.steps),
+                steps=_by_name(report.steps[: limits.REPORT_STEPS_MAX]),
                 epoch=epoch,
                 seq=seq,
             )
         )
 
     def _take(self, run: Run) -> None:
-        self._runs[run.place] = run
+        self._keep(run)
         self._touched[run.place] = None
+
+    def _keep(self, run: Run) -> None:
+        self._runs[run.place] = run
+        own = self._of_node.setdefault(run.node, {})
+        own[run.place] = None
+        if len(own) > limits.RUNS_KEPT_OF_NODE_MAX:
+            self._forget(next(iter(own)))
+        elif len(self._runs) > limits.RUNS_KEPT_AT_HUB_MAX:
+            self._forget(next(iter(self._runs)))
+
+    def _forget(self, place: str) -> None:
+        gone = self._runs.pop(place)
+        del self._of_node[gone.node][place]
+        self._touched.pop(place, None)
+        self._forgotten.append(place)
 
     def flush(self, fx: Effects) -> list[str]:
         """Store what this input changed, once for each run, and forget the oldest; returns the ids."""
@@ -158,16 +182,23 @@ class Runs:
         self._touched.clear()
         for run in touched:
             fx.store.append(Put(SPACE, run.place, msgspec.json.encode(run)))
-        while len(self._runs) > limits.RUNS_KEPT_AT_HUB_MAX:
-            place = next(iter(self._runs))
-            del self._runs[place]
-            fx.store.append(Delete(SPACE, place))
+        fx.store += [Delete(SPACE, place) for place in self._forgotten if place not in self._runs]
+        self._forgotten.clear()
         return [run.id for run in touched]
 
 
 def _is_older(before: Run | None, epoch: str, seq: int) -> bool:
     """Tell whether (epoch, seq) is no news for a record; an epoch that the link lets through succeeds the former."""
     return before is not None and before.epoch == epoch and seq <= before.seq
+
+
+def _is_long(*names: str) -> bool:
+    return any(len(name) > limits.WORD_CHARS_MAX for name in names)
+
+
+def _check_names(*names: str) -> None:
+    if _is_long(*names):
+        raise ValueError(f"a name in it is over {limits.WORD_CHARS_MAX} characters")
 
 
 def _by_name(steps: list[status.StepReport]) -> dict[str, status.StepReport]:

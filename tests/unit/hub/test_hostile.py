@@ -1,0 +1,87 @@
+"""A device of the fleet that means harm: it may harm itself, and no other node, no trail, no memory of the hub."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hub.core import inputs, views
+from protocol import limits, messages, status
+from tests.unit.hub.world import Device, World, acts
+
+
+@pytest.fixture
+def world() -> World:
+    return World(rebuild=False)
+
+
+def epochs(device: Device, count: int) -> None:
+    """Say Hello again and again, each time with a journal that is new."""
+    for number in range(count):
+        device.session += 1
+        device.epoch = f"{number + 1:016x}"
+        device.got(device.hello())
+
+
+def test_no_device_fills_the_fleets_trail_with_what_its_link_does(world: World) -> None:
+    device = world.fleet(oslo_1={}, oslo_2={})["oslo-1"]
+    before = len(world.store.rows["audit"])
+    epochs(device, limits.NOTES_OF_NODE_BURST * 4)
+    assert len(world.store.rows["audit"]) - before <= limits.NOTES_OF_NODE_BURST
+    for _ in range(limits.NOTES_OF_NODE_BURST):
+        device.leave()
+        device.connect()
+    assert sum(1 for _, key, _ in world.store.rows["state"] if key == "oslo-1") <= 2 * limits.NOTES_OF_NODE_BURST
+    world.later(limits.NOTES_OF_NODE_EVERY_S * 10)
+    device.leave()
+    (kind, _, said) = world.store.rows["state"][-1]
+    assert (kind, said["unsaid"] > limits.NOTES_OF_NODE_BURST) == ("node.away", True)
+
+
+def test_renewals_without_end_fill_no_trail_either(world: World) -> None:
+    device = world.fleet(oslo_1={})["oslo-1"]
+    for _ in range(limits.NOTES_OF_NODE_BURST * 2):
+        fx = device.got(messages.Renew(session=device.session, csr="CSR"))
+        for issue in acts(fx, inputs.IssueCertificate):
+            device.take(inputs.CertificateIssued(request=issue.request, node=issue.node, certificate="C", until_ms=1))
+    renewed = [kind for kind, _, _ in world.store.rows["audit"] if kind == "certificate.renewed"]
+    assert 1 <= len(renewed) <= limits.NOTES_OF_NODE_BURST
+
+
+def test_a_run_does_not_grow_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STEPS_MAX", 10)
+    device = world.fleet(oslo_1={})["oslo-1"]
+    device.entries(*[("step.started", "r1", {"run": "r1", "step": f"s{number}"}) for number in range(50)])
+    assert len(views.run(world.core, "oslo-1/r1")["steps"]) == 10
+    assert [alarm["what"] for alarm in world.node("oslo-1")["alarms"]] == ["odd-entry"]
+    long = "x" * (limits.WORD_CHARS_MAX + 1)
+    device.entries(("run.started", long, {}), ("step.started", "r2", {"run": "r2", "step": long}))
+    steps = [status.StepReport(name=f"s{number}", state="ok") for number in range(500)]
+    for name in ("r3", long):
+        last = status.RunReport(id=name, workflow="w", state="ok", started_ms=1, steps=steps)
+        device.report(status.Report(workflows={"w": status.WorkflowReport(last=last)}), seq=device.seq + 1)
+    assert [run.id for run in world.core.runs] == ["r1", "r3"]
+    assert len(views.run(world.core, "r3")["steps"]) == limits.REPORT_STEPS_MAX
+
+
+def test_no_device_pushes_the_runs_of_others_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RUNS_KEPT_AT_HUB_MAX", 30)
+    monkeypatch.setattr(limits, "RUNS_KEPT_OF_NODE_MAX", 20)
+    devices = world.fleet(oslo_1={}, oslo_2={})
+    devices["oslo-2"].entries(("run.started", "good", {"workflow": "w"}))
+    devices["oslo-1"].entries(*[("run.started", f"r{number}", {"workflow": "w"}) for number in range(100)])
+    kept = [run.place for run in world.core.runs]
+    assert kept == ["oslo-2/good", *(f"oslo-1/r{number}" for number in range(80, 100))]
+    world.restart()
+    assert [run.place for run in world.core.runs if run.node == "oslo-2"] == ["oslo-2/good"]
+    assert len(kept) == len(world.store.spaces["run"])
+
+
+def test_an_answer_that_is_too_large_ends_its_question(world: World) -> None:
+    device = world.fleet(oslo_1={})["oslo-1"]
+    world.request(inputs.AskNode(id="q1", node="oslo-1", what="logs", params={"service": "line"}))
+    data = msgspec.Raw(msgspec.json.encode(["x" * limits.ANSWER_BYTES_MAX]))
+    fx = device.got(messages.Answer(session=device.session, id="q1", part=0, last=False, data=data))
+    (said,) = acts(fx, inputs.Answered)
+    assert (said.last, "not passed on" in said.error, said.data) == (True, True, b"null")
+    assert not acts(device.got(messages.Answer(session=1, id="q1", part=1, last=True, data=data)), inputs.Answered)
