@@ -147,10 +147,14 @@ class Desk:
             watch.tell(action.topic)
 
     def answered(self, action: inputs.Answered) -> None:
-        """Hand on one part of an answer; nobody may wait for it any more."""
+        """Hand on one part of an answer; nobody may wait for it any more, or read slower than the device speaks."""
         parts = self._questions.get(action.ask)
-        if parts is not None:
-            parts.put_nowait(action)
+        if parts is None or parts.qsize() > limits.ANSWER_PARTS_WAITING_MAX:
+            return
+        if parts.qsize() == limits.ANSWER_PARTS_WAITING_MAX:
+            text = "the answer came faster than it was read, and was cut off: ask again, for less"
+            action = inputs.Answered(ask=action.ask, part=action.part, last=True, error=text)
+        parts.put_nowait(action)
 
     def fail(self, text: str) -> None:
         """The store failed: what waits for an answer, or asks before it is `healed`, gets none but this."""

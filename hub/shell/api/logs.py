@@ -17,7 +17,7 @@ from hub.shell.api.hub import Hub, who
 from protocol import limits
 from protocol.errors import Refused, SkerryError
 
-_WAITING_LINES_MAX = 10_000
+_WAITING_PARTS_MAX = 64
 
 
 def router(hub: Hub) -> APIRouter:
@@ -41,7 +41,7 @@ def router(hub: Hub) -> APIRouter:
 
 async def _logs(hub: Hub, name: str, service: str, nodes: list[str], tail: int, follow: bool) -> AsyncIterator[bytes]:
     """Ask all nodes at once and yield their lines as they come."""
-    out: asyncio.Queue[bytes] = asyncio.Queue(_WAITING_LINES_MAX)
+    out: asyncio.Queue[bytes] = asyncio.Queue(_WAITING_PARTS_MAX)
     asking = [asyncio.create_task(_ask(hub, name, service, node, tail, follow, out)) for node in nodes]
     try:
         while not out.empty() or not all(task.done() for task in asking):
@@ -79,5 +79,5 @@ async def _pass_on(node: str, parts: AsyncIterator[inputs.Answered], out: asynci
 def _lines(data: bytes) -> list[str]:
     try:
         return msgspec.json.decode(data, type=list[str])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:  # ValueError: texts that are not UTF-8
         raise Refused("the device's answer is no list of lines: is it of another version?") from error

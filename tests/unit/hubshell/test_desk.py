@@ -152,3 +152,18 @@ async def test_a_hub_that_stops_lets_everybody_go():
     for request in (waiting, core.desk.ask("token:ann", OP)):
         with pytest.raises(Failed, match="stopping"):
             await request
+
+
+async def test_an_answer_that_comes_faster_than_it_is_read_is_cut_off(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "ANSWER_PARTS_WAITING_MAX", 3)
+    core = Core()
+    parts = core.desk.question("token:ann", inputs.AskNode(id="q1", node="gw-1", what="logs"))
+    first = asyncio.ensure_future(anext(parts))
+    while not core.heard:
+        await asyncio.sleep(0)
+    core.desk.reply(inputs.Reply(request=core.heard[0].request))
+    for number in range(100):
+        core.desk.answered(inputs.Answered(ask="q1", part=number, last=False))
+    said = [await first] + [part async for part in parts]
+    assert [part.part for part in said] == [0, 1, 2, 3]
+    assert "cut off" in said[-1].error
