@@ -10,7 +10,7 @@ from edge_agent.core.patience import Patience
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.tasks import Tasks
 from edge_agent.core.workflows.runs import Runs
-from protocol import limits
+from protocol import codec, limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.errors import Refused
 from protocol.snapshot import Snapshot
@@ -18,6 +18,8 @@ from protocol.snapshot import Snapshot
 _STREAMS = ("state", "audit", "metrics", "logs")
 _RECENT_MAX = 256
 _SAID = "said"
+_PREFIX = "app."
+_PLAIN_BYTES = 2 * limits.JSON_DEPTH_MAX  # no body of so few bytes nests too deep
 
 _outputs = msgspec.json.Decoder(dict[str, str])
 
@@ -103,16 +105,18 @@ class Emit:
         rows: dict[str, list[tuple[str, str, bytes]]] = {}
         outputs: dict[str, str] = {}
         for item in items:
-            body, kind, key = bytes(item.body), item.kind, item.key or default_key
+            body, kind, key = bytes(item.body), _PREFIX + item.kind, item.key or default_key
             if len(body) > limits.ENTRY_BYTES_MAX or len(kind) + len(key) > limits.ENTRY_NAME_BYTES_MAX:
                 raise Refused(_too_large(len(body)))
+            if len(body) > _PLAIN_BYTES or not body.isascii():
+                _check_body(body)
             if item.to in rows:
-                rows[item.to].append(("app." + kind, key, body))
+                rows[item.to].append((kind, key, body))
             elif item.to == "outputs":
                 outputs |= _outputs_of(body)
             else:
                 self._check_stream(instance, item.to)
-                rows[item.to] = [("app." + kind, key, body)]
+                rows[item.to] = [(kind, key, body)]
         if outputs:
             self._keep_outputs(instance, outputs)
         return rows, bool(outputs)
@@ -149,10 +153,20 @@ def _is_patient(instance: str, rows: dict[str, list[tuple[str, str, bytes]]]) ->
     return instance.startswith("s-") and "audit" not in rows
 
 
+def _check_body(body: bytes) -> None:
+    """Refuse what a reader, here or above, could not read: there it would be poison, or worse."""
+    if codec.is_deep(body):
+        raise Refused(f"a body nests deeper than {limits.JSON_DEPTH_MAX}: nothing of its batch was kept")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Refused(f"a body is not UTF-8 ({error.reason}): nothing of its batch was kept") from error
+
+
 def _outputs_of(body: bytes) -> dict[str, str]:
     try:
         return _outputs.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise Refused(f"outputs are a map of strings: {error}") from error
 
 

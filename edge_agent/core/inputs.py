@@ -7,9 +7,11 @@ for its N-th attempt). It keys the shim's folder, so an action that is repeated 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from protocol import documents, status
+from protocol import documents, limits, status
 from protocol.effects import Action
 from protocol.link.table import Connect as Connect
 from protocol.link.table import Disconnect as Disconnect
@@ -139,7 +141,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     body: msgspec.Raw = msgspec.Raw(b"null")
     key: str = ""
     to: str = "state"
-    id: int = 0
+    id: Annotated[int, msgspec.Meta(ge=-limits.INTEGER_MAX, le=limits.INTEGER_MAX)] = 0
 
 
 class Emitted(Input, frozen=True, kw_only=True):
