@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +12,8 @@ from edge_agent.shell.runners import tree
 from edge_agent.shell.runners.script import Identity
 from protocol import documents, ids, limits
 from protocol.errors import Refused
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def passage(folder: Path) -> Path:
@@ -41,7 +45,7 @@ def furnish(data: Path, action: inputs.Launch, folder: Path, who: Identity) -> P
         if base.parent != folder:
             passage(base.parent)
         base.chmod(0o755)
-        _write_files(base, process.files)
+        _write_files(base, process.files, who)
         if who.switch:
             _give(base, who)
     return _inside(base, process.cwd)
@@ -77,32 +81,67 @@ def _from_artifact(artifact: Path, base: Path) -> None:
     tree.link(artifact, base)
 
 
-def _write_files(base: Path, files: list[documents.InlineFile]) -> None:
+def _write_files(base: Path, files: list[documents.InlineFile], who: Identity) -> None:
     if sum(len(file.text) for file in files) > limits.FILES_INLINE_BYTES_MAX:
         raise Refused(f"the inline files are over {limits.FILES_INLINE_BYTES_MAX} bytes: pack them as an artifact")
     for file in files:
         parts = PurePosixPath(file.path).parts
         if not parts or file.path.startswith("/") or ".." in parts or "\0" in file.path:
             raise Refused(f"the inline file {file.path!r} is not inside the working directory")
-        place = base.joinpath(*parts)
-        root = os.path.realpath(base)
-        if not (os.path.realpath(place.parent) + os.sep).startswith(root + os.sep):
-            raise Refused(f"the inline file {file.path!r} leaves the working directory through a link")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.part")
-        part.write_text(file.text)
-        part.chmod(file.mode & 0o777)
-        part.replace(place)
+        try:
+            _write(base, parts, file, who)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+            raise Refused(f"the inline file {file.path!r} goes through a link, or through a file") from error
+
+
+def _write(base: Path, parts: tuple[str, ...], file: documents.InlineFile, who: Identity) -> None:
+    """Write one file. The folder may be the workload's own, and it may be there: no link of its is followed."""
+    handle = os.open(base, _FOLDER)
+    try:
+        for part in parts[:-1]:
+            inner = _entered(handle, part, who)
+            os.close(handle)
+            handle = inner
+        unborn = f".{parts[-1]}.part"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unborn, dir_fd=handle)
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(unborn, flags, 0o600, dir_fd=handle), "wb") as target:
+            target.write(file.text.encode())
+            if who.switch:
+                os.fchown(target.fileno(), who.uid, who.gid)
+            os.fchmod(target.fileno(), file.mode & 0o777)
+        os.replace(unborn, parts[-1], src_dir_fd=handle, dst_dir_fd=handle)
+    finally:
+        os.close(handle)
+
+
+def _entered(handle: int, name: str, who: Identity) -> int:
+    """Open the folder `name` within `handle`, which is made if it is not there. Raises OSError, also for a link."""
+    is_new = False
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=handle)
+        is_new = True
+    inner = os.open(name, _FOLDER, dir_fd=handle)
+    if is_new and who.switch:
+        os.fchown(inner, who.uid, who.gid)
+    return inner
 
 
 def _give(base: Path, who: Identity) -> None:
-    os.chown(base, who.uid, who.gid)
-    for folder, _, names in os.walk(base):
-        os.chown(folder, who.uid, who.gid)
-        for name in names:
-            place = os.path.join(folder, name)
-            if os.lstat(place).st_nlink == 1:  # what is linked belongs to the artifact
-                os.chown(place, who.uid, who.gid, follow_symlinks=False)
+    """Make `base` and all in it `who`'s, but for what is linked to an artifact; done already when `base` is theirs."""
+    if base.stat().st_uid == who.uid:
+        return
+    try:
+        for _, _, names, handle in os.fwalk(base, topdown=False):  # by descriptors: nobody puts a link in the way
+            for name in names:
+                if os.stat(name, dir_fd=handle, follow_symlinks=False).st_nlink == 1:
+                    os.chown(name, who.uid, who.gid, dir_fd=handle, follow_symlinks=False)
+            os.fchown(handle, who.uid, who.gid)
+    except RecursionError as error:
+        raise Refused(f"{base} nests too deep to be given to {who.name!r}: remove it on the device") from error
 
 
 def _inside(base: Path, cwd: str) -> Path:

@@ -6,21 +6,72 @@ import contextlib
 import os
 from pathlib import Path
 
+_ROUNDS_MAX = 100_000  # of emptying one folder: as deep as it may nest, while somebody may still add to it
+_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 def remove(top: Path) -> None:
-    """Delete a folder and all in it, read-only folders too; what cannot be deleted stays. Follows no link."""
-    for folder, folders, files in os.walk(top, topdown=False):
-        with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-        for name in files:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(folder, name))
-        for name in folders:
-            place = os.path.join(folder, name)
-            with contextlib.suppress(OSError):
-                os.unlink(place) if os.path.islink(place) else os.rmdir(place)
+    """Delete a folder and all in it, read-only folders too; what cannot be deleted stays. Follows no link.
+
+    What a workload left is a stranger's: it may nest deeper than a stack, and somebody may still move things in it. So
+    all is done by descriptors, and the folders within a folder are moved up before they are emptied in their turn.
+    """
     with contextlib.suppress(OSError):
+        handle = _opened(top)
+        try:
+            _empty(handle)
+        finally:
+            os.close(handle)
         os.rmdir(top)
+
+
+def _empty(top: int) -> None:
+    stuck: set[str] = set()
+    for _ in range(_ROUNDS_MAX):
+        names = [name for name in os.listdir(top) if name not in stuck]
+        if not names:
+            return
+        stuck.update(name for name in names if not _is_taken_away(name, top))
+
+
+def _is_taken_away(name: str, top: int) -> bool:
+    with contextlib.suppress(OSError):
+        if _is_unlinked(name, top):
+            return True
+        inner = _opened(name, top)
+        try:
+            for one in os.listdir(inner):
+                with contextlib.suppress(OSError):
+                    if not _is_unlinked(one, inner):
+                        _move_up(one, inner, top)
+        finally:
+            os.close(inner)
+        os.rmdir(name, dir_fd=top)
+        return True
+    return False
+
+
+def _is_unlinked(name: str, at: int) -> bool:
+    try:
+        os.unlink(name, dir_fd=at)
+    except IsADirectoryError:
+        return False
+    return True
+
+
+def _move_up(name: str, inner: int, top: int) -> None:
+    os.close(_opened(name, inner))  # one that is read-only cannot be moved
+    os.rename(name, f".{os.urandom(8).hex()}", src_dir_fd=inner, dst_dir_fd=top)
+
+
+def _opened(name: Path | str, at: int | None = None) -> int:
+    """Open a folder, whatever its mode is, and make it ours to empty. Raises OSError, also for a link."""
+    place = os.open(name, os.O_PATH | _FOLDER, dir_fd=at)
+    try:
+        os.chmod(f"/proc/self/fd/{place}", 0o700)
+        return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    finally:
+        os.close(place)
 
 
 def link(source: Path, target: Path) -> None:
