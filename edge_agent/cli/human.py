@@ -6,7 +6,8 @@ import datetime
 import re
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+_NUMBER = re.compile(r"\[Errno -?\d+\] |\[SSL: \w+\] | \(_ssl\.c:\d+\)")
+_CUT_OFF = "EOF occurred in violation of protocol"
 
 
 def duration(seconds: float) -> str:
@@ -53,8 +54,8 @@ def plural(count: int, one: str, many: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a sentence of the operating system's without its error numbers."""
-    return _NUMBER.sub("", text)
+    """Return a sentence of the operating system's or of TLS without its error numbers."""
+    return _NUMBER.sub("", text).replace(_CUT_OFF, "the connection was cut off")
 
 
 def _local(ms: int) -> datetime.datetime:

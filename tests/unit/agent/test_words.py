@@ -32,6 +32,8 @@ def test_a_link_that_is_down_is_told_without_error_numbers() -> None:
     told = view.link(answer(state="offline", reason="hub.example:8883: [Errno 111] Connection refused"))
     assert told.startswith("offline for 1 h (hub.example:8883: Connection refused). ")
     assert told.endswith("; 1 entry waits to sync (120 B).")
+    cut = "h:8883: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol (_ssl.c:1006)"
+    assert human.plain(cut) == "h:8883: the connection was cut off"
 
 
 def test_what_the_first_line_said_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
