@@ -252,7 +252,7 @@ class _Walk:
             raw = bytes(part)
             position += 1
             try:
-                head = None if len(raw) > shallow and _is_odd(raw) else decode(raw)
+                head = None if (len(raw) > shallow or not raw.isascii()) and _is_odd(raw) else decode(raw)
             except (msgspec.DecodeError, ValueError):
                 head = None
             if head is not None and (head.kind == gap or head.seq != position):
@@ -289,7 +289,8 @@ class _Walk:
 
 
 def _is_odd(raw: bytes) -> bool:
-    return len(raw) > _ROW_BYTES_MAX or codec.is_deep(raw)
+    """Tell whether nobody could read a row. Raises UnicodeDecodeError, a ValueError, when it is no text."""
+    return len(raw) > _ROW_BYTES_MAX or codec.is_deep(raw) or not raw.decode()
 
 
 def _covered(held: Record, epoch: str) -> tuple[int, str]:

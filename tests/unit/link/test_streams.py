@@ -114,10 +114,11 @@ def test_a_poison_row_is_set_aside_and_the_stream_goes_on() -> None:
     assert one.cursors["metrics"].aside == 2
 
 
-def test_a_row_that_nests_too_deep_to_be_read_is_poison_and_its_neighbours_count() -> None:
+@pytest.mark.parametrize("odd", [b"[" * 980 + b"]" * 980, b'"\xff"'])
+def test_a_row_that_nobody_could_read_is_poison_and_its_neighbours_count(odd: bytes) -> None:
     stream = own()
     one = incoming(stream)
-    stream.append([("a", "", b"1"), ("b", "", b"[" * 980 + b"]" * 980), ("c", "", b"3")], NOW, fx := Effects())
+    stream.append([("a", "", b"1"), ("b", "", odd), ("c", "", b"3")], NOW, fx := Effects())
     assert isinstance(fx.store[0], effects.Rows)
     ack, told = one.take(entries(fx.store[0].rows), fx := Effects())
     assert ack is not None
