@@ -7,6 +7,7 @@ import re
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 NEAR_S = 10 * MINUTE
+_FIRST_MS, _LAST_MS = 0, 253_402_214_400_000  # of what a date can say: 1970 to the end of 9999
 _EPOCH_MS = re.compile(r"(?:since_ms )?\b(1[5-9]\d{11})\b")
 
 
@@ -59,7 +60,7 @@ def iso(ms: int | None) -> str | None:
     """Return `ms` as ISO 8601 in UTC, for programs."""
     if not ms:
         return None
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).isoformat(timespec="milliseconds")
+    return _moment(ms).isoformat(timespec="milliseconds")
 
 
 def size(count: float) -> str:
@@ -82,4 +83,9 @@ def plural(count: int, noun: str) -> str:
 
 
 def _local(ms: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).astimezone()
+    return _moment(ms).astimezone()
+
+
+def _moment(ms: int) -> datetime.datetime:
+    """Return the moment, or the nearest that a date can say: a device may claim any number."""
+    return datetime.datetime.fromtimestamp(min(max(ms, _FIRST_MS), _LAST_MS) / 1000, datetime.UTC)

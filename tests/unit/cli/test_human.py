@@ -71,3 +71,12 @@ def test_exact_times_for_programs_and_lists() -> None:
 def test_a_hubs_sentence_with_exact_times_becomes_readable() -> None:
     text = f"x is away (since_ms {NOW_MS}, last heard {NOW_MS - DAY_MS})"
     assert human.times(text, NOW_MS) == "x is away (since 22:13:20, last heard 13 Nov 22:13)"
+
+
+@pytest.mark.parametrize("ms", [10**30, -(10**30), 2**53 - 1])
+def test_whatever_moment_a_device_claims_its_line_is_shown(ms: int) -> None:
+    now_ms = 1_700_000_000_000
+    assert human.clock(ms, now_ms)
+    assert human.stamp(ms)
+    assert human.iso(ms)
+    assert human.age(ms, now_ms)
