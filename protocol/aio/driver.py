@@ -215,8 +215,8 @@ class Driver(Generic[CoreT]):
         if isinstance(send, effects.Send):
             self._transport.send(send.peer, send.message)
             return
-        upto = min(send.upto, send.after + limits.ENTRIES_COUNT_MAX)
-        rows = await self._journal.rows(send.stream, send.epoch, send.after, upto, limits.ENTRIES_BYTES_MAX)
+        found = await self._journal.rows(send.stream, send.epoch, send.after, send.upto, limits.ENTRIES_BYTES_MAX)
+        rows = found[: limits.ENTRIES_COUNT_MAX]  # counted, not reckoned: a GAP row stands for any number of seqs
         if rows:
             message = Entries(
                 session=send.session,

@@ -63,7 +63,9 @@ class Glance(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """An input: send row 1 again."""
+    """An input: send the rows up to `upto` again."""
+
+    upto: int = 1
 
 
 class Wake(msgspec.Struct, frozen=True):
@@ -108,8 +110,8 @@ class Diary:
                     fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, self.last - 1, self.last))
                 if act:
                     fx.act.append(Done(seq=self.last))
-            case Send():
-                fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, 0, 1))
+            case Send(upto=upto):
+                fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, 0, upto))
             case Wake(at=at):
                 self.wake_at = at
             case Tick():

@@ -13,7 +13,7 @@ from protocol.aio.journal import Journal, read_only
 from protocol.errors import StoreError
 from protocol.messages import Entries, Look
 from protocol.snapshot import Snapshot
-from tests.unit.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened
+from tests.unit.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened, rows
 
 
 @asynccontextmanager
@@ -231,3 +231,30 @@ async def test_rows_of_an_epoch_that_is_over_are_not_sent(tmp_path: Path) -> Non
         stage.driver.put(Send())
         await stage.driver.settled()
         assert stage.told == []
+
+
+async def test_a_gap_over_more_rows_than_a_message_holds_is_sent(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    epoch, last = journal.snapshot().streams["state"].epoch, limits.ENTRIES_COUNT_MAX + 1
+    gap = effects.Gap("state", epoch, 1, last, b"gap", b"h")
+    await journal.commit([rows("state", epoch, 1, last, size=0), gap])
+    await journal.close()
+    async with running(await opened(tmp_path)) as stage:
+        stage.driver.put(Send(upto=last))
+        await stage.sent.wait()
+        (message,) = stage.told
+        assert isinstance(message, Entries)
+        assert [bytes(raw) for raw in message.rows] == [b"gap"]
+
+
+async def test_a_message_holds_no_more_rows_than_its_bound(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    epoch = journal.snapshot().streams["state"].epoch
+    await journal.commit([rows("state", epoch, 1, limits.ENTRIES_COUNT_MAX + 1, size=0)])
+    await journal.close()
+    async with running(await opened(tmp_path)) as stage:
+        stage.driver.put(Send(upto=limits.ENTRIES_COUNT_MAX + 1))
+        await stage.sent.wait()
+        (message,) = stage.told
+        assert isinstance(message, Entries)
+        assert len(message.rows) == limits.ENTRIES_COUNT_MAX
