@@ -29,6 +29,7 @@ COMPRESSION_RATIO_MAX = 128  # what shrinks more crosses as it is: a few bytes m
 
 # --- credit and timers of a link
 CREDIT_ROWS = {"audit": 4_000, "state": 8_000, "metrics": 4_000, "logs": 4_000, "relay": 8_000}  # unacked rows
+ACKED_APART_ROWS = 256  # a child stores its parent's cursor this seldom: it spares the card, and Welcome tells it anew
 ACK_WAIT_S = 10.0  # no ack of sent rows: send again from the cursor
 HELLO_WAIT_S = 15.0  # no Welcome: close and connect again
 ACK_MISSES_MAX = 3  # then the link is closed and opened again
@@ -148,6 +149,7 @@ EMIT_ITEMS_PER_BATCH_MAX = 2_000
 EMIT_ITEMS_PER_S_MAX = 200_000  # of one workload
 EMIT_CONNECTIONS_MAX = 64
 EMIT_LINGER_S = 0.15  # a first item waits this long for a second one, to share its commit
+EMIT_SHARE_S = 0.8  # what talks on shares a commit for so long; below LAZY_COMMIT_S, so that the last ack rides along
 EMIT_WAITS_S = 60.0  # a connection that was seen to wait for its answers is answered at once, for so long
 EMIT_TOGETHER_MAX = 32  # a batch of more items is worth a commit of its own
 EMIT_HABITS_MAX = 256

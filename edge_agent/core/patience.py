@@ -1,7 +1,7 @@
 """When what services say is committed: at once for who waits for the answer, together for who does not.
 
 A card wears by commits: one writes some 12 KB, whether it holds one row or fifty. So what a connection says without
-waiting for answers shares a commit, up to limits.LAZY_COMMIT_S of it; who waits is answered at once. Which of the two a
+waiting for answers shares a commit, for up to limits.EMIT_SHARE_S; who waits is answered at once. Which of the two a
 connection does shows by itself: its first item lingers for limits.EMIT_LINGER_S, and either something follows, or not.
 """
 
@@ -64,5 +64,5 @@ class Patience:
 
     def _due(self, connection: int) -> float:
         habit = self._habits.get(connection)
-        wait = limits.LAZY_COMMIT_S if habit is not None and habit.talks else limits.EMIT_LINGER_S
+        wait = limits.EMIT_SHARE_S if habit is not None and habit.talks else limits.EMIT_LINGER_S
         return self._unanswered[connection].since + wait

@@ -113,6 +113,7 @@ class Child:
 
     def stop(self, now: Now, fx: Effects) -> None:
         """End in order: say Bye when connected."""
+        self._outbox.save(fx)
         greeted = self.state in (ChildState.GREETING, ChildState.LIVE)
         if self._move(ChildCue.STOP):
             self._timer = None
@@ -353,13 +354,14 @@ class Child:
 
         `hold`: they may wait for the next `pump`, so that several appends share a commit and a message.
         """
-        last = self._outbox.append(stream, items, now, fx)
-        if not hold:
-            self.pump(now, fx)
+        last = self._outbox.append(stream, items, now, fx, hold=hold)
+        if not hold and self.live:
+            self._outbox.pump(self.session, now, fx)
         return last
 
     def pump(self, now: Now, fx: Effects) -> None:
-        """Send what was appended and is not on its way, as far as credit allows."""
+        """Send what was appended and is not on its way, what was held back too, as far as credit allows."""
+        self._outbox.release()
         if self.live:
             self._outbox.pump(self.session, now, fx)
 

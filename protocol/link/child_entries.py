@@ -22,9 +22,13 @@ _FORKED = "the parent has other bytes in row {}: this journal is a copy that wen
 
 @dataclass(slots=True)
 class _Flow:
-    """One stream's flow within a session. `sent` is the highest seq under way, `refilled` the last refill obeyed."""
+    """One stream's flow within a session. `sent` is the highest seq under way, `refilled` the last refill obeyed.
+
+    `held` counts the newest rows that wait to share a commit and a message; a session begins with none.
+    """
 
     stream: OwnStream
+    held: int = 0
     sent: int = 0
     credit: int = 0
     waits_since: float = 0.0
@@ -76,7 +80,7 @@ class Outbox:
         if lost:
             told.append(events.GapDeclared(stream=stream.name, count=lost, reason="the parent was restored"))
         flow.sent, flow.credit = given.seq, given.credit
-        flow.misses, flow.refilled = 0, -1
+        flow.misses, flow.refilled, flow.held = 0, -1, 0
         return told
 
     def _begin_epoch(self, flow: _Flow, reason: str, fx: Effects, given: Cursor) -> events.ChildEvent:
@@ -86,20 +90,33 @@ class Outbox:
         flow.sent, flow.credit = stream.last, 0
         return events.EpochBegun(stream=stream.name, epoch=stream.epoch, reason=reason, lost=lost)
 
-    def append(self, name: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects) -> int:
+    def append(
+        self, name: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects, *, hold: bool = False
+    ) -> int:
         """Append to the stream `name`; return its last seq. What the quota forces out is counted in its `lost`."""
         flow = self._flows[name]
         stream, lost = flow.stream, flow.stream.lost
         last = stream.append(items, now, fx)
+        flow.held = flow.held + len(items) if hold else 0
         if stream.lost != lost:
             flow.sent = stream.acked  # what is under way may be covered by the GAP now: send from the cursor
         return last
+
+    def save(self, fx: Effects) -> None:
+        """Store what is stored seldom: this life ends in order."""
+        for stream in self.streams.values():
+            stream.save_acked(fx)
+
+    def release(self) -> None:
+        """Hold nothing back any more."""
+        for flow in self._flows.values():
+            flow.held = 0
 
     def pump(self, session: int, now: Now, fx: Effects) -> None:
         """Send what credit allows, class by class."""
         for flow in self._flows.values():
             stream = flow.stream
-            limit = min(stream.last, stream.acked + flow.credit)
+            limit = min(stream.last - flow.held, stream.acked + flow.credit)
             if flow.sent >= limit:
                 continue
             if flow.sent == stream.acked:

@@ -70,6 +70,7 @@ class OwnStream:
         state = snapshot.streams[name]
         self.node, self.name, self.chained = node, name, name in CHAINED
         self.epoch, self.last, self.acked, self.former = state.epoch, state.last, state.acked, state.former
+        self._stored_acked = state.acked
         record = self._record(state, snapshot)
         self._saved = SPACE in snapshot.spaces and name in snapshot.spaces[SPACE] and record.epoch == state.epoch
         self.base, self.base_hash = record.base, bytes.fromhex(record.base_hash)
@@ -173,6 +174,7 @@ class OwnStream:
     def _raise_floor(self, floor: int, floor_hash: bytes, now: Now, fx: Effects) -> int:
         lost = 0
         self.floor_hash = floor_hash
+        self.save_acked(fx)
         if floor <= self.acked:
             self.floor, self.gap_first = floor, 0
             fx.store.append(effects.Trim(self.name, self.epoch, floor))
@@ -224,9 +226,16 @@ class OwnStream:
         return min(last, after + rows)
 
     def note_acked(self, seq: int, fx: Effects) -> None:
-        """The parent says that it stands at `seq` <= last."""
+        """The parent says that it stands at `seq` <= last. Stored seldom: what a crash forgets, Welcome tells."""
         self.acked = seq
-        fx.store.append(effects.Acked(self.name, self.epoch, seq))
+        if not 0 <= seq - self._stored_acked < limits.ACKED_APART_ROWS:
+            self.save_acked(fx)
+
+    def save_acked(self, fx: Effects) -> None:
+        """Store the parent's cursor, if it is another than what is stored. Always before rows go because of it (A3)."""
+        if self.acked != self._stored_acked:
+            self._stored_acked = self.acked
+            fx.store.append(effects.Acked(self.name, self.epoch, self.acked))
 
     def note_verified(self, seq: int, tip: bytes) -> None:
         """The parent has checked the chain up to `seq`, and came to `tip`: its past is ours up to there."""
@@ -265,8 +274,8 @@ class OwnStream:
         below = self.floor - 1 if self.gap_first else self.floor
         fx.store.append(effects.NewEpoch(self.name, epoch, former, below))
         self.acked = max(min(self.acked, seq), below)
-        if self.acked > below:
-            fx.store.append(effects.Acked(self.name, epoch, self.acked))
+        self._stored_acked = below
+        self.save_acked(fx)
         self._save(fx)
         return lost
 

@@ -162,10 +162,10 @@ def test_who_talks_on_without_waiting_shares_a_commit_and_a_message(world: World
     world.online(cursors={"state": messages.Cursor(epoch="0" * 16, seq=0, credit=100)})
     assert not say(world, 7)
     for _ in range(9):
-        assert not answered(world.wait(0.09))
+        assert not answered(world.wait(limits.EMIT_SHARE_S / 10))
         assert not say(world, 7)
         assert not world.fx.send
-    world.mono += limits.LAZY_COMMIT_S
+    world.mono += limits.EMIT_SHARE_S
     fx = world.do(inputs.Tick())
     assert answered(fx.act) == [7] * 10
     assert [send.stream for send in fx.send if isinstance(send, effects.SendRows)] == ["state"]
@@ -174,9 +174,9 @@ def test_who_talks_on_without_waiting_shares_a_commit_and_a_message(world: World
 def test_who_stops_talking_on_is_found_out(world: World) -> None:
     say(world, 7)
     say(world, 7)
-    world.wait(limits.LAZY_COMMIT_S)
+    world.wait(limits.EMIT_SHARE_S)
     say(world, 7)
-    assert answered(world.wait(limits.LAZY_COMMIT_S)) == [7]
+    assert answered(world.wait(limits.EMIT_SHARE_S)) == [7]
     say(world, 7)
     assert answered(world.wait(limits.EMIT_LINGER_S)) == [7]
     assert say(world, 7) == [7]

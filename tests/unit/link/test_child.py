@@ -280,11 +280,35 @@ def test_an_ack_alone_is_not_worth_a_commit_of_its_own() -> None:
     ack = messages.EntriesAck(incarnation="life", session=1, stream="state", epoch=EPOCH, seq=2, credit=100)
     told = one.got(ack, T0, fx := Effects())
     assert told == [events.Acked(stream="state", seq=2)]
-    assert fx.lazy
-    assert fx.store == [effects.Acked("state", EPOCH, 2)]
+    assert fx.store == []
     assert not one.synced("state")
     assert one.heads()["state"][:3] == (EPOCH, 3, 2)
     assert one.lost == {}
+    one.stop(T0, fx := Effects())
+    assert fx.store == [effects.Acked("state", EPOCH, 2)]
+
+
+def test_the_parents_cursor_is_stored_seldom_and_lazily() -> None:
+    one = live()
+    many = limits.ACKED_APART_ROWS
+    one.append("state", [("k", "", b"1")] * many, T0, Effects())
+    for seq, stored in ((many - 1, []), (many, [effects.Acked("state", EPOCH, many)])):
+        ack = messages.EntriesAck(incarnation="life", session=1, stream="state", epoch=EPOCH, seq=seq, credit=900)
+        one.got(ack, T0, fx := Effects())
+        assert fx.store == stored
+        assert fx.lazy
+
+
+def test_what_is_held_goes_with_the_next_pump_and_not_with_an_ack() -> None:
+    one = live()
+    one.append("state", [("k", "", b"1")], T0, Effects())
+    one.append("state", [("k", "", b"2")], T0, fx := Effects(), hold=True)
+    assert not fx.send
+    ack = messages.EntriesAck(incarnation="life", session=1, stream="state", epoch=EPOCH, seq=1, credit=100)
+    one.got(ack, T0, fx := Effects())
+    assert not fx.send
+    one.pump(T0, fx := Effects())
+    assert sent(fx) == ["SendRows"]
 
 
 def test_a_refill_is_obeyed_once_and_strange_acks_change_nothing() -> None:
