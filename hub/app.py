@@ -251,9 +251,9 @@ class _Serving:
         """Let go of entries that are too old or too many, some at a time."""
         while True:
             await asyncio.sleep(limits.RETAIN_EVERY_S)
-            before_ms = int((time.time() - limits.ENTRIES_KEPT_DAYS * 86_400) * 1000)
+            now_ms, kept_ms = int(time.time() * 1000), limits.ENTRIES_KEPT_DAYS * 86_400_000
             try:
-                while await self._journal.retire(before_ms=before_ms, rows_max=limits.ENTRIES_KEPT_ROWS):
+                while await self._journal.retire(now_ms=now_ms, kept_ms=kept_ms, rows_max=limits.ENTRIES_KEPT_ROWS):
                     await asyncio.sleep(0)
             except StoreError as error:
                 log.warning("old entries stay for now: %s", error)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from protocol import effects, limits
 from protocol.aio import life
 from protocol.aio.lock import Lock
@@ -25,6 +27,7 @@ from protocol.snapshot import Snapshot, StreamState
 __all__ = ["Journal", "read_only"]
 
 TELEMETRY = frozenset({"metrics", "logs"})
+_MARKS = 100  # notes of when entries arrived, over the time that they are kept
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -119,12 +122,13 @@ class Journal:
             rows = await part.file.run(lambda db: _select(db, stream, after, upto, bytes_max))
         return _within(rows, bytes_max)
 
-    async def retire(self, *, before_ms: int | None = None, rows_max: int | None = None) -> int:
+    async def retire(self, *, now_ms: int, kept_ms: int, rows_max: int) -> int:
         """Delete the oldest entries of children, at most limits.RETIRE_ROWS a call; return how many: 0 when done.
 
-        Those go that arrived before the first one dated `before_ms` or later, and those beyond the newest `rows_max`.
+        Those go that had arrived `kept_ms` before `now_ms`, by this machine's clock, as earlier calls noted; and those
+        beyond the newest `rows_max`. What the devices' clocks say counts for nothing (INVARIANTS A15).
         """
-        return await self._parts[0].file.transact(lambda db: _retire(db, before_ms, rows_max))
+        return await self._parts[0].file.transact(lambda db: _retire(db, now_ms, kept_ms, rows_max))
 
     async def close(self) -> None:
         """Mark this life as ended in order, and let the store go. One that cannot be written stays marked unclean."""
@@ -233,15 +237,24 @@ def _within(rows: list[StoredRow], bytes_max: int) -> list[StoredRow]:
     return rows
 
 
-def _retire(db: sqlite3.Connection, before_ms: int | None, rows_max: int | None) -> int:
+def _retire(db: sqlite3.Connection, now_ms: int, kept_ms: int, rows_max: int) -> int:
     first, last = db.execute("SELECT min(id), max(id) FROM entry").fetchone()
     if first is None:
         return 0
-    upto = first - 1
-    if rows_max is not None:
-        upto = max(upto, last - max(rows_max, 1))
-    if before_ms is not None:
-        kept = db.execute("SELECT min(id) FROM entry WHERE time_ms >= ?", (before_ms,)).fetchone()[0]
-        upto = max(upto, (last if kept is None else kept) - 1)
+    marks = _arrivals(db, now_ms, kept_ms // _MARKS, first, last)
+    old = [place for ms, place in marks if ms <= now_ms - kept_ms]
+    upto = max(last - max(rows_max, 1), *old, first - 1)
     upto = min(upto, first + limits.RETIRE_ROWS - 1, last - 1)  # the newest stays: ids must not come again
     return db.execute("DELETE FROM entry WHERE id <= ?", (upto,)).rowcount
+
+
+def _arrivals(db: sqlite3.Connection, now_ms: int, grain_ms: int, first: int, last: int) -> list[tuple[int, int]]:
+    """Note that `last` has arrived by now, once in `grain_ms`; return (time, id) of what is still worth knowing."""
+    stored = db.execute("SELECT value FROM meta WHERE key = 'arrived'").fetchone()
+    known: list[tuple[int, int]] = [] if stored is None else msgspec.json.decode(stored[0], type=list[tuple[int, int]])
+    marks = [(ms, place) for ms, place in known if place >= first and ms <= now_ms]  # later ones: the clock was wrong
+    if not marks or now_ms - marks[-1][0] >= grain_ms:
+        marks.append((now_ms, last))
+    if marks != known:
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('arrived', ?)", (msgspec.json.encode(marks).decode(),))
+    return marks

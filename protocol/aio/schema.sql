@@ -3,7 +3,8 @@
 --
 -- What is LOCAL never leaves this machine. What SYNCS crosses the link to the parent, as its class and credit allow.
 
--- LOCAL. This file's own papers: node, life (a counter of openings), clean, inode, boot.
+-- LOCAL. This file's own papers: node, life (a counter of openings), clean, inode, boot; a hub's: arrived (when which
+-- entry had arrived, for retention).
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
