@@ -207,7 +207,9 @@ async def answer(data: Path, action: inputs.ReadLogs, report: Callable[[inputs.L
     for part in first[:-1]:
         tell(part, last=False)
     tell(first[-1], last=not action.follow)
-    while action.follow and time.time() * 1000 < action.until_ms:
+    clock = asyncio.get_running_loop().time  # the wall clock may jump, and then a follower would stay for ever
+    until = clock() + min(action.until_ms / 1000 - time.time(), limits.LOG_FOLLOW_S)
+    while action.follow and clock() < until:
         await asyncio.sleep(_FOLLOW_S)
         for part in parts(follower.lines()):
             if part:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from edge_agent.core import inputs
 from edge_agent.shell import logs
@@ -121,6 +126,19 @@ async def test_a_new_agent_s_guard_relieves_the_old_one(world: World) -> None:
     os.close(second)
     last = int((world.data / "guard").read_text())
     await until(lambda: os.waitpid(last, os.WNOHANG)[0])
+
+
+async def test_a_follower_s_time_is_over_whatever_the_wall_clock_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[inputs.LogRead] = []
+    real, calls = time.time, itertools.count()
+    monkeypatch.setattr(time, "time", lambda: real() - (400 * 86_400 if next(calls) else 0))
+    until_ms = int((real() + 0.3) * 1000)
+    ask = inputs.ReadLogs(ask="q", service="svc", tail=9, follow=True, until_ms=until_ms)
+    async with asyncio.timeout(20):
+        await logs.answer(tmp_path, ask, told.append)
+    assert told[-1].last
 
 
 _CHATTER = "while :; do head -c 400000 /dev/zero | tr '\\0' 'x'; echo; sleep 0.01; done"
