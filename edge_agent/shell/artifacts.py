@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,7 @@ class Artifacts:
         self._group = group
         self._room = asyncio.Semaphore(limits.FETCHES_MAX)
         self._under_way: set[str] = set()
+        self._remove([*self._folder.glob(".gone-*"), *self._folder.glob(".new-*")])  # a crash left them
 
     def here(self) -> list[str]:
         """Return the digests that are verified and unpacked."""
@@ -87,16 +89,21 @@ class Artifacts:
             return _Outcome(error=f"the download helper failed ({done.code}): {last[:200]}")
 
     def collect(self, action: inputs.Collect) -> None:
-        """Delete every artifact that is not in `keep`, in the background."""
+        """Delete every artifact that is not in `keep`, in the background; half-fetched ones too."""
         keep = {digest.removeprefix("sha256:") for digest in action.keep}
         gone: list[Path] = []
         for path in self._folder.iterdir():
-            if len(path.name) == 64 and path.name not in keep:
-                hidden = path.with_name(f".gone-{path.name}")
-                path.rename(hidden)
-                gone.append(hidden)
-        if gone:
-            self._group.create_task(asyncio.to_thread(_remove, gone))
+            half = path.name.removeprefix(".part-")
+            with contextlib.suppress(OSError):  # a disk that fails: it stays, and goes in another life
+                if half != path.name and half not in keep:
+                    path.unlink()
+                elif len(path.name) == 64 and path.name not in keep:
+                    gone.append(path.rename(path.with_name(f".gone-{path.name}")))
+        self._remove(gone)
+
+    def _remove(self, places: list[Path]) -> None:
+        if places:
+            self._group.create_task(asyncio.to_thread(_remove, places))
 
 
 def _remove(places: list[Path]) -> None:

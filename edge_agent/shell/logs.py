@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -21,6 +22,14 @@ from protocol import ids, limits
 _FOLLOW_S = 0.25
 _TAIL_STEP_BYTES = 64 * limits.KIB
 _OUTPUT_BYTES_MAX = 28 * limits.KIB  # of stdout and of stderr, so that both fit into one entry
+
+
+class Tell(Protocol):
+    """Passes lines on; `last`: no more follow."""
+
+    def __call__(self, lines: list[str], *, last: bool) -> None:
+        """See Tell."""
+        ...
 
 
 def service_log(data: Path, service: str) -> Path:
@@ -201,7 +210,13 @@ async def answer(data: Path, action: inputs.ReadLogs, report: Callable[[inputs.L
         report(inputs.LogRead(ask=action.ask, part=number, last=last, lines=lines))
         number += 1
 
-    path = service_log(data, action.service)
+    try:
+        await _read(service_log(data, action.service), action, tell)
+    except OSError as error:
+        tell([f"skerry-agent: its output cannot be read here: {error.strerror or error}"], last=True)
+
+
+async def _read(path: Path, action: inputs.ReadLogs, tell: Tell) -> None:
     follower = Follower(path)
     first = list(parts(tail(path, action.tail)))
     for part in first[:-1]:

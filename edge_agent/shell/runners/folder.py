@@ -19,6 +19,7 @@ It is made whole under another name and renamed, so a half-made folder never cou
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fcntl
 import os
@@ -167,13 +168,12 @@ def look(path: Path, boot: str) -> Look:
 
 
 def drop(path: Path) -> None:
-    """Delete the folder; a crash under way leaves nothing that counts."""
+    """Delete the folder; a crash under way leaves nothing that counts. What a failing disk does not let go stays."""
     gone = path.with_name(f".gone-{path.name}")
-    try:
-        path.rename(gone)
-    except FileNotFoundError:
-        return
     tree.remove(gone)
+    with contextlib.suppress(OSError):
+        path.rename(gone)
+        tree.remove(gone)
 
 
 def sweep(root: Path) -> None:

@@ -182,6 +182,9 @@ async def test_the_daemon_s_side_reports_and_collects(hub: Hub, data: Path) -> N
     assert "is not a digest" in errors["sha256:short"]
     assert len(told) == 2
     assert kept.here() == [hub.digest]
+    for left in (".gone-" + "a" * 64, ".new-" + "b" * 64):  # by a crash
+        (data / "artifacts" / left / "folder").mkdir(parents=True)
+    (data / "artifacts" / (".part-" + "c" * 64)).write_text("half")
     async with asyncio.TaskGroup() as group:
         kept = artifacts.Artifacts(data, file, report=told.append, group=Helpers(group))
         kept.collect(inputs.Collect(keep=[hub.digest]))

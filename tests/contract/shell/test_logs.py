@@ -128,6 +128,13 @@ async def test_a_new_agent_s_guard_relieves_the_old_one(world: World) -> None:
     await until(lambda: os.waitpid(last, os.WNOHANG)[0])
 
 
+async def test_a_log_that_cannot_be_read_is_an_answer_and_not_the_agent_s_end(tmp_path: Path) -> None:
+    _log(tmp_path).mkdir()  # whoever may read everything cannot read a folder
+    told: list[inputs.LogRead] = []
+    await logs.answer(tmp_path, inputs.ReadLogs(ask="q", service="svc", tail=9, follow=True, until_ms=0), told.append)
+    assert (told[-1].last, "cannot be read" in told[-1].lines[0]) == (True, True)
+
+
 async def test_a_follower_s_time_is_over_whatever_the_wall_clock_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
