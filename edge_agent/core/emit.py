@@ -54,7 +54,7 @@ class Emit:
         if last:
             self._note_said(got.instance, last, fx)
         can_wait = self._patience.take(got.connection, len(got.items), now.mono)
-        if can_wait and len(got.items) <= limits.EMIT_TOGETHER_MAX and _is_patient(got.instance, rows):
+        if can_wait and _is_patient(got.instance, rows):
             fx.lazy = True
         else:
             self._answer(now, fx)

@@ -14,10 +14,10 @@ from protocol import limits
 
 @dataclass(slots=True)
 class _Habit:
-    """What is known of one connection. `waits_until`: until then (mono) it is taken for one that waits."""
+    """What is known of one connection. `at_once_until` (mono): it waits for its answers, or says much at a time."""
 
     talks: bool = False
-    waits_until: float = 0.0
+    at_once_until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -43,7 +43,9 @@ class Patience:
         one = self._unanswered.setdefault(connection, _Unanswered(since=now))
         one.counts.append(count)
         habit.talks = habit.talks or len(one.counts) > 1
-        return habit.talks or now >= habit.waits_until
+        if count > limits.EMIT_TOGETHER_MAX:  # what follows is the rest of it
+            habit.at_once_until = max(habit.at_once_until, now + limits.EMIT_LINGER_S)
+        return now >= habit.at_once_until and sum(one.counts) <= limits.EMIT_TOGETHER_MAX
 
     def due(self) -> float | None:
         """Return when (mono) somebody has to be answered, or None."""
@@ -56,7 +58,7 @@ class Patience:
             if habit is None or len(one.counts) > 1 or now < self._due(connection):
                 continue
             if not habit.talks:
-                habit.waits_until = now + limits.EMIT_WAITS_S
+                habit.at_once_until = now + limits.EMIT_WAITS_S
             habit.talks = False
         counts = [(connection, count) for connection, one in self._unanswered.items() for count in one.counts]
         self._unanswered.clear()

@@ -182,6 +182,15 @@ def test_who_stops_talking_on_is_found_out(world: World) -> None:
     assert say(world, 7) == [7]
 
 
+def test_the_rest_of_a_large_batch_and_what_adds_up_to_one_do_not_wait(world: World) -> None:
+    assert say(world, 7, limits.EMIT_TOGETHER_MAX + 1) == [7]
+    assert say(world, 7) == [7]
+    world.wait(limits.EMIT_LINGER_S)
+    assert not say(world, 7)
+    assert not say(world, 8, limits.EMIT_TOGETHER_MAX)
+    assert say(world, 8) == [7, 8, 8]
+
+
 def test_large_batches_the_audit_and_what_is_no_service_are_answered_at_once(world: World) -> None:
     assert say(world, 7, limits.EMIT_TOGETHER_MAX + 1) == [7]
     fx = world.do(inputs.Emitted(connection=8, instance="s-web-1", items=[item(to="audit")]))
