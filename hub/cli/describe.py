@@ -109,8 +109,8 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
         ("certificate", words.certificate(node.get("certificate_until_ms", 0), now_ms)),
         ("enrolled", human.clock(node.get("enrolled_ms"), now_ms)),
     ]
-    if "offset_ms" in node:
-        rows.append(("clock", f"{node['offset_ms']} ms off"))
+    if node.get("clock_offset_ms") is not None:
+        rows.append(("clock", f"{node['clock_offset_ms']} ms off"))
     if node.get("revoked_reason"):
         rows.append(("revoked", node["revoked_reason"]))
     return f"node {node['name']}", rows

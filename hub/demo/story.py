@@ -45,6 +45,7 @@ class Story:
         self.tell(
             "A hub with its own CA, and three agents; each makes its key, shows a one-time token, gets a certificate."
         )
+        self.say(f"   (demo/ below is {self.fleet.folder})")
         await self.fleet.init()
 
     async def raise_fleet(self) -> None:
@@ -206,7 +207,7 @@ async def play(*, keep: bool, through: str) -> int:
     """Play the demo; `through` is `embedded` or `mosquitto`. Return the exit code."""
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
-    began = time.monotonic()
+    began, kept = time.monotonic(), False
     fleet = Fleet(folder)
     fleet.env["COLUMNS"] = str(console.width)
     story = Story(fleet, console)
@@ -223,6 +224,7 @@ async def play(*, keep: bool, through: str) -> int:
             await story.heal()
             if keep:
                 await _keep(story)
+                kept = True
                 return 0
             whole = await story.settle()
         except DemoFailed as error:
@@ -230,6 +232,9 @@ async def play(*, keep: bool, through: str) -> int:
             return 1
         finally:
             await fleet.close()
+            if kept:
+                shutil.rmtree(folder)
+                story.say(f"Ended all that was started and removed {folder}.")
     where = "the hub's own front door" if through == "embedded" else f"through {through}"
     took = time.monotonic() - began
     verdict = "Nothing lost, nothing twice." if whole else "LOST OR DOUBLED: see the table."
