@@ -48,7 +48,7 @@ test: static cover  ## all that a contributor needs, in minutes: check, coverage
 
 acceptance: $(STAMP)  ## real processes and faults, slow
 	@sh tests/support/parts.sh faketime
-	@$(BIN)/pytest -q tests/acceptance
+	@$(BIN)/pytest -q -n 2 tests/acceptance
 
 bench: $(STAMP)  ## our figures beside the floor's, in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ONLY)
