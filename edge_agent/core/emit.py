@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from edge_agent.core import inputs
+from edge_agent.core import bodies, inputs
 from edge_agent.core.context import Context
 from edge_agent.core.patience import Patience
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.tasks import Tasks
 from edge_agent.core.workflows.runs import Runs
-from protocol import codec, limits
+from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.errors import Refused
 from protocol.snapshot import Snapshot
@@ -20,8 +18,6 @@ _RECENT_MAX = 256
 _SAID = "said"
 _PREFIX = "app."
 _PLAIN_BYTES = 2 * limits.JSON_DEPTH_MAX  # no body of so few bytes nests too deep
-
-_outputs = msgspec.json.Decoder(dict[str, str])
 
 
 class Emit:
@@ -107,13 +103,13 @@ class Emit:
         for item in items:
             body, kind, key = bytes(item.body), _PREFIX + item.kind, item.key or default_key
             if len(body) > limits.ENTRY_BYTES_MAX or len(kind) + len(key) > limits.ENTRY_NAME_BYTES_MAX:
-                raise Refused(_too_large(len(body)))
+                raise Refused(bodies.too_large(len(body)))
             if len(body) > _PLAIN_BYTES or not body.isascii():
-                _check_body(body)
+                bodies.check(body)
             if item.to in rows:
                 rows[item.to].append((kind, key, body))
             elif item.to == "outputs":
-                outputs |= _outputs_of(body)
+                outputs |= bodies.outputs_of(body)
             else:
                 self._check_stream(instance, item.to)
                 rows[item.to] = [(kind, key, body)]
@@ -151,27 +147,3 @@ class Emit:
 def _is_patient(instance: str, rows: dict[str, list[tuple[str, str, bytes]]]) -> bool:
     """Tell whether a batch may wait: a service's, of which nothing is for the audit."""
     return instance.startswith("s-") and "audit" not in rows
-
-
-def _check_body(body: bytes) -> None:
-    """Refuse what a reader, here or above, could not read: there it would be poison, or worse."""
-    if codec.is_deep(body):
-        raise Refused(f"a body nests deeper than {limits.JSON_DEPTH_MAX}: nothing of its batch was kept")
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise Refused(f"a body is not UTF-8 ({error.reason}): nothing of its batch was kept") from error
-
-
-def _outputs_of(body: bytes) -> dict[str, str]:
-    try:
-        return _outputs.decode(body)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise Refused(f"outputs are a map of strings: {error}") from error
-
-
-def _too_large(size: int) -> str:
-    return (
-        f"an item of {size} bytes is over {limits.ENTRY_BYTES_MAX}, or its kind and key over "
-        f"{limits.ENTRY_NAME_BYTES_MAX}: nothing of its batch was kept; write large things to a file"
-    )

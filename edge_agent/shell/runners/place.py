@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from pathlib import Path, PurePosixPath
@@ -12,8 +11,6 @@ from edge_agent.shell.runners import tree
 from edge_agent.shell.runners.script import Identity
 from protocol import documents, ids, limits
 from protocol.errors import Refused
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def passage(folder: Path) -> Path:
@@ -89,45 +86,11 @@ def _write_files(base: Path, files: list[documents.InlineFile], who: Identity) -
         if not parts or file.path.startswith("/") or ".." in parts or "\0" in file.path:
             raise Refused(f"the inline file {file.path!r} is not inside the working directory")
         try:
-            _write(base, parts, file, who)
+            tree.write(base, parts, file.text.encode(), file.mode, (who.uid, who.gid) if who.switch else None)
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
             raise Refused(f"the inline file {file.path!r} goes through a link, or through a file") from error
-
-
-def _write(base: Path, parts: tuple[str, ...], file: documents.InlineFile, who: Identity) -> None:
-    """Write one file. The folder may be the workload's own, and it may be there: no link of its is followed."""
-    handle = os.open(base, _FOLDER)
-    try:
-        for part in parts[:-1]:
-            inner = _entered(handle, part, who)
-            os.close(handle)
-            handle = inner
-        unborn = f".{parts[-1]}.part"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(unborn, dir_fd=handle)
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(unborn, flags, 0o600, dir_fd=handle), "wb") as target:
-            target.write(file.text.encode())
-            if who.switch:
-                os.fchown(target.fileno(), who.uid, who.gid)
-            os.fchmod(target.fileno(), file.mode & 0o777)
-        os.replace(unborn, parts[-1], src_dir_fd=handle, dst_dir_fd=handle)
-    finally:
-        os.close(handle)
-
-
-def _entered(handle: int, name: str, who: Identity) -> int:
-    """Open the folder `name` within `handle`, which is made if it is not there. Raises OSError, also for a link."""
-    is_new = False
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=handle)
-        is_new = True
-    inner = os.open(name, _FOLDER, dir_fd=handle)
-    if is_new and who.switch:
-        os.fchown(inner, who.uid, who.gid)
-    return inner
 
 
 def _give(base: Path, who: Identity) -> None:
