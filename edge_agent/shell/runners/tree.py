@@ -1,4 +1,4 @@
-"""Whole folders: deleted, linked, written into. shutil does this too, but costs the daemon a megabyte (bz2, lzma, zip)."""
+"""Whole folders: deleted, linked, written into. shutil does this too, but costs the daemon a megabyte (bz2, lzma)."""
 
 from __future__ import annotations
 
