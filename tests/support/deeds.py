@@ -206,21 +206,21 @@ async def events(it: Fleet, **where: str) -> list[dict[str, Any]]:
 
 
 async def settled(it: Fleet, *names: str) -> None:
-    """Wait until the hub holds all that these agents have (by default all agents)."""
-    wanted = names or tuple(it.agents)
+    """Wait until the hub holds, and has acked, all that these agents have now (by default all agents)."""
+    wanted: dict[str, dict[str, int]] = {}
 
-    async def equal() -> bool:
-        for name in wanted:
+    async def there() -> bool:
+        for name in names or tuple(it.agents):
             node, said = await it.node(name), await asyncio.to_thread(local, it, name)
             if node["state"] != "online" or said is None or not node["cursors"]:
                 return False
-            if any(cursor["seq"] != cursor["last"] for cursor in node["cursors"].values()):
-                return False
-            if any(stream["acked"] != stream["last"] for stream in said["backlog"].values()):
-                return False
+            now = {stream: one["last"] for stream, one in said["backlog"].items()}
+            for stream, last in wanted.setdefault(name, now).items():
+                if min(node["cursors"][stream]["seq"], said["backlog"][stream]["acked"]) < last:
+                    return False
         return True
 
-    await it.until(equal, f"all of {', '.join(wanted)} is at the hub")
+    await it.until(there, "what the agents have is at the hub")
 
 
 class Tally:
