@@ -1,1 +1,1 @@
-"""The rules of INVARIANTS.md as code: one checker for each, over a recorded history. Simulated or real, the same checkers."""
+"""The rules of INVARIANTS.md as code: one checker each, over a recorded history, simulated or real."""

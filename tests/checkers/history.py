@@ -1,11 +1,12 @@
 """What happened, as facts in the order in which they happened: what every checker reads.
 
-The simulator notes facts as it goes; a real daemon writes its own to the file that SKERRY_TRACE names (protocol.aio.trace),
-one JSON object a line, and what stands on the disks and in the producers' ledgers is read afterwards (tests.checkers.real).
+The simulator notes facts as it goes; a real daemon writes its own to the file that SKERRY_TRACE names
+(protocol.aio.trace), one JSON object a line, and what stands on the disks and in the producers' ledgers is read
+afterwards (tests.checkers.real).
 
-A fact of a daemon is noted when it is true: Stored after the commit has returned, Sent when the transport has the message,
-Acted when the executor has the action. A daemon that is killed in between leaves no fact of it, and the disk may know
-more than the history: a commit whose Stored was never noted. Checkers allow for that at Died, and only there.
+A fact of a daemon is noted when it is true: Stored after the commit has returned, Sent when the transport has the
+message, Acted when the executor has the action. A daemon that is killed in between leaves no fact of it, and the disk
+may know more than the history: a commit whose Stored was never noted. Checkers allow for that at Died, and only there.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Born(Fact, frozen=True, kw_only=True):
 
 
 class Died(Fact, frozen=True, kw_only=True):
-    """The life ended: `how` is kill, stop, power or store (its disk failed: the core was discarded, the daemon lives)."""
+    """The life ended. `how`: kill, stop, power, or store (its disk failed; the core was discarded)."""
 
     how: str
 
@@ -100,7 +101,7 @@ class Operated(Fact, frozen=True, kw_only=True):
 
 
 class Fault(Fact, frozen=True, kw_only=True):
-    """A fault was brought about: `kind` is a word (cut, kill, restore, clone, corrupt, clock, full, ...), `note` says more."""
+    """A fault was brought about. `kind`: a word (cut, kill, restore, clone, corrupt, clock, full); `note` says more."""
 
     kind: str
     note: str = ""
