@@ -1,0 +1,321 @@
+"""The mutants: what is broken, in which file, and what is expected to see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+POWER = "tests/contract/shell/test_power.py"
+CHILD = "protocol/link/child.py"
+DESIRED = "protocol/link/child_desired.py"
+SENDING = "protocol/link/child_entries.py"
+OWN = "protocol/link/own_stream.py"
+PARENT = "protocol/link/parent.py"
+TAKING = "protocol/link/parent_entries.py"
+DRIVER = "protocol/aio/driver.py"
+TASKS = "edge_agent/core/tasks.py"
+WORKLOAD = "edge_agent/core/services/workload.py"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One place: `old` stands in `file` exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One break. `tests`: what is run when the simulator is not expected to see it (`sim` False), or did not."""
+
+    name: str
+    rule: str
+    says: str
+    edits: list[Edit]
+    sim: bool = True
+    tests: list[str] = field(default_factory=list[str])
+
+    def alter(self, file: str, source: str) -> str:
+        """Return the source of `file` with this mutant in it. Raises AssertionError when a place has moved."""
+        for edit in self.edits:
+            if edit.file == file:
+                found = source.count(edit.old)
+                assert found == 1, f"mutant {self.name}: {edit.old!r} stands {found} times in {file}, not once"
+                source = source.replace(edit.old, edit.new)
+        return source
+
+
+def _one(
+    name: str, rule: str, says: str, file: str, old: str, new: str, *, sim: bool = True, tests: list[str] | None = None
+) -> Mutant:
+    return Mutant(name, rule, says, [Edit(file, old, new)], sim, tests or [])
+
+
+LINK_TESTS = ["tests/unit/link"]
+AIO_TESTS = ["tests/unit/aio"]
+
+MUTANTS = [
+    _one(
+        "normal-for-full",
+        "A1",
+        "a commit returns before it is on the disk",
+        "protocol/aio/sqlite.py",
+        "{'FULL' if durable else 'NORMAL'}",
+        "{'NORMAL' if durable else 'NORMAL'}",
+        sim=False,
+        tests=[POWER],
+    ),
+    _one(
+        "ack-before-commit",
+        "A1",
+        "the driver sends, then stores",
+        DRIVER,
+        "            await self._store(pending.store)\n",
+        "            for send in pending.send:\n                await self._send(send)\n"
+        "            await self._store(pending.store)\n",
+        sim=False,
+        tests=AIO_TESTS,
+    ),
+    _one(
+        "puback-trusted",
+        "A2",
+        "what was handed to the transport counts as acked",
+        SENDING,
+        "                flow.sent = upto\n",
+        "                flow.sent = upto\n                stream.note_acked(upto, fx)\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "prune-before-ack",
+        "A3",
+        "rows that nobody has go without a GAP",
+        OWN,
+        "        if floor <= self.acked:\n",
+        "        if floor:\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "hole-skipped",
+        "A4",
+        "rows beyond the cursor are applied",
+        TAKING,
+        "        if message.prev > held.seq:\n",
+        "        if False:\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "applied-twice",
+        "A4",
+        "rows below the cursor are applied again",
+        TAKING,
+        "            if position <= seq:\n                continue\n",
+        "",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "cursor-apart",
+        "A5",
+        "state is committed in a transaction of its own",
+        "protocol/aio/operations.py",
+        "        self._write_puts(db)\n",
+        '        db.execute("COMMIT")\n        db.execute("BEGIN IMMEDIATE")\n        self._write_puts(db)\n',
+        sim=False,
+        tests=[POWER],
+    ),
+    Mutant(
+        "epoch-survives-a-restore",
+        "A6",
+        "a copied or restored journal goes on in its old epoch",
+        [
+            Edit("protocol/aio/life.py", '        return "restored or copied"\n', '        return ""\n'),
+            Edit("protocol/aio/life.py", '        return "restored"\n', '        return ""\n'),
+        ],
+        tests=AIO_TESTS,
+    ),
+    _one(
+        "chain-unchecked",
+        "A7",
+        "rows are applied though their chain is another",
+        TAKING,
+        "walk.tip.hex() != message.hash:",
+        "False:",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "dedupe-by-time",
+        "A8",
+        "cursors are forgotten after an hour of absence",
+        PARENT,
+        "        expired = connection == child.expired_on\n",
+        "        expired = connection == child.expired_on\n"
+        "        if now.wall - (child.last_contact_wall or now.wall) > 3_600.0:\n"
+        "            child.incoming.cursors.clear()\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "fenced-epoch-comes-back",
+        "A9",
+        "an epoch that was given up is taken up again",
+        TAKING,
+        "            elif any(one.epoch == head.epoch for one in held.former):\n",
+        "            elif False:\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "older-generation-accepted",
+        "A10",
+        "a lower (term, generation) replaces a higher one",
+        DESIRED,
+        "        if version < (held.term, held.generation):\n",
+        "        if False:\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "desired-not-stored",
+        "A10",
+        "a manifest is followed and not stored",
+        DESIRED,
+        "        fx.store.append(effects.Put(MANIFEST, self._parent, _encode(self._manifest)))\n",
+        "",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "partial-view-deletes",
+        "A11",
+        "what no manifest was seen for yet counts as deleted",
+        WORKLOAD,
+        "        self.known = False\n",
+        "        self.known = True\n",
+        tests=["tests/unit/agent", "tests/scripts"],
+    ),
+    _one(
+        "older-status-wins",
+        "A12",
+        "a status that comes late replaces a newer one",
+        PARENT,
+        "        if message.count <= child.status_count:\n",
+        "        if False:\n",
+        tests=LINK_TESTS,
+    ),
+    Mutant(
+        "fence-removed",
+        "A13",
+        "a will, a close or a message of an older session counts",
+        [
+            Edit(PARENT, "ours = (session, nonce) == (child.record.session, child.record.nonce)", "ours = True"),
+            Edit(PARENT, "ours = connection == child.connection", "ours = True"),
+        ],
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "clone-unseen",
+        "A13",
+        "the same session with another nonce is no clone",
+        PARENT,
+        "            if hello.nonce != record.nonce:\n",
+        "            if False:\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "task-run-again",
+        "A14",
+        "an interrupted task runs again though it is not safe to repeat",
+        TASKS,
+        "document.repeatable and not record.cancelled",
+        "not record.cancelled",
+        tests=["tests/unit/agent"],
+    ),
+    _one(
+        "late-task-runs",
+        "A14",
+        "a task runs after its deadline",
+        TASKS,
+        "        if document.deadline_ms and late_ms > 0:\n",
+        "        if False:\n",
+        tests=["tests/unit/agent"],
+    ),
+    _one(
+        "gap-not-written",
+        "A16",
+        "the quota drops rows and says nothing",
+        OWN,
+        "        fx.store.append(effects.Gap(self.name, self.epoch, first, last, raw, tip))\n",
+        "        fx.store.append(effects.Trim(self.name, self.epoch, last))\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "credit-ignored",
+        "A16",
+        "a child sends all it has at once",
+        SENDING,
+        "            limit = min(stream.last - flow.held, stream.acked + flow.credit)\n",
+        "            limit = stream.last - flow.held\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "restored-hub-lowers",
+        "A17",
+        "a hub that was restored does not see that its child is ahead",
+        "protocol/link/parent_desired.py",
+        "            self.blocked = True\n",
+        "            self.blocked = False\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "memory-ahead-of-the-disk",
+        "A1",
+        "a core goes on after a commit that failed",
+        DRIVER,
+        "            self.core = self._make_core(snapshot)\n",
+        "            snapshot\n",
+        sim=False,
+        tests=AIO_TESTS,
+    ),
+    _one(
+        "poison-blocks",
+        "A21",
+        "a row that nobody can read stops its stream",
+        TAKING,
+        "                self.poison.append((seq, raw[:_ROW_BYTES_MAX]))\n",
+        "                return False\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "revoked-let-in",
+        "C5",
+        "a revoked key is served",
+        "hub/core/registry.py",
+        '        return f"{name} is revoked: {node.revoked_reason}" if node.revoked_ms else ""\n',
+        '        return ""\n',
+        tests=["tests/unit/hub"],
+    ),
+    _one(
+        "override-undone",
+        "B",
+        "a person's decision at the device is silently overwritten",
+        WORKLOAD,
+        "            override=self._overrides.decision(self.name),\n",
+        '            override="",\n',
+        tests=["tests/unit/agent"],
+    ),
+    _one(
+        "second-copy",
+        "B",
+        "an agent that comes back starts what runs already",
+        WORKLOAD,
+        "        elif found is not None:\n            self._running(found.pid, now, fx)\n",
+        "        elif found is not None and self.force is not None:\n            self._launch(self.force, now, fx)\n",
+        tests=["tests/unit/agent"],
+    ),
+    _one(
+        "signature-unchecked",
+        "C3",
+        "a manifest is followed whoever signed it",
+        DESIRED,
+        "            self._trust.check_manifest(signed, self._parent, self._node)\n",
+        "            pass\n",
+        sim=False,
+        tests=LINK_TESTS,
+    ),
+]
