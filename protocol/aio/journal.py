@@ -142,6 +142,7 @@ class Journal:
         self._parts.append(part)
         opening = life.Opening(
             path=path,
+            inode=str(path.stat().st_ino),
             node=self._node,
             streams=streams,
             mint=mint,

@@ -45,9 +45,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What a life begins with. `seen`: the highest count of openings heard of. `boot`: this machine's boot."""
+    """What a life begins with. `seen`: the highest count of openings heard of. `boot`: this machine's boot.
+
+    `inode` names the file as the machine knows it: a copy has another one.
+    """
 
     path: Path
+    inode: str
     node: str
     streams: Sequence[str]
     mint: Callable[[], str]
@@ -70,12 +74,11 @@ def begin(db: sqlite3.Connection, opening: Opening) -> tuple[bool, int]:
     clean = meta.get("clean", "1") == "1"
     if not clean:
         _check(db, opening.path)
-    inode = str(opening.path.stat().st_ino)
     life = max(int(meta.get("life", "0")), opening.seen) + 1
-    reason = _why_new(meta, inode, clean, opening)
+    reason = _why_new(meta, clean, opening)
     for stream in opening.streams:
         _begin_stream(db, stream, reason, opening.mint)
-    papers = {"node": opening.node, "life": str(life), "clean": "0", "inode": inode, "boot": opening.boot}
+    papers = {"node": opening.node, "life": str(life), "clean": "0", "inode": opening.inode, "boot": opening.boot}
     db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", papers.items())
     return clean, life
 
@@ -85,10 +88,10 @@ def end(db: sqlite3.Connection) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES ('clean', '1')")
 
 
-def _why_new(meta: dict[str, str], inode: str, clean: bool, opening: Opening) -> str:
+def _why_new(meta: dict[str, str], clean: bool, opening: Opening) -> str:
     if not meta:
         return ""
-    if meta["inode"] != inode:
+    if meta["inode"] != opening.inode:
         return "restored or copied"
     if int(meta["life"]) < opening.seen:
         return "restored"
@@ -98,7 +101,8 @@ def _why_new(meta: dict[str, str], inode: str, clean: bool, opening: Opening) ->
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
-    if path.stat().st_size > limits.QUICK_CHECK_BYTES_MAX:
+    pages: int = db.execute("PRAGMA page_count").fetchone()[0]
+    if pages * db.execute("PRAGMA page_size").fetchone()[0] > limits.QUICK_CHECK_BYTES_MAX:
         return
     found: str = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":

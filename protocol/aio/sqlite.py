@@ -67,7 +67,7 @@ class SqliteFile:
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` as one transaction, in one hop: committed when this returns, not at all when it raises."""
-        return await self.run(lambda db: _transaction(db, work))
+        return await self.run(lambda db: transaction(db, work))
 
     async def close(self) -> None:
         """Close; the last to close a WAL checkpoints it. A disk that fails here loses nothing that was committed."""
@@ -150,7 +150,8 @@ def _hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], 
     return hop(work, connection._conn)  # pyright: ignore[reportPrivateUsage]
 
 
-def _transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+def transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run `work` as one transaction: committed when this returns, not at all when it raises."""
     db.execute("BEGIN IMMEDIATE")
     try:
         result = work(db)
@@ -169,17 +170,23 @@ def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool, cache_kib: in
             f"{path} was made by a newer Skerry (store version {version}, this one knows {SCHEMA_VERSION}): "
             "install that version or a later one; nothing was changed"
         )
+    set_up(db, durable=durable, cache_kib=cache_kib)
+    if version < SCHEMA_VERSION:
+        transaction(db, make_schema)
+        _sync_folder(path.parent)
+
+
+def set_up(db: sqlite3.Connection, *, durable: bool, cache_kib: int) -> None:
+    """Set how a connection that writes does so."""
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     db.execute(f"PRAGMA wal_autocheckpoint = {limits.WAL_PAGES}")
     db.execute(f"PRAGMA journal_size_limit = {limits.WAL_BYTES_KEPT}")
     db.execute(f"PRAGMA cache_size = -{cache_kib}")
-    if version < SCHEMA_VERSION:
-        _transaction(db, _make_schema)
-        _sync_folder(path.parent)
 
 
-def _make_schema(db: sqlite3.Connection) -> None:
+def make_schema(db: sqlite3.Connection) -> None:
+    """Make the tables of a new store, inside a transaction."""
     text = "\n".join(line for line in _SCHEMA.read_text().splitlines() if not line.startswith("--"))
     for statement in text.split(";"):
         db.execute(statement)
