@@ -30,6 +30,11 @@ COMPRESSION_RATIO_MAX = 128  # what shrinks more crosses as it is: a few bytes m
 # --- credit and timers of a link
 CREDIT_ROWS = {"audit": 4_000, "state": 8_000, "metrics": 4_000, "logs": 4_000, "relay": 8_000}  # unacked rows
 ACKED_APART_ROWS = 256  # a child stores its parent's cursor this seldom: it spares the card, and Welcome tells it anew
+PACE_BYTES_START = 64 * KIB  # of entries under way on a link that nothing is known of
+PACE_BYTES_MIN = 4 * KIB
+PACE_BYTES_MAX = 4 * MIB
+PACE_QUICK_S = 1.0  # an ack that takes less lets more be under way
+PACE_SLOW_S = 4.0  # an ack that takes more: so long, at most, what is new waits behind what is old
 ACK_WAIT_S = 10.0  # no ack of sent rows: send again from the cursor
 HELLO_WAIT_S = 15.0  # no Welcome: close and connect again
 ACK_MISSES_MAX = 3  # then the link is closed and opened again
@@ -46,6 +51,7 @@ CONNECT_WAIT_S = 15.0
 SEND_QUEUE_BYTES_MAX = 8 * MIB  # of a client, not yet taken by its socket; beyond it messages are dropped
 LOOKS_PER_S_MAX = 200  # of a parent that starts
 EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
+LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the sum counts all
 
 # --- stores
 LAZY_COMMIT_S = 1.0
@@ -64,6 +70,8 @@ WAL_BYTES_KEPT = 4 * MIB  # of the write-ahead log's file, after a checkpoint
 STORE_CACHE_KIB = 2_048  # pages that SQLite keeps in memory, for each file
 DEVICE_STORE_CACHE_KIB = 512  # an agent's: as fast, measured, for it appends and reads on
 QUICK_CHECK_BYTES_MAX = 256 * MIB  # larger stores are not read whole after an unclean end
+NEWEST_ROWS_CHECKED = 256  # of each stream, against their hashes, after an unclean end
+DAMAGED_FILES_KEPT = 2  # set aside beside a store; the oldest goes first
 ASIDE_KEPT_ROWS = 1_000  # entries set aside, the newest
 RETIRE_ROWS = 5_000  # entries that one step of retention deletes
 
@@ -223,3 +231,22 @@ RUNS_KEPT_OF_NODE_MAX = 1_000  # of those: no node pushes the others' out
 NOTES_OF_NODE_BURST = 100  # entries of the hub's own that one node brings about at once, by what its link does
 NOTES_OF_NODE_EVERY_S = 6.0  # and then one in so many seconds: no node fills the fleet's trail
 RELEASE_ASKED_S_MAX = 7 * 86_400.0  # a request for an override lapses
+
+# --- the doctor
+DOCTOR_WAIT_S = 15.0  # for all checks together, which look at the same time; what has not ended then is said to hang
+DOCTOR_DIAL_S = 5.0  # for each step of reaching a peer
+DOCTOR_ALERT_S = 0.5  # for a peer that has seen our certificate to say no
+DOCTOR_STORE_S = 5.0  # of reading one store; a larger one is not read whole
+DOCTOR_DISK_BYTES_LOW = 200_000_000  # less room is a warning
+DOCTOR_DISK_BYTES_MIN = 16 * MIB  # less room is a problem
+DOCTOR_INODES_LOW = 2_000
+DOCTOR_INODES_MIN = 100
+DOCTOR_MEMORY_BYTES_LOW = 32 * MIB
+DOCTOR_OPEN_FILES_LOW = 2_048  # of an agent; a hub needs one for each connection
+DOCTOR_OFFSET_S_LOW = 10.0  # a clock further off than this is a warning
+DOCTOR_OFFSET_S_MAX = 3_600.0  # and further off than this a problem
+DOCTOR_JUMP_S = 1.0  # more than this between two clocks, while the doctor looks, is a jump
+DOCTOR_YEAR_MS_MIN = 1_704_067_200_000  # 2024: a clock before it was never set
+DOCTOR_RENEW_SHARE = 0.9  # of a certificate's life: later than this its renewal is overdue
+DOCTOR_ROOT_S_LOW = 180 * 86_400.0  # a root that ends sooner is a warning
+DOCTOR_ANSWER_BYTES_MAX = 64 * KIB  # of a hub's answer

@@ -22,9 +22,9 @@ class Away(SkerryError):
     """The agent does not run here."""
 
 
-def ask(data: Path | None, request: dict[str, object]) -> Any:
+def ask(data: Path | None, request: dict[str, object], wait_s: float = _WAIT_S) -> Any:
     """Return the answer's data. Raises Refused with the agent's sentence, or Away."""
-    return list(stream(data, request, wait_s=_WAIT_S))[-1]
+    return list(stream(data, request, wait_s=wait_s))[-1]
 
 
 def stream(data: Path | None, request: dict[str, object], wait_s: float | None = None) -> Iterator[Any]:

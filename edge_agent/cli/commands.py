@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from edge_agent.cli import client, doctor, view
+from edge_agent.cli import client, view
 from edge_agent.shell import identity
 from protocol.errors import SkerryError
 
@@ -142,16 +142,22 @@ def run(data: Data = None) -> None:
     raise typer.Exit(daemon.main([] if data is None else ["--data", str(data)]))
 
 
-@app.command("doctor")
+@app.command("doctor", epilog="Examples:  skerry-agent doctor          sudo skerry-agent doctor -o json")
 def examine(data: Data = None, output: As = Output.table) -> None:
-    """Check what usually is wrong: enrollment, key, disk, clock, the agent, the way to the hub."""
+    """Check and explain files, permissions, clock, certificates, disk, hub, versions; the agent may run or not.
+
+    Changes nothing. Exit code 0: no problem; 1: a problem; 3: the only problem is that the hub is not reached.
+    """
+    from edge_agent.cli import doctor
+    from protocol.doctor import findings
+
     found = doctor.examine(data or identity.default_data())
     if output is Output.json:
-        view.as_json([{"check": what, "ok": well, "text": text} for what, well, text in found])
+        view.as_json(findings.as_json(found))
     else:
-        for what, well, text in found:
-            view.say(f"{'ok ' if well else 'NOT'}  {what:<12} {text}", "" if well else "red")
-    raise typer.Exit(DONE if all(well for _, well, _ in found) else FAILED)
+        for line, colour in findings.lines(found):
+            view.say(line, colour)
+    raise typer.Exit(findings.code(found))
 
 
 # ------------------------------------------------------------------------------------------------ looking

@@ -187,7 +187,7 @@ async def test_without_an_agent_the_command_line_says_what_to_start(tmp_path: Pa
     assert "not enrolled" in _agent("run", "--data", str(tmp_path)).stderr
     doctor = _agent("doctor", "--data", str(tmp_path), "-o", "json")
     assert doctor.returncode == 1
-    assert {one["check"]: one["ok"] for one in json.loads(doctor.stdout)}["enrolled"] is False
+    assert {one["check"]: one["state"] for one in json.loads(doctor.stdout)}["enrolled"] == "problem"
 
 
 def test_a_full_disk_is_told_and_leaves_the_device_as_it_was(tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ def test_a_decision_says_until_when_it_holds(capsys: pytest.CaptureFixture[str])
 
 def test_doctor_where_nothing_is_says_so_once(tmp_path: Path) -> None:
     found = doctor.examine(tmp_path / "nowhere")
-    assert [(what, well) for what, well, _ in found] == [("enrolled", False), ("tools", True), ("clock", True)]
-    assert "skerry-agent enroll" in found[0][2]
+    assert [(one.check, str(one.state)) for one in found] == [("enrolled", "problem"), ("tools", "ok"), ("clock", "ok")]
+    assert "skerry-agent enroll" in found[0].next
 
 
 def test_a_folder_that_only_its_owner_may_read_is_no_mistake_in_the_words(

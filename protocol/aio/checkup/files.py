@@ -1,0 +1,123 @@
+"""Files, keys, certificates, disks and rooms, as facts."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from protocol.aio.checkup.look import quietly
+from protocol.doctor.facts import Disk, File, Key, Paper, Room
+from protocol.errors import TooLarge, TrustError
+from protocol.trust import certificates
+
+_OPEN_FILES = re.compile(r"^Max open files\s+\S+\s+(\S+)", re.MULTILINE)
+_UNLIMITED = 1 << 30
+
+
+def file(path: Path) -> File:
+    """Return a file or folder as it is, links followed. Raises OSError."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return File(path=str(path), present=False)
+    return File(path=str(path), present=True, mode=stat.S_IMODE(found.st_mode), owner=found.st_uid)
+
+
+def key(path: Path, public: Callable[[bytes], str]) -> Key:
+    """Return a private key's file, and what `public` makes of it (or why not). Raises OSError."""
+    seen = file(path)
+    if not seen.present:
+        return Key(file=seen)
+    try:
+        return Key(file=seen, public=public(path.read_bytes()))
+    except TrustError as error:
+        return Key(file=seen, flaw=str(error))
+
+
+def public_of_tls(pem: bytes) -> str:
+    """Return the SHA-256 of the public part of a P-256 key. Raises TrustError."""
+    return certificates.spki_hash(certificates.make_csr(certificates.load_key(pem), "doctor"))
+
+
+def public_of_signer(pem: bytes) -> str:
+    """Check an Ed25519 key. Raises TrustError. Its chain is not compared with it: the hub does so as it signs."""
+    certificates.load_signing_key(pem)
+    return ""
+
+
+def paper(path: Path, root: Path, pin: str = "") -> Paper:
+    """Return a certificate, checked to be issued by the root in `root` (whose key is `pin`, if that is known).
+
+    Raises OSError, but for a file that is not there: that is a flaw.
+    """
+    try:
+        raw = path.read_bytes()
+        said = certificates.identify(raw)
+        issuer = root.read_bytes()
+        whole = raw if raw.count(b"BEGIN CERTIFICATE") > 1 else raw + issuer
+        certificates.check_issued(whole, said.role, said.id, pin or certificates.spki_hash(issuer))
+    except FileNotFoundError as error:
+        return Paper(path=str(path), flaw="it is missing" if error.filename == str(path) else f"{root} is missing")
+    except (TrustError, TooLarge) as error:
+        return Paper(path=str(path), flaw=str(error))
+    return Paper(
+        path=str(path), role=said.role, id=said.id, public=said.key, from_ms=said.from_ms, until_ms=said.until_ms
+    )
+
+
+def root(path: Path) -> Paper:
+    """Return the root certificate. Raises OSError, but for a file that is not there: that is a flaw."""
+    try:
+        raw = path.read_bytes()
+        found = certificates.load_chain(raw)[0]
+        public = certificates.spki_hash(raw)
+    except FileNotFoundError:
+        return Paper(path=str(path), flaw="it is missing")
+    except (TrustError, TooLarge) as error:
+        return Paper(path=str(path), flaw=str(error))
+    return Paper(
+        path=str(path),
+        public=public,
+        from_ms=int(found.not_valid_before_utc.timestamp() * 1000),
+        until_ms=int(found.not_valid_after_utc.timestamp() * 1000),
+    )
+
+
+def disk(path: Path) -> Disk:
+    """Return the filesystem under `path`. Raises OSError."""
+    found = os.statvfs(path)
+    return Disk(
+        path=str(path),
+        free=found.f_bavail * found.f_frsize,
+        total=found.f_blocks * found.f_frsize,
+        inodes_free=found.f_favail,
+        inodes=found.f_files,
+        read_only=bool(found.f_flag & os.ST_RDONLY),
+    )
+
+
+def room(pid: int) -> Room:
+    """Return what process `pid` may have, or this one where `pid` is not above 0."""
+    who = str(pid) if pid > 0 else "self"
+    text = quietly(Path("/proc", who, "limits").read_text, "")
+    found = _OPEN_FILES.search(text)
+    hard = found[1] if found is not None else "unlimited"
+    memory = psutil.virtual_memory()
+    return Room(
+        open_files=int(hard) if hard.isdecimal() else _UNLIMITED,
+        memory_free=memory.available,
+        memory_total=memory.total,
+    )
+
+
+def set_aside(store: Path) -> list[str]:
+    """Return the files beside a store that are named after it and are not in use. Raises OSError."""
+    used = {store.name, *(store.name + end for end in ("-wal", "-shm", "-journal", ".lock"))}
+    return sorted(
+        path.name for path in store.parent.iterdir() if path.name.startswith(store.name) and path.name not in used
+    )
