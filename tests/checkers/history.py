@@ -7,6 +7,9 @@ afterwards (tests.checkers.real).
 A fact of a daemon is noted when it is true: Stored after the commit has returned, Sent when the transport has the
 message, Acted when the executor has the action. A daemon that is killed in between leaves no fact of it, and the disk
 may know more than the history: a commit whose Stored was never noted. Checkers allow for that at Died, and only there.
+
+`node` in a fact names a machine. A clone is a machine of its own with the same node: NODE~2, NODE~3 ... (`identity`).
+Ids never have a tilde.
 """
 
 from __future__ import annotations
@@ -109,6 +112,11 @@ class Fault(Fact, frozen=True, kw_only=True):
 
 class Calm(Fact, frozen=True, kw_only=True):
     """The last fault is over: everything runs, everything connects. Convergence is bounded from here (A19)."""
+
+
+def identity(machine: str) -> str:
+    """Return the id of the node that `machine` is, or is a clone of."""
+    return machine.partition("~")[0]
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):

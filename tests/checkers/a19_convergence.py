@@ -1,0 +1,121 @@
+"""A19. In bounded time after the last fault: cursors equal, digests equal, no orphan workload, every task ended.
+
+Demands, of the disks that are read at most CONVERGE_S after Calm: a parent's cursor of each stream stands where the
+child's head stands (epoch, seq, hash); the child holds the manifest that the parent asks (term, generation, digest),
+with its assignments in force where no artifact is to be fetched; every process belongs to a service or a run that the
+device knows; nothing is kept of a service that was deleted; every task has ended, unknown included.
+
+Cannot see: nodes that are revoked or quarantined (nobody promises them anything), and machines whose disk is not read.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core.work import tasks
+from protocol import documents
+from protocol.link import child_desired, parent, parent_desired, parent_entries
+from tests.checkers import base, world
+from tests.checkers.history import Disk
+
+CONVERGE_S = 600.0
+"""Seconds of the world: the longest wait of a link that shipped (a refused hello, 300 s), twice."""
+
+_Spaces = dict[str, dict[str, bytes]]
+
+_decode_child = msgspec.json.Decoder(parent.Record).decode
+_decode_asked = msgspec.json.Decoder(parent_desired.Record).decode
+_decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
+_decode_manifest = msgspec.json.Decoder(child_desired.Manifest).decode
+_decode_group = msgspec.json.Decoder(tasks.Group).decode
+_decode_result = msgspec.json.Decoder(tasks.Result).decode
+
+
+class Convergence(base.Checker):
+    """See the module."""
+
+    rule = "A19"
+
+    def watch(self) -> None:
+        """Ask for the disks."""
+        self._disks: dict[str, Disk] = {}
+        self.on(Disk, self._disk)
+
+    def _disk(self, fact: Disk) -> None:
+        calm_at = self.world.calm_at
+        if calm_at is not None:
+            self.demand(fact.at - calm_at <= CONVERGE_S, f"the disk of {fact.node} is read {CONVERGE_S:g} s after calm")
+            self._disks[fact.node] = fact
+
+    def end(self) -> None:
+        """Compare every parent with its children."""
+        for hub in self._disks.values():
+            for name, raw in hub.spaces.get(parent.CHILD, {}).items():
+                record, child = _decode_child(raw), self._disks.get(name)
+                if child is not None and not record.revoked and not record.quarantined:
+                    self._cursors(hub, child)
+                    self._desired(hub, child)
+                    self._work(child)
+                    self._tasks(hub, name)
+
+    def _cursors(self, hub: Disk, child: Disk) -> None:
+        cursors = hub.spaces.get(parent_entries.CURSOR, {})
+        for stream, (epoch, last, tip, _) in child.heads.items():
+            raw = cursors.get(f"{child.node}/{stream}")
+            if raw is None:
+                self.demand(last == 0, f"{hub.node} has no cursor for {stream} of {child.node}, which has {last} rows")
+                continue
+            held = _decode_cursor(raw)
+            text = f"{stream} of {child.node}: {hub.node} stands at {held.epoch}/{held.seq}, its head is {epoch}/{last}"
+            same = not world.is_chained(stream) or not tip or held.hash == tip.hex()
+            self.demand((held.epoch, held.seq) == (epoch, last) and same, text)
+
+    def _desired(self, hub: Disk, child: Disk) -> None:
+        raw = hub.spaces.get(parent_desired.ASKED, {}).get(child.node)
+        asked = _decode_asked(raw) if raw is not None else parent_desired.Record()
+        stored = child.spaces.get(child_desired.MANIFEST, {}).get(hub.node)
+        if not asked.generation and stored is None:
+            return
+        text = f"{hub.node} asks {child.node} for generation {asked.generation} of term {asked.term}"
+        if stored is None:
+            raise self.broken(f"{text}; it holds nothing")
+        held = _decode_manifest(stored)
+        one = held.signed
+        same = (one.term, one.generation, one.digest) == (asked.term, asked.generation, asked.digest)
+        self.demand(same, f"{text}; it holds {one.generation} of {one.term}")
+        self._in_force(child, held)
+
+    def _in_force(self, child: Disk, held: child_desired.Manifest) -> None:
+        in_force = child.spaces.get("assignment", {})
+        for key, digest in held.items.items():
+            kind, _, name = key.partition("/")
+            if kind != "assignment":
+                continue
+            raw = child.spaces.get(child_desired.DOCUMENT, {}).get(digest)
+            document = documents.decode(raw) if raw is not None else None
+            if isinstance(document, documents.Assignment) and not document.process.artifact and name in in_force:
+                text = f"{child.node} runs {name} by another assignment than the one it holds"
+                self.demand(documents.digest_of(in_force[name]) == digest, text)
+
+    def _work(self, child: Disk) -> None:
+        stored = child.spaces.get(child_desired.MANIFEST, {})
+        wanted = {key for raw in stored.values() for key in _decode_manifest(raw).items}
+        services = child.spaces.get("service", {})
+        for name in services:
+            self.demand(f"assignment/{name}" in wanted, f"{child.node} still keeps {name}, which was deleted")
+        known = b"\n".join(services.values())
+        for instance, proof in self.world.machine(child.node).running.items():
+            if instance.startswith("r-"):
+                found = proof in child.spaces.get("run", {}) or not proof
+            else:
+                found = instance.startswith("s-") and f'"{instance}"'.encode() in known
+            self.demand(found, f"{child.node} runs {instance}, which nobody wants")
+
+    def _tasks(self, hub: Disk, node: str) -> None:
+        results = hub.spaces.get(tasks.RESULTS, {})
+        for name, raw in hub.spaces.get(tasks.GROUPS, {}).items():
+            if node not in _decode_group(raw).nodes:
+                continue
+            result = results.get(f"{name}/{node}")
+            state = _decode_result(result).state if result is not None else "pending"
+            self.demand(state in tasks.ENDED, f"task {name} on {node} is still {state}")

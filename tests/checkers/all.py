@@ -1,0 +1,113 @@
+"""All checkers over one history, at once or online: a rule that breaks is found at its fact.
+
+history.facts -> Checkers.feed, one by one -> end()          raises history.Broken at once
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from edge_agent.core import inputs as agent
+from hub.core import inputs as hub
+from tests.checkers import (
+    a01_durable_first,
+    a02_acks_end_to_end,
+    a04_contiguous,
+    a06_no_reuse,
+    a07_same_bytes,
+    a19_convergence,
+)
+from tests.checkers.base import Checker
+from tests.checkers.history import Acted, AnyFact, Sent, Stored, Took
+from tests.checkers.world import World
+
+ALL: tuple[type[Checker], ...] = (
+    a01_durable_first.DurableFirst,
+    a02_acks_end_to_end.AcksEndToEnd,
+    a04_contiguous.Contiguous,
+    a06_no_reuse.NoReuse,
+    a07_same_bytes.SameBytes,
+    a19_convergence.Convergence,
+)
+"""Every rule's checker."""
+
+_Table = dict[type, list[Callable[[Any, Any], None]]]
+_Message = agent.Got | hub.Got
+
+
+class Checkers:
+    """Feed it facts in their order, then `end`. `exact`: every commit is noted, whatever the death (a simulator's)."""
+
+    def __init__(self, kinds: Sequence[type[Checker]] = ALL, *, exact: bool = False) -> None:
+        self.world = World(exact=exact)
+        self.checkers = [kind(self.world) for kind in kinds]
+        self._facts: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
+        for one in self.checkers:
+            for kind, handlers in one.facts.items():
+                self._facts[kind] += handlers
+        self._ops = _merged([one.ops for one in self.checkers])
+        self._sent = _merged([one.sent for one in self.checkers])
+        self._heard = _merged([one.heard for one in self.checkers])
+        self._took = _merged([one.took for one in self.checkers])
+        self._acted = _merged([one.acted for one in self.checkers])
+
+    def feed(self, fact: AnyFact) -> None:
+        """Judge the next fact. Raises Broken."""
+        world = self.world
+        world.index += 1
+        world.at = fact.at
+        for do in self._facts.get(type(fact), ()):
+            do(fact)
+        match fact:
+            case Stored():
+                self._stored(fact)
+            case Sent(message=message):
+                for do in self._sent.get(type(message), ()):
+                    do(fact, message)
+            case Took(input=taken):
+                self._took_in(fact, taken)
+            case Acted(action=action):
+                for do in self._acted.get(type(action), ()):
+                    do(fact, action)
+            case _:
+                world.learn(fact)
+
+    def _stored(self, fact: Stored) -> None:
+        machine, learn, table = self.world.machine(fact.node), self.world.learn_op, self._ops
+        for op in fact.ops:
+            for do in table.get(type(op), ()):
+                do(fact, op)
+            learn(machine, op)
+
+    def _took_in(self, fact: Took, taken: object) -> None:
+        if isinstance(taken, _Message):
+            for do in self._heard.get(type(taken.message), ()):
+                do(fact, taken.message)
+        else:
+            for do in self._took.get(type(taken), ()):
+                do(fact, taken)
+
+    def end(self) -> dict[str, int]:
+        """The history is over: return how much each rule has judged. Raises Broken."""
+        self.world.index = -1
+        for one in self.checkers:
+            one.end()
+        return {one.rule: one.judged for one in self.checkers}
+
+
+def check(history: Iterable[AnyFact], kinds: Sequence[type[Checker]] = ALL, *, exact: bool = False) -> dict[str, int]:
+    """Judge a whole history; return how much each rule has judged. Raises Broken."""
+    checkers = Checkers(kinds, exact=exact)
+    for fact in history:
+        checkers.feed(fact)
+    return checkers.end()
+
+
+def _merged(tables: Iterable[_Table]) -> _Table:
+    merged: _Table = {}
+    for table in tables:
+        for kind, handlers in table.items():
+            merged.setdefault(kind, []).extend(handlers)
+    return merged

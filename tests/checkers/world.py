@@ -1,0 +1,208 @@
+"""What is known of the world at a fact, from the facts before it: every machine, and what it has committed.
+
+Checkers read it, and never keep a second copy of it. It is brought up to date op by op, after the checkers have seen
+the op: they judge what happens against what was.
+
+What is not known is not guessed. A disk that came from elsewhere (restored, cloned, damaged) is unknown until its
+machine commits something; and after a death that was not in order a real daemon may have committed one transaction
+that nobody noted (tests.checkers.history), unless the history is `exact`, as the simulator's are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from protocol import effects
+from protocol.link import child, cursor, parent_entries
+from protocol.messages import CHAINED
+from tests.checkers import history
+from tests.checkers.items import item_of
+
+DISK_FAULTS = frozenset({"restore", "clone", "corrupt", "lost", "torn"})
+"""Kinds of Fault after which the node's disk is not what its commits made of it."""
+
+ORDERLY = "stop"
+
+_decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
+
+
+@dataclass(slots=True)
+class Own:
+    """One own stream of a machine. `sure`: the next append is at `last` + 1; else `last` is the least it can be."""
+
+    epoch: str = ""
+    last: int = 0
+    hash: bytes = b""
+    floor: int = 0
+    """The highest seq whose row went, or is a GAP row."""
+    sure: bool = True
+    placed: bool = False
+    """Something of it was seen: epoch and hash are meant."""
+
+
+@dataclass(slots=True)
+class Machine:
+    """One place where a daemon lives; a clone is another machine of the same node."""
+
+    name: str
+    role: str = ""
+    disk: str = ""
+    alive: bool = False
+    life: int = 0
+    sure: bool = True
+    """All that is on its disk was noted."""
+    foreign: bool = False
+    """Its disk came from elsewhere, at least once."""
+    doubtful: bool = False
+    """A fault has touched its disk since it was last born."""
+    born_at: float = 0.0
+    streams: dict[str, Own] = field(default_factory=dict[str, Own])
+    spaces: dict[tuple[str, str], bytes] = field(default_factory=dict[tuple[str, str], bytes])
+    learned: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    cursors: dict[tuple[str, str], parent_entries.Record] = field(
+        default_factory=dict[tuple[str, str], parent_entries.Record]
+    )
+    """A hub's: (child, stream) -> its cursor, as committed."""
+    running: dict[str, str] = field(default_factory=dict[str, str])
+    """Its processes, as the machine itself knows them: instance -> proof."""
+
+    @property
+    def node(self) -> str:
+        """The node's id."""
+        return history.identity(self.name)
+
+    def own(self, stream: str) -> Own:
+        """Return what is known of one of its streams."""
+        if stream not in self.streams:
+            self.streams[stream] = Own(sure=self.sure)
+        return self.streams[stream]
+
+    def is_sure(self, space: str, key: str) -> bool:
+        """Tell whether `get` says what is on the disk."""
+        return self.sure or (space, key) in self.learned
+
+    def get(self, space: str, key: str) -> bytes | None:
+        """Return the value that was committed last; None: nothing, or nothing known."""
+        return self.spaces.get((space, key))
+
+    def keys(self, space: str) -> list[str]:
+        """Return the keys of a space that are known."""
+        return [key for one, key in self.spaces if one == space]
+
+
+class World:
+    """See the module. `exact`: every commit is noted, whatever the death."""
+
+    def __init__(self, *, exact: bool = False) -> None:
+        self.exact = exact
+        self.index = -1
+        """The place of the fact that is judged now."""
+        self.at = 0.0
+        self.calm_at: float | None = None
+        self.machines: dict[str, Machine] = {}
+        self.committed: dict[tuple[str, str], int] = {}
+        """(child, stream) -> the highest seq that any parent has ever committed a cursor at."""
+        self.items: dict[str, tuple[str, str, int]] = {}
+        """Each item that a device committed -> (node, stream, seq)."""
+
+    def machine(self, name: str) -> Machine:
+        """Return the machine `name`."""
+        if name not in self.machines:
+            self.machines[name] = Machine(name=name)
+        return self.machines[name]
+
+    def learn(self, fact: history.AnyFact) -> None:
+        """Take a fact that the checkers have judged; Stored goes op by op, by `learn_op`."""
+        match fact:
+            case history.Born():
+                self._born(fact)
+            case history.Died():
+                machine = self.machine(fact.node)
+                machine.alive = False
+                if fact.how != ORDERLY and not self.exact:
+                    self._doubt(machine)
+            case history.Fault(kind=kind) if kind in DISK_FAULTS:
+                self.machine(fact.node).doubtful = True
+            case history.Ran():
+                self.machine(fact.node).running[fact.instance] = fact.proof
+            case history.Gone():
+                self.machine(fact.node).running.pop(fact.instance, None)
+            case history.Calm():
+                self.calm_at = fact.at
+            case _:
+                pass
+
+    def _born(self, fact: history.Born) -> None:
+        machine = self.machine(fact.node)
+        if machine.doubtful or (machine.life and machine.disk != fact.disk):
+            machine.streams, machine.spaces, machine.cursors = {}, {}, {}
+            machine.sure, machine.foreign, machine.doubtful = False, True, False
+            machine.learned = set()
+        machine.role, machine.disk, machine.born_at = fact.role, fact.disk, fact.at
+        machine.alive, machine.life = True, machine.life + 1
+
+    def _doubt(self, machine: Machine) -> None:
+        machine.sure, machine.learned = False, set()
+        for own in machine.streams.values():
+            own.sure = False
+
+    def learn_op(self, machine: Machine, op: effects.Store) -> None:
+        """Take one op of a transaction that the checkers have judged."""
+        match op:
+            case effects.Put():
+                machine.spaces[op.space, op.key] = op.value
+                if not machine.sure:
+                    machine.learned.add((op.space, op.key))
+                if op.space == parent_entries.CURSOR:
+                    self._moved(machine, op)
+            case effects.Delete():
+                machine.spaces.pop((op.space, op.key), None)
+                if not machine.sure:
+                    machine.learned.add((op.space, op.key))
+            case effects.Rows():
+                self._appended(machine, op)
+            case effects.Trim():
+                own = machine.own(op.stream)
+                own.floor = max(own.floor, op.upto)
+            case effects.Gap():
+                own = machine.own(op.stream)
+                own.floor = max(own.floor, op.last)
+            case effects.NewEpoch():
+                own = machine.own(op.stream)
+                own.epoch, own.floor, own.placed = op.epoch, max(own.floor, op.base), True
+                own.last = max(own.last, op.base)
+            case _:
+                pass
+
+    def _moved(self, machine: Machine, op: effects.Put) -> None:
+        node, _, stream = op.key.partition("/")
+        record = _decode_cursor(op.value)
+        machine.cursors[node, stream] = record
+        self.committed[node, stream] = max(record.seq, self.committed.get((node, stream), 0))
+
+    def _appended(self, machine: Machine, op: effects.Rows) -> None:
+        own = machine.own(op.stream)
+        own.epoch, own.sure, own.placed = op.epoch, True, True
+        own.last, own.hash = op.rows[-1][0], op.rows[-1][2]
+        if op.stream == "relay":
+            return
+        for seq, raw, _ in op.rows:
+            item = item_of(machine.node, raw)
+            if item:
+                self.items[item] = (machine.node, op.stream, seq)
+
+
+def is_chained(stream: str) -> bool:
+    """Tell whether rows of `stream` vouch for all before them."""
+    return stream in CHAINED
+
+
+def genesis(node: str, epoch: str, stream: str) -> bytes:
+    """Return what stands before the first row."""
+    return cursor.genesis(node, epoch, stream) if is_chained(stream) else b""
+
+
+SESSION = (child.SPACE, "session")
+"""Where a child keeps the counter of its sessions."""
