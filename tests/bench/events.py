@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import statistics
 from collections.abc import Sequence
 
+from tests.bench import resume
 from tests.bench.floors import BATCH_ROWS
 from tests.bench.producers import Producers
 from tests.bench.registry import Bench, Target, figure
-from tests.support.fleet import READY_WAIT_S, Fleet, fleet
+from tests.support.fleet import Fleet, fleet
 
 LABELS = {"site": "bench"}
 _ROUNDS = 3
@@ -86,24 +85,6 @@ async def link_resume_ms(bench: Bench) -> dict[str, float]:
 async def _cut_and_heal(it: Fleet, producers: Producers) -> tuple[float, float]:
     """Return when (monotonic) the hub's word of the node was current again, and when the wire accepted the child."""
     name = _NODES[0]
-    wire = it.agents[name].wire
-    wire.cut()
-    await it.until(lambda: _is_away(it, name), f"{name} is away")
+    await resume.cut(it, name)
     await producers.make([name], _WAITING, _BATCH)
-    async with it.stream("GET", f"/v1/watch?topic=node/{name}") as words:
-        wire.heal()
-        async with asyncio.timeout(READY_WAIT_S):
-            async for word in words:
-                if word and json.loads(word) and await _is_current(it, name, producers.written[name]):
-                    return asyncio.get_running_loop().time(), wire.joined_at
-    raise AssertionError("the hub stopped to tell")
-
-
-async def _is_away(it: Fleet, name: str) -> bool:
-    return not await it.online(name)
-
-
-async def _is_current(it: Fleet, name: str, written: int) -> bool:
-    """Tell whether the node is online and its status tells of all that it wrote while it was away."""
-    node = await it.node(name)
-    return node["state"] == "online" and node["cursors"]["state"]["last"] > written
+    return await resume.heal(it, name, producers.written[name])

@@ -16,19 +16,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-GROUPS = ("floors", "store", "dispatch", "events", "steps", "doors", "idle")
+GROUPS = ("floors", "store", "dispatch", "events", "steps", "doors", "storm", "backlog", "idle")
 
 Value = float | dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What a number must reach: an absolute bound, and a share of the floor `of` taken in the same run."""
+    """What a number must reach: an absolute bound, and a share of the floor `of` taken in the same run.
+
+    `of` is the key of a figure, or KEY.NAME for one of several numbers.
+    """
 
     at_least: float | None = None
     at_most: float | None = None
     share: float | None = None
     of: str = ""
+
+    def key(self) -> str:
+        """Return the key of the floor's figure, or ""."""
+        return self.of.partition(".")[0]
 
     def text(self) -> str:
         """Return the target for people."""
@@ -65,7 +72,7 @@ class Figure:
 
     def needs(self) -> set[str]:
         """Return the floors that its targets are shares of."""
-        return {target.of for target in self.targets.values() if target.of}
+        return {target.key() for target in self.targets.values() if target.of}
 
 
 FIGURES: dict[str, Figure] = {}

@@ -23,8 +23,9 @@ def numbers(value: Value) -> dict[str, float]:
 def floor_of(figure: Figure, name: str, found: dict[str, Value]) -> float | None:
     """Return the floor that a number is compared with, if any."""
     target = figure.targets.get(name)
-    value = found.get(target.of) if target is not None else None
-    return value if isinstance(value, int | float) else None
+    if target is None or target.key() not in found:
+        return None
+    return numbers(found[target.key()]).get(target.of.partition(".")[2])
 
 
 def missed(figures: Sequence[Figure], found: dict[str, Value]) -> list[str]:
