@@ -45,6 +45,10 @@ class Wire:
             self._server.close()
             await self._server.wait_closed()
 
+    async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the target."""
+        return await asyncio.open_connection(*self.target)
+
     async def _join(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         self._joined.add(near_out)
         try:
@@ -58,7 +62,7 @@ class Wire:
             near_out.transport.abort()
 
     async def _carry(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        far_in, far_out = await asyncio.open_connection(*self.target)
+        far_in, far_out = await self.dial()
         self._joined.add(far_out)
         ways = [
             asyncio.ensure_future(self._pump(near_in, far_out)),

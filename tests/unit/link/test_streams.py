@@ -179,7 +179,7 @@ def test_unacked_rows_go_under_one_growing_gap() -> None:
     assert gap.first == 1
     assert one.lost == gap.last
     assert one.head().first == 1
-    assert one.chunk(0) == gap.last
+    assert one.chunk(0, one.last, limits.MIB)[0] == gap.last
     ack, told = parent.take(entries([(1, gap.raw, gap.hash)]), Effects())
     assert ack is not None
     assert ack.seq == gap.last
@@ -276,6 +276,16 @@ def test_segments_come_back_after_a_restart() -> None:
     state = StreamState(epoch=EPOCH, last=1_800, hash=stream.hash, segments=[(1, 1_800, stream.bytes)])
     again = OwnStream(NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"segment": puts}))
     assert again.bytes == stream.bytes
-    assert again.chunk(0) == stream.chunk(0) == 1_200
-    assert again.chunk(1_200) == 1_800
-    assert own("metrics", last=9, segments=[(1, 4, 40), (5, 9, 50)]).chunk(0) == 4
+    assert again.chunk(0, 1_800, limits.MIB) == stream.chunk(0, 1_800, limits.MIB)
+    assert again.chunk(0, 1_800, limits.MIB)[0] == 1_200
+    assert again.chunk(1_200, 1_800, limits.MIB)[0] == 1_800
+    assert own("metrics", last=9, segments=[(1, 4, 40), (5, 9, 50)]).chunk(0, 9, limits.MIB)[0] == 4
+
+
+def test_a_message_is_no_larger_than_there_is_room_and_never_empty() -> None:
+    stream = own()
+    stream.append([("k", "", b'"%s"' % (b"x" * 900))] * 100, NOW, Effects())
+    upto, size = stream.chunk(0, 100, 10_000)
+    assert upto * 900 <= size <= 10_000
+    assert stream.chunk(0, 5, 10_000)[0] == 5, "credit"
+    assert stream.chunk(0, 100, 1)[0] == 1
