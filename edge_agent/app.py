@@ -23,6 +23,7 @@ from edge_agent.shell.artifacts import Artifacts
 from edge_agent.shell.control import Control
 from edge_agent.shell.emit import EmitSockets, short_folder
 from edge_agent.shell.papers import clerk
+from edge_agent.shell.papers.trust import DeviceTrust
 from edge_agent.shell.probes import Probes
 from edge_agent.shell.runners import guard, proc
 from edge_agent.shell.runners.children import Helpers
@@ -89,7 +90,8 @@ class _Serving:
         self._version = VERSION
         self._platform = vitals.platform()
         self._pulling = True
-        config = AgentConfig(node=file.node, parent=file.parent, trust=papers.anchor, labels=file.labels)
+        trust = DeviceTrust(papers.anchor, data)
+        config = AgentConfig(node=file.node, parent=file.parent, trust=trust, labels=file.labels)
         self._link = MqttLink(
             node=file.node,
             parent=file.parent,

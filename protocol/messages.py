@@ -50,7 +50,8 @@ class GapBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of an entry of kind `gap`: rows `first`..`last` are gone, declared (A16).
 
     The entry has seq `last`; the chain goes on from `hash` (hex), which is that of row `last`. `signature` (base64) is
-    the device's over the canonical bytes of the other fields and the stream's name and epoch.
+    that of the node which lost the rows, over protocol.trust.gaps.gap_bytes(), by `key` (its SubjectPublicKeyInfo, DER,
+    base64). A GAP that is not signed for its node, epoch and stream is never applied.
     """
 
     first: int
@@ -59,6 +60,7 @@ class GapBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     hash: str
     signature: str = ""
+    key: str = ""
 
 
 class Relayed(msgspec.Struct, frozen=True, kw_only=True):

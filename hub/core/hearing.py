@@ -195,6 +195,12 @@ def alarm_text(event: events.ParentEvent) -> str:
             return (
                 f"its {event.stream} contradicts what is stored here at seq {event.seq}: set aside, nothing overwritten"
             )
+        case events.GapRefused():
+            return (
+                f"it says that rows {event.first} to {event.last} of its {event.stream} are lost, and nobody can vouch "
+                f"for that: {event.reason}; they are not counted as lost, the stream waits, the others go on. It goes "
+                "on when you accept the loss"
+            )
         case events.Poison():
             return f"row {event.seq} of its {event.stream} is no entry: set aside, the stream goes on"
         case events.RestoredParent():

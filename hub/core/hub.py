@@ -54,6 +54,7 @@ class HubCore:
         self.registry = Registry(snapshot)
         self.parent = Parent(snapshot, node=config.node, signer=config.signer)
         self.parent.ticket_for = self._ticket_for
+        self.parent.key_of = lambda node: self.registry.get(node).key
         self.rollup = Rollup(snapshot, self.parent)
         self.enrollment = Enrollment(snapshot, self.registry, self.streams)
         self.resources = Resources(snapshot, self.registry, self.rollup.is_online)

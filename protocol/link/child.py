@@ -42,7 +42,7 @@ class Child:
         self.contact_s = limits.CONTACT_EVERY_S
         self.renew_only = False
         self.refusal = self.revoked
-        self._outbox = Outbox(node, parent, snapshot, lambda: self._entropy.hex(_EPOCH_BYTES))
+        self._outbox = Outbox(node, parent, snapshot, trust, lambda: self._entropy.hex(_EPOCH_BYTES))
         self._intake = Intake(node, parent, trust, snapshot)
         self._entropy = Entropy(b"")
         self._hello = messages.Hello(session=0, nonce="", node=node, version="")

@@ -14,11 +14,12 @@ from protocol import messages
 
 
 class ChildTrust(Protocol):
-    """What a child's end asks of trust (protocol.trust.signing.Anchor). All raise TrustError."""
+    """What a child's end asks of trust: its parent's words are checked (raises TrustError), its own GAPs are signed."""
 
     def learn(self, chain_pem: str, parent: str) -> object: ...
     def check_manifest(self, signed: messages.Signed, parent: str, child: str) -> None: ...
     def check_revoked(self, revoked: messages.Revoked, parent: str, child: str) -> None: ...
+    def sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> messages.GapBody: ...
 
 
 class Signer(Protocol):
@@ -28,6 +29,9 @@ class Signer(Protocol):
 
     def manifest(self, child: str, term: int, generation: int, digest: str) -> messages.Signed: ...
     def revoked(self, child: str, time_ms: int, reason: str, incarnation: str) -> messages.Revoked: ...
+    def check_gap(self, node: str, key: str, epoch: str, stream: str, body: messages.GapBody) -> None:
+        """Raise TrustError unless `body` is signed for (node, epoch, stream); `key`: its key's SHA-256 (hex)."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------ of the child's end
@@ -217,6 +221,19 @@ class Fork(ParentEvent, frozen=True, kw_only=True):
     stream: str
     epoch: str
     seq: int
+    reason: str
+
+
+class GapRefused(ParentEvent, frozen=True, kw_only=True):
+    """Alarm: a GAP over `first`..`last` is not signed as it must be: set aside; the stream waits there (A4, A16).
+
+    It goes on with a GAP that is signed, or with any after `Parent.release`.
+    """
+
+    stream: str
+    epoch: str
+    first: int
+    last: int
     reason: str
 
 

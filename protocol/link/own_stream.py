@@ -22,16 +22,14 @@ import msgspec
 
 from protocol import effects, limits
 from protocol.effects import Effects, Now
-from protocol.link import cursor
+from protocol.link import cursor, events
 from protocol.messages import CHAINED, FormerEpoch, GapBody, StreamHead
 from protocol.snapshot import Snapshot, StreamState
 
 SPACE = "stream"
 SEGMENTS = "segment"
 
-_GAP_BYTES = 512  # of a GAP row, about
 _SEGMENTS_PER_QUOTA = 16
-_MESSAGE_BYTES = limits.ENTRIES_BYTES_MAX * 6 // 10  # rows are of many sizes
 _encode = msgspec.json.Encoder().encode
 _raw_of = itemgetter(1)
 
@@ -58,6 +56,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     floor_hash: str = ""
     gap_first: int = 0
     """The GAP row at `floor` covers from here; 0 when there is none."""
+    gap_ms: int = 0
+    gap_reason: str = ""
     lost: int = 0
 
 
@@ -68,9 +68,10 @@ _decode_segment = msgspec.json.Decoder(Segment).decode
 class OwnStream:
     """A stream of this node: appends, trims, declares what is lost. All effects go to `fx`."""
 
-    def __init__(self, node: str, name: str, snapshot: Snapshot) -> None:
+    def __init__(self, node: str, name: str, snapshot: Snapshot, trust: events.ChildTrust) -> None:
         state = snapshot.streams[name]
         self.node, self.name, self.chained = node, name, name in CHAINED
+        self._trust = trust
         self.epoch, self.last, self.acked, self.former = state.epoch, state.last, state.acked, state.former
         self._stored_acked = state.acked
         record = self._record(state, snapshot)
@@ -78,6 +79,7 @@ class OwnStream:
         self.base, self.base_hash = record.base, bytes.fromhex(record.base_hash)
         self.floor, self.floor_hash = record.floor, bytes.fromhex(record.floor_hash)
         self.gap_first, self.lost = record.gap_first, record.lost
+        self.gap_ms, self.gap_reason = record.gap_ms, record.gap_reason
         if self.floor < state.first - 1:  # the journal let go of rows by itself: their hash is not known
             self.floor, self.floor_hash, self.gap_first = state.first - 1, b"", 0
         self.hash = state.hash
@@ -99,8 +101,13 @@ class OwnStream:
         return Record(epoch=state.epoch, base_hash=fresh, floor_hash=fresh, lost=record.lost)
 
     def save_once(self, fx: Effects) -> None:
-        """Store the record when the store has none for this epoch: a later epoch must know where the chain began."""
+        """Store the record when the store has none for this epoch: a later epoch must know where the chain began.
+
+        A GAP that came over from the epoch before is signed anew: its signature is bound to the epoch.
+        """
         if not self._saved:
+            if self.gap_first:
+                self._write_gap(fx)
             self._save(fx)
 
     def _load_segments(self, state: StreamState, stored: dict[str, bytes]) -> None:
@@ -206,18 +213,22 @@ class OwnStream:
 
     def _declare(self, lost: int, reason: str, now: Now, fx: Effects) -> None:
         self.lost += lost
+        self.gap_ms, self.gap_reason = int(now.wall * 1000), reason
+        self._write_gap(fx)
+
+    def _write_gap(self, fx: Effects) -> None:
         first, last, tip = self.gap_first, self.floor, self.floor_hash
-        body = GapBody(first=first, last=last, count=last - first + 1, reason=reason, hash=tip.hex())
-        raw = cursor.encode_gap(last, int(now.wall * 1000), body)
+        body = GapBody(first=first, last=last, count=last - first + 1, reason=self.gap_reason, hash=tip.hex())
+        signed = self._trust.sign_gap(self.node, self.epoch, self.name, body)
+        raw = cursor.encode_gap(last, self.gap_ms, signed)
         fx.store.append(effects.Gap(self.name, self.epoch, first, last, raw, tip))
 
     # -------------------------------------------------------------------------------------------- cursors
 
-    def chunk(self, after: int, upto: int, room: int) -> tuple[int, int]:
-        """Return up to which seq, at most `upto`, one Entries should go that begins after `after` (< last), so that it
-        takes about `room` bytes and never too many; and its bytes, reckoned by the mean row's size."""
+    def chunk(self, after: int) -> int:
+        """Return up to which seq one Entries should go that begins after `after` (< last), by the mean row's size."""
         if after < self.floor:
-            return self.floor, _GAP_BYTES
+            return self.floor
         place = bisect.bisect_left(self._segments, after + 1, key=lambda one: one.last)
         if place < len(self._segments):
             one = self._segments[place]
@@ -225,9 +236,8 @@ class OwnStream:
         else:
             first, last, size = self._open_first, self.last, self._open_bytes
         mean = size // max(1, last - first + 1) + 1
-        rows = max(1, min(limits.ENTRIES_COUNT_MAX, min(room, _MESSAGE_BYTES) // mean))
-        rows = min(last - after, upto - after, rows)
-        return after + rows, rows * mean
+        rows = max(1, min(limits.ENTRIES_COUNT_MAX, limits.ENTRIES_BYTES_MAX * 6 // 10 // mean))
+        return min(last, after + rows)
 
     def note_acked(self, seq: int, fx: Effects) -> None:
         """The parent says that it stands at `seq` <= last. Stored seldom: what a crash forgets, Welcome tells."""
@@ -279,6 +289,8 @@ class OwnStream:
         fx.store.append(effects.NewEpoch(self.name, epoch, former, below))
         self.acked = max(min(self.acked, seq), below)
         self._stored_acked = below
+        if self.gap_first:
+            self._write_gap(fx)
         self.save_acked(fx)
         self._save(fx)
         return lost
@@ -300,6 +312,8 @@ class OwnStream:
             floor=self.floor,
             floor_hash=self.floor_hash.hex(),
             gap_first=self.gap_first,
+            gap_ms=self.gap_ms,
+            gap_reason=self.gap_reason,
             lost=self.lost,
         )
         fx.store.append(effects.Put(SPACE, self.name, _encode(record)))

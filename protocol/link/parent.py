@@ -16,10 +16,11 @@ import msgspec
 from protocol import effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
-from protocol.errors import RemoteProtocolError
+from protocol.errors import RemoteProtocolError, TrustError
 from protocol.link import events, table
 from protocol.link.parent_desired import ASKED, Bodies, Delegation
-from protocol.link.parent_entries import CURSOR, Incoming
+from protocol.link.parent_entries import CURSOR, Doubt, Incoming
+from protocol.link.room.losses import LOSS, Loss
 from protocol.link.table import ParentCue, ParentState
 from protocol.snapshot import Snapshot
 
@@ -60,6 +61,10 @@ class ChildView(msgspec.Struct, frozen=True, kw_only=True):
     status: messages.Status | None
     cursors: dict[str, messages.Cursor]
     lost: dict[str, int]
+    losses: dict[str, list[Loss]]
+    """The newest of what `lost` sums up."""
+    waiting: list[str]
+    """Streams that wait before a GAP which was refused, for `Parent.release`."""
     aside: dict[str, int]
     quarantined: str
     revoked: str
@@ -88,7 +93,7 @@ class _Child:
         "version",
     )
 
-    def __init__(self, node: str, bodies: Bodies, signer: events.Signer) -> None:
+    def __init__(self, node: str, bodies: Bodies, signer: events.Signer, doubt: Doubt) -> None:
         self.node = node
         self.record = Record()
         self.state = ParentState.AWAY
@@ -101,7 +106,7 @@ class _Child:
         self.queued: float | None = None
         self.status: messages.Status | None = None
         self.version = ""
-        self.incoming = Incoming(node)
+        self.incoming = Incoming(node, doubt)
         self.asked = Delegation(node, bodies, signer)
 
     @property
@@ -123,6 +128,8 @@ class Parent:
         self.credit = dict(limits.CREDIT_ROWS)
         self.contact_s = limits.CONTACT_EVERY_S
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: None
+        self.key_of: Callable[[str], str] = lambda node: ""
+        """The SHA-256 (hex) of the key that a child was enrolled with: what its GAPs are signed with."""
         self._load(snapshot)
 
     def _load(self, snapshot: Snapshot) -> None:
@@ -130,7 +137,7 @@ class Parent:
         records = msgspec.json.Decoder(Record)
         statuses = msgspec.json.Decoder(messages.Status)
         for node, value in snapshot.spaces.get(CHILD, {}).items():
-            child = self._children[node] = _Child(node, self._bodies, self._signer)
+            child = self._children[node] = self._new(node)
             child.record = records.decode(value)
             if child.record.quarantined:
                 child.state = ParentState.QUARANTINED
@@ -139,12 +146,25 @@ class Parent:
         for key, value in snapshot.spaces.get(CURSOR, {}).items():
             node, stream = key.split("/")
             self._children[node].incoming.load(stream, value)
+        for key, value in snapshot.spaces.get(LOSS, {}).items():
+            node, stream = key.split("/")
+            self._children[node].incoming.losses.load(stream, value)
         for node, value in snapshot.spaces.get(ASKED, {}).items():
             self._children[node].asked.load(value, unstored)
         for node, value in snapshot.spaces.get(STATUS, {}).items():
             child = self._children[node]
             child.status = statuses.decode(value)
             child.last_contact_wall = child.status.time_ms / 1000
+
+    def _new(self, node: str) -> _Child:
+        return _Child(node, self._bodies, self._signer, self._doubt)
+
+    def _doubt(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> str:
+        try:
+            self._signer.check_gap(node, self.key_of(node), epoch, stream, body)
+        except TrustError as error:
+            return str(error)
+        return ""
 
     # -------------------------------------------------------------------------------------------- views
 
@@ -172,6 +192,8 @@ class Parent:
             status=child.status,
             cursors=child.incoming.given(self.credit),
             lost={stream: one.lost for stream, one in cursors.items() if one.lost},
+            losses=child.incoming.losses.known,
+            waiting=[stream for stream in cursors if child.incoming.waits(stream)],
             aside={stream: one.aside for stream, one in cursors.items() if one.aside},
             quarantined=child.record.quarantined,
             revoked=child.record.revoked,
@@ -198,7 +220,7 @@ class Parent:
     def add_child(self, node: str, now: Now, fx: Effects) -> None:
         """Know `node` from now on; harmless when it is known."""
         if node not in self._children:
-            self._children[node] = _Child(node, self._bodies, self._signer)
+            self._children[node] = self._new(node)
             self._save(self._children[node], fx)
 
     def opened(self, node: str, connection: int, key: str, expired: bool, now: Now, fx: Effects) -> Events:
@@ -294,10 +316,13 @@ class Parent:
     def _entries(self, child: _Child, message: messages.Entries, fx: Effects) -> Events:
         ack, told = child.incoming.take(message, fx)
         if ack is not None:
-            credit = self.credit[message.stream]
-            ack = msgspec.structs.replace(ack, incarnation=self._incarnation, credit=credit)
-            fx.send.append(effects.Send(child.node, ack))
+            self._send_ack(child, ack, fx)
         return told
+
+    def _send_ack(self, child: _Child, ack: messages.EntriesAck, fx: Effects) -> None:
+        credit = 0 if child.incoming.waits(ack.stream) else self.credit[ack.stream]
+        ack = msgspec.structs.replace(ack, incarnation=self._incarnation, session=child.session, credit=credit)
+        fx.send.append(effects.Send(child.node, ack))
 
     def _status(self, child: _Child, message: messages.Status, now: Now, fx: Effects) -> Events:
         if message.count <= child.status_count:
@@ -471,11 +496,15 @@ class Parent:
         return self._signer.revoked(node, time_ms, child.record.revoked, self._incarnation)
 
     def release(self, node: str, now: Now, fx: Effects) -> None:
-        """An operator says that the clone of `node` is gone: let the node in again."""
+        """An operator has decided: the clone of `node` is gone, let the node in again; holes that its streams wait
+        before are accepted, and the streams go on."""
         child = self._children[node]
         if self._move(child, ParentCue.RELEASED):
             child.record = msgspec.structs.replace(child.record, quarantined="")
             self._save(child, fx)
+        for stream in child.incoming.accept(fx):
+            if child.state is ParentState.LIVE:
+                self._send_ack(child, child.incoming.resume(stream), fx)
 
     def renewed(self, node: str, certificate: str, refused: str, now: Now, fx: Effects) -> None:
         """Answer RenewAsked with a certificate chain (PEM), or with why there is none."""

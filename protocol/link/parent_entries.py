@@ -3,11 +3,16 @@
 Rows, cursor and the ack that tells of them leave in the same Effects: one transaction, then the ack (INVARIANTS A2,
 A5). Only what follows the cursor is applied; what lies below is acked again without effect; what lies beyond gets
 "resume from" (A4). The chain is computed here from the raw bytes and must come to what the child says (A7).
+
+A GAP whose signature does not hold is a hole that nobody answers for: it is set aside, and the stream waits before it
+with no credit, alone, until the child sends one that holds or an operator takes the hole upon himself (`accept`).
+Decision 0013.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,9 +20,13 @@ from protocol import codec, effects, ids, limits
 from protocol.effects import Effects
 from protocol.errors import BadId, RemoteProtocolError
 from protocol.link import cursor, events
-from protocol.messages import CHAINED, STREAMS, Cursor, Entries, EntriesAck, StreamHead
+from protocol.link.room.losses import Losses
+from protocol.messages import CHAINED, STREAMS, Cursor, Entries, EntriesAck, GapBody, StreamHead
 
 CURSOR = "cursor"
+
+Doubt = Callable[[str, str, str, GapBody], str]
+"""(node, epoch, stream, GAP) -> why its signature does not hold, or an empty text."""
 
 _ROW_BYTES_MAX = limits.ENTRY_BYTES_MAX + 4 * limits.KIB  # a body at its bound, and the words around it
 _SHALLOW_BYTES = 2 * limits.JSON_DEPTH_MAX  # no row of so few bytes nests too deep
@@ -48,6 +57,10 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     seq: int
     hash: str
     forked: bool = False
+    refused: str = ""
+    """The SHA-256 of the GAP row that was refused here; the stream waits."""
+    accepted: bool = False
+    """An operator accepts the next GAP, signed or not."""
     lost: int = 0
     aside: int = 0
     former: list[FormerCursor] = []
@@ -60,9 +73,10 @@ _decode = msgspec.json.Decoder(Record).decode
 class Incoming:
     """The streams of one child, as its parent holds them."""
 
-    def __init__(self, node: str) -> None:
-        self._node = node
+    def __init__(self, node: str, doubt: Doubt) -> None:
+        self._node, self._doubt = node, doubt
         self.cursors: dict[str, Record] = {}
+        self.losses = Losses(node)
 
     def load(self, stream: str, value: bytes) -> None:
         """Take a stored cursor back."""
@@ -77,6 +91,26 @@ class Incoming:
             stream: Cursor(epoch=one.epoch, seq=one.seq, hash=one.hash, credit=credit[stream])
             for stream, one in self.cursors.items()
         }
+
+    def waits(self, stream: str) -> bool:
+        """Tell whether `stream` waits before a GAP that was refused: it gets no credit."""
+        held = self.cursors[stream]
+        return bool(held.refused) and not held.accepted
+
+    def accept(self, fx: Effects) -> list[str]:
+        """An operator accepts the holes that streams wait before; return these streams."""
+        waiting = [stream for stream in self.cursors if self.waits(stream)]
+        for stream in waiting:
+            self.cursors[stream].accepted = True
+            self._save(stream, fx)
+        return waiting
+
+    def resume(self, stream: str) -> EntriesAck:
+        """Return the word that lets `stream` go on from its cursor, still without incarnation, session and credit."""
+        held = self.cursors[stream]
+        return EntriesAck(
+            incarnation="", session=0, stream=stream, epoch=held.epoch, seq=held.seq, hash=held.hash, refill=True
+        )
 
     # -------------------------------------------------------------------------------------------- negotiation
 
@@ -139,6 +173,9 @@ class Incoming:
             else:
                 place = (seq, tip) if seq <= was.seq else max(place, (was.seq, was.hash))
         former = _fenced(held, head)
+        if lost:
+            gone = GapBody(first=place[0] - lost + 1, last=place[0], count=lost, reason=reason, hash="")
+            self.losses.add(stream, head.epoch, gone, 0, fx)
         self._adopt(stream, head.epoch, place, former, lost, fx)
         told: list[events.ParentEvent] = [
             events.EpochChanged(
@@ -172,8 +209,10 @@ class Incoming:
         if len(message.rows) > limits.ENTRIES_COUNT_MAX:
             reason = f"{len(message.rows)} rows in one message are over {limits.ENTRIES_COUNT_MAX}"
             return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
-        walk = _Walk(self._node, message, held)
+        walk = _Walk(message, held, lambda body: self._doubt(self._node, message.epoch, message.stream, body))
         if not walk.run():
+            if walk.refused is not None:
+                return self._refuse(message, held, walk.refused, fx)
             reason = f"{message.stream}: row {walk.seq} is not followed by row {walk.seq + 1}"
             return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
         if message.stream in CHAINED and message.hash and walk.position == walk.seq and walk.tip.hex() != message.hash:
@@ -186,7 +225,10 @@ class Incoming:
         self, message: Entries, held: Record, walk: _Walk, fx: Effects
     ) -> tuple[EntriesAck, list[events.ParentEvent]]:
         held.seq, held.hash, held.forked = walk.seq, walk.tip.hex(), False
-        held.lost += walk.lost
+        held.refused, held.accepted = "", False
+        if walk.gap is not None:
+            held.lost += walk.lost
+            self.losses.add(message.stream, message.epoch, walk.gap, walk.gap_ms, fx)
         held.aside += len(walk.poison)
         for seq, raw in walk.poison:
             fx.store.append(
@@ -196,14 +238,14 @@ class Incoming:
             events.Poison(node=self._node, stream=message.stream, epoch=message.epoch, seq=seq)
             for seq, _ in walk.poison
         ]
-        if walk.lost:
+        if walk.gap is not None:
             told.append(
                 events.LossDeclared(
                     node=self._node,
                     stream=message.stream,
                     epoch=message.epoch,
                     count=walk.lost,
-                    reason=walk.lost_reason,
+                    reason=walk.gap.reason,
                 )
             )
         if walk.rows:
@@ -213,6 +255,30 @@ class Incoming:
             )
         self._save(message.stream, fx)
         return _ack(message, held), told
+
+    def _refuse(
+        self, message: Entries, held: Record, refused: _Refused, fx: Effects
+    ) -> tuple[EntriesAck, list[events.ParentEvent]]:
+        """Set a GAP aside, once, and let its stream wait; the cursor stays before the hole (A4)."""
+        body, raw, reason = refused
+        digest = hashlib.sha256(raw).hexdigest()
+        told: list[events.ParentEvent] = []
+        if held.refused != digest:
+            held.refused, held.accepted = digest, False
+            held.aside += 1
+            fx.store.append(effects.SetAside(self._node, message.epoch, message.stream, body.last, raw, reason))
+            self._save(message.stream, fx)
+            told.append(
+                events.GapRefused(
+                    node=self._node,
+                    stream=message.stream,
+                    epoch=message.epoch,
+                    first=body.first,
+                    last=body.last,
+                    reason=reason,
+                )
+            )
+        return _ack(message, held, refill=True), told
 
     def _set_aside(
         self, message: Entries, held: Record, walk: _Walk, fx: Effects
@@ -225,21 +291,29 @@ class Incoming:
         return _ack(message, held, refill=True, fork=True), told
 
 
+_Refused = tuple[GapBody, bytes, str]
+"""A GAP, its row, and why it is not believed."""
+
+
 class _Walk:
     """One pass over the rows of one message: where it ends, and what is new. Nothing is applied yet."""
 
-    def __init__(self, node: str, message: Entries, held: Record) -> None:
-        self._message = message
+    def __init__(self, message: Entries, held: Record, doubt: Callable[[GapBody], str]) -> None:
+        self._message, self._doubt, self._accepted = message, doubt, held.accepted
         self._chained = message.stream in CHAINED
         self.position: int = message.prev
         self.seq, self.tip = held.seq, bytes.fromhex(held.hash)
         self.rows: list[Row] = []
         self.poison: list[tuple[int, bytes]] = []
-        self.lost = 0
-        self.lost_reason = ""
+        self.lost = self.gap_ms = 0
+        self.gap: GapBody | None = None
+        self.refused: _Refused | None = None
 
     def run(self) -> bool:
-        """Walk; return False when a row does not follow the one before it. The one hot loop of a receiver."""
+        """Walk; return False when a row does not follow the one before it, or a GAP is `refused`: nothing is applied.
+
+        The one hot loop of a receiver.
+        """
         decode, sha256, chained, gap, add = (
             cursor.decode_head,
             hashlib.sha256,
@@ -279,13 +353,25 @@ class _Walk:
             return False
         if self._chained is not bool(body.hash):
             return False
-        self.position = body.last
         if body.last > self.seq:
+            doubt = self._doubt(body)
+            if doubt and not self._accepted:
+                self.refused = (body, raw, doubt)
+                return False
             self.lost += body.last - self.seq
-            self.lost_reason = body.reason
+            self.gap, self.gap_ms = _gone(body, self.seq, doubt), head.time_ms
             self.seq, self.tip = body.last, bytes.fromhex(body.hash)
             self.rows.append((body.last, raw, self.tip, head.time_ms, head.kind, head.key))
+        self.position = body.last
         return True
+
+
+def _gone(body: GapBody, held: int, doubt: str) -> GapBody:
+    """Return what of a GAP is lost to a parent that stands at `held`."""
+    reason = f"{body.reason} (accepted by an operator, though {doubt})" if doubt else body.reason
+    return GapBody(
+        first=held + 1, last=body.last, count=body.last - held, reason=reason[: cursor.KEY_CHARS_MAX], hash=""
+    )
 
 
 def _is_odd(raw: bytes) -> bool:

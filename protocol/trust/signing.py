@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from protocol import ids, messages
 from protocol.errors import BadId, TrustError
 from protocol.link.anchor import Proof, ProvenAnchor, chain_hash, key_id, manifest_bytes, revoked_bytes
-from protocol.trust import certificates
+from protocol.trust import certificates, gaps
 from protocol.trust.certificates import (
     check_csr,
     check_issued,
@@ -94,6 +94,10 @@ class Signer:
             key=self.key,
             signature=self.sign(covered),
         )
+
+    def check_gap(self, node: str, key: str, epoch: str, stream: str, body: messages.GapBody) -> None:
+        """Raise TrustError unless `body` is signed for (node, epoch, stream) by the key with SHA-256 `key` (hex)."""
+        gaps.check(node, key, epoch, stream, body)
 
     def revoked(self, child: str, time_ms: int, reason: str, incarnation: str) -> messages.Revoked:
         """Sign the message that tells `child` that it is no longer part of the fleet."""

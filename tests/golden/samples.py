@@ -8,8 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import codec, messages
+from protocol.link import cursor
+from protocol.trust.gaps import GapSigner
 
 HERE = Path(__file__).parent / "messages"
 
@@ -18,6 +22,11 @@ _DIGEST = f"sha256:{_HASH}"
 _EPOCH = "0123456789abcdef"
 _HELD = messages.Held(term=1, generation=12, digest=_DIGEST)
 _ROW = msgspec.Raw(b'[7,1700000000000,"service.started","line-vision",{"pid":4711}]')
+_DEVICE = ec.derive_private_key(7, ec.SECP256R1()).private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+)
+_LOST = messages.GapBody(first=3, last=6, count=4, reason="the quota of the stream is full", hash=_HASH)
+_GAP = msgspec.Raw(cursor.encode_gap(6, 1_700_000_000_000, GapSigner(_DEVICE).sign("gw-1", _EPOCH, "state", _LOST)))
 _SIGNED = messages.Signed(
     parent="cloud", child="gw-1", term=1, generation=12, digest=_DIGEST, key="k1", signature="c2ln"
 )
@@ -48,7 +57,7 @@ SAMPLES: list[messages.AnyMessage] = [
     messages.Status(
         session=3, count=2, held=_HELD, heads={"state": 9}, time_ms=1_700_000_000_000, body=msgspec.Raw(b'{"lost":{}}')
     ),
-    messages.Entries(session=3, stream="state", epoch=_EPOCH, prev=6, rows=[_ROW], hash=_HASH),
+    messages.Entries(session=3, stream="state", epoch=_EPOCH, prev=2, rows=[_GAP, _ROW], hash=_HASH),
     messages.Need(session=3, documents=[_DIGEST], tickets=[_DIGEST], manifest=True),
     messages.Renew(session=3, csr="-----BEGIN CERTIFICATE REQUEST-----"),
     messages.Answer(session=3, id="a1", part=1, last=True, data=msgspec.Raw(b'["line"]')),

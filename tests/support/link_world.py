@@ -56,6 +56,16 @@ class FakeSigner:
             signature=self._sign(PARENT, child, time_ms, reason),
         )
 
+    def sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> messages.GapBody:
+        return msgspec.structs.replace(body, key="k", signature=self._sign_gap(node, epoch, stream, body))
+
+    def check_gap(self, node: str, key: str, epoch: str, stream: str, body: messages.GapBody) -> None:
+        if body.signature != self._sign_gap(node, epoch, stream, body):
+            raise TrustError("its signature is wrong")
+
+    def _sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> str:
+        return self._sign("gap", node, epoch, stream, body.first, body.last, body.count, body.reason, body.hash)
+
     def learn(self, chain_pem: str, parent: str) -> object:
         if chain_pem != self.chain:
             raise TrustError("the chain leads nowhere")

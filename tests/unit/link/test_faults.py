@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import limits
-from tests.support.link_world import STREAMS, World, task
+from protocol.effects import Effects
+from protocol.link import events
+from tests.support.link_world import CHILD, STREAMS, World, task
 from tests.support.memory_store import MemoryStore
 
 WEIGHTS = {
@@ -164,3 +166,41 @@ def test_what_a_small_quota_forces_out_is_declared(seed: int, monkeypatch: pytes
 @given(choose=st.randoms(use_true_random=False), external=st.booleans(), steps=st.integers(5, 60))
 def test_the_shortest_story_that_breaks_a_rule(choose: random.Random, external: bool, steps: int) -> None:
     Story(choose, external=external).tell(steps)
+
+
+def test_a_hole_that_nobody_vouches_for_holds_up_its_stream_alone_until_an_operator_decides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 8)
+    monkeypatch.setattr(limits, "QUOTA_BYTES", dict.fromkeys(limits.QUOTA_BYTES, 3_000))
+    world = World()
+    world.settle()
+    monkeypatch.setattr(world.signer, "sign_gap", lambda node, epoch, stream, body: body)
+    world.reachable = False
+    world.cut()
+    world.append("state", 200)
+    world.append("audit", 5)
+    lost = world.child.lost["state"]
+    world.reachable = True
+    for _ in range(40):
+        world.flush()
+        world.advance(5.0)
+    view = world.parent.view(CHILD)
+    refused = [event for event in world.parent_events if isinstance(event, events.GapRefused)]
+    assert [(event.stream, event.first, event.last) for event in refused] == [("state", 1, lost)]
+    assert (view.cursors["state"].seq, view.cursors["audit"].seq, view.waiting) == (0, 5, ["state"])
+    assert world.connection <= 4, "a stream that waits opens no link anew"
+    world.append("audit", 5)
+    world.flush()
+    assert world.parent.view(CHILD).cursors["audit"].seq == 10
+    world.crash_parent()
+    for _ in range(4):
+        world.flush()
+        world.advance(5.0)
+    world.parent.release(CHILD, world.now, fx := Effects())
+    world.perform_parent(fx, [])
+    world.settle()
+    world.check_streams()
+    view = world.parent.view(CHILD)
+    assert (view.lost, view.waiting) == ({"state": lost}, [])
+    assert "accepted by an operator" in view.losses["state"][0].reason

@@ -7,19 +7,28 @@ import pytest
 
 from protocol import effects, limits, messages
 from protocol.effects import Effects, Now
-from protocol.errors import RemoteProtocolError
+from protocol.errors import RemoteProtocolError, TrustError
 from protocol.link import cursor, events
 from protocol.link.own_stream import OwnStream
 from protocol.link.parent_entries import Incoming
 from protocol.snapshot import Snapshot, StreamState
+from tests.support.link_world import FakeSigner
 
 NODE, EPOCH, NOW = "gw-1", "a" * 16, Now(1.0, 1_700_000_000.0)
 HASH = "ab" * 32
 
 
+def doubt(node: str, epoch: str, stream: str, body: messages.GapBody) -> str:
+    try:
+        FakeSigner().check_gap(node, "", epoch, stream, body)
+    except TrustError as error:
+        return str(error)
+    return ""
+
+
 def own(name: str = "state", **state: object) -> OwnStream:
     full = msgspec.structs.replace(StreamState(epoch=EPOCH), **state)
-    return OwnStream(NODE, name, Snapshot(node=NODE, streams={name: full}))
+    return OwnStream(NODE, name, Snapshot(node=NODE, streams={name: full}), FakeSigner())
 
 
 def rows(stream: OwnStream, count: int, size: int = 10) -> list[tuple[int, bytes, bytes]]:
@@ -40,7 +49,7 @@ def entries(some: list[tuple[int, bytes, bytes]], *, tip: str | None = None, str
 
 
 def incoming(stream: OwnStream) -> Incoming:
-    one = Incoming(NODE)
+    one = Incoming(NODE, doubt)
     one.greet({stream.name: stream.head()}, Effects())
     return one
 
@@ -179,7 +188,7 @@ def test_unacked_rows_go_under_one_growing_gap() -> None:
     assert gap.first == 1
     assert one.lost == gap.last
     assert one.head().first == 1
-    assert one.chunk(0, one.last, limits.MIB)[0] == gap.last
+    assert one.chunk(0) == gap.last
     ack, told = parent.take(entries([(1, gap.raw, gap.hash)]), Effects())
     assert ack is not None
     assert ack.seq == gap.last
@@ -217,7 +226,7 @@ def test_a_fork_below_what_this_life_knows_gives_that_past_up() -> None:
     assert (head.base, head.first, head.seq) == (9, 10, 12)
     new = next(op for op in fx.store if isinstance(op, effects.NewEpoch))
     assert (new.base, new.former.lost) == (9, 9)
-    parent = Incoming(NODE)
+    parent = Incoming(NODE, doubt)
     parent.greet({"state": messages.StreamHead(epoch=EPOCH, seq=4)}, Effects())
     parent.cursors["state"].seq = 4
     told = parent.greet({"state": head}, Effects())
@@ -253,15 +262,17 @@ def test_metrics_that_fell_behind_alarm_nobody() -> None:
 )
 def test_a_head_that_makes_no_sense_is_refused(head: messages.StreamHead) -> None:
     with pytest.raises(RemoteProtocolError):
-        Incoming(NODE).greet({"state": head}, Effects())
+        Incoming(NODE, doubt).greet({"state": head}, Effects())
     with pytest.raises(RemoteProtocolError):
-        Incoming(NODE).greet({"stranger": messages.StreamHead(epoch=EPOCH, seq=0)}, Effects())
+        Incoming(NODE, doubt).greet({"stranger": messages.StreamHead(epoch=EPOCH, seq=0)}, Effects())
 
 
 def test_a_record_of_another_file_counts_no_more_but_for_what_was_lost() -> None:
     stored = msgspec.json.encode({"epoch": "c" * 16, "floor": 9, "base_hash": HASH, "lost": 3})
     state = StreamState(epoch=EPOCH)
-    one = OwnStream(NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"stream": {"state": stored}}))
+    one = OwnStream(
+        NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"stream": {"state": stored}}), FakeSigner()
+    )
     assert (one.lost, one.floor, one.base_hash) == (3, 0, cursor.genesis(NODE, EPOCH, "state"))
 
 
@@ -274,12 +285,14 @@ def test_segments_come_back_after_a_restart() -> None:
     puts = {op.key: op.value for op in ops if isinstance(op, effects.Put) and op.space == "segment"}
     assert len(puts) == 1
     state = StreamState(epoch=EPOCH, last=1_800, hash=stream.hash, segments=[(1, 1_800, stream.bytes)])
-    again = OwnStream(NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"segment": puts}))
+    again = OwnStream(
+        NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"segment": puts}), FakeSigner()
+    )
     assert again.bytes == stream.bytes
     assert again.chunk(0, 1_800, limits.MIB) == stream.chunk(0, 1_800, limits.MIB)
-    assert again.chunk(0, 1_800, limits.MIB)[0] == 1_200
+    assert again.chunk(0) == 1_200
     assert again.chunk(1_200, 1_800, limits.MIB)[0] == 1_800
-    assert own("metrics", last=9, segments=[(1, 4, 40), (5, 9, 50)]).chunk(0, 9, limits.MIB)[0] == 4
+    assert own("metrics", last=9, segments=[(1, 4, 40), (5, 9, 50)]).chunk(0) == 4
 
 
 def test_a_message_is_no_larger_than_there_is_room_and_never_empty() -> None:
@@ -289,3 +302,140 @@ def test_a_message_is_no_larger_than_there_is_room_and_never_empty() -> None:
     assert upto * 900 <= size <= 10_000
     assert stream.chunk(0, 5, 10_000)[0] == 5, "credit"
     assert stream.chunk(0, 100, 1)[0] == 1
+
+
+# ---------------------------------------------------------------------------------------------------- signed GAPs
+
+
+def fallen(name: str = "state", count: int = 80) -> tuple[OwnStream, effects.Gap]:
+    """Return a stream that lost rows, and its GAP."""
+    one, fx = own(name), Effects()
+    for _ in range(count // 4):
+        fx = Effects()
+        one.append([("k", "", b'"xxxxxxxxxx"')] * 4, NOW, fx)
+    return one, next(op for op in fx.store if isinstance(op, effects.Gap))
+
+
+def forged(gap: effects.Gap, **change: object) -> tuple[int, bytes, bytes]:
+    body = cursor.decode_gap(gap.raw)
+    assert body is not None
+    return 1, cursor.encode_gap(gap.last, 0, msgspec.structs.replace(body, **change)), gap.hash
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("name", ["state", "metrics"])
+def test_a_gap_that_is_not_signed_moves_no_cursor_and_is_told_once(name: str) -> None:
+    stream, gap = fallen(name)
+    parent = incoming(stream)
+    bad = entries([forged(gap, signature="")], tip=gap.hash.hex(), stream=name)
+    ack, told = parent.take(bad, fx := Effects())
+    assert ack is not None
+    assert (ack.seq, ack.refill, parent.waits(name)) == (0, True, True)
+    assert [(type(event).__name__, event.stream) for event in told if isinstance(event, events.GapRefused)] == [
+        ("GapRefused", name)
+    ]
+    assert [op.reason for op in fx.store if isinstance(op, effects.SetAside)] == ["its signature is wrong"]
+    assert (parent.cursors[name].seq, parent.cursors[name].lost, parent.cursors[name].aside) == (0, 0, 1)
+    _, told = parent.take(bad, fx := Effects())
+    assert (told, fx.store) == ([], []), "told once"
+    _, told = parent.take(entries([forged(gap, signature="")], tip=gap.hash.hex(), stream=name), Effects())
+    assert told == []
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_gap_of_another_stream_or_range_is_forged() -> None:
+    _, other = fallen("audit")
+    stream, gap = fallen()
+    for bad in (forged(other), forged(gap, count=1), forged(gap, reason="nothing"), forged(gap, hash=HASH)):
+        parent = incoming(stream)
+        _, told = parent.take(entries([bad]), Effects())
+        assert [type(event) for event in told] == [events.GapRefused]
+        assert parent.cursors["state"].seq == 0
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_stream_that_waits_goes_on_with_a_gap_that_holds() -> None:
+    stream, gap = fallen()
+    parent = incoming(stream)
+    parent.take(entries([forged(gap, signature="")]), Effects())
+    ack, told = parent.take(entries([(1, gap.raw, gap.hash)]), fx := Effects())
+    assert ack is not None
+    assert (ack.seq, parent.waits("state"), parent.cursors["state"].lost) == (gap.last, False, gap.last)
+    assert [type(event) for event in told] == [events.LossDeclared, events.ChildEntries]
+    [loss] = parent.losses.known["state"]
+    assert (loss.first, loss.last, loss.count, loss.time_ms) == (1, gap.last, gap.last, 1_700_000_000_000)
+    again = Incoming(NODE, doubt)
+    again.losses.load("state", next(op.value for op in fx.store if isinstance(op, effects.Put) and op.space == "loss"))
+    assert again.losses.known == parent.losses.known
+
+
+@pytest.mark.usefixtures("_small")
+def test_an_operator_may_accept_a_hole_once() -> None:
+    stream, gap = fallen()
+    parent = incoming(stream)
+    parent.take(entries([forged(gap, signature="")]), Effects())
+    fx = Effects()
+    assert parent.accept(fx) == ["state"]
+    assert parent.accept(Effects()) == []
+    again = Incoming(NODE, doubt)
+    again.load("state", next(op.value for op in fx.store if isinstance(op, effects.Put)))
+    ack, _ = again.take(entries([forged(gap, signature="")]), Effects())
+    assert ack is not None
+    assert (ack.seq, again.cursors["state"].lost, again.cursors["state"].accepted) == (gap.last, gap.last, False)
+    assert again.losses.known["state"][0].reason.endswith("(accepted by an operator, though its signature is wrong)")
+    assert again.resume("state").seq == gap.last
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_gap_that_comes_over_into_a_new_epoch_is_signed_anew() -> None:
+    stream, gap = fallen()
+    stream.begin_epoch("b" * 16, "fork", fx := Effects())
+    new = next(op for op in fx.store if isinstance(op, effects.Gap))
+    assert (new.first, new.last, new.epoch) == (gap.first, gap.last, "b" * 16)
+    body = cursor.decode_gap(new.raw)
+    assert body is not None
+    assert doubt(NODE, "b" * 16, "state", body) == ""
+    assert doubt(NODE, EPOCH, "state", body) != ""
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_gap_of_a_journal_that_was_restored_is_signed_for_its_new_epoch_when_a_life_begins() -> None:
+    stream, gap = fallen()
+    stored = [op for op in _shrunk(stream) if isinstance(op, effects.Put) and op.space == "stream"][-1].value
+    former = messages.FormerEpoch(epoch=EPOCH, seq=stream.last, reason="restored or copied")
+    state = StreamState(epoch="b" * 16, first=stream.floor, last=stream.last, hash=stream.hash, former=former)
+    snapshot = Snapshot(node=NODE, streams={"state": state}, spaces={"stream": {"state": stored}})
+    again = OwnStream(NODE, "state", snapshot, FakeSigner())
+    again.save_once(fx := Effects())
+    new = next(op for op in fx.store if isinstance(op, effects.Gap))
+    assert (new.first, new.epoch) == (gap.first, "b" * 16)
+    body = cursor.decode_gap(new.raw)
+    assert body is not None
+    assert doubt(NODE, "b" * 16, "state", body) == ""
+
+
+def _shrunk(stream: OwnStream) -> list[effects.Store]:
+    """Make the stream lose more; return what it stores."""
+    fx = Effects()
+    before = stream.lost
+    while stream.lost == before:
+        fx = Effects()
+        stream.append([("k", "", b'"xxxxxxxxxx"')] * 4, NOW, fx)
+    return fx.store
+
+
+@pytest.mark.usefixtures("_small")
+def test_what_is_lost_again_and_again_is_one_range_at_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LOSSES_KEPT", 2)
+    one, parent = own("metrics"), incoming(own("metrics"))
+    for _ in range(3):
+        ops = _shrunk(one)
+        gap = next(op for op in ops if isinstance(op, effects.Gap))
+        parent.take(entries([(gap.first, gap.raw, b"")], stream="metrics"), Effects())
+        one.note_acked(gap.last, Effects())
+    [loss] = parent.losses.known["metrics"]
+    assert (loss.first, loss.last, loss.count) == (1, one.floor, one.lost)
+    for epoch in "cde":
+        gone = messages.GapBody(first=1, last=2, count=2, reason="r", hash="")
+        parent.losses.add("metrics", epoch * 16, gone, 0, Effects())
+    assert [loss.epoch[0] for loss in parent.losses.known["metrics"]] == ["d", "e"]
