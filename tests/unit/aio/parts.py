@@ -50,11 +50,12 @@ def raw(seq: int, size: int = 20) -> bytes:
 
 
 class Add(msgspec.Struct, frozen=True, kw_only=True):
-    """An input: append one row, then send it and act on it, as asked."""
+    """An input: append one row, then send it, tell of it in a message of its own, and act on it, as asked."""
 
     text: bytes
     lazy: bool = False
     send: bool = False
+    tell: bool = False
     act: bool = False
 
 
@@ -102,12 +103,14 @@ class Diary:
         self.seen.append(event)
         fx = Effects()
         match event:
-            case Add(text=text, lazy=lazy, send=send, act=act):
+            case Add(text=text, lazy=lazy, send=send, tell=tell, act=act):
                 self.last += 1
                 fx.store.append(effects.Rows("state", self.epoch, [(self.last, text, b"tip of " + text[:8])]))
                 fx.lazy = lazy
                 if send:
                     fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, self.last - 1, self.last))
+                if tell:
+                    fx.send.append(effects.Send("hub", Look(incarnation="i")))
                 if act:
                     fx.act.append(Done(seq=self.last))
             case Send(upto=upto):

@@ -53,6 +53,17 @@ async def test_effects_come_in_order_stored_then_done_then_sent_then_acted(tmp_p
         assert acts == [Done(seq=1), Done(seq=2)]
 
 
+async def test_a_message_that_tells_of_a_row_finds_it_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(await opened(tmp_path)) as stage:
+        on_disk: list[list[bytes]] = []
+        monkeypatch.setattr(Stage, "send", lambda *_: on_disk.append(stored(tmp_path)))
+        stage.driver.put(Add(text=b"one", tell=True))
+        await stage.driver.settled()
+        assert on_disk == [[b"one"]]
+
+
 async def test_the_first_input_is_the_start_and_all_come_in_the_order_they_were_put(tmp_path: Path) -> None:
     async with running(await opened(tmp_path)) as stage:
         texts = [b"%d" % n for n in range(limits.BATCH_INPUTS_MAX * 2 + 3)]
@@ -165,8 +176,9 @@ async def test_a_store_that_fails_gets_no_effect_and_a_core_rebuilt_from_the_dis
             await stage.driver.settled()
         assert stage.told == []
         assert str(stage.errors[0]) == "the disk is full"
-        while stage.driver.core is first or not stage.driver.core.seen:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(limits.STORE_RETRY_S_MAX * 4):
+            while stage.driver.core is first or not stage.driver.core.seen:
+                await asyncio.sleep(0)
         failing = False
         assert stage.driver.core.last == 1
         assert stage.driver.core.seen == [Begin()]
