@@ -1,6 +1,7 @@
 """The child's end, entries: what was sent and what the parent has, for each stream.
 
-Rows go in ranges (SendRows), several Entries in flight, up to the parent's credit; classes in the order of table.ORDER.
+Rows go in ranges (SendRows), several Entries in flight, up to the parent's credit and at the link's own pace
+(protocol.link.flow.pace); classes in the order of table.ORDER.
 An ack is cumulative and moves the cursor; a refill says "resume from". No ack within limits.ACK_WAIT_S: everything from
 the cursor on is sent again; limits.ACK_MISSES_MAX times in a row: the link is opened anew.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from protocol import effects, limits
 from protocol.effects import Effects, Now
 from protocol.link import events, table
+from protocol.link.flow.pace import Pace
 from protocol.link.own_stream import OwnStream
 from protocol.messages import Cursor, EntriesAck, StreamHead
 from protocol.snapshot import Snapshot
@@ -47,6 +49,7 @@ class Outbox:
             name: _Flow(OwnStream(node, name, snapshot, trust)) for name in table.ORDER if name in snapshot.streams
         }
         self.streams = {name: flow.stream for name, flow in self._flows.items()}
+        self._pace = Pace()
 
     def begin(self, fx: Effects) -> None:
         """Store, once in each epoch, what a later one must know of this one."""
@@ -60,6 +63,7 @@ class Outbox:
     def resume(self, cursors: dict[str, Cursor], now: Now, fx: Effects) -> list[events.ChildEvent]:
         """Take the parent's cursors: delta, full, or distrust (then EpochBegun is among the events)."""
         told: list[events.ChildEvent] = []
+        self._pace.begin()
         for flow in self._flows.values():
             given = cursors.get(flow.stream.name)
             if given is None:
@@ -91,6 +95,7 @@ class Outbox:
         stream = flow.stream
         forked_at = given.seq if given.epoch == stream.epoch and given.seq <= stream.last else None
         lost = stream.begin_epoch(self._mint(), reason, fx, forked_at=forked_at)
+        self._pace.forget(stream.name)
         flow.sent, flow.credit = stream.last, 0
         return events.EpochBegun(stream=stream.name, epoch=stream.epoch, reason=reason, lost=lost)
 
@@ -104,6 +109,7 @@ class Outbox:
         flow.held = flow.held + len(items) if hold else 0
         if stream.lost != lost:
             flow.sent = stream.acked  # what is under way may be covered by the GAP now: send from the cursor
+            self._pace.forget(name)
         return last
 
     def save(self, fx: Effects) -> None:
@@ -117,17 +123,19 @@ class Outbox:
             flow.held = 0
 
     def pump(self, session: int, now: Now, fx: Effects) -> None:
-        """Send what credit allows, class by class."""
+        """Send what credit and the pace allow, class by class."""
         for flow in self._flows.values():
             stream = flow.stream
             limit = min(stream.last - flow.held, stream.acked + flow.credit)
-            if flow.sent >= limit:
-                continue
-            if flow.sent == stream.acked:
-                flow.waits_since = now.mono
             while flow.sent < limit:
-                upto = min(stream.chunk(flow.sent), limit) if flow.sent >= stream.floor else stream.floor
+                room = self._pace.room()
+                if not room:
+                    return
+                if flow.sent == stream.acked:
+                    flow.waits_since = now.mono
+                upto, size = stream.chunk(flow.sent, limit, room)
                 fx.send.append(effects.SendRows(self._parent, session, stream.name, stream.epoch, flow.sent, upto))
+                self._pace.sent(stream.name, upto, size, now.mono)
                 flow.sent = upto
 
     def acked(self, ack: EntriesAck, now: Now, fx: Effects) -> list[events.ChildEvent]:
@@ -146,10 +154,12 @@ class Outbox:
             stream.note_acked(ack.seq, fx)
             stream.note_verified(ack.seq, bytes.fromhex(ack.hash))
             flow.sent = max(flow.sent, ack.seq)
+            self._pace.acked(stream.name, ack.seq, now.mono)
             flow.misses, flow.waits_since, flow.refilled = 0, now.mono, -1
             told.append(events.Acked(stream=stream.name, seq=ack.seq))
         if ack.refill and ack.seq == stream.acked and flow.refilled != ack.seq:
             flow.sent, flow.refilled = ack.seq, ack.seq
+            self._pace.forget(stream.name)
         return told
 
     def tick(self, now: Now) -> bool:
@@ -157,9 +167,11 @@ class Outbox:
         for flow in self._flows.values():
             if flow.sent > flow.stream.acked and now.mono >= flow.waits_since + limits.ACK_WAIT_S:
                 flow.misses += 1
+                self._pace.slower(now.mono)
                 if flow.misses > limits.ACK_MISSES_MAX:
                     return False
                 flow.sent, flow.refilled, flow.waits_since = flow.stream.acked, -1, now.mono
+                self._pace.forget(flow.stream.name)
         return True
 
     def next_wake(self) -> float | None:

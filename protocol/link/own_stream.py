@@ -29,7 +29,9 @@ from protocol.snapshot import Snapshot, StreamState
 SPACE = "stream"
 SEGMENTS = "segment"
 
+_GAP_BYTES = 512  # of a GAP row, about
 _SEGMENTS_PER_QUOTA = 16
+_MESSAGE_BYTES = limits.ENTRIES_BYTES_MAX * 6 // 10  # rows are of many sizes
 _encode = msgspec.json.Encoder().encode
 _raw_of = itemgetter(1)
 
@@ -225,10 +227,11 @@ class OwnStream:
 
     # -------------------------------------------------------------------------------------------- cursors
 
-    def chunk(self, after: int) -> int:
-        """Return up to which seq one Entries should go that begins after `after` (< last), by the mean row's size."""
+    def chunk(self, after: int, upto: int, room: int) -> tuple[int, int]:
+        """Return up to which seq, at most `upto`, one Entries should go that begins after `after` (< last), so that it
+        takes about `room` bytes and never too many; and its bytes, reckoned by the mean row's size."""
         if after < self.floor:
-            return self.floor
+            return self.floor, _GAP_BYTES
         place = bisect.bisect_left(self._segments, after + 1, key=lambda one: one.last)
         if place < len(self._segments):
             one = self._segments[place]
@@ -236,8 +239,9 @@ class OwnStream:
         else:
             first, last, size = self._open_first, self.last, self._open_bytes
         mean = size // max(1, last - first + 1) + 1
-        rows = max(1, min(limits.ENTRIES_COUNT_MAX, limits.ENTRIES_BYTES_MAX * 6 // 10 // mean))
-        return min(last, after + rows)
+        rows = max(1, min(limits.ENTRIES_COUNT_MAX, min(room, _MESSAGE_BYTES) // mean))
+        rows = min(last - after, upto - after, rows)
+        return after + rows, rows * mean
 
     def note_acked(self, seq: int, fx: Effects) -> None:
         """The parent says that it stands at `seq` <= last. Stored seldom: what a crash forgets, Welcome tells."""

@@ -188,7 +188,7 @@ def test_unacked_rows_go_under_one_growing_gap() -> None:
     assert gap.first == 1
     assert one.lost == gap.last
     assert one.head().first == 1
-    assert one.chunk(0) == gap.last
+    assert one.chunk(0, one.last, limits.MIB)[0] == gap.last
     ack, told = parent.take(entries([(1, gap.raw, gap.hash)]), Effects())
     assert ack is not None
     assert ack.seq == gap.last
@@ -290,9 +290,9 @@ def test_segments_come_back_after_a_restart() -> None:
     )
     assert again.bytes == stream.bytes
     assert again.chunk(0, 1_800, limits.MIB) == stream.chunk(0, 1_800, limits.MIB)
-    assert again.chunk(0) == 1_200
+    assert again.chunk(0, 1_800, limits.MIB)[0] == 1_200
     assert again.chunk(1_200, 1_800, limits.MIB)[0] == 1_800
-    assert own("metrics", last=9, segments=[(1, 4, 40), (5, 9, 50)]).chunk(0) == 4
+    assert own("metrics", last=9, segments=[(1, 4, 40), (5, 9, 50)]).chunk(0, 9, limits.MIB)[0] == 4
 
 
 def test_a_message_is_no_larger_than_there_is_room_and_never_empty() -> None:
