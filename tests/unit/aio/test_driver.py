@@ -11,7 +11,7 @@ from protocol import effects, limits
 from protocol.aio.clock import SystemClock
 from protocol.aio.journal import Journal, read_only
 from protocol.errors import StoreError
-from protocol.messages import Entries, Look
+from protocol.messages import AnyMessage, Entries, Look
 from protocol.snapshot import Snapshot
 from tests.unit.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened, rows
 
@@ -58,7 +58,11 @@ async def test_a_message_that_tells_of_a_row_finds_it_on_the_disk(
 ) -> None:
     async with running(await opened(tmp_path)) as stage:
         on_disk: list[list[bytes]] = []
-        monkeypatch.setattr(Stage, "send", lambda *_: on_disk.append(stored(tmp_path)))
+
+        def send(_stage: Stage, _peer: str, _message: AnyMessage) -> None:
+            on_disk.append(stored(tmp_path))
+
+        monkeypatch.setattr(Stage, "send", send)
         stage.driver.put(Add(text=b"one", tell=True))
         await stage.driver.settled()
         assert on_disk == [[b"one"]]
