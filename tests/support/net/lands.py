@@ -32,11 +32,12 @@ class Lands(Fleet):
         self.mqtt_port, self.api_port = MQTT_PORT, API_PORT
         self.switch = Switch(seed)
         self.hosts: dict[str, Host] = {}
-        self._gate = Gate(self._land("", HUB), API_PORT)
+        self._gate = Gate(self.land("", HUB), API_PORT)
         serve = [*self.where.inside, str(demo.BIN / "skerry"), "hub", "serve", "--data", str(folder / "hub")]
         self.hub = demo.Daemon("the hub", serve, folder / "hub.log", self.env)
 
-    def _land(self, name: str, number: int) -> Host:
+    def land(self, name: str, number: int) -> Host:
+        """Make a host and give it a port of the switch; `name` is its agent's."""
         host = self.hosts[name] = Host(number)
         self.switch.join(host)
         return host
@@ -72,7 +73,7 @@ class Lands(Fleet):
             await self.until(lambda name=name: self.online(name), f"{name} is online")
 
     async def _settle(self, name: str, token: str) -> None:
-        host = self._land(name, FIRST + len(self.agents))
+        host = self.land(name, FIRST + len(self.agents))
         data, log = self.folder / name, self.folder / f"{name}.log"
         agent = [*host.inside, str(demo.BIN / "skerry-agent")]
         words = ("--hub", f"https://{self.where.address}:{API_PORT}", "--token", token, "--name", name)
