@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from hub.cli import apply, client, describe, events, get, node, sources, tasks
+from hub.cli.doctor import command as doctor
 from hub.cli.view import output
 from protocol.errors import SkerryError, TooLarge
 
@@ -48,6 +49,7 @@ app.add_typer(tasks.workflows, name="workflow")
 app.command("events")(events.events)
 app.command("logs")(events.logs)
 app.add_typer(node.nodes, name="node")
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

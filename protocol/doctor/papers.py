@@ -15,15 +15,18 @@ from protocol.doctor.findings import Finding, Unseen, ok, problem, warning
 def certificate(
     check: str,
     seen: Paper,
-    *,
     role: str,
     name: str,
+    *,
     key: Key | Unseen,
     now_ms: int,
     restore: str,
     renew: str,
 ) -> Finding:
-    """Judge a certificate that is renewed. `restore`: what brings a lost one back; `renew`: what renews an old one."""
+    """Judge a certificate that is renewed, of `name` in `role`.
+
+    `restore`: what brings a lost one back; `renew`: what renews an old one.
+    """
     who = f"{seen.path} is of {seen.role} {seen.id}"
     if seen.flaw:
         return problem(check, f"{seen.path}: {seen.flaw}", restore)
@@ -45,7 +48,7 @@ def certificate(
 
 
 def root(check: str, seen: Paper, pin: str, now_ms: int, restore: str) -> Finding:
-    """Judge the root certificate; `pin` is the SHA-256 (hex) that its key must have, if one is known."""
+    """Judge the root certificate, or another that is not renewed; `pin`: its key's SHA-256 (hex), if known."""
     if seen.flaw:
         return problem(check, f"{seen.path}: {seen.flaw}", restore)
     if pin and seen.public != pin:
@@ -54,8 +57,8 @@ def root(check: str, seen: Paper, pin: str, now_ms: int, restore: str) -> Findin
     left_s = (seen.until_ms - now_ms) / 1000
     if left_s <= 0:
         says = f"{seen.path} ended {words.duration(left_s)} ago ({words.moment(seen.until_ms)})"
-        return problem(check, says, "check the clock; a root that ended needs a new hub, and devices enrolled there")
+        return problem(check, says, "check the clock; if it is right, this needs a new hub, and devices enrolled there")
     if left_s < limits.DOCTOR_ROOT_S_LOW:
         says = f"{seen.path} ends in {words.duration(left_s)}"
-        return warning(check, says, "plan a new hub: devices must enroll there before this root ends")
-    return ok(check, f"pinned by its key {seen.public[:12]}…, for {words.duration(left_s)} more")
+        return warning(check, says, "plan a new hub: devices must enroll there before this ends")
+    return ok(check, f"key {seen.public[:12]}…, for {words.duration(left_s)} more")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from edge_agent.core.doctor.facts import Device, Enrolled, Running
+from edge_agent.core.doctor.facts import Device, Enrolled, Resting, Running, Tools, Work
 from edge_agent.shell import identity
 from edge_agent.shell.doctor import agent, works
 from protocol.aio.checkup import files, look, stores, ways
 from protocol.aio.checkup.look import Look
-from protocol.doctor.facts import Answer, Clock, Way
+from protocol.doctor.facts import Answer, Disk, File, Key, Paper, Room, Store, Way
 from protocol.doctor.findings import Unseen
 from protocol.errors import Refused
 
@@ -22,55 +23,78 @@ Ask = Callable[[], Running]
 """Asks the running agent. Raises SkerryError when none answers."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Looks:
+    folder: Look[File]
+    key: Look[Key]
+    root: Look[Paper]
+    certificate: Look[Paper]
+    journal: Look[Store]
+    telemetry: Look[Store]
+    aside: Look[list[str]]
+    disk: Look[Disk]
+    room: Look[Room]
+    tools: Look[Tools]
+    work: Look[Work]
+    agent: Look[Running | Resting]
+    answer: Look[Answer]
+    way: Look[Way]
+
+
 def device(data: Path, ask: Ask) -> Device:
     """Return the facts about the device whose directory is `data`, within limits.DOCTOR_WAIT_S or a little more."""
     began = look.clocks()
-    sudo = f"sudo skerry-agent doctor --data {data}"
-
-    def of(what: str, find: Callable[[], T]) -> Look[T]:
-        return Look(what, find, sudo)
-
-    enrolled = Look("agent.json", lambda: identity.load(data), sudo).seen()
-    file = enrolled if isinstance(enrolled, identity.AgentFile) else None
-    pin = file.root_pin if file else ""
-    journal = data / "journal.db"
-    looks = (
-        of("the folder", lambda: files.file(data)),
-        of("key.pem", lambda: files.key(data / "key.pem", files.public_of_tls)),
-        of("root.pem", lambda: files.root(data / "root.pem")),
-        of("cert.pem", lambda: files.paper(data / "cert.pem", data / "root.pem", pin)),
-        of("journal.db", lambda: stores.store(journal)),
-        of("telemetry.db", lambda: stores.store(data / "telemetry.db", journal)),
-        of("the folder", lambda: [*files.set_aside(journal), *files.set_aside(data / "telemetry.db")]),
-        of("the disk", lambda: files.disk(data)),
-        of("the limits", lambda: files.room(stores.holder(journal))),
-        of("the tools", works.tools),
-        of("the workloads", lambda: works.work(data)),
-        of("the agent", lambda: agent.state(data, ask)),
-        of("the hub", lambda: _answer(data, file)),
-        of("the way to the hub", lambda: _way(data, file)),
-    )
-    folder, key, root, certificate, journal_seen, telemetry, aside, disk, room, tools, work, state, answer, way = looks
+    enrolled = Look("agent.json", lambda: identity.load(data), _sudo(data)).seen()
+    looks = _begin(data, enrolled if isinstance(enrolled, identity.AgentFile) else None, ask)
     return Device(
         data=str(data),
         version=importlib.metadata.version("skerry"),
         user=os.geteuid(),
-        folder=folder.seen(),
+        folder=looks.folder.seen(),
         enrolled=_enrolled(data, enrolled),
-        key=key.seen(),
-        root=root.seen(),
-        certificate=certificate.seen(),
-        journal=journal_seen.seen(),
-        telemetry=telemetry.seen(),
-        aside=aside.seen(),
-        disk=disk.seen(),
-        room=room.seen(),
-        tools=tools.seen(),
-        work=work.seen(),
-        agent=state.seen(),
-        answer=answer.seen(),
-        way=way.seen(),
-        clock=Clock(now_ms=int(look.clocks()[0] * 1000), jumped_s=look.jumped_s(began)),
+        key=looks.key.seen(),
+        root=looks.root.seen(),
+        certificate=looks.certificate.seen(),
+        journal=looks.journal.seen(),
+        telemetry=looks.telemetry.seen(),
+        aside=looks.aside.seen(),
+        disk=looks.disk.seen(),
+        room=looks.room.seen(),
+        tools=looks.tools.seen(),
+        work=looks.work.seen(),
+        agent=looks.agent.seen(),
+        answer=looks.answer.seen(),
+        way=looks.way.seen(),
+        clock=look.clock(began),
+    )
+
+
+def _sudo(data: Path) -> str:
+    return f"sudo skerry-agent doctor --data {data}"
+
+
+def _begin(data: Path, file: identity.AgentFile | None, ask: Ask) -> _Looks:
+    journal, telemetry, root = data / "journal.db", data / "telemetry.db", data / "root.pem"
+    pin = file.root_pin if file else ""
+
+    def of(what: str, find: Callable[[], T]) -> Look[T]:
+        return Look(what, find, _sudo(data))
+
+    return _Looks(
+        folder=of("the folder", lambda: files.file(data)),
+        key=of("key.pem", lambda: files.key(data / "key.pem", files.public_of_tls)),
+        root=of("root.pem", lambda: files.root(root)),
+        certificate=of("cert.pem", lambda: files.paper(data / "cert.pem", root, pin)),
+        journal=of("journal.db", lambda: stores.store(journal)),
+        telemetry=of("telemetry.db", lambda: stores.store(telemetry, journal)),
+        aside=of("the folder", lambda: [*files.set_aside(journal), *files.set_aside(telemetry)]),
+        disk=of("the disk", lambda: files.disk(data)),
+        room=of("the limits", lambda: files.room(stores.holder(journal))),
+        tools=of("the tools", works.tools),
+        work=of("the workloads", lambda: works.work(data)),
+        agent=of("the agent", lambda: agent.state(data, ask)),
+        answer=of("the hub", lambda: _answer(data, file)),
+        way=of("the way to the hub", lambda: _way(data, file)),
     )
 
 

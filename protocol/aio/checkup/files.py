@@ -50,6 +50,11 @@ def public_of_signer(pem: bytes) -> str:
     return ""
 
 
+def public_of_root(pem: str) -> str:
+    """Return the SHA-256 of a certificate's key. Raises TrustError."""
+    return certificates.spki_hash(pem)
+
+
 def paper(path: Path, root: Path, pin: str = "") -> Paper:
     """Return a certificate, checked to be issued by the root in `root` (whose key is `pin`, if that is known).
 

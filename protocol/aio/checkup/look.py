@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from protocol import limits
+from protocol.doctor.facts import Clock
 from protocol.doctor.findings import Unseen
 from protocol.errors import SkerryError
 
@@ -51,15 +52,15 @@ class Look(Generic[T]):
             self._seen = Unseen(why=str(error), next=self._again)
 
 
-def jumped_s(began: tuple[float, float]) -> float:
-    """Return how far the wall clock went off the monotonic one since `began` (see `clocks`)."""
-    wall, mono = clocks()
-    return (wall - began[0]) - (mono - began[1])
-
-
 def clocks() -> tuple[float, float]:
     """Return (wall, monotonic) seconds."""
     return time.time(), time.monotonic()
+
+
+def clock(began: tuple[float, float]) -> Clock:
+    """Return our clock as it is now, and how far it went off the monotonic one since `began` (see `clocks`)."""
+    wall, mono = clocks()
+    return Clock(now_ms=int(wall * 1000), jumped_s=(wall - began[0]) - (mono - began[1]))
 
 
 def quietly(find: Callable[[], T], otherwise: T) -> T:

@@ -34,10 +34,14 @@ def api_context(root_pem: str, hub: str) -> ssl.SSLContext:
     return context
 
 
-def ask(host: str, port: int, context: ssl.SSLContext) -> Answer:
-    """Ask a hub's API who it is (GET /v1/info)."""
-    where = address(host, port)
-    asking = http.client.HTTPSConnection(host, port, timeout=limits.DOCTOR_DIAL_S, context=context)
+def ask(host: str, port: int, context: ssl.SSLContext | None) -> Answer:
+    """Ask a hub's API who it is (GET /v1/info); without a `context` in the clear, as a proxy of one's own may want."""
+    where, wait_s = address(host, port), limits.DOCTOR_DIAL_S
+    asking = (
+        http.client.HTTPConnection(host, port, timeout=wait_s)
+        if context is None
+        else http.client.HTTPSConnection(host, port, timeout=wait_s, context=context)
+    )
     try:
         asking.request("GET", "/v1/info")
         response = asking.getresponse()

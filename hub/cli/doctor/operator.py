@@ -1,0 +1,77 @@
+"""What an operator sees from where they are: the context of this user, the hub that it names, the fleet in short."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from hub.cli import client
+from hub.core.doctor.facts import Context, Fleet, Node
+from protocol.aio.checkup import files, look, ways
+from protocol.aio.checkup.look import Look
+from protocol.doctor.facts import Answer
+from protocol.doctor.findings import Unseen
+
+_PORT = 8443
+_MAKE = "make a hub (skerry hub init), or set SKERRY_CONTEXT to the context.json of one"
+_RIGHT = "take the context.json of the hub that runs there; a hub that was made anew knows no token of the former one"
+
+
+def fleet() -> Fleet:
+    """Return the facts about this user's context, within limits.DOCTOR_WAIT_S or a little more."""
+    began = look.clocks()
+    found = context()
+    answer = Look("the hub", _answer)
+    nodes = Look("the list of nodes", _nodes, _RIGHT)
+    return Fleet(
+        version=importlib.metadata.version("skerry"),
+        user=os.geteuid(),
+        context=found,
+        answer=answer.seen(),
+        nodes=nodes.seen(),
+        clock=look.clock(began),
+    )
+
+
+def context() -> Context | Unseen:
+    """Return what there is to know of this user's context."""
+    return Look("the context", _context, _MAKE).seen()
+
+
+def _context() -> Context:
+    known = client.context()
+    path = client.context_path()
+    return Context(file=files.file(path), url=known.url, hub=known.hub, root=files.public_of_root(_pem(known)))
+
+
+def _pem(known: client.Context) -> str:
+    pem = known.root_pem
+    return pem if "-----BEGIN" in pem else Path(pem).expanduser().read_text()
+
+
+def _answer() -> Answer:
+    known = client.context()
+    parts = urlsplit(known.url)
+    tls = ways.api_context(_pem(known), known.hub) if parts.scheme == "https" else None
+    return ways.ask(parts.hostname or "", parts.port or _PORT, tls)
+
+
+def _nodes() -> list[Node]:
+    with client.Client() as asking:
+        return [_node(one) for one in cast("list[dict[str, Any]]", asking.get("/v1/nodes"))]
+
+
+def _node(one: dict[str, Any]) -> Node:
+    return Node(
+        name=one["name"],
+        state=one["state"],
+        version=one["version"],
+        alarms=[alarm["text"] for alarm in one["alarms"]],
+        offset_s=one["clock_offset_ms"] / 1000,
+        lost=sum(one["lost"].values()),
+        aside=one["aside"],
+        certificate_until_ms=one["certificate_until_ms"],
+    )

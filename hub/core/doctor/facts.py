@@ -1,0 +1,80 @@
+"""The facts that the operator's doctor judges; see protocol.doctor.facts for the shared ones."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.doctor.facts import Answer, Clock, Disk, File, Key, Paper, Room, Store, Way
+from protocol.doctor.findings import Unseen
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a hub is, by hub.json. `broker`: the name of its external broker, empty without one."""
+
+    id: str
+    broker: str
+
+
+class Port(msgspec.Struct, frozen=True, kw_only=True):
+    """A port that the hub listens on. `listening`: somebody does; `pids`: those that may be seen from here."""
+
+    what: str
+    where: str
+    listening: bool
+    pids: list[int]
+
+
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    """A hub's directory on this machine, and what surrounds it. `keys` by file name."""
+
+    data: str
+    version: str
+    user: int
+    folder: File | Unseen
+    named: Named | Unseen
+    keys: dict[str, Key | Unseen]
+    root: Paper | Unseen
+    tls: Paper | Unseen
+    signer: Paper | Unseen
+    store: Store | Unseen
+    aside: list[str] | Unseen
+    artifacts: File | Unseen
+    disk: Disk | Unseen
+    room: Room | Unseen
+    ports: list[Port] | Unseen
+    answer: Answer | Unseen
+    broker: Way | Unseen | None
+    clock: Clock
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """This user's context. `root`: the SHA-256 of its root's key (hex)."""
+
+    file: File
+    url: str
+    hub: str
+    root: str
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hub knows of a node, as far as its health goes."""
+
+    name: str
+    state: str
+    version: str
+    alarms: list[str]
+    offset_s: float
+    lost: int
+    aside: int
+    certificate_until_ms: int
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator sees from where they are. `nodes` shows whether the token is good, too."""
+
+    version: str
+    user: int
+    context: Context | Unseen
+    answer: Answer | Unseen
+    nodes: list[Node] | Unseen
+    clock: Clock

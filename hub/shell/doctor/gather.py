@@ -1,0 +1,120 @@
+"""All facts about a hub's directory, looked for at the same time, with the hub serving or not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from hub.core.doctor.facts import Folder, Named, Port
+from hub.shell.doctor import serving
+from hub.shell.home import Broker, Home, HubFile
+from protocol.aio import tls
+from protocol.aio.checkup import files, look, stores, ways
+from protocol.aio.checkup.look import Look
+from protocol.doctor.facts import Answer, Disk, File, Key, Paper, Room, Store, Way
+from protocol.doctor.findings import Unseen
+
+T = TypeVar("T")
+
+_KEYS: dict[str, Callable[[bytes], str]] = {
+    "root.key": files.public_of_tls,
+    "hub.key": files.public_of_tls,
+    "signer.key": files.public_of_signer,
+    "ticket.key": lambda _: "",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Looks:
+    folder: Look[File]
+    keys: dict[str, Look[Key]]
+    root: Look[Paper]
+    tls: Look[Paper]
+    signer: Look[Paper]
+    store: Look[Store]
+    aside: Look[list[str]]
+    artifacts: Look[File]
+    disk: Look[Disk]
+    room: Look[Room]
+    ports: Look[list[Port]]
+    answer: Look[Answer]
+
+
+def folder(data: Path) -> Folder:
+    """Return the facts about the hub in `data`, within limits.DOCTOR_WAIT_S or a little more."""
+    began = look.clocks()
+    home = Home(data)
+    named = Look("hub.json", home.load, _again(data)).seen()
+    looks = _begin(home, named)
+    broker = None if isinstance(named, Unseen) else serving.broker(named, stores.holder(home.database))
+    way = Look("the broker", lambda: _way(home, named, broker)) if broker is not None else None
+    return Folder(
+        data=str(data),
+        version=importlib.metadata.version("skerry"),
+        user=os.geteuid(),
+        folder=looks.folder.seen(),
+        named=named if isinstance(named, Unseen) else Named(id=named.id, broker=broker.name if broker else ""),
+        keys={name: key.seen() for name, key in looks.keys.items()},
+        root=looks.root.seen(),
+        tls=looks.tls.seen(),
+        signer=looks.signer.seen(),
+        store=looks.store.seen(),
+        aside=looks.aside.seen(),
+        artifacts=looks.artifacts.seen(),
+        disk=looks.disk.seen(),
+        room=looks.room.seen(),
+        ports=looks.ports.seen(),
+        answer=looks.answer.seen(),
+        broker=None if way is None else way.seen(),
+        clock=look.clock(began),
+    )
+
+
+def _again(data: Path) -> str:
+    return f"sudo skerry doctor --data {data}, or run it as the user who made the hub"
+
+
+def _begin(home: Home, named: HubFile | Unseen) -> _Looks:
+    root = home.path("root.pem")
+
+    def of(what: str, find: Callable[[], T]) -> Look[T]:
+        return Look(what, find, _again(home.folder))
+
+    return _Looks(
+        folder=of("the folder", lambda: files.file(home.folder)),
+        keys={name: of(name, _key(home.path(name), public)) for name, public in _KEYS.items()},
+        root=of("root.pem", lambda: files.root(root)),
+        tls=of("hub.pem", lambda: files.paper(home.path("hub.pem"), root)),
+        signer=of("signer.pem", lambda: files.paper(home.path("signer.pem"), root)),
+        store=of("hub.db", lambda: stores.store(home.database)),
+        aside=of("the folder", lambda: files.set_aside(home.database)),
+        artifacts=of("artifacts", lambda: files.file(home.artifacts)),
+        disk=of("the disk", lambda: files.disk(home.folder)),
+        room=of("the limits", lambda: files.room(stores.holder(home.database))),
+        ports=of("the ports", lambda: serving.ports(named)),
+        answer=of("the API", lambda: _answer(home, named)),
+    )
+
+
+def _key(path: Path, public: Callable[[bytes], str]) -> Callable[[], Key]:
+    return lambda: files.key(path, public)
+
+
+def _answer(home: Home, named: HubFile | Unseen) -> Answer:
+    file = serving.known(named)
+    context = ways.api_context(home.path("root.pem").read_text(), file.id)
+    return ways.ask(serving.dialled(file.api.host), file.api.port, context)
+
+
+def _way(home: Home, named: HubFile | Unseen, broker: Broker) -> Way:
+    file = serving.known(named)
+    context = tls.child_context(
+        chain=home.path("hub.pem"), key=home.path("hub.key"), root=home.path("root.pem"), name=broker.name
+    )
+    # a broker takes the certificate's name for the client id: while the hub is there, a CONNECT would take its place
+    client_id = "" if stores.holder(home.database) else file.id
+    return ways.way(broker.host, broker.port, context, client_id)

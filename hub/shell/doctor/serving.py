@@ -1,0 +1,59 @@
+"""What of a hub is at work on this machine: its ports, the broker that it was told to go through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psutil
+
+from hub.core.doctor.facts import Port
+from hub.shell.home import Broker, HubFile, Place, parse_broker
+from protocol.aio.checkup import ways
+from protocol.doctor.findings import Unseen
+from protocol.errors import Refused
+
+_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+_OPTION = "--broker"
+
+
+def known(named: HubFile | Unseen) -> HubFile:
+    """Return hub.json. Raises Refused when it could not be read."""
+    if isinstance(named, Unseen):
+        raise Refused(named.why)
+    return named
+
+
+def dialled(host: str) -> str:
+    """Return where to dial a listener of this machine."""
+    return _WILDCARDS.get(host, host)
+
+
+def ports(named: HubFile | Unseen) -> list[Port]:
+    """Return who listens where the hub does. Raises Refused, OSError."""
+    file = known(named)
+    listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+    wanted = [("API", file.api)] if file.broker is not None else [("API", file.api), ("MQTT", file.mqtt)]
+    return [_port(what, place, listening) for what, place in wanted]
+
+
+def _port(what: str, place: Place, listening: Sequence[Any]) -> Port:
+    here = [one for one in listening if one.laddr.port == place.port and _meet(one.laddr.ip, place.host)]
+    pids: set[int] = {one.pid for one in here if one.pid}
+    return Port(what=what, where=ways.address(place.host, place.port), listening=bool(here), pids=sorted(pids))
+
+
+def _meet(ip: str, host: str) -> bool:
+    """Tell whether two listeners would be in each other's way; of a host's name that is not known, yes."""
+    return ip == host or ip in _WILDCARDS or host in _WILDCARDS or not host.replace(".", "").isdecimal()
+
+
+def broker(file: HubFile, holder: int) -> Broker | None:
+    """Return the external broker: of the hub that runs as process `holder`, else of hub.json."""
+    try:
+        words = psutil.Process(holder).cmdline() if holder > 0 else []
+    except psutil.Error:
+        words = []
+    urls = [words[at + 1] for at, word in enumerate(words[:-1]) if word == _OPTION]
+    urls += [word.removeprefix(f"{_OPTION}=") for word in words if word.startswith(f"{_OPTION}=")]
+    return parse_broker(urls[-1], file.id) if urls else file.broker
