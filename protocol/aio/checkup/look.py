@@ -18,6 +18,7 @@ from protocol.doctor.findings import Unseen
 from protocol.errors import SkerryError
 
 T = TypeVar("T")
+_RESTORE = "the other findings say which file; put it back from a backup"
 
 
 class Look(Generic[T]):
@@ -50,6 +51,8 @@ class Look(Generic[T]):
             self._seen = Unseen(why=why, next="see dmesg, and try again")
         except SkerryError as error:
             self._seen = Unseen(why=str(error), next=self._again)
+        except ValueError as error:  # no text, no certificate, no JSON where there should be some
+            self._seen = Unseen(why=f"{self._what}: a file is damaged ({error})", next=_RESTORE)
 
 
 def clocks() -> tuple[float, float]:
