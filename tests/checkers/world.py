@@ -59,7 +59,7 @@ class Machine:
     """A fault has touched its disk since it was last born."""
     born_at: float = 0.0
     streams: dict[str, Own] = field(default_factory=dict[str, Own])
-    spaces: dict[tuple[str, str], bytes] = field(default_factory=dict[tuple[str, str], bytes])
+    spaces: dict[str, dict[str, bytes]] = field(default_factory=dict[str, dict[str, bytes]])
     learned: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     cursors: dict[tuple[str, str], parent_entries.Record] = field(
         default_factory=dict[tuple[str, str], parent_entries.Record]
@@ -85,11 +85,11 @@ class Machine:
 
     def get(self, space: str, key: str) -> bytes | None:
         """Return the value that was committed last; None: nothing, or nothing known."""
-        return self.spaces.get((space, key))
+        return self.spaces.get(space, {}).get(key)
 
-    def keys(self, space: str) -> list[str]:
-        """Return the keys of a space that are known."""
-        return [key for one, key in self.spaces if one == space]
+    def values(self, space: str) -> dict[str, bytes]:
+        """Return what is known of a space."""
+        return self.spaces.get(space, {})
 
 
 class World:
@@ -152,13 +152,13 @@ class World:
         """Take one op of a transaction that the checkers have judged."""
         match op:
             case effects.Put():
-                machine.spaces[op.space, op.key] = op.value
+                machine.spaces.setdefault(op.space, {})[op.key] = op.value
                 if not machine.sure:
                     machine.learned.add((op.space, op.key))
                 if op.space == parent_entries.CURSOR:
                     self._moved(machine, op)
             case effects.Delete():
-                machine.spaces.pop((op.space, op.key), None)
+                machine.spaces.get(op.space, {}).pop(op.key, None)
                 if not machine.sure:
                     machine.learned.add((op.space, op.key))
             case effects.Rows():

@@ -1,0 +1,55 @@
+"""A12. Status names what it saw; older never overwrites newer, and history never overwrites live.
+
+Demands: a status names no manifest that its device does not hold, and its count rises within a session; what a parent
+keeps as a child's status rises by (session, count), and is what that child said.
+
+Cannot see: whether the report inside is true; the convergence of A19 compares it with the device.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol import effects, messages
+from protocol.link import child_desired, parent
+from tests.checkers import base
+from tests.checkers.history import Sent, Stored
+
+_decode_manifest = msgspec.json.Decoder(child_desired.Manifest).decode
+_decode_status = msgspec.json.Decoder(messages.Status).decode
+
+
+class StatusNames(base.Checker):
+    """See the module."""
+
+    rule = "A12"
+
+    def watch(self) -> None:
+        """Ask for statuses, said and kept."""
+        self._counts: dict[str, tuple[int, int]] = {}
+        self.on_sent(messages.Status, self._said)
+        self.on_op(effects.Put, self._put)
+
+    def _said(self, fact: Sent, status: messages.Status) -> None:
+        machine, held = self.machine(fact), status.held
+        session, count = self._counts.get(fact.node, (0, 0))
+        if session == status.session:
+            self.demand(status.count > count, f"{fact.node} counts its statuses {count}, {status.count}")
+        self._counts[fact.node] = status.session, status.count
+        if not held.generation or not machine.is_sure(child_desired.MANIFEST, fact.peer):
+            return
+        stored = machine.get(child_desired.MANIFEST, fact.peer)
+        one = _decode_manifest(stored).signed if stored is not None else None
+        known = one is not None and (held.term, held.generation) <= (one.term, one.generation)
+        text = f"{fact.node} says that it holds generation {held.generation} of term {held.term}"
+        self.demand(known, f"{text}, and has stored {one and one.generation}")
+
+    def _put(self, fact: Stored, op: effects.Put) -> None:
+        hub = self.machine(fact)
+        if op.space != parent.STATUS or hub.role != "hub":
+            return
+        now, stored = _decode_status(op.value), hub.get(op.space, op.key)
+        if stored is not None and hub.is_sure(op.space, op.key):
+            old = _decode_status(stored)
+            text = f"{fact.node} keeps status {now.session}/{now.count} of {op.key} after {old.session}/{old.count}"
+            self.demand((now.session, now.count) > (old.session, old.count), text)
