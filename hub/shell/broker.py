@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 
 from hub.core import inputs
+from hub.shell.door.turns import Turns
 from hub.shell.front_door import Gate, Inbox, Verdict
 from protocol import codec, limits, messages, topics
 from protocol.aio import mqtt
@@ -51,6 +52,7 @@ class BrokerDoor:
         self.host, self.port = host, port
         self._context, self._hub, self._inbox, self._gate = context, hub, inbox, gate
         self._wall, self._random = wall, random
+        self._turns = Turns(inbox.put)
         self._seal = ParentSeal(hub=hub, signer=signer, root=root, admits=self._admits)
         self._banned: dict[str, str] = {}
         self._connection: mqtt.Connection | None = None
@@ -119,6 +121,7 @@ class BrokerDoor:
     def store_failed(self) -> None:
         """What was received will never be committed; the links re-send it."""
         self._inflight = 0
+        self._turns.clear()
 
     # -------------------------------------------------------------------------------------------- what is heard
 
@@ -160,9 +163,9 @@ class BrokerDoor:
     def _admits(self, identity: certificates.Identity) -> bool:
         return identity.id not in self._banned and self._gate(identity.id, identity.key) is Verdict.ADMITTED
 
-    def _put(self, event: inputs.Input, cost: int) -> None:
+    def _put(self, event: inputs.Opened | inputs.Closed | inputs.Got | inputs.Bad, cost: int) -> None:
         self._inflight += cost
-        self._inbox.put(event, functools.partial(self._committed, cost))
+        self._turns.put(event.node, event, cost, functools.partial(self._committed, cost))
 
     def _committed(self, cost: int) -> None:
         self._inflight = max(0, self._inflight - cost)

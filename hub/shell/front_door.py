@@ -5,8 +5,10 @@ about the fleet: who is enrolled or revoked is the `gate`'s word, asked at each 
 
     accepted -> waiting room -> handshake -> CONNECT -> Reachable: Opened -> Got... -> Over: Closed
 
-A PUBACK leaves only after the commit of what it acknowledges (A1). Bytes that are received but not committed are
-bounded for each child and for all: over the bound a socket is not read, and TCP holds the child back.
+A PUBACK leaves only after the commit of what it acknowledges (A1). Between the sockets and the core stands
+hub.shell.door.turns: who has much to say waits for its turn. Bytes that are received but not committed are bounded for
+each child and for all: over the bound a socket is not read, and TCP holds the child back; from half of it on nobody new
+is admitted, and only who has little there is read on.
 """
 
 from __future__ import annotations
@@ -26,11 +28,15 @@ from hub.core import inputs
 from hub.shell.door import session
 from hub.shell.door.admission import Admission
 from hub.shell.door.connection import Connection
+from hub.shell.door.turns import Turns
 from protocol import limits, messages
 from protocol.errors import LocalProtocolError, Refused, TrustError
 from protocol.trust import certificates
 
 _log = logging.getLogger(__name__)
+
+_CROWDED_BYTES = limits.DOOR_INFLIGHT_BYTES_MAX // 2
+_LOOK_AGAIN_S = 0.05  # at whether the door is still crowded
 
 Verdict = session.Verdict
 Gate = Callable[[str, str], Verdict]
@@ -63,7 +69,8 @@ class FrontDoor:
     ) -> None:
         """`farewell` makes the signed Revoked that a revoked node hears when it comes back; None: it is refused."""
         self.host, self.port = host, port
-        self._context, self._hub, self._inbox, self._gate, self._wall = context, hub, inbox, gate, wall
+        self._context, self._hub, self._gate, self._wall = context, hub, gate, wall
+        self._turns = Turns(inbox.put)
         self.farewell = farewell
         self._admission: Admission[Connection] = admission or Admission()
         self._server: asyncio.Server | None = None
@@ -144,11 +151,17 @@ class FrontDoor:
         for connection in list(self._connections.values()):
             connection.leave(Reason.UNSPECIFIED_ERROR, "the hub could not store; come again")
         self._inflight = 0
+        self._turns.clear()
 
     @property
     def connected(self) -> int:
         """How many sockets there are, waiting ones included."""
         return len(self._connections)
+
+    @property
+    def inflight(self) -> int:
+        """How many bytes are received and not committed yet."""
+        return self._inflight
 
     # -------------------------------------------------------------------------------------------- arrivals
 
@@ -172,6 +185,9 @@ class FrontDoor:
 
     def _admit(self) -> None:
         loop = asyncio.get_running_loop()
+        if self._inflight > _CROWDED_BYTES:  # who is in is served first
+            self._timer = loop.call_later(_LOOK_AGAIN_S, self._admit)
+            return
         admitted, given_up = self._admission.admit(loop.time())
         for connection in admitted:
             connection.begin()
@@ -202,7 +218,7 @@ class FrontDoor:
         elif isinstance(event, session.Arrived):
             self._got(connection, identity.id, event)
         elif isinstance(event, session.Unreadable):
-            self._inbox.put(inputs.Bad(node=identity.id, connection=connection.number, error=event.error))
+            self._put(inputs.Bad(node=identity.id, connection=connection.number, error=event.error))
         else:
             self._over(connection, identity.id, event)
 
@@ -215,49 +231,56 @@ class FrontDoor:
     def _announce(self, connection: Connection, identity: certificates.Identity) -> None:
         connection.announced = True
         expired = self._wall() * 1000 > identity.until_ms
-        self._inbox.put(
-            inputs.Opened(node=identity.id, connection=connection.number, key=identity.key, expired=expired)
-        )
+        self._put(inputs.Opened(node=identity.id, connection=connection.number, key=identity.key, expired=expired))
+
+    def _put(self, event: inputs.Opened | inputs.Closed | inputs.Bad) -> None:
+        self._turns.put(event.node, event, limits.INPUT_BYTES)
 
     def _got(self, connection: Connection, node: str, event: session.Arrived) -> None:
         cost = event.size + limits.INPUT_BYTES  # many small ones must not fill the inbox either
         connection.inflight += cost
         self._inflight += cost
-        over = connection.inflight > limits.CHILD_INFLIGHT_BYTES_MAX or self._inflight > limits.DOOR_INFLIGHT_BYTES_MAX
-        if over and not connection.paused:
+        if self._is_over(connection) and not connection.paused:
             connection.paused = True
             connection.pause()
             self._paused[connection.number] = connection
-        self._inbox.put(
+        self._turns.put(
+            node,
             inputs.Got(node=node, connection=connection.number, message=event.message),
+            cost,
             functools.partial(self._committed, connection, cost, event.packet),
         )
+
+    def _is_over(self, connection: Connection) -> bool:
+        if connection.inflight > limits.CHILD_INFLIGHT_BYTES_MAX or self._inflight > limits.DOOR_INFLIGHT_BYTES_MAX:
+            return True
+        return self._inflight > _CROWDED_BYTES and connection.inflight > limits.EXPRESS_BYTES
 
     def _committed(self, connection: Connection, cost: int, packet: int) -> None:
         connection.inflight -= cost
         self._inflight = max(0, self._inflight - cost)
         if packet:
             connection.acknowledge(packet)
-        if self._paused:
-            self._read_on()
+        if connection.paused and not connection.inflight and self._inflight <= limits.DOOR_INFLIGHT_BYTES_MAX:
+            self._resume(connection)
+        elif self._paused and self._inflight <= _CROWDED_BYTES // 2:
+            for one in list(self._paused.values()):
+                if one.inflight <= limits.CHILD_INFLIGHT_BYTES_MAX // 2:
+                    self._resume(one)
 
-    def _read_on(self) -> None:
-        if self._inflight > limits.DOOR_INFLIGHT_BYTES_MAX // 2:
-            return
-        for number, connection in list(self._paused.items()):
-            if connection.inflight <= limits.CHILD_INFLIGHT_BYTES_MAX // 2:
-                del self._paused[number]
-                connection.paused = False
-                connection.resume()
+    def _resume(self, connection: Connection) -> None:
+        self._paused.pop(connection.number, None)
+        connection.paused = False
+        connection.resume()
 
     def _over(self, connection: Connection, node: str, event: session.Over) -> None:
         if self._by_node.get(node) is connection:
             del self._by_node[node]
         will = event.will
         if will is not None and connection.announced:
-            self._inbox.put(inputs.Closed(node=node, session=will.session, nonce=will.nonce, reason=will.reason))
+            self._put(inputs.Closed(node=node, session=will.session, nonce=will.nonce, reason=will.reason))
         if connection.announced:
-            self._inbox.put(inputs.Closed(node=node, connection=connection.number, reason=event.reason))
+            self._put(inputs.Closed(node=node, connection=connection.number, reason=event.reason))
 
     def gone(self, connection: Connection) -> None:
         """The socket is closed."""

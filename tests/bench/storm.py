@@ -21,7 +21,7 @@ _WAIT_S = 120.0
 _LOOK_S = 0.005
 
 
-@figure("storm", unit="", targets={"over_floor": Target(at_most=2.5)})
+@figure("storm", unit="", targets={"over_floor": Target(at_most=2.5), "blink_over_floor": Target(at_most=2.5)})
 async def storm(bench: Bench) -> dict[str, float]:
     """2,000 children with 100 entries each return to a hub that was killed, with the backoff and jitter that ship.
 
@@ -29,6 +29,7 @@ async def storm(bench: Bench) -> dict[str, float]:
     acknowledged; `jitter_s` until the last child knocks for the first time, as its backoff has it. `floor_s`: as many
     bare mutual-TLS handshakes with the same sockets. `over_floor` is (live_s - jitter_s) / floor_s. `slowest_s`: the
     child that waited longest from its first knock until it was LIVE. `hub_peak_mb`: the new hub's largest Rss.
+    `blink_...`: the same once more, but all connections break at one moment and the hub stays.
     """
     it = Fleet(bench.folder)
     await it.init()
@@ -39,33 +40,57 @@ async def storm(bench: Bench) -> dict[str, float]:
         await it.begin_made()
         crowd.start()
         await crowd.all(lambda one: one.child.live, "live", _WAIT_S)
-        found = await _return(it, crowd)
+        restart = await _return(it, crowd, await _kill(it, crowd), ENTRIES, floor_s)
+        peak_mb = _peak_mb(it.hub.pid)
+        blink = await _return(it, crowd, await _blink(crowd), 2 * ENTRIES, floor_s)
     finally:
         crowd.close()
         await it.close()
-    over = (found["live_s"] - found["jitter_s"]) / floor_s
-    return {"agents": AGENTS, **found, "floor_s": floor_s, "over_floor": over}
+    return {
+        "agents": AGENTS,
+        "floor_s": floor_s,
+        "hub_peak_mb": peak_mb,
+        **restart,
+        **{f"blink_{name}": value for name, value in blink.items()},
+    }
 
 
-async def _return(it: Fleet, crowd: Crowd) -> dict[str, float]:
+async def _kill(it: Fleet, crowd: Crowd) -> float:
+    """Kill the hub and start it; return when it listens. Every child has made its entries in between."""
     await it.hub.kill()
     await crowd.all(lambda one: not one.child.live, "away", _WAIT_S)
+    _make_entries(crowd)
+    await it.hub.start()
+    return await _listens(it.mqtt_port)
+
+
+async def _blink(crowd: Crowd) -> float:
+    """Break all connections, make the entries; return when the network is whole again: at once."""
+    for member in crowd.members:
+        member.cut()
+    await crowd.all(lambda one: not one.child.live, "away", _WAIT_S)
+    _make_entries(crowd)
+    return time.monotonic()
+
+
+def _make_entries(crowd: Crowd) -> None:
     for member in crowd.members:
         member.append(ENTRIES)
-    await it.hub.start()
-    up = await _listens(it.mqtt_port)
-    live = await crowd.all(lambda one: one.child.live, "live", _WAIT_S)
-    drained = await crowd.all(Member.drained, "drained", _WAIT_S)
-    peak_mb = _peak_mb(it.hub.pid)
-    assert await asyncio.to_thread(_stored, it.folder / "hub" / "hub.db") == (AGENTS * ENTRIES, AGENTS)
+
+
+async def _return(it: Fleet, crowd: Crowd, up: float, entries: int, floor_s: float) -> dict[str, float]:
+    """Wait until all are back, each with `entries` at the hub."""
+    live_s = await crowd.all(lambda one: one.child.live, "live", _WAIT_S) - up
+    drained_s = await crowd.all(Member.drained, "drained", _WAIT_S) - up
+    assert await asyncio.to_thread(_stored, it.folder / "hub" / "hub.db") == (AGENTS * entries, AGENTS)
     knocks = [min((at for at in one.knocked_at if at >= up), default=up) for one in crowd.members]
-    waited = [one.live_at - knock for one, knock in zip(crowd.members, knocks, strict=True)]
+    jitter_s = max(knocks) - up
     return {
-        "live_s": live - up,
-        "jitter_s": max(knocks) - up,
-        "drained_s": drained - up,
-        "slowest_s": max(waited),
-        "hub_peak_mb": peak_mb,
+        "live_s": live_s,
+        "jitter_s": jitter_s,
+        "drained_s": drained_s,
+        "slowest_s": max(one.live_at - knock for one, knock in zip(crowd.members, knocks, strict=True)),
+        "over_floor": (live_s - jitter_s) / floor_s,
     }
 
 

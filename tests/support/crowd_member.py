@@ -67,6 +67,11 @@ class Member:
         """Tell whether the hub has acknowledged all that this child wrote."""
         return self.child.live and self.child.synced("state")
 
+    def cut(self) -> None:
+        """Break the connection as a network would."""
+        if self._socket is not None:
+            self._socket.abort()
+
     def close(self) -> None:
         """End without a word."""
         if self._timer is not None:
