@@ -46,6 +46,9 @@ test: static cover  ## all that a contributor needs, in minutes: check, coverage
 	@sh tests/support/parts.sh
 	@$(BIN)/pytest -q tests/contract
 
+sim: $(STAMP)  ## the whole fleet in one process under faults, seed by seed (SEEDS=500; SEED=7 TRACE=1; SPEED=1)
+	@$(BIN)/python -m tests.sim
+
 acceptance: $(STAMP)  ## real processes and faults, slow
 	@sh tests/support/parts.sh faketime
 	@$(BIN)/pytest -q -n 2 tests/acceptance
@@ -67,8 +70,8 @@ clean:  ## remove what was built (not the virtual environment)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	@find $(FILES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-static cover check test acceptance bench demo: | build
+static cover check test sim acceptance bench demo: | build
 build:
 	@mkdir -p build
 
-.PHONY: help setup demo static cover check test acceptance bench format ratchet lock clean
+.PHONY: help setup demo static cover check test sim acceptance bench format ratchet lock clean

@@ -1,0 +1,31 @@
+"""`make sim`: runs seeds, reports what breaks and how to see it again.
+
+SEEDS=500          seeds 1 to 500; 20-40 for a range
+SEED=7 TRACE=1     one seed, with a transcript; PLAN=FILE in place of the seed's own plan
+AGENTS=3 HOURS=1   the fleet, and how long faults last in the world's time
+JOBS=2             processes; STOP=1 ends at the first seed that breaks; SHRINK=0 leaves its plan as it is
+REPORT=FILE        where the figures go (build/sim.json)
+SPEED=1            how fast it is at the stated load, and what bounds it
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tests.sim import fleet, speed, watch
+
+
+def main() -> int:
+    """Return 0 when every rule held."""
+    env = os.environ
+    if env.get("SPEED"):
+        return speed.main(profile=env["SPEED"] != "quick")
+    options = fleet.Options.of(env)
+    if env.get("SEED"):
+        return watch.main(int(env["SEED"]), options, trace=bool(env.get("TRACE")), plan_file=env.get("PLAN", ""))
+    return fleet.main(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

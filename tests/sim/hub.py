@@ -1,0 +1,157 @@
+"""The hub: its daemon around the real core, its authority, its operators' desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from hub.core import inputs, streams
+from hub.core.hub import HubConfig, HubCore
+from protocol import limits
+from protocol.aio.journal import Journal
+from protocol.effects import Action
+from protocol.errors import TrustError
+from protocol.messages import AnyMessage
+from protocol.trust import signing
+from tests.checkers import history
+from tests.sim.node import Core, Node
+
+if TYPE_CHECKING:
+    from tests.sim.device import Device
+    from tests.sim.world import World
+
+_DAY_MS = 86_400_000
+
+Answer = Callable[[Any, str], None]
+"""Gets an answer's data, or None and the error."""
+
+
+class Hub(Node):
+    """One hub, the root."""
+
+    role = "hub"
+    tick = inputs.Tick()
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        key = ed25519.Ed25519PrivateKey.from_private_bytes(world.clock.chance("hub's key").randbytes(32))
+        self.public_key = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self.signer = signing.Signer(key, name, "CHAIN")
+        self._config = HubConfig(node=name, signer=self.signer, ticket_secret=b"t" * 32)
+        self._requests = 0
+        self._waiting: dict[int, tuple[inputs.AnyOp, Answer | None]] = {}
+
+    @property
+    def hub_core(self) -> HubCore:
+        """The core of now."""
+        return cast("HubCore", self.core)
+
+    def open_journal(self) -> Journal:
+        """As the hub's app."""
+        return self.disk.open(
+            node=self.node,
+            streams=streams.NAMES,
+            telemetry=False,
+            mint=lambda: self.chance.randbytes(8).hex(),
+            boot=f"boot-{self.boots}",
+        )
+
+    def make_core(self) -> Core:
+        """The real core."""
+        return cast("Core", HubCore(self.journal.snapshot(), self._config))
+
+    def started(self) -> inputs.Started:
+        """As the hub's app."""
+        life = self.life
+        self.clock.after(0.1, lambda: self.world.door.hub_up() if life == self.life else None)
+        entropy, incarnation = self.chance.randbytes(32), self.chance.randbytes(8).hex()
+        return inputs.Started(entropy=entropy, incarnation=incarnation, version="0.1.0")
+
+    def ended(self, how: str) -> None:
+        """All sockets go, and with them those who wait."""
+        self.world.door.hub_down(flushed=how != "power")
+        self._turn_away()
+
+    def dropped(self) -> None:
+        """As the hub's app: the children come again, people are told."""
+        self.world.door.store_failed()
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for _, answer in waiting.values():
+            if answer is not None:
+                answer(None, "the hub is away")
+
+    # -------------------------------------------------------------------------------------------- people
+
+    def ask(self, op: inputs.AnyOp, answer: Answer | None = None) -> None:
+        """Ask as an operator (or as a device that enrolls)."""
+        if not self.alive:
+            if answer is not None:
+                answer(None, "the hub is away")
+            return
+        self._requests += 1
+        self._waiting[self._requests] = (op, answer)
+        self.put(inputs.Request(request=self._requests, who="token:admin", op=op))
+
+    # -------------------------------------------------------------------------------------------- the gate
+
+    def verdict(self, node: str, key: str) -> str:
+        """Return why a device is turned away, `revoked` if it is that, or ""."""
+        registry = self.hub_core.registry
+        reason = registry.gate(node, key)
+        found = registry.find(node)
+        return "revoked" if reason and found is not None and found.revoked_ms else reason
+
+    def is_expired(self, device: Device) -> bool:
+        """Tell whether the device's certificate is past its dates, by this hub's clock."""
+        return self.now().wall * 1000 > device.certificate[1]
+
+    def serves(self, ticket: str, digest: str) -> bool:
+        """Tell whether an artifact is handed out for `ticket`."""
+        try:
+            self.hub_core.ticket_holder(ticket, digest, self.now().wall)
+        except TrustError:
+            return False
+        return True
+
+    # -------------------------------------------------------------------------------------------- effects
+
+    def transport(self, peer: str, message: AnyMessage) -> None:
+        """Hand it to the door."""
+        self.world.door.send(peer, message)
+
+    def perform(self, action: Action) -> None:
+        """As the hub's app."""
+        match action:
+            case inputs.Reply():
+                self._reply(action)
+            case inputs.CloseChild():
+                self.world.door.close_child(action.node, action.connection, action.reason, action.ban)
+            case inputs.IssueCertificate():
+                self._issue(action)
+            case inputs.Notify() | inputs.Answered():
+                pass
+            case _:
+                raise AssertionError(f"nobody performs {action}")
+
+    def _issue(self, action: inputs.IssueCertificate) -> None:
+        _, node, key = action.csr.split()
+        issued: dict[str, Any] = {"error": "another key"}
+        if (node, key) == (action.node, action.key):
+            from_ms = int(self.now().wall * 1000)
+            until_ms = from_ms + limits.CERTIFICATE_DAYS * _DAY_MS
+            issued = {"certificate": f"CERT {from_ms} {until_ms}", "serial": "1", "until_ms": until_ms}
+        self.put(inputs.CertificateIssued(request=action.request, node=action.node, **issued))
+
+    def _reply(self, action: inputs.Reply) -> None:
+        op, answer = self._waiting.pop(action.request, (None, None))
+        if op is not None:
+            self.note(history.Operated(at=self.clock.now, node=self.name, op=op, error=action.error))
+        if answer is not None:
+            answer(None if action.error else msgspec.json.decode(action.data), action.error)

@@ -1,0 +1,60 @@
+"""The one check that the simulator brings along: what producers were told is kept, arrived, and arrived once.
+
+The rules of INVARIANTS.md have their checkers in tests.checkers, for real histories too. This one knows of the world
+what they cannot: which disks were taken away or overwritten, and with them what nobody can give back.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.messages import Entry
+from tests.checkers import history
+from tests.checkers.history import AnyFact, Broken
+
+_LOSING = frozenset({"restore", "clone", "corrupt", "lost", "aside"})
+_entries = msgspec.json.Decoder(Entry)
+
+
+class Ledger:
+    """Feed it all facts; `end` judges."""
+
+    def __init__(self) -> None:
+        self.tried: dict[str, str] = {}
+        self.kept: dict[str, str] = {}
+        self._excused: set[str] = set()
+        self._arrived: dict[str, int] = {}
+
+    def feed(self, fact: AnyFact) -> None:
+        """Take the next fact."""
+        match fact:
+            case history.Tried(stream=stream, item=item):
+                self.tried[item] = stream
+            case history.Kept(item=item, node=node):
+                self.kept[item] = node
+            case history.Fault(kind=kind, node=node) if kind in _LOSING:
+                self._excused.add(history.identity(node))
+            case history.Disk(entries=entries):
+                for row in entries:
+                    item = _item(row.raw)
+                    if item:
+                        self._arrived[item] = self._arrived.get(item, 0) + 1
+            case _:
+                pass
+
+    def end(self) -> dict[str, int]:
+        """Return how many items were judged. Raises Broken."""
+        for item, node in self.kept.items():
+            lossy = self.tried[item] not in ("audit", "state") or history.identity(node) in self._excused
+            if item not in self._arrived and not lossy:
+                raise Broken("A1", f"{item} on {self.tried[item]} was kept, and never arrived")
+        for item, times in self._arrived.items():
+            if times > 1:
+                raise Broken("A4", f"{item} arrived {times} times")
+        return {"ledger": len(self.kept)}
+
+
+def _item(raw: bytes) -> str:
+    if b'"app.' not in raw:
+        return ""
+    return msgspec.json.decode(_entries.decode(raw).body).get("item", "")

@@ -1,0 +1,235 @@
+"""The fault plan: what befalls a simulated world, and what people do in it, as records that can be printed and cut.
+
+A plan is made from a seed (tests.sim.chances), and may be written by hand. A record names its moment, in seconds of the
+world's clock; what lasts says how long. Nodes are named by their machine; the hub is `cloud`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge_agent.core.inputs import AnyLocalCommand
+from hub.core.inputs import AnyOp
+
+HUB = "cloud"
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", omit_defaults=True):
+    """The base of all records."""
+
+    at: float
+
+
+class Lasting(Item, frozen=True, kw_only=True):
+    """What is over after `for_s`."""
+
+    for_s: float
+
+
+# ------------------------------------------------------------------------------------------------ the network
+
+
+class Cut(Lasting, frozen=True, kw_only=True):
+    """The node's path is blocked: `up`, `down`, or both."""
+
+    node: str
+    up: bool = True
+    down: bool = True
+
+
+class Flap(Item, frozen=True, kw_only=True):
+    """The path is blocked and opened again, `times` times."""
+
+    node: str
+    times: int
+    shut_s: float
+    open_s: float
+
+
+class Clog(Item, frozen=True, kw_only=True):
+    """One path after the other is blocked, `each_s` apart; then all open again."""
+
+    nodes: list[str]
+    each_s: float
+
+
+class Slow(Lasting, frozen=True, kw_only=True):
+    """A slow path: `delay_s` each way, `bytes_per_s` (0: no bound)."""
+
+    node: str
+    delay_s: float
+    bytes_per_s: float = 0.0
+
+
+class Bad(Lasting, frozen=True, kw_only=True):
+    """A broker loses, doubles and delays what the node says and hears; chances."""
+
+    node: str
+    drop: float = 0.0
+    double: float = 0.0
+    late: float = 0.0
+
+
+class Reset(Item, frozen=True, kw_only=True):
+    """The node's connection breaks, and both ends hear of it."""
+
+    node: str
+
+
+class KillBroker(Lasting, frozen=True, kw_only=True):
+    """The broker dies with all its state; a new one starts."""
+
+
+# ------------------------------------------------------------------------------------------------ nodes
+
+
+class Kill(Lasting, frozen=True, kw_only=True):
+    """kill -9; at once, or the `nth` time that `place` is passed. It starts again `for_s` later."""
+
+    node: str
+    place: str = ""
+    nth: int = 1
+
+
+class Stop(Lasting, frozen=True, kw_only=True):
+    """The daemon is stopped in order (SIGTERM), and started again."""
+
+    node: str
+
+
+class Reboot(Lasting, frozen=True, kw_only=True):
+    """The machine goes down with all that runs on it. `power`: it was cut off."""
+
+    node: str
+    power: bool = False
+
+
+class SetClock(Item, frozen=True, kw_only=True):
+    """The wall clock jumps to the true time plus `offset_s`."""
+
+    node: str
+    offset_s: float
+
+
+# ------------------------------------------------------------------------------------------------ disks
+
+
+class Full(Lasting, frozen=True, kw_only=True):
+    """No commit succeeds."""
+
+    node: str
+
+
+class SlowDisk(Lasting, frozen=True, kw_only=True):
+    """Each commit takes `commit_s`."""
+
+    node: str
+    commit_s: float
+
+
+class Restore(Item, frozen=True, kw_only=True):
+    """A backup from `age_s` ago comes back while the daemon is down. `in_place`: into the same files, so that their
+    inodes tell nothing; `lock_too`: with the lock file, so that the count of openings tells nothing either."""
+
+    node: str
+    age_s: float
+    in_place: bool = False
+    lock_too: bool = False
+
+
+class Clone(Lasting, frozen=True, kw_only=True):
+    """A copy of the device runs beside it, then is taken away."""
+
+    node: str
+
+
+class Corrupt(Item, frozen=True, kw_only=True):
+    """The daemon is killed, and `pages` pages of a file are overwritten."""
+
+    node: str
+    file: str = "journal.db"
+    pages: int = 1
+
+
+# ------------------------------------------------------------------------------------------------ people, workloads
+
+
+class Operate(Item, frozen=True, kw_only=True):
+    """An operator asks the hub."""
+
+    op: AnyOp
+
+
+class AtDevice(Item, frozen=True, kw_only=True):
+    """A person at the device asks."""
+
+    node: str
+    command: AnyLocalCommand
+
+
+class Behave(Lasting, frozen=True, kw_only=True):
+    """The service does something else: exit, crash, oom, hang, sick."""
+
+    node: str
+    service: str
+    verb: str
+
+
+AnyItem = (
+    Cut
+    | Flap
+    | Clog
+    | Slow
+    | Bad
+    | Reset
+    | KillBroker
+    | Kill
+    | Stop
+    | Reboot
+    | SetClock
+    | Full
+    | SlowDisk
+    | Restore
+    | Clone
+    | Corrupt
+    | Operate
+    | AtDevice
+    | Behave
+)
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that befalls one world. `seconds`: then the faults are over, and all is healed."""
+
+    seconds: float
+    items: list[AnyItem]
+    external: bool = False
+    """Through a broker, in place of the hub's own door."""
+    say_every_s: float = 10.0
+    say_burst: int = 1
+
+
+def end_of(item: AnyItem) -> float:
+    """Return when `item` is over."""
+    match item:
+        case Flap():
+            return item.at + item.times * (item.shut_s + item.open_s)
+        case Clog():
+            return item.at + (len(item.nodes) + 1) * item.each_s
+        case Lasting():
+            return item.at + item.for_s
+        case _:
+            return item.at
+
+
+def encode(plan: Plan) -> bytes:
+    """Return the plan as JSON, one record a line."""
+    head = msgspec.structs.replace(plan, items=[])
+    lines = [msgspec.json.encode(item).decode() for item in plan.items]
+    text = msgspec.json.encode(head).decode().replace('"items":[]', '"items":[\n' + ",\n".join(lines) + "\n]")
+    return text.encode()
+
+
+def decode(raw: bytes) -> Plan:
+    """Return a plan from JSON."""
+    return msgspec.json.decode(raw, type=Plan)

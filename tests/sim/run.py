@@ -1,0 +1,74 @@
+"""Runs one seed: a world, every checker on its facts as they happen, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+
+import msgspec
+
+from tests.checkers.all import ALL, Checkers
+from tests.checkers.base import Checker
+from tests.checkers.history import AnyFact, Broken
+from tests.sim import rest
+from tests.sim.ledger import Ledger
+from tests.sim.plan import Plan
+from tests.sim.world import World
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of a seed. `rule` is "" when all held; `text` says what broke, `at` when (the world's seconds)."""
+
+    seed: int
+    rule: str = ""
+    text: str = ""
+    at: float = 0.0
+    agents: int = 0
+    hours: float = 0.0
+    wall_s: float = 0.0
+    faults: dict[str, int] = {}
+    judged: dict[str, int] = {}
+    items: int = 0
+
+
+def _chosen() -> list[type[Checker]]:
+    """Return the checkers of the rules that RULES names (`A1,A4`), or all."""
+    wanted = os.environ.get("RULES", "")
+    return [one for one in ALL if not wanted or one.rule in wanted.split(",")]
+
+
+def run(
+    seed: int,
+    *,
+    agents: int,
+    hours: float,
+    plan: Plan | None = None,
+    listen: Callable[[AnyFact], None] | None = None,
+) -> Outcome:
+    """Run one seed. Never raises for what is wrong in the world: any exception is a finding."""
+    began = time.perf_counter()
+    world = World(seed, agents=agents, plan=plan, hours=hours, record=False)
+    checkers, ledger = Checkers(_chosen(), exact=True), Ledger()
+    if listen is not None:
+        world.listeners.append(listen)
+    world.listeners += [checkers.feed, ledger.feed]
+    outcome = Outcome(seed=seed, agents=agents)
+    try:
+        world.run()
+        if world.rest_at is None:
+            raise Broken("A19", f"no rest after all was healed: {rest.unsettled(world)}")
+        outcome.judged = checkers.end() | ledger.end()
+    except Broken as broken:
+        outcome.rule, outcome.text = broken.rule, str(broken)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        outcome.rule = "crash"
+        outcome.text = f"{type(error).__name__}: {error} ({place.filename.rpartition('/')[2]}:{place.lineno})"
+    outcome.at = round(world.clock.now, 3)
+    outcome.hours = world.clock.now / 3_600
+    outcome.faults = dict(sorted(world.faults.items()))
+    outcome.items = len(ledger.kept)
+    outcome.wall_s = time.perf_counter() - began
+    return outcome
