@@ -12,7 +12,8 @@
     └── StoreError             the store cannot be opened or written
         ├── StoreNewer         made by a newer version of Skerry
         ├── StoreLocked        another process holds it
-        └── StoreDamaged       its bytes are not whole
+        ├── StoreDamaged       its bytes are not whole
+        └── StoreLost          nothing of it can be gone on with: a backup is needed
 
 A broken invariant is not here: it asserts.
 """
@@ -72,3 +73,7 @@ class StoreLocked(StoreError):
 
 class StoreDamaged(StoreError):
     """The store's bytes are not whole."""
+
+
+class StoreLost(StoreError):
+    """What is left of the store is not enough to go on with; only a person can help."""

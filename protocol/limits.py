@@ -29,6 +29,17 @@ COMPRESSION_RATIO_MAX = 128  # what shrinks more crosses as it is: a few bytes m
 
 # --- credit and timers of a link
 CREDIT_ROWS = {"audit": 4_000, "state": 8_000, "metrics": 4_000, "logs": 4_000, "relay": 8_000}  # unacked rows
+CREDIT_BEHIND_ROWS = 1_000  # a child that is behind by more has a backlog
+CREDIT_ROWS_TOTAL = 64_000  # of each stream, shared by all children of a parent that have a backlog
+CREDIT_ROWS_MIN = 128  # of one child, however many have a backlog
+HELLOS_BURST = 16  # of one child, heard at once; what is beyond these rates costs a parent nothing
+HELLOS_EVERY_S = 1.0
+STATUSES_BURST = 20
+STATUSES_EVERY_S = 0.1  # the newest waits
+NEEDS_BURST = 512  # an agent with all its services new asks for each ticket
+NEEDS_EVERY_S = 0.05
+RENEWS_BURST = 4
+RENEWS_EVERY_S = 60.0
 ACKED_APART_ROWS = 256  # a child stores its parent's cursor this seldom: it spares the card, and Welcome tells it anew
 PACE_BYTES_START = 64 * KIB  # of entries under way on a link that nothing is known of
 PACE_BYTES_MIN = 4 * KIB

@@ -32,3 +32,30 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     streams: dict[str, StreamState] = {}
     spaces: dict[str, dict[str, bytes]] = {}
     clean: bool = True
+
+
+STORE = "store"
+DOUBT = "doubt"
+
+
+class Doubt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why this store may be behind its own past; in space `store` under `doubt` until the core has acted on it.
+
+    `aside`: the name that a damaged file was given. `lost`: rows of own streams that are known to be gone. `partial`:
+    some of the state could not be read, so that what is absent from it proves nothing (INVARIANTS A11).
+    """
+
+    reason: str
+    at_ms: int = 0
+    aside: str = ""
+    lost: dict[str, int] = {}
+    partial: bool = False
+
+
+_decode_doubt = msgspec.json.Decoder(Doubt).decode
+
+
+def doubt(snapshot: Snapshot) -> Doubt | None:
+    """Return the doubt that the store was opened with, or None."""
+    stored = snapshot.spaces.get(STORE, {}).get(DOUBT)
+    return None if stored is None else _decode_doubt(stored)

@@ -24,7 +24,7 @@ from protocol.aio.clock import Clock
 from protocol.aio.journal import Journal
 from protocol.aio.transport import Transport
 from protocol.effects import Action, Effects, Now
-from protocol.errors import StoreError
+from protocol.errors import StoreError, StoreLost
 from protocol.messages import Entries
 from protocol.snapshot import Snapshot
 
@@ -51,6 +51,8 @@ class _Pending:
     send: list[effects.Send | effects.SendRows] = field(default_factory=list[effects.Send | effects.SendRows])
     act: list[Action] = field(default_factory=list[Action])
     force: bool = False
+    bytes: int = 0
+    """Of own rows."""
     until: float | None = None
     """Mono time by which lazy stores are committed."""
 
@@ -151,7 +153,7 @@ class Driver(Generic[CoreT]):
         for _ in range(min(len(inbox), limits.BATCH_INPUTS_MAX)):
             event, done = inbox.popleft()
             self._take(event, done)
-            if self._clock.mono() > until:
+            if self._clock.mono() > until or self._pending.bytes > limits.BATCH_BYTES_MAX:
                 break
         if self._wake_at is not None and self._clock.mono() >= self._wake_at:
             self._take(self._tick, None)
@@ -171,9 +173,10 @@ class Driver(Generic[CoreT]):
             self._trace(event, now, fx)
         self._wake_at = fx.wake_at
         pending.store += fx.store
+        pending.bytes += sum(len(raw) for op in fx.store if isinstance(op, effects.Rows) for _, raw, _ in op.rows)
         pending.send += fx.send
         pending.act += fx.act
-        if fx.send or fx.act or (fx.store and not fx.lazy):
+        if fx.send or fx.act or (fx.store and not fx.lazy) or pending.bytes > limits.BATCH_BYTES_MAX:
             pending.force = True
         elif fx.store and pending.until is None:
             pending.until = now.mono + limits.LAZY_COMMIT_S
@@ -266,6 +269,8 @@ class Driver(Generic[CoreT]):
             await asyncio.sleep(delay)
             try:
                 snapshot = await self._journal.reload()
+            except StoreLost:
+                raise
             except StoreError as again:
                 error = again
                 continue

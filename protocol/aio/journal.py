@@ -6,25 +6,34 @@ and `logs` go to a file of their own, which survives a crash but not a power cut
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from protocol import effects, limits
 from protocol.aio import life
+from protocol.aio.life import Opening
 from protocol.aio.lock import Lock
 from protocol.aio.operations import Operations
-from protocol.aio.sqlite import SqliteFile, of, read_only
+from protocol.aio.recovery import ladder, swap
+from protocol.aio.recovery.ladder import Judge
+from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, of, read_only
 from protocol.aio.tail import Tail
 from protocol.effects import StoredRow
-from protocol.errors import StoreError
+from protocol.errors import StoreDamaged, StoreError, StoreLost
 from protocol.snapshot import Snapshot, StreamState
 
 __all__ = ["Journal", "read_only"]
+
+log = logging.getLogger("skerry.store")
+T = TypeVar("T")
 
 TELEMETRY = frozenset({"metrics", "logs"})
 _MARKS = 100  # notes of when entries arrived, over the time that they are kept
@@ -35,17 +44,38 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 class _Part:
     """One file of the journal, the streams in it, and what it held when it was last read."""
 
+    opening: Opening
     file: SqliteFile
     streams: list[str]
+    damaged: bool = False
+    """Its bytes are not whole: it is recovered before it is read again."""
     operations: Operations = field(default_factory=lambda: Operations({}))
     states: dict[str, StreamState] = field(default_factory=dict[str, StreamState])
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`; remember damage."""
+        try:
+            return await self.file.run(work)
+        except StoreDamaged:
+            self.damaged = True
+            raise
+
+    async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` as one transaction; remember damage."""
+        try:
+            return await self.file.transact(work)
+        except StoreDamaged:
+            self.damaged = True
+            raise
 
 
 class Journal:
     """See the module. Not for several tasks at once: the driver is its one user."""
 
-    def __init__(self, node: str, lock: Lock, cache_kib: int) -> None:
+    def __init__(self, node: str, lock: Lock, cache_kib: int, judge: Judge | None) -> None:
         self._node = node
+        self._judge = judge
+        self._wal_bytes = limits.WAL_BYTES_MAX
         self._cache_kib = cache_kib
         self._lock = lock
         self._parts: list[_Part] = []
@@ -64,14 +94,19 @@ class Journal:
         telemetry: Path | str | None = None,
         mint: Callable[[], str],
         cache_kib: int = limits.STORE_CACHE_KIB,
+        wal_bytes: int = limits.WAL_BYTES_MAX,
+        judge: Judge | None = None,
     ) -> Journal:
         """Open or make the store at `path` for `node`, which writes `streams`; `mint` returns a new epoch (A6).
 
-        `cache_kib` bounds the pages that each file keeps in memory.
-        Raises StoreLocked, StoreNewer, StoreDamaged, StoreError; then nothing is held and nothing was changed.
+        `cache_kib` bounds the pages that each file keeps in memory, `wal_bytes` its write-ahead log. A damaged file is
+        set aside and what can be read of it is recovered, now and in `reload` (protocol.aio.recovery.ladder); `judge`
+        may find that too little.
+        Raises StoreLocked, StoreNewer, StoreLost, StoreDamaged, StoreError; then nothing is held.
         """
         path = Path(path)
-        journal = cls(node, Lock.take(path), cache_kib)
+        journal = cls(node, Lock.take(path), cache_kib, judge)
+        journal._wal_bytes = wal_bytes
         try:
             apart = [name for name in streams if telemetry is not None and name in TELEMETRY]
             await journal._add(path, [name for name in streams if name not in apart], mint, durable=True)
@@ -89,13 +124,23 @@ class Journal:
         return self._snapshot
 
     async def reload(self) -> Snapshot:
-        """Read the store anew, after a failed commit; return what it holds. Raises StoreError."""
+        """Read the store anew, after a failed commit; return what it holds. Damage is recovered. Raises StoreError."""
+        try:
+            await self._repair()
+            return await self._read()
+        except StoreLost:
+            raise
+        except StoreDamaged:
+            await self._repair()
+            return await self._read()
+
+    async def _read(self) -> Snapshot:
         spaces: dict[str, dict[str, bytes]] = {}
         states: dict[str, StreamState] = {}
         for part in self._parts:
-            await part.file.run(lambda db, part=part: _load(db, part))
+            await part.run(lambda db, part=part: _load(db, part))
             states |= part.states
-        await self._parts[0].file.run(lambda db: _load_spaces(db, spaces))
+        await self._parts[0].run(lambda db: _load_spaces(db, spaces))
         self._tails = {name: Tail(limits.TAIL_BYTES) for name in states}
         self._failed = False
         self._snapshot = Snapshot(node=self._node, streams=states, spaces=spaces, clean=self._clean)
@@ -107,7 +152,7 @@ class Journal:
         self._snapshot = None
         self._failed = True  # until proven otherwise: a cancelled commit may or may not have happened
         for part, its in self._split(ops):
-            await part.file.transact(lambda db, part=part, its=its: part.operations.apply(db, its))
+            await part.transact(lambda db, part=part, its=its: part.operations.apply(db, its))
         self._failed = False
         for op in ops:
             self._remember(op)
@@ -119,7 +164,7 @@ class Journal:
             return []
         rows = self._tails[stream].rows(after, upto)
         if rows is None:
-            rows = await part.file.run(lambda db: _select(db, stream, after, upto, bytes_max))
+            rows = await part.run(lambda db: _select(db, stream, after, upto, bytes_max))
         return _within(rows, bytes_max)
 
     async def retire(self, *, now_ms: int, kept_ms: int, rows_max: int) -> int:
@@ -128,7 +173,7 @@ class Journal:
         Those go that had arrived `kept_ms` before `now_ms`, by this machine's clock, as earlier calls noted; and those
         beyond the newest `rows_max`. What the devices' clocks say counts for nothing (INVARIANTS A15).
         """
-        return await self._parts[0].file.transact(lambda db: _retire(db, now_ms, kept_ms, rows_max))
+        return await self._parts[0].transact(lambda db: _retire(db, now_ms, kept_ms, rows_max))
 
     async def close(self) -> None:
         """Mark this life as ended in order, and let the store go. One that cannot be written stays marked unclean."""
@@ -138,11 +183,9 @@ class Journal:
         await self._drop()
 
     async def _add(self, path: Path, streams: list[str], mint: Callable[[], str], *, durable: bool) -> None:
-        part = _Part(await SqliteFile.open(path, durable=durable, cache_kib=self._cache_kib), streams)
-        self._parts.append(part)
-        opening = life.Opening(
+        opening = Opening(
             path=path,
-            inode=str(path.stat().st_ino),
+            inode="",
             node=self._node,
             streams=streams,
             mint=mint,
@@ -150,10 +193,57 @@ class Journal:
             boot=_boot(),
             durable=durable,
         )
-        clean, count = await part.file.transact(lambda db: life.begin(db, opening))
+        await asyncio.to_thread(swap.finish, path)
+        try:
+            if durable and self._lock.life and _is_empty(path):
+                raise StoreDamaged(f"{path} is empty, and was not")
+            part = await self._begin(opening)
+        except StoreDamaged as error:
+            await self._recover(opening, error)
+            part = await self._begin(opening)
+        self._parts.append(part)
+
+    async def _begin(self, opening: Opening) -> _Part:
+        """Open a file and begin a life of it."""
+        file = await SqliteFile.open(
+            opening.path, durable=opening.durable, cache_kib=self._cache_kib, wal_bytes=self._wal_bytes
+        )
+        try:
+            opening = replace(opening, inode=str(opening.path.stat().st_ino))
+            clean, count = await file.transact(lambda db: life.begin(db, opening))
+            if not opening.durable:  # that it is open must survive a power cut: else its seqs are used again (A6)
+                await file.run(life.settle)
+        except BaseException:
+            with suppress(StoreError):
+                await file.close()
+            raise
         self._clean = self._clean and clean
-        if durable:
+        if opening.durable:
             self._lock.note(count)
+        return _Part(replace(opening, seen=count if opening.durable else 0), file, list(opening.streams))
+
+    async def _repair(self) -> None:
+        """Recover the files whose damage was noticed while they were open."""
+        for place, part in enumerate(self._parts):
+            if part.damaged:
+                with suppress(StoreError):
+                    await part.file.close()
+                await self._recover(part.opening, None)
+                self._parts[place] = await self._begin(part.opening)
+
+    async def _recover(self, opening: Opening, error: StoreError | None) -> None:
+        log.error("%s; what can be read is recovered", error or f"{opening.path} is damaged")
+        if not opening.durable:
+            await asyncio.to_thread(ladder.start_anew, opening.path)
+            return
+        doubt = await asyncio.to_thread(ladder.recover, opening, self._judge)
+        log.error(
+            "%s is recovered, with new epochs; the damaged file is kept as %s; rows lost: %s%s",
+            opening.path,
+            doubt.aside,
+            doubt.lost or "none that are known",
+            "; some of the state is lost" if doubt.partial else "",
+        )
 
     async def _drop(self) -> None:
         for part in self._parts:
@@ -210,8 +300,14 @@ def _load(db: sqlite3.Connection, part: _Part) -> None:
     part.operations = Operations({name: head for name, (head, _) in read.items()})
 
 
+def _is_empty(path: Path) -> bool:
+    return not path.exists() or path.stat().st_size < PAGE_BYTES  # SQLite takes less than a page for a new store
+
+
 def _load_spaces(db: sqlite3.Connection, spaces: dict[str, dict[str, bytes]]) -> None:
-    for space, key, value in db.execute("SELECT space, key, value FROM state ORDER BY space, key"):
+    for space, key, value, total in db.execute("SELECT space, key, value, sum FROM state ORDER BY space, key"):
+        if checksum(space, key, value) != total:
+            raise StoreDamaged(f"the store is damaged: {space} {key} is not what was written")
         spaces.setdefault(space, {})[key] = value
 
 

@@ -21,11 +21,12 @@ from pathlib import Path
 import msgspec
 
 from protocol import ids, limits
-from protocol.aio.sqlite import of
+from protocol.aio.recovery import check
+from protocol.aio.sqlite import checksum, of
 from protocol.effects import NewEpoch
 from protocol.errors import StoreDamaged, StoreError
 from protocol.messages import FormerEpoch
-from protocol.snapshot import StreamState
+from protocol.snapshot import DOUBT, STORE, Doubt, StreamState
 
 _SEGMENTS = """
     SELECT min(seq), max(seq), sum(length(raw) + length(hash)) FROM own_STREAM GROUP BY (seq - 1) / ? ORDER BY 1
@@ -65,7 +66,7 @@ def begin(db: sqlite3.Connection, opening: Opening) -> tuple[bool, int]:
 
     Raises StoreError when the file belongs to another node, StoreDamaged when it is not whole.
     """
-    meta: dict[str, str] = dict(db.execute("SELECT key, value FROM meta"))
+    meta = _papers(db, opening.path)
     if meta.get("node", opening.node) != opening.node:
         raise StoreError(
             f"{opening.path} belongs to node {meta['node']}, not to {opening.node}: "
@@ -73,14 +74,46 @@ def begin(db: sqlite3.Connection, opening: Opening) -> tuple[bool, int]:
         )
     clean = meta.get("clean", "1") == "1"
     if not clean:
-        _check(db, opening.path)
+        check.quickly(db, opening.path, opening.streams)
     life = max(int(meta.get("life", "0")), opening.seen) + 1
     reason = _why_new(meta, clean, opening)
     for stream in opening.streams:
         _begin_stream(db, stream, reason, opening.mint)
-    papers = {"node": opening.node, "life": str(life), "clean": "0", "inode": opening.inode, "boot": opening.boot}
-    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", papers.items())
+    if reason and opening.durable and not _is_doubted(db):
+        put_doubt(db, Doubt(reason=reason))
+    write_papers(db, opening, life)
     return clean, life
+
+
+def _is_doubted(db: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM state WHERE space = ? AND key = ?"
+    return db.execute(query, (STORE, DOUBT)).fetchone() is not None
+
+
+def _papers(db: sqlite3.Connection, path: Path) -> dict[str, str]:
+    meta: dict[str, str] = dict(db.execute("SELECT key, value FROM meta"))
+    if meta and meta.get("sum") != str(checksum(meta.get("node"), meta.get("life"), meta.get("inode"))):
+        raise StoreDamaged(f"{path} is damaged: its own papers (table meta) are not what was written")
+    return meta
+
+
+def write_papers(db: sqlite3.Connection, opening: Opening, life: int) -> None:
+    """Write whose file this is, inside a transaction. `life`: the count of openings."""
+    papers = {"node": opening.node, "life": str(life), "clean": "0", "inode": opening.inode, "boot": opening.boot}
+    papers["sum"] = str(checksum(opening.node, life, opening.inode))
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", papers.items())
+
+
+def put_doubt(db: sqlite3.Connection, doubt: Doubt) -> None:
+    """Leave word for the core, inside a transaction."""
+    value = msgspec.json.encode(doubt)
+    row = (STORE, DOUBT, value, checksum(STORE, DOUBT, value))
+    db.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", row)
+
+
+def settle(db: sqlite3.Connection) -> None:
+    """Make durable what was committed, in a file whose commits are not."""
+    db.execute("PRAGMA wal_checkpoint")
 
 
 def end(db: sqlite3.Connection) -> None:
@@ -100,30 +133,21 @@ def _why_new(meta: dict[str, str], clean: bool, opening: Opening) -> str:
     return ""
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    pages: int = db.execute("PRAGMA page_count").fetchone()[0]
-    if pages * db.execute("PRAGMA page_size").fetchone()[0] > limits.QUICK_CHECK_BYTES_MAX:
-        return
-    found: str = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise StoreDamaged(
-            f"{path} is damaged ({found.splitlines()[-1]}): keep the file for a look, and put a backup in its place or "
-            "move it aside (a new one is made, with a new epoch)"
-        )
-
-
 def _begin_stream(db: sqlite3.Connection, stream: str, reason: str, mint: Callable[[], str]) -> None:
     assert ids.is_name(stream)
     if db.execute("SELECT 1 FROM stream WHERE name = ?", (stream,)).fetchone() is None:
-        db.execute(
-            of(stream, "CREATE TABLE own_STREAM (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL, hash BLOB NOT NULL)")
-        )
+        make_rows(db, stream)
         write_head(db, stream, Head(epoch=mint()))
     elif reason:
         head = read_head(db, stream)
         former = FormerEpoch(epoch=head.epoch, seq=head.last, hash=head.hash.hex(), reason=reason)
         head.epoch, head.former = mint(), former
         write_head(db, stream, head)
+
+
+def make_rows(db: sqlite3.Connection, stream: str) -> None:
+    """Make the table for the rows of `stream`."""
+    db.execute(of(stream, "CREATE TABLE own_STREAM (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL, hash BLOB NOT NULL)"))
 
 
 def turn(db: sqlite3.Connection, head: Head, op: NewEpoch) -> None:
@@ -137,21 +161,32 @@ def turn(db: sqlite3.Connection, head: Head, op: NewEpoch) -> None:
 def write_head(db: sqlite3.Connection, stream: str, head: Head) -> None:
     """Store the head of `stream`, inside a transaction."""
     former = None if head.former is None else msgspec.json.encode(head.former)
-    db.execute(
-        "INSERT OR REPLACE INTO stream VALUES (?, ?, ?, ?, ?, ?)",
-        (stream, head.epoch, head.last, head.hash, head.acked, former),
-    )
+    row = (stream, head.epoch, head.last, head.hash, head.acked, former)
+    db.execute("INSERT OR REPLACE INTO stream VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row)))
 
 
 def read_head(db: sqlite3.Connection, stream: str) -> Head:
-    """Return the head of `stream`: the stored one, or the newest row's when that is further."""
-    row = db.execute("SELECT epoch, last, hash, acked, former FROM stream WHERE name = ?", (stream,)).fetchone()
-    epoch, last, hash_, acked, former_raw = row
+    """Return the head of `stream`: the stored one, or the newest row's when that is further.
+
+    Raises StoreDamaged when it is not what was written.
+    """
+    head = stored_head(db, stream)
+    if head is None:
+        raise StoreDamaged(f"the store is damaged: the head of {stream} is not what was written")
     newest = db.execute(of(stream, "SELECT seq, hash FROM own_STREAM ORDER BY seq DESC LIMIT 1")).fetchone()
-    if newest is not None and newest[0] >= last:
-        last, hash_ = newest
-    former = None if former_raw is None else msgspec.json.decode(former_raw, type=FormerEpoch)
-    return Head(epoch, last, hash_, acked, former)
+    if newest is not None and newest[0] >= head.last:
+        head.last, head.hash = newest
+    return head
+
+
+def stored_head(db: sqlite3.Connection, stream: str) -> Head | None:
+    """Return the head of `stream` as it is stored, rows aside; None when it is not there or not what was written."""
+    query = "SELECT name, epoch, last, hash, acked, former, sum FROM stream WHERE name = ?"
+    row = db.execute(query, (stream,)).fetchone()
+    if row is None or checksum(*row[:-1]) != row[-1]:
+        return None
+    _, epoch, last, hash_, acked, former, _ = row
+    return Head(epoch, last, hash_, acked, None if former is None else msgspec.json.decode(former, type=FormerEpoch))
 
 
 def read_stream(db: sqlite3.Connection, stream: str) -> tuple[Head, StreamState]:

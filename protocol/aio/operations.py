@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from protocol import effects, limits
 from protocol.aio import failpoints, life
 from protocol.aio.life import Head
-from protocol.aio.sqlite import insert, of
+from protocol.aio.sqlite import checksum, insert, of
 
 Channel = tuple[str, str, str]  # node, epoch, stream
 
@@ -108,7 +108,11 @@ class Operations:
         return row[0]
 
     def _write_puts(self, db: sqlite3.Connection) -> None:
-        puts = [(space, key, value) for (space, key), value in self._puts.items() if value is not None]
+        puts = [
+            (space, key, value, checksum(space, key, value))
+            for (space, key), value in self._puts.items()
+            if value is not None
+        ]
         gone = [where for where, value in self._puts.items() if value is None]
         insert(db, "INSERT OR REPLACE INTO state", puts)
         if gone:

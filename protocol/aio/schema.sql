@@ -3,7 +3,7 @@
 --
 -- What is LOCAL never leaves this machine. What SYNCS crosses the link to the parent, as its class and credit allow.
 
--- LOCAL. This file's own papers: node, life (a counter of openings), clean, inode, boot; a hub's: arrived (when which
+-- LOCAL. This file's own papers: node, life (a counter of openings), inode, their sum, clean, boot; a hub's: arrived (when which
 -- entry had arrived, for retention).
 CREATE TABLE IF NOT EXISTS meta (
     key   TEXT PRIMARY KEY,
@@ -19,18 +19,21 @@ CREATE TABLE IF NOT EXISTS stream (
     last   INTEGER NOT NULL,
     hash   BLOB NOT NULL,
     acked  INTEGER NOT NULL,
-    former BLOB
+    former BLOB,
+    sum    INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- SYNCS: our own rows, one table for each stream (`own_audit`, `own_state`, ...), made by protocol/aio/life.py:
 --     CREATE TABLE own_STREAM (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL, hash BLOB NOT NULL)
 -- One table for each, because SQLite appends fastest at the right edge of a tree, and a stream only grows there.
 
--- LOCAL. What a core knows, by space and key; values are JSON. Spaces: see the core that owns them.
+-- LOCAL. What a core knows, by space and key; values are JSON. Spaces: see the core that owns them. `sum` is the CRC-32 of
+-- what stands before it, here and in `stream`: SQLite does not notice a bit that fell over inside a value.
 CREATE TABLE IF NOT EXISTS state (
     space TEXT NOT NULL,
     key   TEXT NOT NULL,
     value BLOB NOT NULL,
+    sum   INTEGER NOT NULL,
     PRIMARY KEY (space, key)
 ) WITHOUT ROWID;
 

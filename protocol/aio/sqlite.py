@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from itertools import chain
@@ -19,9 +20,11 @@ from urllib.parse import quote
 import aiosqlite
 
 from protocol import limits
+from protocol.aio.upkeep import wal
 from protocol.errors import StoreDamaged, StoreError, StoreNewer
 
 SCHEMA_VERSION = 1
+PAGE_BYTES = 4_096
 _ROWS_A_STATEMENT = 128
 _SWITCH_S = 0.000_5
 """How long a thread waits for the interpreter's lock before it is given up; Python's 5 ms would be the commit's."""
@@ -32,15 +35,23 @@ T = TypeVar("T")
 class SqliteFile:
     """A file in WAL mode with one connection that writes and checkpoints, in a thread of its own."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, connection: aiosqlite.Connection, wal_bytes: int) -> None:
         self.path = path
         self._connection = connection
+        self._wal_bytes = wal_bytes
 
     @classmethod
-    async def open(cls, path: Path, *, durable: bool, cache_kib: int = limits.STORE_CACHE_KIB) -> SqliteFile:
+    async def open(
+        cls,
+        path: Path,
+        *,
+        durable: bool,
+        cache_kib: int = limits.STORE_CACHE_KIB,
+        wal_bytes: int = limits.WAL_BYTES_MAX,
+    ) -> SqliteFile:
         """Open or make the file. `durable` commits survive a power cut (FULL); others only a crash (NORMAL).
 
-        `cache_kib` bounds the pages kept in memory.
+        `cache_kib` bounds the pages kept in memory, `wal_bytes` the write-ahead log (protocol.aio.upkeep.wal).
         Raises StoreNewer, StoreDamaged, StoreError.
         """
         sys.setswitchinterval(_SWITCH_S)
@@ -50,9 +61,10 @@ class SqliteFile:
             )
         except (sqlite3.Error, OSError) as error:
             raise explain(error, path) from error
-        file = cls(path, connection)
+        file = cls(path, connection, wal_bytes)
         try:
             await file.run(lambda db: _prepare(db, path, durable=durable, cache_kib=cache_kib))
+            await file.run(lambda db: wal.set_up(db, wal_bytes))
         except BaseException:
             await file.close()
             raise
@@ -67,7 +79,11 @@ class SqliteFile:
 
     async def transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` as one transaction, in one hop: committed when this returns, not at all when it raises."""
-        return await self.run(lambda db: transaction(db, work))
+        return await self.run(lambda db: self._transact(db, work))
+
+    def _transact(self, db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        wal.bound(db, self.path, self._wal_bytes)
+        return transaction(db, work)
 
     async def close(self) -> None:
         """Close; the last to close a WAL checkpoints it. A disk that fails here loses nothing that was committed."""
@@ -112,20 +128,28 @@ def _insert_sql(into: str, width: int, size: int) -> str:
     return f"{into} VALUES {', '.join([row] * size)}"
 
 
+def checksum(*parts: str | bytes | int | None) -> int:
+    """Return the CRC-32 of `parts`, each told apart from the next."""
+    total = 0
+    for part in parts:
+        total = zlib.crc32(part if isinstance(part, bytes) else str(part).encode(errors="replace"), total)
+        total = zlib.crc32(b"\0", total)
+    return total
+
+
 def explain(error: sqlite3.Error | OSError, path: Path) -> StoreError:
     """Return `error` as one sentence: what, where, what to do next."""
     if isinstance(error, OSError):
         return StoreError(f"cannot use {path}: {error.strerror or error}; check the folder and its owner")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return StoreDamaged(
-            f"{path} is damaged ({error}): stop here, keep the file for a look, and put a backup in its place or move "
-            "it aside (a new one is made, with a new epoch)"
-        )
+    if code in _DAMAGE:
+        return StoreDamaged(f"{path} is damaged ({error}): Skerry sets it aside and recovers what can be read")
     advice = _ADVICE.get(code)
     return StoreError(f"{path}: {advice} ({error})" if advice else f"{path}: the store failed ({error})")
 
 
+# SQLITE_ERROR: our own statements are right, so that the schema they meet is not.
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full, free some space; nothing unstored is acknowledged, it goes on by itself",
     sqlite3.SQLITE_IOERR: "the disk failed, look at the kernel's log (dmesg): nothing unstored is acknowledged",
@@ -164,6 +188,7 @@ def transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T])
 
 
 def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool, cache_kib: int) -> None:
+    store_again(path.with_name(path.name + "-wal"))
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StoreNewer(
@@ -173,15 +198,14 @@ def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool, cache_kib: in
     set_up(db, durable=durable, cache_kib=cache_kib)
     if version < SCHEMA_VERSION:
         transaction(db, make_schema)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def set_up(db: sqlite3.Connection, *, durable: bool, cache_kib: int) -> None:
     """Set how a connection that writes does so."""
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    db.execute(f"PRAGMA wal_autocheckpoint = {limits.WAL_PAGES}")
-    db.execute(f"PRAGMA journal_size_limit = {limits.WAL_BYTES_KEPT}")
+    wal.set_up(db, limits.WAL_BYTES_MAX)
     db.execute(f"PRAGMA cache_size = -{cache_kib}")
 
 
@@ -193,7 +217,22 @@ def make_schema(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _sync_folder(folder: Path) -> None:
+def store_again(path: Path) -> None:
+    """Write the file at `path`, if there is one, once more as it reads, and sync it."""
+    # A sync that failed in the last life may have left commits in the kernel's memory alone: there they are read, and no
+    # later sync saves them. What follows them in the log would be acknowledged, and lost with them at a power cut.
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        data = file.read()
+        file.seek(0)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
     # The name of a new file is durable only when its folder is.
     descriptor = os.open(folder, os.O_RDONLY)
     try:

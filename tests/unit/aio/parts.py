@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
 from protocol.effects import Action, Effects, Now
 from protocol.errors import StoreError
+from protocol.link import cursor
 from protocol.messages import AnyMessage, Look
 from protocol.snapshot import Snapshot
 
@@ -35,8 +37,23 @@ async def opened(folder: Path, *, node: str = "oslo", telemetry: bool = False, s
 
 
 def rows(stream: str, epoch: str, first: int, count: int, size: int = 20) -> effects.Rows:
-    """Return rows whose bytes tell their seq."""
-    return effects.Rows(stream, epoch, [(seq, raw(seq, size), b"h%d" % seq) for seq in range(first, first + count)])
+    """Return rows whose bytes tell their seq, chained."""
+    chained = [(seq, raw(seq, size), tip(seq, size)) for seq in range(first, first + count)]
+    return effects.Rows(stream, epoch, chained)
+
+
+@cache
+def tips(size: int) -> list[bytes]:
+    """Return the hashes of rows 0, 1, 2, ... that are known so far."""
+    return [b""]
+
+
+def tip(seq: int, size: int = 20) -> bytes:
+    """Return the hash of row `seq`, all of `size`."""
+    known = tips(size)
+    while len(known) <= seq:
+        known.append(cursor.chain(known[-1], raw(len(known), size)))
+    return known[seq]
 
 
 def bytes_of(found: list[effects.StoredRow]) -> list[bytes]:
@@ -94,7 +111,7 @@ class Diary:
 
     def __init__(self, snapshot: Snapshot) -> None:
         stream = snapshot.streams["state"]
-        self.epoch, self.last = stream.epoch, stream.last
+        self.epoch, self.last, self.hash = stream.epoch, stream.last, stream.hash
         self.seen: list[object] = []
         self.wake_at: float | None = None
 
@@ -105,7 +122,8 @@ class Diary:
         match event:
             case Add(text=text, lazy=lazy, send=send, tell=tell, act=act):
                 self.last += 1
-                fx.store.append(effects.Rows("state", self.epoch, [(self.last, text, b"tip of " + text[:8])]))
+                self.hash = cursor.chain(self.hash, text)
+                fx.store.append(effects.Rows("state", self.epoch, [(self.last, text, self.hash)]))
                 fx.lazy = lazy
                 if send:
                     fx.send.append(effects.SendRows("hub", 7, "state", self.epoch, self.last - 1, self.last))

@@ -11,6 +11,7 @@ from protocol import effects, limits
 from protocol.aio.clock import SystemClock
 from protocol.aio.journal import Journal, read_only
 from protocol.errors import StoreError
+from protocol.link import cursor
 from protocol.messages import AnyMessage, Entries, Look
 from protocol.snapshot import Snapshot
 from tests.unit.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened, rows
@@ -49,7 +50,7 @@ async def test_effects_come_in_order_stored_then_done_then_sent_then_acted(tmp_p
         assert isinstance(second, Entries)
         assert (first.session, first.stream, first.prev, [bytes(r) for r in first.rows]) == (7, "state", 0, [b"one"])
         assert [bytes(r) for r in second.rows] == [b"two"]
-        assert second.hash == b"tip of two".hex()
+        assert second.hash == cursor.chain(cursor.chain(b"", b"one"), b"two").hex()
         assert acts == [Done(seq=1), Done(seq=2)]
 
 

@@ -9,7 +9,7 @@ from protocol.aio.journal import Journal, read_only
 from protocol.effects import Acked, Delete, Gap, NewEpoch, Put, Received, SetAside, Trim
 from protocol.errors import StoreError
 from protocol.messages import FormerEpoch
-from tests.unit.aio.parts import bytes_of, opened, raw, rows
+from tests.unit.aio.parts import bytes_of, opened, raw, rows, tip
 
 
 async def again(journal: Journal, folder: Path) -> Journal:
@@ -37,7 +37,7 @@ async def test_what_is_committed_is_there_after_reopening_with_the_same_epoch(tm
     await journal.commit([rows("state", epoch, 1, 3), Put("link", "session", b"7"), Acked("state", epoch, 2)])
     journal = await again(journal, tmp_path)
     state = journal.snapshot().streams["state"]
-    assert (state.epoch, state.first, state.last, state.hash, state.acked) == (epoch, 1, 3, b"h3", 2)
+    assert (state.epoch, state.first, state.last, state.hash, state.acked) == (epoch, 1, 3, tip(3), 2)
     assert journal.snapshot().spaces == {"link": {"session": b"7"}}
     assert bytes_of(await journal.rows("state", epoch, 0, 3, 1_000)) == [raw(1), raw(2), raw(3)]
     await journal.close()
@@ -59,7 +59,7 @@ async def test_a_stream_whose_rows_are_all_trimmed_goes_on_counting(tmp_path: Pa
     await journal.commit([Acked("state", epoch, 3), Trim("state", epoch, 3)])
     journal = await again(journal, tmp_path)
     state = journal.snapshot().streams["state"]
-    assert (state.first, state.last, state.hash, state.acked, state.segments) == (4, 3, b"h3", 3, [])
+    assert (state.first, state.last, state.hash, state.acked, state.segments) == (4, 3, tip(3), 3, [])
     await journal.commit([rows("state", epoch, 4, 1)])
     assert bytes_of(await journal.rows("state", epoch, 3, 4, 1_000)) == [raw(4)]
     await journal.close()
@@ -69,7 +69,7 @@ async def test_a_gap_takes_the_place_of_its_rows(tmp_path: Path) -> None:
     journal = await opened(tmp_path)
     epoch = journal.snapshot().streams["audit"].epoch
     await journal.commit([rows("audit", epoch, 1, 5)])
-    await journal.commit([Gap("audit", epoch, 1, 3, b"gap to 3", b"h3")])
+    await journal.commit([Gap("audit", epoch, 1, 3, b"gap to 3", tip(3))])
     assert bytes_of(await journal.rows("audit", epoch, 0, 5, 1_000)) == [b"gap to 3", raw(4), raw(5)]
     journal = await again(journal, tmp_path)
     assert journal.snapshot().streams["audit"].first == 3
@@ -132,9 +132,9 @@ async def test_rows_older_than_what_memory_keeps_come_from_the_file(tmp_path: Pa
 
 async def test_a_hub_keeps_what_its_children_sent_in_the_order_it_arrived(tmp_path: Path) -> None:
     journal = await opened(tmp_path)
-    first = Received("a", "e1", "state", [(1, b"r1", b"h1", 10, "k", "x"), (2, b"r2", b"h2", 20, "k", "y")])
+    first = Received("a", "e1", "state", [(1, b"r1", tip(1), 10, "k", "x"), (2, b"r2", tip(2), 20, "k", "y")])
     await journal.commit([first, Received("b", "e2", "audit", [(1, b"s1", b"", 5, "j", "")])])
-    await journal.commit([Received("a", "e1", "state", [(3, b"r3", b"h3", 30, "k", "x")])])
+    await journal.commit([Received("a", "e1", "state", [(3, b"r3", tip(3), 30, "k", "x")])])
     await journal.commit([SetAside("a", "e1", "state", 3, b"other", "fork")])
     reader = read_only(tmp_path / "journal.db")
     found = reader.execute(

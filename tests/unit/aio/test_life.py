@@ -9,9 +9,9 @@ import pytest
 from protocol.aio import sqlite
 from protocol.aio.journal import Journal
 from protocol.effects import Acked, Put
-from protocol.errors import StoreDamaged, StoreError, StoreLocked, StoreNewer
+from protocol.errors import StoreError, StoreLocked, StoreNewer
 from protocol.snapshot import StreamState
-from tests.unit.aio.parts import bytes_of, opened, raw, rows
+from tests.unit.aio.parts import bytes_of, opened, raw, rows, tip
 
 
 async def lived(folder: Path, count: int = 5, acked: int = 2) -> StreamState:
@@ -57,31 +57,6 @@ async def test_a_store_of_another_node_is_refused(tmp_path: Path) -> None:
         await opened(tmp_path, node="bergen")
 
 
-async def test_what_is_no_store_is_called_damaged(tmp_path: Path) -> None:
-    (tmp_path / "journal.db").write_bytes(b"no database at all" * 1_000)
-    with pytest.raises(StoreDamaged, match="is damaged"):
-        await opened(tmp_path)
-
-
-async def test_a_truncated_store_is_called_damaged(tmp_path: Path) -> None:
-    await lived(tmp_path, count=2_000)
-    size = (tmp_path / "journal.db").stat().st_size
-    with (tmp_path / "journal.db").open("r+b") as file:
-        file.truncate(size // 2)
-    with pytest.raises(StoreDamaged, match="is damaged"):
-        await opened(tmp_path)
-
-
-async def test_an_overwritten_page_is_found_after_an_unclean_end(tmp_path: Path) -> None:
-    await lived(tmp_path, count=2_000)
-    await abandon(await opened(tmp_path))
-    with (tmp_path / "journal.db").open("r+b") as file:
-        file.seek(4_096 * 20)
-        file.write(b"\xff" * 4_096)
-    with pytest.raises(StoreDamaged, match="is damaged"):
-        await opened(tmp_path)
-
-
 async def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file or directory; check the folder"):
         await opened(tmp_path / "nowhere")
@@ -124,9 +99,9 @@ async def test_a_copied_store_takes_new_epochs_and_tells_of_the_former(tmp_path:
     state = journal.snapshot().streams["state"]
     assert state.epoch not in (before.epoch, "")
     assert state.former is not None
-    assert (state.former.epoch, state.former.seq, state.former.hash) == (before.epoch, 5, b"h5".hex())
+    assert (state.former.epoch, state.former.seq, state.former.hash) == (before.epoch, 5, tip(5).hex())
     assert state.former.reason == "restored or copied"
-    assert (state.first, state.last, state.acked, state.hash) == (1, 5, 2, b"h5")
+    assert (state.first, state.last, state.acked, state.hash) == (1, 5, 2, tip(5))
     await journal.close()
     journal = await opened(other, start=90)
     assert journal.snapshot().streams["state"] == state

@@ -1,0 +1,242 @@
+"""From a damaged store into a new one: what can be read and is borne out. Sync; runs in a thread.
+
+    state      each value by its own sum; what could not be read is lost, and the core is told so (snapshot.Doubt)
+    own rows   each by the hash chain; Holes are left for the core to declare, as signed GAPs (A16)
+    entries    children's rows, each by its chain; a cursor goes back to before what is lost here, so that its child
+               fills it in again or declares that it cannot (A3, A4)
+
+Every own stream takes a new epoch (A6). Its `former` names the newest row that is borne out: up to there the parent
+goes on from its own cursor, beyond there nothing of the former epoch is ours (A9).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from protocol import limits
+from protocol.aio import life
+from protocol.aio.life import Head, Opening
+from protocol.aio.recovery import walk
+from protocol.aio.recovery.children import Children
+from protocol.aio.recovery.scan import Scan
+from protocol.aio.recovery.walk import Point, Walk
+from protocol.aio.sqlite import checksum, insert, of
+from protocol.effects import StoredRow
+from protocol.link import child_desired, cursor, own_stream
+from protocol.link.room import holes
+from protocol.link.room.holes import Hole
+from protocol.messages import CHAINED, FormerEpoch
+from protocol.snapshot import DOUBT, STORE, Doubt
+
+_BATCH = 512
+_REASON = "the store was damaged; rows after {} may be lost"
+_UNKNOWN = "unknown"
+Space = dict[str, bytes]
+
+
+@dataclass(slots=True)
+class Salvage:
+    """One recovery, and what is known of it: `lost` rows by stream, `partial` when state is missing."""
+
+    source: sqlite3.Connection
+    target: sqlite3.Connection
+    opening: Opening
+    at_ms: int
+    kept: dict[str, Space] = field(default_factory=dict[str, Space])
+    lost: dict[str, int] = field(default_factory=dict[str, int])
+    partial: bool = False
+
+    def run(self, aside: str) -> Doubt:
+        """Fill `target`, a new store, inside its transaction; return what the core is told. `aside`: the old file."""
+        self._states()
+        for stream in self.opening.streams:
+            self._stream(stream)
+        children = Children(self.source, self.target, self._kept("cursor"))
+        children.run()
+        for key, value in children.moved.items():
+            self._put("cursor", key, value)
+        self._link()
+        doubt = Doubt(
+            reason="recovered from a damaged file", at_ms=self.at_ms, aside=aside, lost=self.lost, partial=self.partial
+        )
+        life.put_doubt(self.target, doubt)
+        life.write_papers(self.target, self.opening, self.opening.seen)
+        life.end(self.target)
+        return doubt
+
+    # -------------------------------------------------------------------------------------------- state
+
+    def _states(self) -> None:
+        scan = Scan(self.source)
+        rows = (row for row in scan.states() if self._is_true(row))
+        while batch := list(islice(rows, _BATCH)):
+            insert(self.target, "INSERT OR REPLACE INTO state", batch)
+        self.partial = self.partial or scan.failures > 0
+
+    def _is_true(self, row: tuple[Any, ...]) -> bool:
+        space, key, value, total = row
+        if not isinstance(value, bytes) or checksum(space, key, value) != total:
+            self.partial = True
+            return False
+        if space == own_stream.SEGMENTS or (space, key) == (STORE, DOUBT):
+            return False  # made anew
+        self.kept.setdefault(space, {})[key] = b"" if space == child_desired.DOCUMENT else value
+        return True
+
+    def _kept(self, space: str) -> Space:
+        return self.kept.get(space, {})
+
+    def _put(self, space: str, key: str, value: bytes) -> None:
+        row = (space, key, value, checksum(space, key, value))
+        self.target.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", row)
+
+    def _link(self) -> None:
+        """Keep a manifest only with all its documents, and mint sessions beyond any that were (A13)."""
+        documents = self._kept(child_desired.DOCUMENT)
+        for parent, value in self._kept(child_desired.MANIFEST).items():
+            items = msgspec.json.decode(value, type=child_desired.Manifest).items
+            if not all(digest in documents for digest in items.values()):
+                self.target.execute("DELETE FROM state WHERE space = ? AND key = ?", (child_desired.MANIFEST, parent))
+                self.partial = True
+
+    # -------------------------------------------------------------------------------------------- own streams
+
+    def _stream(self, name: str) -> None:
+        head, record = self._head(name), self._record(name)
+        floor = None if record is None else (record.floor, bytes.fromhex(record.floor_hash))
+        base = 0 if record is None else record.base
+        known = [] if head is None else [(head.last, head.hash)]
+        if floor is not None:
+            known.append(floor)
+        chained = name in CHAINED
+        one = Walk(chained=chained, base=base, anchor=floor, end=max(known, default=None))
+        if head is None or record is None:
+            self.partial = self.partial or head is None
+        life.make_rows(self.target, name)
+        filling = _Filling(self.target, name, self.at_ms, 0 if head is None else head.acked)
+        filling.take(one.run(self._rows(name)))
+        last = (base, b"") if one.tip is None else one.tip
+        self._write(name, head, record, filling, last)
+
+    def _rows(self, name: str) -> Iterator[StoredRow]:
+        for seq, raw, tip in Scan(self.source).numbered(f"own_{name}", "seq", "raw, hash"):
+            if isinstance(raw, bytes) and isinstance(tip, bytes):
+                yield seq, raw, tip
+
+    def _head(self, name: str) -> Head | None:
+        try:
+            return life.stored_head(self.source, name)
+        except (sqlite3.Error, msgspec.DecodeError):
+            return None
+
+    def _record(self, name: str) -> own_stream.Record | None:
+        stored = self._kept(own_stream.SPACE).get(name)
+        return None if stored is None else msgspec.json.decode(stored, type=own_stream.Record)
+
+    def _write(
+        self, name: str, head: Head | None, record: own_stream.Record | None, got: _Filling, last: Point
+    ) -> None:
+        seq, tip = last
+        epoch = self.opening.mint()
+        former = FormerEpoch(
+            epoch=_UNKNOWN if head is None else head.epoch, seq=seq, hash=tip.hex(), reason=_REASON.format(seq)
+        )
+        acked = 0 if head is None else min(head.acked, seq)
+        life.write_head(self.target, name, Head(epoch, seq, tip, acked, former))
+        genesis = cursor.genesis(self.opening.node, epoch, name).hex() if name in CHAINED else ""
+        record = record or own_stream.Record(epoch=_UNKNOWN, base_hash=genesis, floor_hash=genesis)
+        self._put(own_stream.SPACE, name, msgspec.json.encode(got.settle(record)))
+        for segment in got.segments:
+            self._put(own_stream.SEGMENTS, own_stream.segment_key(name, segment), msgspec.json.encode(segment))
+        for hole in got.holes:
+            self._put(holes.HOLES, holes.key(name, hole), msgspec.json.encode(hole))
+        if got.lost:
+            self.lost[name] = got.lost
+
+
+@dataclass(slots=True)
+class _Filling:
+    """Writes what a Walk yields of one stream. `floor`: where its rows begin, when that is known.
+
+    `front`: the hole before the first row; `holes`: those between rows.
+    """
+
+    db: sqlite3.Connection
+    name: str
+    now_ms: int
+    acked: int
+    floor: Point | None = None
+    rows: int = 0
+    lost: int = 0
+    front: Hole | None = None
+    holes: list[Hole] = field(default_factory=list[Hole])
+    segments: list[own_stream.Segment] = field(default_factory=list[own_stream.Segment])
+    _first: int = 0
+    _count: int = 0
+    _bytes: int = 0
+
+    def take(self, found: Iterator[StoredRow | walk.Hole]) -> None:
+        """Write all rows; keep Holes and segments."""
+        while batch := list(islice(found, _BATCH)):
+            rows: list[StoredRow] = []
+            for one in batch:
+                if isinstance(one, walk.Hole):
+                    self._note(one, is_first=not (self.rows or rows))
+                else:
+                    rows.append(one)
+                    self._count_in(one)
+            if rows:
+                insert(self.db, of(self.name, "INSERT INTO own_STREAM"), rows)
+                self.rows += len(rows)
+
+    def settle(self, record: own_stream.Record) -> own_stream.Record:
+        """Return `record` as the stream is now: its former epoch's name stays, so that its GAPs are signed anew."""
+        if self.front is not None:
+            one = self.front
+            return msgspec.structs.replace(
+                record,
+                floor=one.last,
+                floor_hash=one.hash,
+                gap_first=one.first,
+                gap_ms=one.time_ms,
+                gap_reason=one.reason,
+                lost=record.lost + self.lost,
+            )
+        if self.floor is not None:
+            floor, tip = self.floor
+            return msgspec.structs.replace(record, floor=floor, floor_hash=tip.hex(), gap_first=0)
+        return msgspec.structs.replace(record, lost=record.lost + self.lost)
+
+    def _note(self, found: walk.Hole, *, is_first: bool) -> None:
+        hole = Hole(found.first, found.last, found.hash.hex(), self.now_ms, found.reason)
+        if found.reason == walk.DAMAGED:
+            self.lost += max(0, found.last - max(self.acked, found.first - 1))
+        if is_first:
+            self.front = hole
+        else:
+            self.holes.append(hole)
+            if len(self.holes) > limits.HOLES_MAX:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Too many holes: all up to the end of the lowest one becomes one, at the floor."""
+        lowest = self.holes.pop(0)
+        first = self.front.first if self.front is not None else 1 + self.acked
+        self.lost += max(0, lowest.first - 1 - max(self.acked, first - 1))
+        self.front = Hole(min(first, lowest.first), lowest.last, lowest.hash, self.now_ms, walk.DAMAGED)
+        self.db.execute(of(self.name, "DELETE FROM own_STREAM WHERE seq <= ?"), (lowest.last,))
+        self.segments = [one for one in self.segments if one.last > lowest.last]
+
+    def _count_in(self, row: StoredRow) -> None:
+        seq, raw, tip = row
+        self._first = self._first or seq
+        self._count, self._bytes = self._count + 1, self._bytes + len(raw) + len(tip)
+        if self._count >= limits.SEGMENT_ROWS and self.name in CHAINED:
+            self.segments.append(own_stream.Segment(self._first, seq, self._bytes, tip.hex()))
+            self._first = self._count = self._bytes = 0

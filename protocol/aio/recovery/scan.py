@@ -1,0 +1,128 @@
+"""Reads what can be read of a table whose pages are damaged, by SQLite's own means: around what fails, in key order.
+
+A read that fails tells only that a page is bad on the way to the next row. The first place beyond it from which reading
+works again is looked for with growing strides, then bisected. Nothing here judges what was read: its reader does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+_NUMBER_MAX = 2**62
+_AFTER_SURROGATES = 0xE000
+
+
+class Disorder(sqlite3.DatabaseError):
+    """Keys that do not rise: the tree leads back or astray."""
+
+
+class Scan:
+    """Scans one file; `failures` counts the places where reading failed."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.failures = 0
+
+    def numbered(self, table: str, key: str, columns: str) -> Iterator[tuple[Any, ...]]:
+        """Yield `(key, *columns)` of a table with the integer primary key `key`, keys rising from 1."""
+        at: int | None = 0
+        while at is not None:
+            try:
+                for row in self._db.execute(_sql(table, key, columns, ">"), (at,)):
+                    if row[0] <= at:
+                        raise Disorder
+                    at = int(row[0])
+                    yield row
+                return
+            except sqlite3.Error:
+                self.failures += 1
+            at = self._beyond(table, key, columns, at)
+
+    def _beyond(self, table: str, key: str, columns: str, at: int) -> int | None:
+        """Return a number after which reading works again, `at` or more; None when there is no such place."""
+        try:
+            found = self._db.execute(_sql(table, key, key, ">") + " LIMIT 1", (at,)).fetchone()
+            if found is None:
+                return None
+            if found[0] > at:
+                return int(found[0])  # its key can be read, its content cannot: only this row is lost
+        except sqlite3.Error:
+            pass
+        bad, stride = at + 1, 1
+        while not self._readable(table, key, columns, bad + stride):
+            bad, stride = bad + stride, stride * 2
+            if bad > _NUMBER_MAX:
+                return None
+        good = bad + stride
+        while good - bad > 1:
+            middle = (good + bad) // 2
+            if self._readable(table, key, columns, middle):
+                good = middle
+            else:
+                bad = middle
+        return good - 1
+
+    def _readable(self, table: str, key: str, columns: str, at: int) -> bool:
+        try:
+            row = self._db.execute(_sql(table, key, columns, ">=") + " LIMIT 1", (at,)).fetchone()
+        except sqlite3.Error:
+            return False
+        return row is None or row[0] >= at
+
+    def states(self) -> Iterator[tuple[Any, ...]]:
+        """Yield `(space, key, value, sum)` of the table `state`, rising."""
+        at: tuple[str, str] | None = ("", "")
+        while at is not None:
+            try:
+                query = "SELECT space, key, value, sum FROM state WHERE (space, key) > (?, ?) ORDER BY space, key"
+                for row in self._db.execute(query, at):
+                    if (row[0], row[1]) <= at:
+                        raise Disorder
+                    at = (str(row[0]), str(row[1]))
+                    yield row
+                return
+            except (sqlite3.Error, TypeError):
+                self.failures += 1
+            at = self._next_state(at)
+
+    def _next_state(self, at: tuple[str, str]) -> tuple[str, str] | None:
+        query = "SELECT space, key{} FROM state WHERE (space, key) > (?, ?) ORDER BY space, key LIMIT 1"
+        for place, columns in [(at, ""), *((one, ", value") for one in _later(at))]:
+            try:
+                row = self._db.execute(query.format(columns), place).fetchone()
+            except (sqlite3.Error, UnicodeError):
+                continue
+            if row is None:
+                if place is at:
+                    continue
+                return None
+            try:
+                found = (str(row[0]), str(row[1]))
+                if found > place:
+                    return found if place is at else place
+            except TypeError:
+                continue
+        return None
+
+
+def _sql(table: str, key: str, columns: str, than: str) -> str:
+    return f"SELECT {key}, {columns} FROM {table} WHERE {key} {than} ? ORDER BY {key}"  # noqa: S608 - names of ours
+
+
+def _later(at: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield places after `at`, nearest first."""
+    space, key = at
+    for text in _raised(key):
+        yield space, text
+    yield space + "\0", ""
+    for text in _raised(space):
+        yield text, ""
+
+
+def _raised(text: str) -> Iterator[str]:
+    for length in range(len(text), 0, -1):
+        code = ord(text[length - 1]) + 1
+        if code < 0xD800 or _AFTER_SURROGATES <= code <= 0x10FFFF:
+            yield text[: length - 1] + chr(code)

@@ -1,0 +1,135 @@
+"""What of a stream's rows is true: each is held against the hash chain, in order (INVARIANTS A7, C16).
+
+A row is kept when its bytes and the hash before it come to its hash. Where rows are missing, or are not what they were,
+a Hole stands for them up to the next hash that a later row bears out; from there the chain goes on. What nothing bears
+out at the end is not told: nobody knows how much it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from protocol.effects import StoredRow
+from protocol.link import cursor
+
+DAMAGED = "the store was damaged"
+Point = tuple[int, bytes]
+"""A seq and the hash there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Rows `first`..`last` are gone; `hash` is that of row `last` (b"" in an unchained stream)."""
+
+    first: int
+    last: int
+    hash: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class Walk:
+    """One pass over a stream's rows.
+
+    `base`: where the numbering begins. `anchor`: a place whose hash is known (the floor), or None. `end`: the newest
+    row as the head names it, or None. After `run`, `tip` is the newest place that is borne out.
+    """
+
+    chained: bool
+    base: int = 0
+    anchor: Point | None = None
+    end: Point | None = None
+    tip: Point | None = None
+
+    def run(self, rows: Iterable[StoredRow]) -> Iterator[StoredRow | Hole]:
+        """Yield what is true of `rows`, which rise, and Holes for what lies between."""
+        self.tip = self.anchor
+        doubtful: StoredRow | None = None
+        for row in rows:
+            if doubtful is None and self._is_at_anchor(row):
+                yield Hole(_gap_first(row, self.base + 1), row[0], row[2], _gap_reason(row))
+                continue
+            if self.tip is not None and row[0] <= self.tip[0]:
+                continue
+            if self._follows(self.tip, row):
+                doubtful = None
+            elif self._is_behind_end() and self._follows(self.end, row):
+                yield self._up_to_end()
+                doubtful = None
+            elif doubtful is not None:
+                mended = self._mended(doubtful, row)
+                if mended is not None:
+                    yield mended
+                elif self._follows((doubtful[0], doubtful[2]), row):
+                    yield self._hole(doubtful)
+                else:
+                    doubtful = row
+                    continue
+                doubtful = None
+            else:
+                doubtful = row
+                continue
+            self.tip = (row[0], row[2])
+            yield row
+        if self._is_behind_end():
+            yield self._up_to_end()
+            self.tip = self.end
+
+    def _is_at_anchor(self, row: StoredRow) -> bool:
+        """Tell whether this is the GAP row at the floor, which the floor's hash bears out."""
+        return self.anchor == (row[0], row[2]) and _gap(row) is not None
+
+    def _follows(self, point: Point | None, row: StoredRow) -> bool:
+        seq, raw, tip = row
+        if not _is_entry(seq, raw):
+            return False
+        if not self.chained:
+            return point is None or seq == point[0] + 1
+        return point is not None and seq == point[0] + 1 and cursor.chain(point[1], raw) == tip
+
+    def _mended(self, doubtful: StoredRow, row: StoredRow) -> StoredRow | None:
+        """Return `doubtful` with the hash it should have, when only that was wrong: the row after it tells."""
+        seq, raw, _ = doubtful
+        if not self.chained or self.tip is None or seq != self.tip[0] + 1 or not _is_entry(seq, raw):
+            return None
+        hash_ = cursor.chain(self.tip[1], raw)
+        return (seq, raw, hash_) if self._follows((seq, hash_), row) else None
+
+    def _is_behind_end(self) -> bool:
+        return self.end is not None and self.end[0] > (self.base if self.tip is None else self.tip[0])
+
+    def _up_to_end(self) -> Hole:
+        assert self.end is not None
+        seq, tip = self.end
+        return Hole(self.base + 1 if self.tip is None else self.tip[0] + 1, seq, tip, DAMAGED)
+
+    def _hole(self, upto: StoredRow) -> Hole:
+        first = self.base + 1 if self.tip is None else self.tip[0] + 1
+        return Hole(first, upto[0], upto[2], _gap_reason(upto) if _gap_first(upto, first + 1) <= first else DAMAGED)
+
+
+def _is_entry(seq: int, raw: bytes) -> bool:
+    try:
+        head = cursor.decode_head(raw)
+    except (msgspec.DecodeError, ValueError):
+        return False
+    return head.seq == seq and head.kind != cursor.GAP
+
+
+def _gap(row: StoredRow) -> cursor.GapBody | None:
+    body = cursor.decode_gap(row[1])
+    whole = body is not None and body.last == row[0] and body.hash == row[2].hex()
+    return body if whole else None
+
+
+def _gap_first(row: StoredRow, otherwise: int) -> int:
+    body = _gap(row)
+    return otherwise if body is None else body.first
+
+
+def _gap_reason(row: StoredRow) -> str:
+    body = _gap(row)
+    return DAMAGED if body is None else body.reason

@@ -1,0 +1,1 @@
+"""What keeps a store small while it is used: its write-ahead log, and the history of children."""
