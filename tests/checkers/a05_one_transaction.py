@@ -71,7 +71,7 @@ class OneTransaction(base.Checker):
         now, before = _decode_cursor(op.value), self.machine(fact).cursors.get((node, stream))
         seq, tip = self._open.pop((node, stream), (0, b""))
         text = f"{fact.node} puts its cursor for {stream} of {node} to {now.seq}"
-        if seq > now.seq or (seq == now.seq and now.hash != tip.hex()):
+        if seq > now.seq or (tip and seq == now.seq and now.hash != tip.hex()):
             raise self.broken(f"{text}, and has received row {seq}")
         if before is not None and before.epoch == now.epoch and self.machine(fact).is_sure(op.space, op.key):
             reach = max(before.seq, self._reach.get((node, stream), 0))

@@ -18,8 +18,8 @@ from protocol.link import child_desired, parent, parent_desired, parent_entries
 from tests.checkers import base, world
 from tests.checkers.history import Disk
 
-CONVERGE_S = 600.0
-"""Seconds of the world: the longest wait of a link that shipped (a refused hello, 300 s), twice."""
+CONVERGE_S = 7_200.0
+"""Seconds of the world: a few rounds of the longest waits (a refused hello, a silent lease, backoffs)."""
 
 _Spaces = dict[str, dict[str, bytes]]
 

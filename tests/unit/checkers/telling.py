@@ -25,7 +25,7 @@ class Tale:
 
     def __init__(self) -> None:
         self.facts: list[history.AnyFact] = []
-        self.at = 0.0
+        self.at: float = 0.0
         self.born()
         self.born(HUB, role="hub")
 
@@ -175,13 +175,33 @@ def manifest(generation: int, items: dict[str, str] | None = None, term: int = 1
     return put(child_desired.MANIFEST, HUB, held)
 
 
-def disk(node: str, *ops: effects.Put, at: float = 0.0, **heads: int) -> history.Disk:
-    """A disk at the end: the values of `ops`, and heads of own streams, by stream."""
+def disk(
+    node: str,
+    *ops: effects.Put,
+    own: tuple[int, ...] = (),
+    entries: tuple[int, ...] = (),
+    body: str = "1",
+    at: float = 0.0,
+    **heads: int,
+) -> history.Disk:
+    """A disk at the end: the values of `ops`, and heads of own streams, by stream; rows of `state` by seq."""
     spaces: dict[str, dict[str, bytes]] = {}
     for op in ops:
         spaces.setdefault(op.space, {})[op.key] = op.value
     places = {name: (EPOCH, seq, _tip(seq, name), seq) for name, seq in heads.items()}
-    return history.Disk(at=at, node=node, own=[], heads=places, spaces=spaces)
+    return history.Disk(
+        at=at, node=node, own=_rows(own, body), heads=places, spaces=spaces, entries=_rows(entries, body)
+    )
+
+
+def _rows(seqs: tuple[int, ...], body: str) -> list[history.Row]:
+    made = chained(max(seqs, default=0), "state", EPOCH, NODE, body)
+    return [history.Row(NODE, EPOCH, "state", *made[seq - 1]) for seq in seqs]
+
+
+def encoded(value: object) -> bytes:
+    """JSON."""
+    return msgspec.json.encode(value)
 
 
 def _tip(seq: int, stream: str) -> bytes:
