@@ -43,7 +43,9 @@ async def test_an_exit_code_is_not_lost_when_the_process_ends_while_its_agent_is
         assert [one["body"]["code"] for one in exits] == [37]
 
 
-async def test_a_step_that_ends_while_the_agent_is_dead_counts_and_is_not_run_again(tmp_path: Path) -> None:
+async def test_crash_between_start_effect_end_counts_a_step_that_ended_meanwhile_and_runs_it_once(
+    tmp_path: Path,
+) -> None:
     go, ledger = tmp_path / "go", tmp_path / "ledger"
     steps = [
         {"name": "one", "run": [*SHELL, f"echo one >>{ledger}"]},
@@ -126,7 +128,7 @@ async def test_a_device_that_reboots_with_no_hub_runs_its_work_again(tmp_path: P
         assert len([pid for pid in deeds.copies(mark) if os.getpgid(pid) == pid]) == 1
 
 
-async def test_a_step_of_unknown_end_fails_its_run_unless_it_may_be_repeated(tmp_path: Path) -> None:
+async def test_crash_between_start_effect_end_fails_the_run_of_a_step_that_may_not_be_repeated(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         steps = [{"name": "pay", "run": [*SHELL, f"echo paid >>{ledger}; sleep 600"], "interrupted": "fail"}]
@@ -140,7 +142,7 @@ async def test_a_step_of_unknown_end_fails_its_run_unless_it_may_be_repeated(tmp
         assert _said(ledger) == ["paid"]
 
 
-async def test_a_task_whose_agent_died_before_its_end_was_known_is_unknown_and_not_run_again(tmp_path: Path) -> None:
+async def test_crash_between_start_effect_end_leaves_a_task_unknown_and_not_run_again(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         group = await _task(it, "oslo", [*SHELL, f"echo did >>{ledger}; sleep 600"])

@@ -19,6 +19,10 @@ from tests.support.fleet import Fleet
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
 DAY_MS = 86_400_000
 WAIT_S = 15.0
+JUMPS = (
+    *(("agent", 400), ("agent", -400), ("hub", 400), ("agent", -20_000), ("hub", -400)),
+    *(("hub", 0), ("agent", 0)),
+)
 
 pytestmark = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not installed here (sudo apt install faketime)")
 
@@ -45,7 +49,7 @@ async def _renewed(it: Fleet, before_ms: int) -> None:
 
 
 @pytest.mark.parametrize("agent_days", [100, 0, -20_000], ids=["both-know-the-time", "agent-slow", "agent-in-1970"])
-async def test_a_certificate_that_expired_while_away_is_renewed_by_itself_and_work_goes_on(
+async def test_certificate_expired_while_away_is_renewed_by_itself_and_work_goes_on(
     tmp_path: Path, agent_days: int
 ) -> None:
     ledger = tmp_path / "ledger"
@@ -121,8 +125,48 @@ async def test_with_an_expired_certificate_nothing_but_renewal_is_served(tmp_pat
         await link.close()
 
 
+def _jumping(file: Path) -> dict[str, str]:
+    """Words for the environment of a process whose wall clock jumps when `file` is written."""
+    file.write_text("+0d\n")
+    by_file = {"FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1"}
+    return {"LD_PRELOAD": LIBRARY, "FAKETIME_DONT_FAKE_MONOTONIC": "1", **by_file}
+
+
+async def test_wall_clock_400_days_jumping_no_rtc(tmp_path: Path) -> None:
+    """The clocks of a device and of its hub jump while both run; after each jump they must find each other anew."""
+    ledger, at_agent, at_hub = tmp_path / "ledger", tmp_path / "at-agent", tmp_path / "at-hub"
+    async with deeds.site(tmp_path / "f", "oslo", wire=True) as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger, every_s=0.01))
+        pid = await deeds.pid_of(it, "oslo", "numbers")
+        await _lets_go(it)
+        await deeds.hub_again(it, env=_jumping(at_hub)).start()
+        await deeds.again(it, "oslo", env=_jumping(at_agent)).start()
+        await deeds.hub_answers(it)
+        for clock, days in JUMPS:
+            lives = len(await deeds.events(it, kind="node.live", key="oslo"))
+            clocks = {"agent": at_agent, "hub": at_hub}
+            clocks[clock].write_text(f"{days:+d}d\n")
+            made = deeds.kept(ledger, "oslo")
+            it.agents["oslo"].wire.cut()
+            it.agents["oslo"].wire.heal()
+
+            async def again(lives: int = lives, made: int = made) -> bool:
+                heard = len(await deeds.events(it, kind="node.live", key="oslo")) > lives
+                return heard and deeds.kept(ledger, "oslo") >= made + 20 and await it.online("oslo")
+
+            await it.until(again, f"all goes on with the {clock} {days} days off")
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid
+        node = await it.node("oslo")
+        assert node["alarms"] == []
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it)
+        (await deeds.tally(it, ledger, "oslo")).check()
+        numbers = [one["body"]["n"] for one in await deeds.events(it, node="oslo", kind="app.number")]
+        assert numbers == sorted(numbers), "the order is the journal's, not the clock's"
+
+
 @pytest.mark.parametrize("days", [-400, 400])
-async def test_a_device_400_days_off_loses_nothing_and_keeps_its_order(tmp_path: Path, days: int) -> None:
+async def test_wall_clock_400_days_off_loses_nothing_and_keeps_its_order(tmp_path: Path, days: int) -> None:
     ledger = tmp_path / "ledger"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))

@@ -1,9 +1,10 @@
-"""D: ENOSPC in the journals: no ack, workloads run, heals when space returns. On a small tmpfs of its own."""
+"""D: EIO and ENOSPC in the journals: no ack, workloads run, it heals. By strace, and on a small tmpfs of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.support import deeds
 from tests.support.fleet import Fleet
 
 SIZE = "24m"
+FAILING = "20..24"  # of the syncs of each thread; then the disk is well again
+EIO = ("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 
@@ -49,7 +52,7 @@ async def _cannot_store(it: Fleet) -> None:
     await it.until(said, "the agent says that it cannot store")
 
 
-async def test_a_full_disk_at_the_device_acks_nothing_stops_nothing_and_heals(tmp_path: Path) -> None:
+async def test_enospc_at_the_device_acks_nothing_stops_nothing_and_heals(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     with _small_disk(tmp_path / "f" / "oslo") as disk:
         async with deeds.site(tmp_path / "f", "oslo") as it:
@@ -75,7 +78,7 @@ async def test_a_full_disk_at_the_device_acks_nothing_stops_nothing_and_heals(tm
             (await deeds.tally(it, ledger, "oslo")).check()
 
 
-async def test_an_agent_that_starts_on_a_full_disk_says_so_and_its_work_goes_on(tmp_path: Path) -> None:
+async def test_enospc_when_an_agent_starts_is_said_and_its_work_goes_on(tmp_path: Path) -> None:
     with _small_disk(tmp_path / "f" / "oslo") as disk:
         async with deeds.site(tmp_path / "f", "oslo") as it:
             await deeds.declare(it, deeds.service("stands", ["sleep", "600"]))
@@ -97,7 +100,7 @@ async def test_an_agent_that_starts_on_a_full_disk_says_so_and_its_work_goes_on(
             assert await deeds.pid_of(it, "oslo", "stands") == pid
 
 
-async def test_a_full_disk_at_the_hub_acks_nothing_and_heals(tmp_path: Path) -> None:
+async def test_enospc_at_the_hub_acks_nothing_and_heals(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     with _small_disk(tmp_path / "f" / "hub") as disk:
         async with deeds.site(tmp_path / "f", "oslo") as it:
@@ -129,3 +132,35 @@ async def test_a_full_disk_at_the_hub_acks_nothing_and_heals(tmp_path: Path) -> 
             await deeds.settled(it)
             await deeds.gone(pid)
             (await deeds.tally(it, ledger, "oslo")).check()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed here (sudo apt install strace)")
+@pytest.mark.parametrize("where", ["device", "hub"])
+async def test_eio_acks_nothing_stops_nothing_and_heals(tmp_path: Path, where: str) -> None:
+    ledger = tmp_path / "ledger"
+    failing = (*EIO, f"inject=fdatasync:error=EIO:when={FAILING}")
+    async with deeds.site(tmp_path / "f", "oslo") as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        pid = await deeds.pid_of(it, "oslo", "numbers")
+        if where == "device":
+            await it.agents["oslo"].daemon.kill()
+            doomed = deeds.again(it, "oslo", prefix=failing)
+        else:
+            await it.hub.kill()
+            doomed = deeds.hub_again(it, prefix=failing)
+        await doomed.start()
+
+        async def failed() -> bool:
+            return "nothing is acknowledged" in doomed.log.read_text()
+
+        await it.until(failed, f"the disk of the {where} fails, and it says so")
+        before = deeds.kept(ledger, "oslo")
+
+        async def healed() -> bool:
+            return deeds.kept(ledger, "oslo") >= before + 50 and await it.answers() and await it.online("oslo")
+
+        await it.until(healed, "all goes on")
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid, "healthy work was restarted"
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it)
+        (await deeds.tally(it, ledger, "oslo")).check()

@@ -44,9 +44,7 @@ async def _site(folder: Path, through: str, *names: str) -> AsyncGenerator[Fleet
 
 
 @pytest.mark.parametrize("through", BOTH)
-async def test_a_node_revoked_while_connected_is_cut_off_at_once_and_its_work_goes_on(
-    tmp_path: Path, through: str
-) -> None:
+async def test_revoked_while_connected_is_cut_off_at_once_and_its_work_goes_on(tmp_path: Path, through: str) -> None:
     ledger = tmp_path / "ledger"
     async with _site(tmp_path / "f", through, "oslo", "bergen") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger, every_s=0.05))
@@ -78,7 +76,7 @@ async def test_a_node_revoked_while_connected_is_cut_off_at_once_and_its_work_go
         assert await it.online("bergen")
 
 
-async def test_a_node_revoked_while_away_is_told_when_it_comes_back(tmp_path: Path) -> None:
+async def test_revoked_while_away_is_told_when_it_comes_back(tmp_path: Path) -> None:
     async with deeds.site(tmp_path / "f", "oslo", wire=True) as it:
         await deeds.declare(it, deeds.service("stands", ["sleep", "600"]))
         pid = await deeds.pid_of(it, "oslo", "stands")
@@ -100,7 +98,7 @@ async def test_a_node_revoked_while_away_is_told_when_it_comes_back(tmp_path: Pa
         assert await deeds.pid_of(it, "oslo", "stands") == pid
 
 
-async def test_a_ticket_of_a_revoked_node_opens_no_artifact(tmp_path: Path) -> None:
+async def test_revoked_while_connected_has_tickets_that_open_no_artifact(tmp_path: Path) -> None:
     folder = tmp_path / "spec"
     (folder / "app").mkdir(parents=True)
     (folder / "app" / "run.sh").write_text("exec sleep 600\n")

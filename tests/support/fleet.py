@@ -33,12 +33,19 @@ class Fleet(demo.Fleet):
         super().__init__(folder)
         self._api: httpx.AsyncClient | None = None
         self._name = ""
+        self.through: tuple[str, ...] = ()
+        """Words of `hub serve` that say by which transport."""
 
     @property
     def api(self) -> httpx.AsyncClient:
         """The hub's API with the operator's right; open from `begin` on."""
         assert self._api is not None
         return self._api
+
+    def go_through(self, broker_url: str) -> None:
+        """Let the hub, from its next life on, meet its children at an external broker."""
+        super().go_through(broker_url)
+        self.through = ("--broker", broker_url)
 
     async def begin(self) -> None:
         """Make the hub, serve it, and open its API."""
