@@ -53,6 +53,9 @@ acceptance: $(STAMP)  ## real processes and faults, slow
 	@sh tests/support/parts.sh faketime
 	@$(BIN)/pytest -q -n 2 tests/acceptance
 
+mutants: $(STAMP)  ## break each rule on purpose: the simulator or a test must turn red (ONLY=name, SEEDS=60)
+	@$(BIN)/python -m tests.mutants
+
 bench: $(STAMP)  ## our figures beside the floor's, in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ONLY)
 
@@ -70,8 +73,8 @@ clean:  ## remove what was built (not the virtual environment)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	@find $(FILES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-static cover check test sim acceptance bench demo: | build
+static cover check test sim mutants acceptance bench demo: | build
 build:
 	@mkdir -p build
 
-.PHONY: help setup demo static cover check test sim acceptance bench format ratchet lock clean
+.PHONY: help setup demo static cover check test sim mutants acceptance bench format ratchet lock clean

@@ -2,7 +2,7 @@
 
 Every mutant runs in programs of its own: the simulator, seed by seed until one breaks, and the tests that guard the
 rule. It is caught when either turns red; a test that hangs is red too. The whole thing fails when a mutant
-survives, or when the simulator is red with no mutant in it. Writes build/mutants.json, and build/mutants.md.
+survives, or when something is red with no mutant in it. Writes build/mutants.json, and build/mutants.md.
 """
 
 from __future__ import annotations
@@ -46,6 +46,14 @@ class Verdict:
 def main() -> int:
     """Return 0 when every mutant is caught."""
     chosen = [one for one in MUTANTS if ONLY in one.name]
+    seeds, broke = _simulate(None)
+    if seeds:
+        print(f"the simulator breaks {broke} within {seeds} seeds with no mutant in it: mend that first (make sim)")
+        return 1
+    red = _test(None, list(dict.fromkeys(path for one in chosen for path in one.tests)))
+    if red:
+        print(f"{red} is red with no mutant in it: mend that first (make test)")
+        return 1
     verdicts: list[Verdict] = []
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         for verdict in pool.map(judge, chosen):
@@ -62,37 +70,37 @@ def main() -> int:
 def judge(mutant: Mutant) -> Verdict:
     """Run what may see `mutant`."""
     seeds, broke = _simulate(mutant) if mutant.sim else (0, "")
-    test = _test(mutant) if mutant.tests else ""
+    test = _test(mutant, mutant.tests) if mutant.tests else ""
     return Verdict(mutant.name, mutant.rule, mutant.says, seeds, broke, test)
 
 
-def _simulate(mutant: Mutant) -> tuple[int, str]:
-    report = _BUILD / "mutants" / f"{mutant.name}.json"
+def _simulate(mutant: Mutant | None) -> tuple[int, str]:
+    name = mutant.name if mutant is not None else "none"
+    report = _BUILD / "mutants" / f"{name}.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     more = {"SEEDS": str(SEEDS), "STOP": "1", "SHRINK": "0", "JOBS": "1", "REPORT": str(report)}
     done = _run(mutant, ["tests.sim"], more)
     if done.returncode == 0:
         return 0, ""
-    assert report.exists(), f"{mutant.name}: the simulator did not run\n{done.stderr[-2000:]}"
+    assert report.exists(), f"{name}: the simulator did not run\n{done.stderr[-2000:]}"
     said = json.loads(report.read_text())
     return said["seeds"], said["failures"][0]["rule"]
 
 
-def _test(mutant: Mutant) -> str:
+def _test(mutant: Mutant | None, tests: list[str]) -> str:
     try:
-        done = _run(mutant, ["pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests], {})
+        done = _run(mutant, ["pytest", "-q", "-x", "-p", "no:cacheprovider", *tests], {})
     except subprocess.TimeoutExpired:
-        return f"{mutant.tests[0]} (it hung)"
+        return f"{tests[0]} (it hung)"
     found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    assert done.returncode in (0, 1), (
-        f"{mutant.name}: the tests did not run\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-    )
+    assert done.returncode in (0, 1), f"the tests did not run: {done.stdout[-2000:]}{done.stderr[-2000:]}"
     return found[1] if found else ""
 
 
-def _run(mutant: Mutant, words: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.mutants.loader", mutant.name, "-m", *words]
+def _run(mutant: Mutant | None, words: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    breaking = ["-m", "tests.mutants.loader", mutant.name] if mutant is not None else []
+    command = [sys.executable, *breaking, "-m", *words]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=_WAIT_S, check=False
     )

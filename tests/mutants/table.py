@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-POWER = "tests/contract/shell/test_power.py"
+POWER = "tests/contract/test_power.py"
 CHILD = "protocol/link/child.py"
 DESIRED = "protocol/link/child_desired.py"
 SENDING = "protocol/link/child_entries.py"
@@ -240,8 +240,18 @@ MUTANTS = [
         "A16",
         "the quota drops rows and says nothing",
         OWN,
-        "        fx.store.append(effects.Gap(self.name, self.epoch, first, last, raw, tip))\n",
-        "        fx.store.append(effects.Trim(self.name, self.epoch, last))\n",
+        "        fx.store.append(effects.Gap(self.name, self.epoch, first, last, raw, bytes.fromhex(hole.hash)))\n",
+        "        fx.store.append(effects.Trim(self.name, self.epoch, len(raw) and last))\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "gap-unsigned",
+        "A16",
+        "a GAP counts whoever made it",
+        TAKING,
+        "            if doubt and not self._accepted:\n",
+        "            if False:\n",
+        sim=False,
         tests=LINK_TESTS,
     ),
     _one(
