@@ -294,6 +294,7 @@ class _Attempt:
         self._deadline: asyncio.TimerHandle | None = None
         self._over = False
         self._left = False
+        self._warned = False
 
     async def run(self, former: asyncio.Task[None] | None) -> None:
         """Live the session. Waits for the former one's end: at the broker the later connection takes over."""
@@ -369,7 +370,10 @@ class _Attempt:
             message = codec.decode(payload, codec.DOWN) if self._seal is None else self._seal.unseal(payload)
             if topic != topics.of(link.parent, link.node, message):
                 raise RemoteProtocolError(f"a {type(message).__name__} came on {topic}")
-        except SkerryError:
+        except SkerryError as error:
             link.refused += 1
+            if not self._warned:  # once a session: who forges must not fill the log too
+                self._warned = True
+                _log.warning("a message on %s was refused, it is not %s's: %s", topic, link.parent, error)
             return
         link.on_got(message)
