@@ -15,6 +15,7 @@ from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.emit import Emit
 from edge_agent.core.local import Local, StatusReply
+from edge_agent.core.mend import mended
 from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
@@ -24,10 +25,10 @@ from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
 from edge_agent.core.workflows.runs import Runs
 from edge_agent.core.workflows.triggers import Triggers
-from protocol.effects import Effects, Now
+from protocol.effects import Delete, Effects, Now
 from protocol.link import events
 from protocol.link.child import Child
-from protocol.snapshot import Snapshot
+from protocol.snapshot import DOUBT, STORE, Doubt, Snapshot, doubt
 
 STREAMS = ("audit", "state", "metrics", "logs")
 """The streams of an agent's journal."""
@@ -53,6 +54,15 @@ class AgentStarted(msgspec.Struct, frozen=True, kw_only=True):
     rebooted: bool
 
 
+class StoreDoubted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of `store.doubted`: see protocol.snapshot.Doubt."""
+
+    reason: str
+    aside: str = ""
+    lost: dict[str, int] = {}
+    partial: bool = False
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of the audit entries about the link: desired.*, gap.declared, epoch.begun, clone.seen, revoked."""
 
@@ -69,6 +79,10 @@ class AgentCore:
     def __init__(self, snapshot: Snapshot, config: AgentConfig) -> None:
         self._config = config
         self._unclean = not snapshot.clean
+        self._doubt = doubt(snapshot)
+        self._broken: list[tuple[str, str]] = []
+        if self._doubt is not None and self._doubt.partial:
+            snapshot, self._broken = mended(snapshot)
         self._child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust)
         self._lost = self._child.lost
         ctx = self._ctx = Context(snapshot, self._child)
@@ -185,6 +199,9 @@ class AgentCore:
         self._contact.start(now)
         body = AgentStarted(boot=started.boot_id, unclean=self._unclean, version=started.version, rebooted=ctx.rebooted)
         ctx.note("audit", "agent.started", "", body, now, fx)
+        ctx.note_instances(one.instance for one in started.found)
+        if self._doubt is not None:
+            self._doubted(self._doubt, now, fx)
         held = self._child.start(ctx.entropy, started.version, self._config.capabilities, self._config.labels, now, fx)
         for event in held:
             if isinstance(event, events.Wanted):
@@ -192,12 +209,28 @@ class AgentCore:
                 self._roster.know(self._desired, now)
         self._adopt(started.found, now, fx)
         if self._desired.known:
+            self._trust_store(fx)
             self._want(now, fx)
         self._settle(now, fx)
+
+    def _doubted(self, doubt: Doubt, now: Now, fx: Effects) -> None:
+        """The store was damaged, restored or copied: put it on record; what is absent from it proves nothing (A11)."""
+        body = StoreDoubted(reason=doubt.reason, aside=doubt.aside, lost=doubt.lost, partial=doubt.partial)
+        self._ctx.note("audit", "store.doubted", "", body, now, fx)
+        fx.store.extend(Delete(space, key) for space, key in self._broken)
+        if not doubt.partial:
+            self._trust_store(fx)
+
+    def _trust_store(self, fx: Effects) -> None:
+        if self._doubt is not None:
+            self._doubt = None
+            fx.store.append(Delete(STORE, DOUBT))
 
     def _adopt(self, found: list[inputs.Found], now: Now, fx: Effects) -> None:
         unclaimed = {one.instance: one for one in found}
         self._roster.adopt(unclaimed, now, fx)
+        if self._doubt is not None and self._doubt.partial:
+            self._roster.take_in(unclaimed, now, fx)
         self._runs.adopt(unclaimed, now, fx)
         self._tasks.adopt(unclaimed, now, fx)
         for orphan in unclaimed.values():
@@ -234,6 +267,7 @@ class AgentCore:
                     self._desired.update(items)
                     self._reporter.refused = ""
                     self._contact.received(now, fx)
+                    self._trust_store(fx)
                     self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
                     self._want(now, fx)
                     self._settle(now, fx)

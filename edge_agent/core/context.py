@@ -19,6 +19,7 @@ Spaces of the state table that the core writes (all local; none of them crosses 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -75,6 +76,11 @@ class Context:
         self._instances += 1
         fx.store.append(Put("agent", "instances", b"%d" % self._instances))
         return f"s-{service}-{self._instances}"
+
+    def note_instances(self, instances: Iterable[str]) -> None:
+        """Count on from what is there: the counter itself may have been lost with a damaged store."""
+        numbers = [one.rpartition("-")[2] for one in instances if one.startswith("s-")]
+        self._instances = max([self._instances, *(int(one) for one in numbers if one.isdecimal())])
 
     def backoff_s(self, failures: int, min_s: float, max_s: float) -> float:
         """Return the wait after `failures` (>= 1) in a row: doubling up to `max_s`, jittered down by up to a half."""

@@ -18,13 +18,14 @@ from protocol.link import events, table
 from protocol.link.child_desired import Intake
 from protocol.link.child_entries import Outbox
 from protocol.link.table import ChildCue, ChildState
-from protocol.snapshot import Snapshot
+from protocol.snapshot import Snapshot, doubt
 
 SPACE = "link"
 _SESSION = "session"
 _REVOKED = "revoked"
 _NONCE_BYTES = 16
 _EPOCH_BYTES = 8
+_JUMP_BYTES = 4
 _NEGOTIATIONS_AT_ONCE = 2
 
 
@@ -36,6 +37,7 @@ class Child:
         stored = snapshot.spaces.get(SPACE, {})
         self.state = ChildState.IDLE
         self.session = int(stored.get(_SESSION, b"0"))
+        self._doubted = doubt(snapshot) is not None
         self.revoked = stored.get(_REVOKED, b"").decode()
         self.last_contact_wall: float | None = None
         self.offset_ms = 0
@@ -104,6 +106,8 @@ class Child:
         self._hello = messages.Hello(
             session=0, nonce="", node=self._node, version=version, capabilities=list(capabilities), labels=labels
         )
+        if self._doubted:  # our counter may be behind: mint beyond all that was, or we are taken for a clone (A13)
+            self.session += 1 + int(entropy.hex(_JUMP_BYTES), 16)
         self._outbox.begin(fx)
         if self.revoked:
             self._move(ChildCue.TURNED_AWAY)

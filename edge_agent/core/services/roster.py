@@ -33,6 +33,15 @@ class Roster:
         for service in list(self.all.values()):
             service.adopt(found.pop(service.record.instance, None), now, fx)
 
+    def take_in(self, found: dict[str, inputs.Found], now: Now, fx: Effects) -> None:
+        """At start, when some of the state is lost: what runs and nobody claims runs on until a manifest is known."""
+        for one in [one for one in found.values() if one.exit is None and one.instance.startswith("s-")]:
+            name = one.instance[2:].rpartition("-")[0]
+            if name not in self.all:
+                self._add(name, workload.Record(since_ms=context.ms(now)))
+            if self.all[name].record.stage is workload.Stage.RESTING:
+                self.all[name].take_in(found.pop(one.instance), now, fx)
+
     def want(self, desired: Desired, now: Now, fx: Effects) -> None:
         """Take a complete manifest and follow it."""
         self.know(desired, now)

@@ -99,6 +99,9 @@ class Workload:
             return
         before = self._process
         self._enforce(self.wanted, self._wanted_digest)
+        if self.record.stage is Stage.RUNNING and not self.record.process:  # see `take_in`
+            self.record.process = self._process
+            self._keep(fx)
         fx.store.append(Put("assignment", self.name, self._wanted_raw))
         self._artifacts.used(f"service/{self.name}", self.wanted.process.artifact, fx)
         if before != self._process:
@@ -148,6 +151,8 @@ class Workload:
             return "deleted"
         if aim is reconcile.Aim.REST:
             return "stopped"
+        if self.force is None:
+            return ""  # it was lost with a damaged store
         return "changed" if self.record.process != self._process else ""
 
     def _start_when_possible(self, now: Now, fx: Effects) -> None:
@@ -187,12 +192,17 @@ class Workload:
             fx.act.append(inputs.Stop(instance=found.instance, grace_s=self._grace_s()))
         elif found is not None:
             self._running(found.pid, now, fx)
-        elif self._ctx.rebooted:
-            self.ended(inputs.Exit(), now, fx, booted=True)
+        elif self._ctx.rebooted or self.force is None:
+            self.ended(inputs.Exit(), now, fx, booted=self._ctx.rebooted)
         else:
-            assert self.force is not None
             self._enter(Stage.STARTING, now, fx)
             fx.act.append(_launch_action(self.record.instance, self.force))
+
+    def take_in(self, found: inputs.Found, now: Now, fx: Effects) -> None:
+        """At start, when the record of what runs was lost: it runs on, as what is wanted (nobody knows better)."""
+        self.record.instance, self.record.pid = found.instance, found.pid
+        self._enter(Stage.RUNNING, now, fx)
+        self._watch(now, None)
 
     def _resume_waiting(self, now: Now) -> None:
         """A wait is not kept: it begins again, except after a boot."""
