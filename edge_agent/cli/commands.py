@@ -96,6 +96,9 @@ def enroll(
     mqtt: Annotated[
         str, typer.Option("--mqtt", metavar="HOST:PORT", help="Reach the hub's MQTT here, not where the hub says.")
     ] = "",
+    quota: Annotated[
+        str, typer.Option("--quota", metavar="SIZE", help="What journal and telemetry may take on disk: 64M.")
+    ] = "",
     discover: Annotated[bool, typer.Option("--discover", help="Look for a hub on this network.")] = False,
     data: Data = None,
 ) -> None:
@@ -108,7 +111,9 @@ def enroll(
     if not hub and not (place / "agent.json").exists():
         raise typer.BadParameter("name the hub: --hub https://HOST:8443, or --discover")
     text = sys.stdin.readline().strip() if token in ("", "-") and not sys.stdin.isatty() else token
-    request = enrollment.Request(hub=hub, token=text, name=name, mqtt=mqtt, labels=_pairs(label, "--label"))
+    request = enrollment.Request(
+        hub=hub, token=text, name=name, mqtt=mqtt, quota=quota, labels=_pairs(label, "--label")
+    )
     try:
         result = enrollment.enroll(place, request)
     except enrollment.Unreachable as error:
@@ -146,7 +151,7 @@ def run(data: Data = None) -> None:
 def examine(data: Data = None, output: As = Output.table) -> None:
     """Check and explain files, permissions, clock, certificates, disk, hub, versions; the agent may run or not.
 
-    Changes nothing. Exit code 0: no problem; 1: a problem; 3: the only problem is that the hub is not reached.
+    Changes nothing. Exit code 0: no problem; 1: a problem; 3: the only problem is that the hub, or the agent, is not there.
     """
     from edge_agent.cli import doctor
     from protocol.doctor import findings

@@ -49,8 +49,8 @@ def folder(data: Path) -> Folder:
     began = look.clocks()
     home = Home(data)
     named = Look("hub.json", home.load, _again(data)).seen()
-    looks = _begin(home, named)
     broker = None if isinstance(named, Unseen) else serving.broker(named, stores.holder(home.database))
+    looks = _begin(home, named, broker)
     way = Look("the broker", lambda: _way(home, named, broker)) if broker is not None else None
     return Folder(
         data=str(data),
@@ -78,7 +78,7 @@ def _again(data: Path) -> str:
     return f"sudo skerry doctor --data {data}, or run it as the user who made the hub"
 
 
-def _begin(home: Home, named: HubFile | Unseen) -> _Looks:
+def _begin(home: Home, named: HubFile | Unseen, broker: Broker | None) -> _Looks:
     root = home.path("root.pem")
 
     def of(what: str, find: Callable[[], T]) -> Look[T]:
@@ -95,7 +95,7 @@ def _begin(home: Home, named: HubFile | Unseen) -> _Looks:
         artifacts=of("artifacts", lambda: files.file(home.artifacts)),
         disk=of("the disk", lambda: files.disk(home.folder)),
         room=of("the limits", lambda: files.room(stores.holder(home.database))),
-        ports=of("the ports", lambda: serving.ports(named)),
+        ports=of("the ports", lambda: serving.ports(named, broker)),
         answer=of("the API", lambda: _answer(home, named)),
     )
 

@@ -29,11 +29,11 @@ def dialled(host: str) -> str:
     return _WILDCARDS.get(host, host)
 
 
-def ports(named: HubFile | Unseen) -> list[Port]:
-    """Return who listens where the hub does. Raises Refused, OSError."""
+def ports(named: HubFile | Unseen, through: Broker | None) -> list[Port]:
+    """Return who listens where the hub does; not for MQTT where it goes `through` a broker. Raises Refused, OSError."""
     file = known(named)
     listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
-    wanted = [("API", file.api)] if file.broker is not None else [("API", file.api), ("MQTT", file.mqtt)]
+    wanted = [("API", file.api)] if through is not None else [("API", file.api), ("MQTT", file.mqtt)]
     return [_port(what, place, listening) for what, place in wanted]
 
 

@@ -243,3 +243,23 @@ async def test_faults_of_an_operators_context(doctors: Doctors, tmp_path: Path) 
     assert (code, bad(found)) == (1, {"context"})
     assert "skerry hub init" in found["context"]["next"]
     assert bad((await doctors.hub({"SKERRY_CONTEXT": str(tmp_path / "o.json")}))[1]) == {"context"}
+
+
+@pytest.mark.mosquitto
+async def test_through_a_broker_each_looks_at_the_broker_and_disturbs_nobody(tmp_path: Path) -> None:
+    async with deeds.brokered(tmp_path / "f", "oslo") as (it, mosquitto):
+        await deeds.settled(it, "oslo")
+        doctors = Doctors(it)
+        before = (await it.node("oslo"))["since_ms"]
+        for code, found in (await doctors.device(), await doctors.hub(), await doctors.operator()):
+            assert (code, bad(found)) == (0, set())
+        assert (await doctors.device())[1]["broker"]["says"].startswith("broker.cloud.skerry answers")
+        assert (await it.node("oslo"))["since_ms"] == before
+
+        await mosquitto.stop()
+        await it.until(lambda: _offline(it), "the agent knows that it is offline")
+        code, found = await doctors.device()
+        assert (code, bad(found)) == (3, {"broker", "link"})
+        code, found = await doctors.hub()
+        assert (code, bad(found)) == (3, {"broker"})
+        assert "cannot be reached: Connection refused" in found["broker"]["says"]
