@@ -36,6 +36,7 @@ from protocol.aio.journal import Journal
 from protocol.aio.mqtt import MqttLink
 from protocol.effects import Action
 from protocol.errors import StoreError, TrustError
+from protocol.link.room.pool import split
 from protocol.messages import AnyMessage
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
         telemetry=data / "telemetry.db",
         mint=lambda: os.urandom(8).hex(),
         cache_kib=limits.DEVICE_STORE_CACHE_KIB,
+        wal_bytes=split(file.quota_bytes)["wal"] // 2,
     )
     try:
         await _Serving(data, file, papers, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
@@ -91,7 +93,13 @@ class _Serving:
         self._platform = vitals.platform()
         self._pulling = True
         trust = DeviceTrust(papers.anchor, data)
-        config = AgentConfig(node=file.node, parent=file.parent, trust=trust, labels=file.labels)
+        config = AgentConfig(
+            node=file.node,
+            parent=file.parent,
+            trust=trust,
+            labels=file.labels,
+            quota_bytes=file.quota_bytes,
+        )
         self._link = MqttLink(
             node=file.node,
             parent=file.parent,

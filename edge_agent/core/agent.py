@@ -23,11 +23,13 @@ from edge_agent.core.tasks import Tasks
 from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
+from edge_agent.core.upward.losses import Losses
 from edge_agent.core.workflows.runs import Runs
 from edge_agent.core.workflows.triggers import Triggers
 from protocol.effects import Delete, Effects, Now
 from protocol.link import events
 from protocol.link.child import Child
+from protocol.link.room.pool import split
 from protocol.snapshot import DOUBT, STORE, Doubt, Snapshot, doubt
 
 STREAMS = ("audit", "state", "metrics", "logs")
@@ -43,6 +45,8 @@ class AgentConfig:
     trust: events.ChildTrust
     labels: dict[str, str] = field(default_factory=dict[str, str])
     capabilities: tuple[str, ...] = ()
+    quota_bytes: int = 0
+    """Of the journal and the telemetry on disk, shared by the classes; 0: limits.QUOTA_BYTES for each."""
 
 
 class AgentStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,9 +87,10 @@ class AgentCore:
         self._broken: list[tuple[str, str]] = []
         if self._doubt is not None and self._doubt.partial:
             snapshot, self._broken = mended(snapshot)
-        self._child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust)
-        self._lost = self._child.lost
+        shares = split(config.quota_bytes) if config.quota_bytes else None
+        self._child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust, shares=shares)
         ctx = self._ctx = Context(snapshot, self._child)
+        self._losses = Losses(snapshot, ctx)
         self._desired = Desired()
         self._artifacts = Artifacts(snapshot, ctx)
         self._overrides = Overrides(snapshot, ctx)
@@ -303,10 +308,10 @@ class AgentCore:
                 self._audit("clone.seen", Told(reason=reason), now, fx)
             case events.GapDeclared(stream=stream, count=count, reason=reason):
                 self._audit("gap.declared", Told(stream=stream, count=count, reason=reason), now, fx)
-                self._lost = self._child.lost
+                self._losses.told()
             case events.EpochBegun(stream=stream, lost=lost, reason=reason):
                 self._audit("epoch.begun", Told(stream=stream, count=lost, reason=reason), now, fx)
-                self._lost = self._child.lost
+                self._losses.told()
             case events.ParentBehind(stream=stream, seq=seq, acked=acked):
                 reason = "the parent has less than it once acked: it was restored, and is refilled"
                 self._audit("parent.behind", Told(stream=stream, count=acked - seq, reason=reason), now, fx)
@@ -323,13 +328,8 @@ class AgentCore:
 
     def _note_losses(self, now: Now, fx: Effects) -> None:
         """Journal what a full quota made the streams let go: loss is declared (A16), also to the people here."""
-        lost, known = self._child.lost, self._lost
-        if lost != known:
-            self._lost = lost
-            for stream, count in lost.items():
-                told = Told(stream=stream, count=count - known.get(stream, 0), reason="the stream's quota is full")
-                if told.count:
-                    self._audit("gap.declared", told, now, fx)
+        for stream, count in self._losses.due(now, fx):
+            self._audit("gap.declared", Told(stream=stream, count=count, reason="the stream's quota is full"), now, fx)
 
     def _audit(self, kind: str, body: Told, now: Now, fx: Effects) -> None:
         self._ctx.note("audit", kind, "", body, now, fx)
@@ -354,6 +354,7 @@ class AgentCore:
     def _next_wake(self, now: Now) -> float | None:
         return context.soonest(
             self._child.next_wake(),
+            self._losses.next_wake(),
             self._emit.next_wake(),
             self._overrides.next_wake(now),
             self._roster.next_wake(),

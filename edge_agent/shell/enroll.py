@@ -24,6 +24,7 @@ from edge_agent.shell.papers import own
 from edge_agent.shell.vitals import platform
 from protocol import ids, limits
 from protocol.errors import Refused, SkerryError, TrustError
+from protocol.spec.quantities import format_size, parse_size
 from protocol.trust import signing
 
 _PORT = 8443
@@ -62,12 +63,16 @@ class _Enrolled(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the installer asks. `mqtt` (HOST:PORT) goes before the address that the hub gives: a tunnel, a NAT."""
+    """What the installer asks. `mqtt` (HOST:PORT) goes before the address that the hub gives: a tunnel, a NAT.
+
+    `quota` is a size (`64M`): what the journal and the telemetry may take on disk.
+    """
 
     hub: str
     token: str
     name: str = ""
     mqtt: str = ""
+    quota: str = ""
     labels: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -87,6 +92,7 @@ def enroll(data: Path, request: Request) -> Result:
         ids.node_id(request.name)
     if request.mqtt:
         _place(request.mqtt)
+    _quota(request.quota)
     token = signing.token_parse(request.token)
     base = _base(request.hub)
     root, hub = _meet(base, token.pin)
@@ -131,6 +137,19 @@ def _place(text: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise Refused(f"{text!r} is no address of an MQTT listener: write --mqtt HOST:PORT, for example 10.0.0.5:8883")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _quota(text: str) -> int:
+    if not text:
+        return limits.DEVICE_QUOTA_BYTES
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise Refused(f"--quota: {error}") from error
+    if size < limits.DEVICE_QUOTA_BYTES_MIN:
+        least = format_size(limits.DEVICE_QUOTA_BYTES_MIN)
+        raise Refused(f"--quota {text}: the journal and the telemetry need {least} at least; write {least} or more")
+    return size
 
 
 def _meet(base: str, pin: str) -> tuple[str, str]:
@@ -185,6 +204,7 @@ def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identit
         api=identity.Address(host=answer.api.host or host, port=answer.api.port),
         root_pin=signing.spki_hash(answer.root),
         labels=request.labels,
+        quota_bytes=_quota(request.quota),
     )
     if file.root_pin != signing.token_parse(request.token).pin:
         raise TrustError("the hub answered with another CA than the token pins: refused")

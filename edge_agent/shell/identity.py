@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.shell.runners import place
-from protocol import ids
+from protocol import ids, limits
 from protocol.aio import tls
 from protocol.errors import Refused, StoreError
 
@@ -52,6 +52,8 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True):
     api: Address
     root_pin: str
     labels: dict[str, str] = {}
+    quota_bytes: int = limits.DEVICE_QUOTA_BYTES
+    """What journal.db and telemetry.db may take on disk, with all that belongs to them."""
 
 
 _files = msgspec.json.Decoder(AgentFile)

@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -27,6 +28,8 @@ from protocol.effects import Action, Effects, Now
 from protocol.errors import StoreError, StoreLost
 from protocol.messages import Entries
 from protocol.snapshot import Snapshot
+
+_raw_of = itemgetter(1)
 
 Done = Callable[[], None]
 
@@ -173,7 +176,7 @@ class Driver(Generic[CoreT]):
             self._trace(event, now, fx)
         self._wake_at = fx.wake_at
         pending.store += fx.store
-        pending.bytes += sum(len(raw) for op in fx.store if isinstance(op, effects.Rows) for _, raw, _ in op.rows)
+        pending.bytes += sum(sum(map(len, map(_raw_of, op.rows))) for op in fx.store if isinstance(op, effects.Rows))
         pending.send += fx.send
         pending.act += fx.act
         if fx.send or fx.act or (fx.store and not fx.lazy) or pending.bytes > limits.BATCH_BYTES_MAX:

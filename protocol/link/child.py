@@ -17,6 +17,7 @@ from protocol.errors import TrustError
 from protocol.link import events, table
 from protocol.link.child_desired import Intake
 from protocol.link.child_entries import Outbox
+from protocol.link.own_stream import Gap
 from protocol.link.table import ChildCue, ChildState
 from protocol.snapshot import Snapshot, doubt
 
@@ -32,7 +33,16 @@ _NEGOTIATIONS_AT_ONCE = 2
 class Child:
     """The child's end. The core calls `start` once, and tells it all that the transport and the clock say."""
 
-    def __init__(self, snapshot: Snapshot, *, node: str, parent: str, trust: events.ChildTrust) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        node: str,
+        parent: str,
+        trust: events.ChildTrust,
+        shares: dict[str, int] | None = None,
+    ) -> None:
+        """`shares`: bytes on disk of each stream (protocol.link.room.pool.split), else limits.QUOTA_BYTES."""
         self._node, self._parent, self._trust = node, parent, trust
         stored = snapshot.spaces.get(SPACE, {})
         self.state = ChildState.IDLE
@@ -44,7 +54,7 @@ class Child:
         self.contact_s = limits.CONTACT_EVERY_S
         self.renew_only = False
         self.refusal = self.revoked
-        self._outbox = Outbox(node, parent, snapshot, trust, lambda: self._entropy.hex(_EPOCH_BYTES))
+        self._outbox = Outbox(node, parent, snapshot, trust, lambda: self._entropy.hex(_EPOCH_BYTES), shares or {})
         self._intake = Intake(node, parent, trust, snapshot)
         self._entropy = Entropy(b"")
         self._hello = messages.Hello(session=0, nonce="", node=node, version="")
@@ -73,6 +83,15 @@ class Child:
     def lost(self) -> dict[str, int]:
         """Rows declared lost, by stream; only streams that lost any."""
         return {name: one.lost for name, one in self._outbox.streams.items() if one.lost}
+
+    @property
+    def gaps(self) -> dict[str, Gap]:
+        """The GAP that stands at the lower end of a stream, by stream; only streams that have one."""
+        return {name: one.gap for name, one in self._outbox.streams.items() if one.gap is not None}
+
+    def shares(self) -> dict[str, int]:
+        """Return the bytes of the file that are each stream's own."""
+        return {name: one.share for name, one in self._outbox.streams.items()}
 
     def synced(self, stream: str) -> bool:
         """Tell whether the parent has acked all of `stream`."""

@@ -16,6 +16,7 @@ from protocol.effects import Effects, Now
 from protocol.link import events, table
 from protocol.link.flow.pace import Pace
 from protocol.link.own_stream import OwnStream
+from protocol.link.room import pool
 from protocol.messages import Cursor, EntriesAck, StreamHead
 from protocol.snapshot import Snapshot
 
@@ -42,13 +43,26 @@ class Outbox:
     """All own streams of a child, and how far each is at the parent."""
 
     def __init__(
-        self, node: str, parent: str, snapshot: Snapshot, trust: events.ChildTrust, mint: Callable[[], str]
+        self,
+        node: str,
+        parent: str,
+        snapshot: Snapshot,
+        trust: events.ChildTrust,
+        mint: Callable[[], str],
+        shares: dict[str, int],
     ) -> None:
         self._parent, self._mint = parent, mint
         self._flows = {
-            name: _Flow(OwnStream(node, name, snapshot, trust)) for name in table.ORDER if name in snapshot.streams
+            name: _Flow(OwnStream(node, name, snapshot, trust, shares.get(name)))
+            for name in table.ORDER
+            if name in snapshot.streams
         }
         self.streams = {name: flow.stream for name, flow in self._flows.items()}
+        for file in pool.FILES:
+            together = [self.streams[name] for name in file if name in self.streams]
+            shared = pool.Pool(together)
+            for stream in together:
+                stream.pool = shared
         self._pace = Pace()
 
     def begin(self, fx: Effects) -> None:
@@ -102,14 +116,16 @@ class Outbox:
     def append(
         self, name: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects, *, hold: bool = False
     ) -> int:
-        """Append to the stream `name`; return its last seq. What the quota forces out is counted in its `lost`."""
+        """Append to the stream `name`; return its last seq. What the quota forces out is counted in the `lost` of the
+        stream that gives way, which may be another one."""
         flow = self._flows[name]
-        stream, lost = flow.stream, flow.stream.lost
-        last = stream.append(items, now, fx)
+        before = [(one, one.stream.lost) for one in self._flows.values()]
+        last = flow.stream.append(items, now, fx)
         flow.held = flow.held + len(items) if hold else 0
-        if stream.lost != lost:
-            flow.sent = stream.acked  # what is under way may be covered by the GAP now: send from the cursor
-            self._pace.forget(name)
+        for one, lost in before:
+            if one.stream.lost != lost:
+                one.sent = one.stream.acked  # what is under way may be covered by the GAP now: send from the cursor
+                self._pace.forget(one.stream.name)
         return last
 
     def save(self, fx: Effects) -> None:

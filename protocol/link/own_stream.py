@@ -15,14 +15,16 @@ How an epoch ends and the next one begins: protocol/decisions/0001-epochs-go-on-
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from protocol import effects, limits
 from protocol.effects import Effects, Now
 from protocol.link import cursor, events
+from protocol.link.room.holes import Hole, Holes
+from protocol.link.room.pages import HASH_BYTES, ROW_BYTES, Pages
+from protocol.link.room.pool import Pool
 from protocol.messages import CHAINED, FormerEpoch, GapBody, StreamHead
 from protocol.snapshot import Snapshot, StreamState
 
@@ -33,7 +35,16 @@ _GAP_BYTES = 512  # of a GAP row, about
 _SEGMENTS_PER_QUOTA = 16
 _MESSAGE_BYTES = limits.ENTRIES_BYTES_MAX * 6 // 10  # rows are of many sizes
 _encode = msgspec.json.Encoder().encode
-_raw_of = itemgetter(1)
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows `first`..`last` are gone, and the parent has not heard of all of it when this was declared; for people."""
+
+    first: int
+    last: int
+    count: int
+    reason: str
+    declared_ms: int
 
 
 class Segment(msgspec.Struct, array_like=True):
@@ -70,7 +81,10 @@ _decode_segment = msgspec.json.Decoder(Segment).decode
 class OwnStream:
     """A stream of this node: appends, trims, declares what is lost. All effects go to `fx`."""
 
-    def __init__(self, node: str, name: str, snapshot: Snapshot, trust: events.ChildTrust) -> None:
+    def __init__(
+        self, node: str, name: str, snapshot: Snapshot, trust: events.ChildTrust, share: int | None = None
+    ) -> None:
+        """`share`: bytes of the file that are this stream's (limits.QUOTA_BYTES); `pool` says who else is in there."""
         state = snapshot.streams[name]
         self.node, self.name, self.chained = node, name, name in CHAINED
         self._trust = trust
@@ -88,7 +102,12 @@ class OwnStream:
         if self.chained and not self.hash:
             self.hash = self.base_hash
         self.safe: tuple[int, bytes] = (self.last, self.hash)
-        self._quota = limits.QUOTA_BYTES[name]
+        self.share = limits.QUOTA_BYTES[name] if share is None else share
+        self.pool = Pool([self])
+        self._pages = Pages()
+        self._around = ROW_BYTES + HASH_BYTES if self.chained else ROW_BYTES
+        self._dropped: list[Segment] = []
+        self._holes = Holes(name, self.floor, snapshot)
         self._segments: list[Segment] = []
         self._load_segments(state, snapshot.spaces.get(SEGMENTS, {}))
 
@@ -108,8 +127,7 @@ class OwnStream:
         A GAP that came over from the epoch before is signed anew: its signature is bound to the epoch.
         """
         if not self._saved:
-            if self.gap_first:
-                self._write_gap(fx)
+            self._write_gaps(fx)
             self._save(fx)
 
     def _load_segments(self, state: StreamState, stored: dict[str, bytes]) -> None:
@@ -119,31 +137,53 @@ class OwnStream:
             closed = [_decode_segment(stored[key]) for key in keys]
             self._segments = [one for one in closed if self.floor < one.last <= self.last]
         else:
-            self._segments = [Segment(first, last, size, "") for first, last, size in state.segments]
-        self.bytes = sum(size for _, _, size in state.segments)
-        begin = self._segments[-1].last + 1 if self._segments else self.floor + 1
-        self._open_first = begin
-        self._open_bytes = max(0, self.bytes - sum(one.bytes for one in self._segments))
+            self._segments = [Segment(*one[:2], _share_above(one, 1), "") for one in state.segments]
+        closed_bytes = sum(one.bytes for one in self._segments)
+        self._open_first = self._segments[-1].last + 1 if self._segments else self.floor + 1
+        self._open_bytes = sum(_share_above(one, self._open_first) for one in state.segments)
+        self.bytes = closed_bytes + self._open_bytes
 
     # -------------------------------------------------------------------------------------------- growing
 
     def append(self, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects) -> int:
-        """Append `(kind, key, body)` items; return the last seq. A body over the bound is set aside (A21)."""
+        """Append `(kind, key, body)` items; return the last seq. A body over the bound is set aside (A21).
+
+        Room is made first: within a commit too, the file never holds more than its quota.
+        """
         if any(len(item[2]) > limits.ENTRY_BYTES_MAX for item in items):
             items = self._without_oversized(items, fx)
         rows = cursor.encode_rows(self.last, self.hash, self.chained, int(now.wall * 1000), items)
+        around = self._around
+        sizes = [len(raw) + around for _, raw, _ in rows]
+        start = 0
+        for end in self._pieces(sizes):
+            self._grow(rows[start:end], sizes[start:end], now, fx)
+            start = end
+        return self.last
+
+    def _pieces(self, sizes: list[int]) -> Iterator[int]:
+        """Yield the ends of pieces, each at most a segment's worth, or one row."""
+        most = max(1, self.share // _SEGMENTS_PER_QUOTA)
+        if sum(sizes) > most:
+            start = total = 0
+            for index, size in enumerate(sizes):
+                total += size
+                if total > most and index > start:
+                    yield index
+                    start, total = index, size
+        yield len(sizes)
+
+    def _grow(self, rows: list[effects.StoredRow], sizes: list[int], now: Now, fx: Effects) -> None:
+        size = self._pages.take(sizes)
+        self.pool.make_room(self, size, now, fx)
         fx.store.append(effects.Rows(self.name, self.epoch, rows))
         self.last, _, self.hash = rows[-1]
-        size = sum(map(len, map(_raw_of, rows)))
         self.bytes += size
         self._open_bytes += size
         if self.last - self._open_first + 1 >= limits.SEGMENT_ROWS or (
-            self._open_bytes * _SEGMENTS_PER_QUOTA >= self._quota
+            self._open_bytes * _SEGMENTS_PER_QUOTA >= self.share
         ):
             self._close_segment(fx)
-        if self.bytes > self._quota:
-            self.shrink(now, fx)
-        return self.last
 
     def _without_oversized(self, items: Sequence[tuple[str, str, bytes]], fx: Effects) -> list[tuple[str, str, bytes]]:
         kept: list[tuple[str, str, bytes]] = []
@@ -167,23 +207,23 @@ class OwnStream:
 
     # -------------------------------------------------------------------------------------------- shrinking
 
-    def shrink(self, now: Now, fx: Effects) -> int:
-        """Let go of the oldest segments until the quota holds: acked ones, else under a GAP (A3, A16).
+    def drop(self) -> bool:
+        """Let go of the oldest segment; `declare` follows. False: there is none."""
+        if not self._segments:
+            return False
+        self._dropped.append(self._segments.pop(0))
+        self.bytes -= self._dropped[-1].bytes
+        return True
 
-        Return how many unacked rows were declared lost.
-        """
-        dropped: Segment | None = None
-        while self.bytes > self._quota and self._segments:
-            dropped = self._segments.pop(0)
-            self.bytes -= dropped.bytes
-            if self.chained:
-                fx.store.append(effects.Delete(SEGMENTS, self._key(dropped)))
-        if dropped is None:
-            return 0
-        return self._raise_floor(dropped.last, bytes.fromhex(dropped.hash), now, fx)
+    def declare(self, now: Now, fx: Effects) -> None:
+        """Store what was dropped: acked rows go without a word, others under a GAP (A3, A16)."""
+        if self.chained:
+            fx.store += [effects.Delete(SEGMENTS, self._key(one)) for one in self._dropped]
+        newest = self._dropped[-1]
+        self._dropped.clear()
+        self._raise_floor(newest.last, bytes.fromhex(newest.hash), now, fx)
 
-    def _raise_floor(self, floor: int, floor_hash: bytes, now: Now, fx: Effects) -> int:
-        lost = 0
+    def _raise_floor(self, floor: int, floor_hash: bytes, now: Now, fx: Effects) -> None:
         self.floor_hash = floor_hash
         self.save_acked(fx)
         if floor <= self.acked:
@@ -196,8 +236,8 @@ class OwnStream:
                 fx.store.append(effects.Trim(self.name, self.epoch, self.acked))
             self.floor = floor
             self._declare(lost, "the quota of the stream is full", now, fx)
+        self._holes.forget(floor, fx)
         self._save(fx)
-        return lost
 
     def refill_gap(self, seq: int, now: Now, fx: Effects) -> int:
         """Declare what a restored parent, which stands at `seq`, lacks and we hold no more; return how many rows."""
@@ -208,22 +248,45 @@ class OwnStream:
         if self.chained and not self.floor_hash:  # no row can be chained on what is left: give up to the newest one
             lost += self.last - self.floor
             self.floor, self.floor_hash = self.last, self.hash
+            self._holes.forget(self.floor, fx)
         self.gap_first = seq + 1
         self._declare(lost, "the parent had acked these rows before it was restored", now, fx)
         self._save(fx)
         return lost
+
+    @property
+    def gap(self) -> Gap | None:
+        """The GAP at the floor; None when there is none."""
+        if not self.gap_first:
+            return None
+        return Gap(
+            first=self.gap_first,
+            last=self.floor,
+            count=self.floor - self.gap_first + 1,
+            reason=self.gap_reason,
+            declared_ms=self.gap_ms,
+        )
 
     def _declare(self, lost: int, reason: str, now: Now, fx: Effects) -> None:
         self.lost += lost
         self.gap_ms, self.gap_reason = int(now.wall * 1000), reason
         self._write_gap(fx)
 
+    def _write_gaps(self, fx: Effects) -> None:
+        if self.gap_first:
+            self._write_gap(fx)
+        for hole in self._holes.all:
+            self._write(hole, fx)
+
     def _write_gap(self, fx: Effects) -> None:
-        first, last, tip = self.gap_first, self.floor, self.floor_hash
-        body = GapBody(first=first, last=last, count=last - first + 1, reason=self.gap_reason, hash=tip.hex())
+        self._write(Hole(self.gap_first, self.floor, self.floor_hash.hex(), self.gap_ms, self.gap_reason), fx)
+
+    def _write(self, hole: Hole, fx: Effects) -> None:
+        first, last = hole.first, hole.last
+        body = GapBody(first=first, last=last, count=last - first + 1, reason=hole.reason, hash=hole.hash)
         signed = self._trust.sign_gap(self.node, self.epoch, self.name, body)
-        raw = cursor.encode_gap(last, self.gap_ms, signed)
-        fx.store.append(effects.Gap(self.name, self.epoch, first, last, raw, tip))
+        raw = cursor.encode_gap(last, hole.time_ms, signed)
+        fx.store.append(effects.Gap(self.name, self.epoch, first, last, raw, bytes.fromhex(hole.hash)))
 
     # -------------------------------------------------------------------------------------------- cursors
 
@@ -238,10 +301,10 @@ class OwnStream:
             first, last, size = one.first, one.last, one.bytes
         else:
             first, last, size = self._open_first, self.last, self._open_bytes
-        mean = size // max(1, last - first + 1) + 1
+        mean = max(1, size // max(1, last - first + 1) + 1 - self._around)
         rows = max(1, min(limits.ENTRIES_COUNT_MAX, min(room, _MESSAGE_BYTES) // mean))
         rows = min(last - after, upto - after, rows)
-        return after + rows, rows * mean
+        return self._holes.stop(after, after + rows), rows * mean
 
     def note_acked(self, seq: int, fx: Effects) -> None:
         """The parent says that it stands at `seq` <= last. Stored seldom: what a crash forgets, Welcome tells."""
@@ -293,8 +356,7 @@ class OwnStream:
         fx.store.append(effects.NewEpoch(self.name, epoch, former, below))
         self.acked = max(min(self.acked, seq), below)
         self._stored_acked = below
-        if self.gap_first:
-            self._write_gap(fx)
+        self._write_gaps(fx)
         self.save_acked(fx)
         self._save(fx)
         return lost
@@ -307,6 +369,7 @@ class OwnStream:
                 fx.store.append(effects.Delete(SEGMENTS, self._key(gone)))
         if self.floor <= seq:
             self.floor, self.floor_hash, self.gap_first = seq, tip, 0
+        self._holes.forget(seq, fx)
 
     def _save(self, fx: Effects) -> None:
         record = Record(
@@ -323,4 +386,18 @@ class OwnStream:
         fx.store.append(effects.Put(SPACE, self.name, _encode(record)))
 
     def _key(self, segment: Segment) -> str:
-        return f"{self.name}/{segment.last:016d}"
+        return segment_key(self.name, segment)
+
+
+def segment_key(stream: str, segment: Segment) -> str:
+    """Return the key of `segment` in space `segment`; keys sort as the segments lie."""
+    return f"{stream}/{segment.last:016d}"
+
+
+def _share_above(stored: tuple[int, int, int], begin: int) -> int:
+    """Return what the rows from `begin` on of a stored segment take, about."""
+    first, last, size = stored
+    if begin > last:
+        return 0
+    rows = last - max(first, begin) + 1
+    return (size * rows // (last - first + 1)) + rows * ROW_BYTES

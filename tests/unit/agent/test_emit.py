@@ -127,10 +127,12 @@ def test_the_memory_of_last_words_is_bounded(world: World) -> None:
 
 
 def test_what_a_full_quota_lets_go_is_declared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(limits.QUOTA_BYTES, "state", 8_000)
+    monkeypatch.setattr(limits, "QUOTA_BYTES", dict.fromkeys(limits.QUOTA_BYTES, 8_000))
     world.start(inputs.Found(instance="s-web-1", pid=4), inputs.Found(instance="s-chatty-2", pid=5))
     for _ in range(200):
         assert emit(world, item()).count == 1
+    assert len(world.entries("audit", "gap.declared")) == 1, "an audit entry for each would fill the audit"
+    world.wait(limits.LOSS_NOTED_EVERY_S)
     gaps = [body(entry) for entry in world.entries("audit", "gap.declared")]
     assert {gap["reason"] for gap in gaps} == {"the stream's quota is full"}
     assert sum(gap["count"] for gap in gaps) == world.local(inputs.LocalStatus())["lost"]["state"]

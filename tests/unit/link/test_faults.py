@@ -202,5 +202,5 @@ def test_a_hole_that_nobody_vouches_for_holds_up_its_stream_alone_until_an_opera
     world.settle()
     world.check_streams()
     view = world.parent.view(CHILD)
-    assert (view.lost, view.waiting) == ({"state": lost}, [])
+    assert (view.lost, view.waiting) == (world.child.lost, [])
     assert "accepted by an operator" in view.losses["state"][0].reason

