@@ -179,11 +179,16 @@ async def gone(pid: int) -> None:
             await asyncio.sleep(0.01)  # bounded poll
 
 
-async def power_cut(it: Fleet, name: str) -> None:
-    """Let a device lose its power: its agent, its workloads and their shims are gone at once, unwarned."""
+async def power_cut(it: Fleet, name: str, at_once: Callable[[], None] = lambda: None) -> None:
+    """Let a device lose its power: its agent, its workloads and their shims are gone at once, unwarned.
+
+    `at_once` is called before the first of them is gone: it may take the disk away.
+    """
     agent = it.agents[name]
+    pids = _workloads(agent)
+    at_once()
     await agent.daemon.kill()
-    pids = [int(run.read_text().split()[0]) for run in (agent.data / "w").glob("*/run")]
+    pids |= _workloads(agent)
     for pid in pids:
         with contextlib.suppress(psutil.Error):
             workload = psutil.Process(pid)
@@ -193,6 +198,12 @@ async def power_cut(it: Fleet, name: str) -> None:
                 os.killpg(pid, signal.SIGKILL)
     for pid in pids:
         await gone(pid)
+
+
+def _workloads(agent: demo.Agent) -> set[int]:
+    with contextlib.suppress(OSError):
+        return {int(run.read_text().split()[0]) for run in (agent.data / "w").glob("*/run")}
+    return set()
 
 
 def reboot_prefix(folder: Path) -> tuple[str, ...]:
