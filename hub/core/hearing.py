@@ -89,8 +89,10 @@ class Hearing:
 
     def _status(self, event: events.ChildStatus, now: Now, fx: Effects) -> None:
         core, node = self._core, event.node
-        fx.act.append(inputs.Notify(topic=f"node/{node}"))
+        is_first, before = event.status.count == 1, _known(core, node)
         report = core.rollup.status(node, event.status, now, fx)
+        if is_first or before != _known(core, node):  # else nobody need know at once, and its commit can wait
+            fx.act.append(inputs.Notify(topic=f"node/{node}"))
         if report is None:
             core.registry.alarm(node, "odd-status", "its status cannot be read: is it of another version?", now, fx)
             return
@@ -163,6 +165,12 @@ class Hearing:
         if _is_alarming(event):
             self._core.registry.alarm(event.node, what, text, now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{event.node}"))
+
+
+def _known(core: HubCore, node: str) -> tuple[object, ...]:
+    """Return what a status of `node` may change of what is shown of it."""
+    seen = core.rollup.seen(node)
+    return core.rollup.report(node), seen and seen.held, seen and seen.heads
 
 
 def _is_alarming(event: events.ParentEvent) -> bool:

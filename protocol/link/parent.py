@@ -7,8 +7,6 @@ children lie in one heap, Looks go some at a time.
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -18,6 +16,10 @@ from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import RemoteProtocolError, TrustError
 from protocol.link import events, table
+from protocol.link.flow.agenda import Agenda
+from protocol.link.flow.credit import Credit
+from protocol.link.flow.looks import Looks
+from protocol.link.flow.rate import Kind, Rates
 from protocol.link.parent_desired import ASKED, Bodies, Delegation
 from protocol.link.parent_entries import CURSOR, Doubt, Incoming
 from protocol.link.room.losses import LOSS, Loss
@@ -28,7 +30,6 @@ CHILD = "child"
 STATUS = "status"
 
 _LOOK_AGAIN_S = 5.0  # a child that speaks without a session is told to look again, this seldom
-_LOOKS_EVERY_S = 0.1
 
 Events = list[events.ParentEvent]
 
@@ -79,11 +80,13 @@ class _Child:
         "connection",
         "contact_mono",
         "expired_on",
+        "heads",
         "incoming",
         "last_contact_wall",
         "looked_at",
         "node",
-        "queued",
+        "postponed",
+        "rates",
         "record",
         "session",
         "since_wall",
@@ -103,7 +106,9 @@ class _Child:
         self.last_contact_wall: float | None = None
         self.contact_mono = 0.0
         self.looked_at: float | None = None
-        self.queued: float | None = None
+        self.rates = Rates()
+        self.heads: dict[str, int] = {}
+        self.postponed: messages.Status | None = None
         self.status: messages.Status | None = None
         self.version = ""
         self.incoming = Incoming(node, doubt)
@@ -122,10 +127,9 @@ class Parent:
         self._incarnation = self._version = ""
         self._children: dict[str, _Child] = {}
         self._bodies = Bodies(snapshot)
-        self._to_look: deque[str] = deque()
-        self._look_at: float | None = None
-        self._due: list[tuple[float, str]] = []
-        self.credit = dict(limits.CREDIT_ROWS)
+        self._looks = Looks()
+        self._agenda = Agenda()
+        self._credit = Credit()
         self.contact_s = limits.CONTACT_EVERY_S
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: None
         self.key_of: Callable[[str], str] = lambda node: ""
@@ -190,7 +194,7 @@ class Parent:
             digest=asked.record.digest,
             blocked=asked.blocked,
             status=child.status,
-            cursors=child.incoming.given(self.credit),
+            cursors=child.incoming.given(self._credit.rows(node)),
             lost={stream: one.lost for stream, one in cursors.items() if one.lost},
             losses=child.incoming.losses.known,
             waiting=[stream for stream in cursors if child.incoming.waits(stream)],
@@ -202,8 +206,8 @@ class Parent:
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""
-        due = [self._due[0][0]] if self._due else []
-        return min([*due, self._look_at] if self._look_at is not None else due, default=None)
+        due = (self._agenda.next(), self._looks.due)
+        return min((one for one in due if one is not None), default=None)
 
     # -------------------------------------------------------------------------------------------- life
 
@@ -213,9 +217,7 @@ class Parent:
 
     def look(self, now: Now) -> None:
         """Tell the children that are away to look again: an external broker kept them connected over our absence."""
-        self._to_look.clear()
-        self._to_look.extend(one.node for one in self._children.values() if one.state is ParentState.AWAY)
-        self._look_at = now.mono if self._to_look else None
+        self._looks.begin((one.node for one in self._children.values() if one.state is ParentState.AWAY), now.mono)
 
     def add_child(self, node: str, now: Now, fx: Effects) -> None:
         """Know `node` from now on; harmless when it is known."""
@@ -247,7 +249,8 @@ class Parent:
     def _leave(self, child: _Child, reason: str, now: Now) -> Events:
         self._move(child, ParentCue.CLOSED)
         child.asked.forget_session()
-        child.since_wall, child.queued = now.wall, None
+        child.since_wall, child.postponed = now.wall, None
+        self._credit.note(child.node, 0)
         return [events.ChildAway(node=child.node, reason=reason)]
 
     def _move(self, child: _Child, cue: ParentCue) -> bool:
@@ -304,9 +307,12 @@ class Parent:
             case messages.Status():
                 return self._status(child, message, now, fx)
             case messages.Need():
-                self._need(child, message, now, fx)
+                if child.rates.take(Kind.NEED, now.mono):  # else it asks again
+                    self._need(child, message, now, fx)
                 return []
             case messages.Renew():
+                if not child.rates.take(Kind.RENEW, now.mono):
+                    return []
                 if len(message.csr) > limits.CSR_BYTES_MAX:
                     return [events.Misbehaved(node=child.node, reason="a CSR over its bound")]
                 return [events.RenewAsked(node=child.node, csr=message.csr)]
@@ -316,19 +322,30 @@ class Parent:
     def _entries(self, child: _Child, message: messages.Entries, fx: Effects) -> Events:
         ack, told = child.incoming.take(message, fx)
         if ack is not None:
+            self._credit.note(child.node, child.incoming.waiting(child.heads))
             self._send_ack(child, ack, fx)
         return told
 
     def _send_ack(self, child: _Child, ack: messages.EntriesAck, fx: Effects) -> None:
-        credit = 0 if child.incoming.waits(ack.stream) else self.credit[ack.stream]
+        credit = 0 if child.incoming.waits(ack.stream) else self._credit.rows(child.node)[ack.stream]
         ack = msgspec.structs.replace(ack, incarnation=self._incarnation, session=child.session, credit=credit)
         fx.send.append(effects.Send(child.node, ack))
 
     def _status(self, child: _Child, message: messages.Status, now: Now, fx: Effects) -> Events:
         if message.count <= child.status_count:
             return []  # older never overwrites newer (A12)
+        child.status_count = message.count
+        if child.rates.take(Kind.STATUS, now.mono):
+            return self._take_status(child, message, fx)
+        child.postponed = message  # a level: only the newest counts
+        self._queue(child)
+        return []
+
+    def _take_status(self, child: _Child, message: messages.Status, fx: Effects) -> Events:
+        child.heads = message.heads
+        self._credit.note(child.node, child.incoming.waiting(child.heads))
         fx.lazy = not (fx.store or fx.send or fx.act)
-        child.status_count, child.status = message.count, message
+        child.status = message
         fx.store.append(effects.Put(STATUS, child.node, msgspec.json.encode(message)))
         told: Events = [events.ChildStatus(node=child.node, status=message)]
         was_blocked = child.asked.blocked
@@ -349,6 +366,8 @@ class Parent:
         record = child.record
         if hello.node != child.node or hello.session < 1 or not hello.nonce:
             return [events.Misbehaved(node=child.node, reason=f"a Hello of {hello.node[:64]!r} that makes no sense")]
+        if not child.rates.take(Kind.HELLO, now.mono):
+            return []  # it waits HELLO_WAIT_S, and comes again with growing backoff
         if child.state is ParentState.QUARANTINED:
             self._refuse(child, hello, record.quarantined, now, fx)
             return [events.CloseAsked(node=child.node, connection=connection, reason=record.quarantined)]
@@ -412,9 +431,11 @@ class Parent:
         self._move(child, ParentCue.GREETED_EXPIRED if expired else ParentCue.GREETED)
         child.session, child.connection, child.status_count = hello.session, connection, 0
         child.version = hello.version
+        child.heads = {stream: head.seq for stream, head in hello.streams.items()}
+        self._credit.note(child.node, child.incoming.waiting(child.heads))
         child.last_contact_wall, child.contact_mono = now.wall, now.mono
         self._send_welcome(child, hello, now, fx)
-        self._queue(child, now)
+        self._queue(child)
         told.append(events.ChildLive(node=child.node, hello=hello, renew_only=expired))
         told += negotiated
         if not expired:
@@ -428,7 +449,7 @@ class Parent:
             session=hello.session,
             nonce=hello.nonce,
             parent=self._node,
-            cursors={} if renew_only else child.incoming.given(self.credit),
+            cursors={} if renew_only else child.incoming.given(self._credit.rows(child.node)),
             time_ms=int(now.wall * 1000),
             contact_s=self.contact_s,
             chain=self._signer.chain,
@@ -455,7 +476,7 @@ class Parent:
     def _send_desired(self, child: _Child, now: Now, fx: Effects, *, whole: bool = False) -> None:
         message = child.asked.message(self._incarnation, child.session, now, whole=whole)
         fx.send.append(effects.Send(child.node, message))
-        self._queue(child, now)
+        self._queue(child)
 
     def set_desired(self, node: str, items: dict[str, bytes], now: Now, fx: Effects) -> bool:
         """Ask `node` for exactly `items` (document id -> canonical bytes). Return False when nothing changed."""
@@ -482,7 +503,8 @@ class Parent:
             return []
         child.record = msgspec.structs.replace(child.record, revoked=reason or "revoked")
         child.asked.forget_session()
-        child.queued, child.since_wall = None, now.wall
+        child.since_wall = now.wall
+        self._credit.note(node, 0)
         self._save(child, fx)
         signed = self._signer.revoked(node, int(now.wall * 1000), reason, self._incarnation)
         fx.send.append(effects.Send(node, signed))
@@ -535,46 +557,41 @@ class Parent:
 
     # -------------------------------------------------------------------------------------------- time
 
-    def _queue(self, child: _Child, now: Now) -> None:
+    def _queue(self, child: _Child) -> None:
         """Have `tick` look at `child` when its next timer is due."""
         due = child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX
         if child.asked.retry_at is not None:
             due = min(due, child.asked.retry_at)
-        if child.queued is None or due < child.queued:
-            child.queued = due
-            heapq.heappush(self._due, (due, child.node))
+        if child.postponed is not None:
+            due = min(due, child.rates.free_at(Kind.STATUS))
+        self._agenda.put(child.node, due)
 
     def tick(self, now: Now, fx: Effects) -> Events:
         """Do what is due; calling it early or late is harmless."""
         told: Events = []
         for _ in range(limits.BATCH_INPUTS_MAX):
-            if not self._due or self._due[0][0] > now.mono:
+            node = self._agenda.pop(now.mono)
+            if node is None:
                 break
-            due, node = heapq.heappop(self._due)
             child = self._children[node]
-            if child.queued != due or not child.greeted:
-                continue
-            child.queued = None
-            told += self._check(child, now, fx)
-        self._send_looks(now, fx)
+            if child.greeted:
+                told += self._check(child, now, fx)
+        for node in self._looks.some(now.mono):
+            if self._children[node].state is ParentState.AWAY:
+                fx.send.append(effects.Send(node, messages.Look(incarnation=self._incarnation)))
         return told
 
     def _check(self, child: _Child, now: Now, fx: Effects) -> Events:
         if now.mono >= child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX:
             silent = [events.CloseAsked(node=child.node, connection=child.connection, reason="silent")]
             return [*self._leave(child, "nothing heard for too long", now), *silent]
+        told: Events = []
+        if child.postponed is not None and child.rates.take(Kind.STATUS, now.mono):
+            status, child.postponed = child.postponed, None
+            told += self._take_status(child, status, fx)
         retry_at = child.asked.retry_at
         if retry_at is not None and now.mono >= retry_at:
             self._send_desired(child, now, fx, whole=True)
         else:
-            self._queue(child, now)
-        return []
-
-    def _send_looks(self, now: Now, fx: Effects) -> None:
-        if self._look_at is None or now.mono < self._look_at:
-            return
-        for _ in range(min(len(self._to_look), int(limits.LOOKS_PER_S_MAX * _LOOKS_EVERY_S))):
-            node = self._to_look.popleft()
-            if self._children[node].state is ParentState.AWAY:
-                fx.send.append(effects.Send(node, messages.Look(incarnation=self._incarnation)))
-        self._look_at = now.mono + _LOOKS_EVERY_S if self._to_look else None
+            self._queue(child)
+        return told

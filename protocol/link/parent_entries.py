@@ -12,7 +12,7 @@ Decision 0013.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -85,12 +85,17 @@ class Incoming:
     def _save(self, stream: str, fx: Effects) -> None:
         fx.store.append(effects.Put(CURSOR, f"{self._node}/{stream}", _encode(self.cursors[stream])))
 
-    def given(self, credit: dict[str, int]) -> dict[str, Cursor]:
+    def given(self, credit: Mapping[str, int]) -> dict[str, Cursor]:
         """Return the cursors for a Welcome."""
         return {
             stream: Cursor(epoch=one.epoch, seq=one.seq, hash=one.hash, credit=credit[stream])
             for stream, one in self.cursors.items()
         }
+
+    def waiting(self, heads: Mapping[str, int]) -> int:
+        """Return how many rows up to `heads` are not here yet, of all streams together."""
+        cursors = self.cursors
+        return sum(max(0, seq - cursors[stream].seq) for stream, seq in heads.items() if stream in cursors)
 
     def waits(self, stream: str) -> bool:
         """Tell whether `stream` waits before a GAP that was refused: it gets no credit."""

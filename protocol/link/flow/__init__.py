@@ -1,1 +1,1 @@
-"""How much of what is to be sent goes now."""
+"""How much of what is to be sent goes now, and how much of what comes is heard."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -447,3 +449,33 @@ def test_documents_that_the_parent_lacks_end_the_wait() -> None:
     told = one.got(reply, T0, Effects())
     assert isinstance(told[0], events.DesiredRefused)
     assert "lacks 1 documents" in told[0].reason
+
+
+def waits(one: Child, count: int, *, lived_s: float = 0.0) -> list[float]:
+    """Lose the link `count` times, each time `lived_s` after the welcome; return the waits that follow."""
+    took, now = list[float](), T0
+    for _ in range(count):
+        now = Now(now.mono + lived_s, now.wall)
+        one.closed(one.session, "gone", now, Effects())
+        due = one.next_wake()
+        assert due is not None
+        took.append(due - now.mono)
+        now = Now(due, now.wall)
+        one.tick(now, fx := Effects())
+        one.opened(one.session, now, Effects())
+        one.got(welcome(one.session, nonce(fx)), now, Effects())
+        assert one.live
+    return took
+
+
+def test_waits_are_decorrelated_and_grow_while_sessions_do_not_last() -> None:
+    took = waits(live(), 200)
+    assert min(took) >= limits.BACKOFF_S_MIN - 0.001
+    assert max(took) <= limits.BACKOFF_S_MAX + 0.001
+    assert all(later <= 3 * one + 0.001 for one, later in itertools.pairwise(took))
+    assert max(took) > 20
+    assert len({round(one, 3) for one in took}) > 100, "no two of a fleet keep step"
+
+
+def test_a_session_that_lasted_makes_waits_small_again() -> None:
+    assert all(one <= 3 * limits.BACKOFF_S_MIN + 0.001 for one in waits(live(), 50, lived_s=limits.BACKOFF_S_MAX))
