@@ -151,7 +151,7 @@ def run(data: Data = None) -> None:
 def examine(data: Data = None, output: As = Output.table) -> None:
     """Check and explain files, permissions, clock, certificates, disk, hub, versions; the agent may run or not.
 
-    Changes nothing. Exit code 0: no problem; 1: a problem; 3: the only problem is that the hub, or the agent, is not there.
+    Changes nothing. Exit code 0: no problem; 1: a problem; 3: only that the hub, or the agent, is not there.
     """
     from edge_agent.cli import doctor
     from protocol.doctor import findings
