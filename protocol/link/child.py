@@ -61,7 +61,7 @@ class Child:
         self._nonce = self._incarnation = ""
         self._backoff_s = limits.BACKOFF_S_MIN
         self._timer: float | None = None
-        self._greeted_at = 0.0
+        self._greeted_at = self._live_at = 0.0
         self._report = b"{}"
         self._negotiations = 0
         self._status_count = 0
@@ -170,11 +170,14 @@ class Child:
         if not self._move(cue):
             return []
         self._intake.forget_session()
+        if was_live and now.mono - self._live_at >= self._backoff_s:
+            self._backoff_s = limits.BACKOFF_S_MIN  # it lasted: what cut it off is no sign of a parent that is overrun
         if self.state is ChildState.WAITING:
             self._timer = now.mono + self._next_backoff_s()
         return [events.WentOffline(reason=reason)] if was_live else []
 
     def _next_backoff_s(self) -> float:
+        """Draw a wait between the least and three times the last one: decorrelated jitter."""
         span = self._backoff_s * 3 - limits.BACKOFF_S_MIN
         self._backoff_s = min(limits.BACKOFF_S_MAX, limits.BACKOFF_S_MIN + self._entropy.fraction() * span)
         return self._backoff_s
@@ -288,7 +291,7 @@ class Child:
         self.offset_ms = message.time_ms + int(trip_s * 500) - int(now.wall * 1000)
         self._incarnation, self.contact_s, self.renew_only = message.incarnation, message.contact_s, message.renew_only
         self._move(ChildCue.WELCOMED)
-        self._timer, self._backoff_s, self._status_count, self.refusal = None, limits.BACKOFF_S_MIN, 0, ""
+        self._timer, self._live_at, self._status_count, self.refusal = None, now.mono, 0, ""
         told.append(events.WentLive(renew_only=message.renew_only))
         if message.renew_only:
             return told
