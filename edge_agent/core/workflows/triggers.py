@@ -71,6 +71,8 @@ class Triggers:
                 continue
             if schedule.is_behind(trigger, context.ms(now)):
                 self._tick_behind(key, cron, now, fx)
+                if trigger.pending:
+                    self._catch_up(key, trigger, now, fx)
                 continue
             self._behind.pop(key, None)
             due = schedule.look(trigger, cron, context.ms(now))
@@ -118,10 +120,13 @@ class Triggers:
 
     def next_wake(self, now: Now) -> float | None:
         """Return when (mono) to look at the clock again."""
-        if any(held.pending and not self._runs.room(key.partition("/")[0]) for key, held in self._all.items()):
+        if any(self._all[key].pending and not self._runs.room(key.partition("/")[0]) for key in self._armed()):
             return now.mono
         nexts = self._next().values()
         return context.wall_wake(min(nexts), now) if nexts else None
+
+    def _armed(self) -> list[str]:
+        return [key for key in self._crons if key in self._all]
 
     def next_ms(self) -> dict[str, int]:
         """Return the next firing (ms) of each workflow."""

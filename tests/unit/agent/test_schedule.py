@@ -146,6 +146,18 @@ def test_catching_up_waits_for_room() -> None:
     assert not world.entries(kind="run.skipped")
 
 
+def test_catching_up_goes_on_when_the_clock_was_set_back_meanwhile() -> None:
+    world = device(cron("0 * * * *", catch_up="all"), steps=[documents.Step(name="a", run=["./a"])])
+    world.wall += 3 * 3_600 + 5
+    world.start(reboot=True)
+    world.wall -= 400 * DAY_S
+    for n in range(1, 4):
+        assert fired(world) == n
+        world.do(inputs.Ended(instance=world.all(inputs.Launch)[-1].instance, exit=inputs.Exit(code=0)))
+        world.wait(0)
+    assert fired(world) == 3
+
+
 def test_a_firing_beyond_the_concurrency_is_recorded_as_skipped() -> None:
     world = device(cron("* * * * *"), steps=[documents.Step(name="a", run=["./a"], timeout_s=9_000)])
     world.wait(121)
