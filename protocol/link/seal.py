@@ -9,7 +9,7 @@
     n must rise  <────────────   n=1, 2, ...  MAC under the key "down"
     will: a Bye signed by the device's key, fixed when it connects; bound to session and nonce, so that a broker can at
           most tell early what the child said for the case that it is lost. A Bye before a Welcome is the same.
-    Look, Revoked to a child with no session: signed by the hub's key, with its chain
+    Look, Revoked to a child with no session, or with an old one: signed by the hub's key, with its chain
 
 A signature covers one JSON array that begins with its purpose and binds hub, node and the body's hash. One session key
 serves one (session, nonce); a restart of either end forgets all keys, and the next Hello makes new ones. Bodies are
@@ -290,7 +290,8 @@ class ParentSeal:
         body = codec.encode(message)
         if isinstance(message, messages.Welcome):
             return self._seal_welcome(node, body, message, secret)
-        if node in self._keys:
+        behind = isinstance(message, messages.Look) and message.session > 0  # to who knows no key of this session
+        if node in self._keys and not behind:
             return self._keys[node].seal(body)
         if isinstance(message, messages.Look | messages.Revoked):
             signature = self._signer.sign(_covered("word", self._hub, node, _hash(body)))
@@ -301,7 +302,7 @@ class ParentSeal:
         former = self._greetings.get(node)
         if hello.node != node:
             raise RemoteProtocolError(f"a Hello of {hello.node} came from {node}")
-        if former is not None and (hello.session < former.session or _hash(body) == former.digest):
+        if former is not None and _hash(body) == former.digest:
             raise TrustError(f"a Hello of {node} for session {hello.session} came again")
         leaf = certificates.check_issued(proof.chain + self._root, "node", node, self._pin)
         key, digest = leaf.public_key(), _hash(body)
@@ -311,7 +312,8 @@ class ParentSeal:
         identity = certificates.identify(proof.chain)
         if not self._admits(identity):
             raise TrustError(f"{node} is not, or no longer, part of the fleet with this key")
-        self._greetings[node] = _Greeting(hello, digest, proof.ephemeral, key)
+        if former is None or hello.session >= former.session:  # one below is heard, so that it can mint above (A17)
+            self._greetings[node] = _Greeting(hello, digest, proof.ephemeral, key)
         return identity
 
     def _seal_welcome(self, node: str, body: bytes, welcome: messages.Welcome, secret: bytes) -> bytes | None:
