@@ -5,6 +5,7 @@ SEED=7 TRACE=1     one seed, with a transcript; PLAN=FILE in place of the seed's
 AGENTS=3 HOURS=1   the fleet, and how long faults last in the world's time
 JOBS=2             processes; STOP=1 ends at the first seed that breaks; SHRINK=0 leaves its plan as it is
 REPORT=FILE        where the figures go (build/sim.json)
+RULES=A1,A4        only these rules' checkers
 SPEED=1            how fast it is at the stated load, and what bounds it
 """
 

@@ -119,7 +119,7 @@ class HubSeal:
                 return None
             self._keys[node] = Keys(name)
             return _join(body, Proof("hub", name))
-        if node in self._keys:
+        if node in self._keys and not (isinstance(message, messages.Look) and message.session):
             return self._keys[node].seal(body)
         return _join(body, Proof("word")) if isinstance(message, messages.Look | messages.Revoked) else None
 
@@ -140,9 +140,10 @@ class HubSeal:
         else:
             assert isinstance(message, messages.Hello)
             former, digest = self._greetings.get(node), hashlib.sha256(body).digest()
-            if former is not None and (message.session < former[0] or digest == former[2]):
+            if former is not None and digest == former[2]:
                 raise SkerryError("a Hello came again")
-            self._greetings[node] = (message.session, proof.session, digest)
+            if former is None or message.session >= former[0]:
+                self._greetings[node] = (message.session, proof.session, digest)
         return message, proof.by
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives import serialization
@@ -33,7 +32,13 @@ PIN = "0" * 64
 class _Trust(ProvenAnchor):
     """The real anchor, and what signs GAPs."""
 
-    sign_gap: Callable[[str, str, str, GapBody], GapBody]
+    def __init__(self, pin: str, gaps: GapSigner) -> None:
+        super().__init__(pin)
+        self._gaps = gaps
+
+    def sign_gap(self, node: str, epoch: str, stream: str, body: GapBody) -> GapBody:
+        """Sign with the device's key."""
+        return self._gaps.sign(node, epoch, stream, body)
 
 
 def _key_pem(world: World, node: str) -> bytes:
@@ -87,9 +92,8 @@ class Device(Node):
     def make_core(self) -> Core:
         """The real core, with the real anchor that has proven the hub's signing key."""
         chain = self.world.hub.signer.chain
-        trust = _Trust(PIN)
+        trust = _Trust(PIN, self._gaps)
         trust.take(Proof(root=PIN, parent=PARENT, chain=chain_hash(chain), key=self.world.hub.public_key.hex()))
-        trust.sign_gap = self._gaps.sign
         labels = {"site": self.world.site_of(self.node)}
         config = AgentConfig(node=self.node, parent=PARENT, trust=trust, labels=labels)
         return cast("Core", AgentCore(self.journal.snapshot(), config))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hub.core import inputs
 from protocol.messages import Entry
 from tests.checkers import history
 from tests.checkers.history import AnyFact, Broken
@@ -23,6 +24,8 @@ class Ledger:
         self.tried: dict[str, str] = {}
         self.kept: dict[str, str] = {}
         self._excused: set[str] = set()
+        self._revoked: set[str] = set()
+        self._at_home: set[str] = set()
         self._arrived: dict[str, int] = {}
 
     def feed(self, fact: AnyFact) -> None:
@@ -34,7 +37,11 @@ class Ledger:
                 self.kept[item] = node
             case history.Fault(kind=kind, node=node) if kind in _LOSING:
                 self._excused.add(history.identity(node))
-            case history.Disk(entries=entries):
+            case history.Operated(op=inputs.RevokeNode(node=node), error=""):
+                self._revoked.add(node)
+            case history.Disk(entries=entries, own=own, node=node):
+                if node in self._revoked:
+                    self._at_home.update(_item(row.raw) for row in own)
                 for row in entries:
                     item = _item(row.raw)
                     if item:
@@ -46,7 +53,7 @@ class Ledger:
         """Return how many items were judged. Raises Broken."""
         for item, node in self.kept.items():
             lossy = self.tried[item] not in ("audit", "state") or history.identity(node) in self._excused
-            if item not in self._arrived and not lossy:
+            if item not in self._arrived and item not in self._at_home and not lossy:
                 raise Broken("A1", f"{item} on {self.tried[item]} was kept, and never arrived")
         for item, times in self._arrived.items():
             if times > 1:

@@ -259,7 +259,7 @@ class Machine:
 
     def _say(self, process: Process) -> None:
         process.said += 1
-        item = f"{self.name}/{self.boots}/{process.instance}/{process.said}"
+        item = f"{self.name}/{process.pid}/{process.said}"
         to = "state"
         if not self.load.plain:
             to = "audit" if process.said % 7 == 3 else "metrics" if process.said % 5 == 4 else "state"
