@@ -34,6 +34,7 @@ from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
 from protocol.aio.mqtt import MqttLink
+from protocol.aio.trace import file as trace
 from protocol.effects import Action
 from protocol.errors import StoreError, TrustError
 from protocol.link.room.pool import split
@@ -121,6 +122,7 @@ class _Serving:
             on_store_error=self._store_failed,
             on_store_healed=lambda: log.warning("the store is well again"),
             on_dropped=self._dropped,
+            trace=trace.begin("agent", file.node, data / "journal.db"),
         )
         self._sockets = EmitSockets(short_folder(data), self._put)
         self._runner = ProcessRunner(data, node=file.node, tools=tools, sockets=self._sockets, report=self._put)

@@ -36,6 +36,7 @@ from protocol.aio import tls
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
+from protocol.aio.trace import file as trace
 from protocol.effects import Action
 from protocol.errors import Refused, StoreError
 
@@ -94,6 +95,7 @@ class _Serving:
             tick=inputs.Tick(),
             on_store_error=self._store_failed,
             on_store_healed=self._store_healed,
+            trace=trace.begin("hub", file.id, home.database),
         )
         self._desk = Desk(self.put, self._driver.room)
         self._refresh_tls()

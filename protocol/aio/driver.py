@@ -23,10 +23,11 @@ from protocol import effects, limits
 from protocol.aio import failpoints
 from protocol.aio.clock import Clock
 from protocol.aio.journal import Journal
+from protocol.aio.trace import Trace
 from protocol.aio.transport import Transport
 from protocol.effects import Action, Effects, Now
 from protocol.errors import StoreError, StoreLost
-from protocol.messages import Entries
+from protocol.messages import AnyMessage, Entries
 from protocol.snapshot import Snapshot
 
 _raw_of = itemgetter(1)
@@ -72,8 +73,8 @@ class Driver(Generic[CoreT]):
 
     `perform` starts an action and returns at once. `tick` is the input that a due timer becomes. `on_store_error` is
     told each failure of the store, `on_store_healed` the first commit after; `on_dropped` each time that inputs are
-    dropped, those put during a failure too: whoever waits for them is to be answered. `trace` gets each input with its
-    effects, before they are performed.
+    dropped, those put during a failure too: whoever waits for them is to be answered. `trace` is told what happens
+    as soon as it is true.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Driver(Generic[CoreT]):
         on_store_error: Callable[[StoreError], None] | None = None,
         on_store_healed: Callable[[], None] | None = None,
         on_dropped: Callable[[StoreError], None] | None = None,
-        trace: Callable[[object, Now, Effects], None] | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._make_core = make_core
         self._journal = journal
@@ -134,13 +135,19 @@ class Driver(Generic[CoreT]):
 
     async def run(self, started: Callable[[], object]) -> None:
         """Run until cancelled. `started` makes a life's first input, for this core and for each that is rebuilt."""
-        while True:
-            try:
-                await self._live(started)
-            except StoreError as error:
-                await self._recover(error)
+        try:
+            while True:
+                try:
+                    await self._live(started)
+                except StoreError as error:
+                    await self._recover(error)
+        finally:
+            if self._trace is not None:
+                self._trace.ended("stop")
 
     async def _live(self, started: Callable[[], object]) -> None:
+        if self._trace is not None:
+            self._trace.begun()
         self._take(started(), None)
         await self._settle()
         while True:
@@ -173,7 +180,7 @@ class Driver(Generic[CoreT]):
         now = self._clock.now()
         fx = self.core.handle(event, now)
         if self._trace is not None:
-            self._trace(event, now, fx)
+            self._trace.took(event, now)
         self._wake_at = fx.wake_at
         pending.store += fx.store
         pending.bytes += sum(sum(map(len, map(_raw_of, op.rows))) for op in fx.store if isinstance(op, effects.Rows))
@@ -202,6 +209,8 @@ class Driver(Generic[CoreT]):
         if failpoints.armed is not None:
             failpoints.hit("after-send")
         for action in pending.act:
+            if self._trace is not None:
+                self._trace.acted(action)
             self._perform(action)
         if failpoints.armed is not None:
             failpoints.hit("after-act")
@@ -210,6 +219,8 @@ class Driver(Generic[CoreT]):
         if failpoints.armed is not None:
             failpoints.hit("before-store")
         await self._journal.commit(ops)
+        if self._trace is not None:
+            self._trace.stored(ops)
         if failpoints.armed is not None:
             failpoints.hit("after-store")
         if self._failures:
@@ -219,7 +230,7 @@ class Driver(Generic[CoreT]):
 
     async def _send(self, send: effects.Send | effects.SendRows) -> None:
         if isinstance(send, effects.Send):
-            self._transport.send(send.peer, send.message)
+            self._give(send.peer, send.message)
             return
         found = await self._journal.rows(send.stream, send.epoch, send.after, send.upto, limits.ENTRIES_BYTES_MAX)
         rows = found[: limits.ENTRIES_COUNT_MAX]  # counted, not reckoned: a GAP row stands for any number of seqs
@@ -232,7 +243,12 @@ class Driver(Generic[CoreT]):
                 hash=rows[-1][2].hex(),
                 rows=[msgspec.Raw(raw) for _, raw, _ in rows],
             )
-            self._transport.send(send.peer, message)
+            self._give(send.peer, message)
+
+    def _give(self, peer: str, message: AnyMessage) -> None:
+        if self._trace is not None:
+            self._trace.sent(peer, message)
+        self._transport.send(peer, message)
 
     # ------------------------------------------------------------------------------------------ waiting
 
@@ -263,6 +279,8 @@ class Driver(Generic[CoreT]):
 
     async def _recover(self, error: StoreError) -> None:
         """Discard what the store did not take, wait, and rebuild the core from the store."""
+        if self._trace is not None:
+            self._trace.ended("store")
         while True:
             self._discard(error)
             delay = min(limits.STORE_RETRY_S_MAX, limits.STORE_RETRY_S_MIN * 2 ** min(self._failures, 16))

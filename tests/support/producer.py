@@ -2,11 +2,14 @@
 
     python3 producer.py LEDGER-FOLDER SECONDS-APART
 
-`NODE.tried` gets a number, fsynced, before it is emitted, and `NODE.kept` after the agent's answer. A number is never
-emitted twice: one whose answer did not come stays `tried`, and nobody knows whether it was kept.
+`NODE.ran` gets a line when it begins: which socket it has, when, for which service, and whether it is alone (it holds
+a lock as long as it lives). `NODE.tried` gets a number, fsynced, before it is emitted, and `NODE.kept` after the
+answer. A number is never emitted twice: one whose answer did not come stays `tried`, and nobody knows whether it was
+kept.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -28,6 +31,22 @@ def account(what: str) -> Callable[[int], None]:
         os.fsync(handle)
 
     return write
+
+
+def begin() -> int:
+    """Write down that this process runs; return the lock, which is held until it is gone."""
+    service, tag = os.environ["SKERRY_SERVICE"], os.path.basename(os.environ["SKERRY_SOCKET"]).removesuffix(".sock")
+    lock = os.open(f"{FOLDER}/{NODE}.{service}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    alone = "alone"
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        alone = "beside"
+    handle = os.open(f"{FOLDER}/{NODE}.ran", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
+    os.write(handle, f"{tag} {time.clock_gettime(time.CLOCK_MONOTONIC)} {service} {alone}\n".encode())
+    os.fsync(handle)
+    os.close(handle)
+    return lock
 
 
 def last() -> int:
@@ -52,6 +71,7 @@ def connected() -> tuple[socket.socket, TextIO]:
 
 def main() -> None:
     """Emit until stopped."""
+    begin()
     number, tried, kept = last(), account("tried"), account("kept")
     link, answers = connected()
     while True:

@@ -15,6 +15,7 @@ from protocol import effects
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
+from protocol.aio.trace import Trace
 from protocol.effects import Action, Effects, Now
 from protocol.errors import StoreError
 from protocol.link import cursor
@@ -152,7 +153,7 @@ class Stage:
     told: list[object] = field(default_factory=list[object])
     errors: list[StoreError] = field(default_factory=list[StoreError])
     dropped: list[StoreError] = field(default_factory=list[StoreError])
-    traced: list[tuple[object, int]] = field(default_factory=list[tuple[object, int]])
+    trace: Trace | None = None
     healed: asyncio.Event = field(default_factory=asyncio.Event)
     failed: asyncio.Event = field(default_factory=asyncio.Event)
     sent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -168,16 +169,13 @@ class Stage:
             on_store_error=self._error,
             on_store_healed=self.healed.set,
             on_dropped=self.dropped.append,
-            trace=self._trace,
+            trace=self.trace,
         )
 
     def send(self, peer: str, message: AnyMessage) -> None:
         """The transport: keep the message."""
         self.told.append(message)
         self.sent.set()
-
-    def _trace(self, event: object, now: Now, fx: Effects) -> None:
-        self.traced.append((event, len(fx.store)))
 
     def _error(self, error: StoreError) -> None:
         self.errors.append(error)

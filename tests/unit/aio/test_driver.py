@@ -225,13 +225,6 @@ async def test_what_is_put_while_the_store_fails_is_dropped_aloud(
         assert stored(tmp_path) == []
 
 
-async def test_a_trace_gets_each_input_with_its_effects(tmp_path: Path) -> None:
-    async with running(await opened(tmp_path)) as stage:
-        stage.driver.put(Add(text=b"one"))
-        await stage.driver.settled()
-        assert stage.traced == [(Begin(), 0), (Add(text=b"one"), 1)]
-
-
 async def test_shutting_down_flushes_what_is_lazy(tmp_path: Path) -> None:
     async with running(await opened(tmp_path)) as stage:
         stage.driver.put(Add(text=b"lazy", lazy=True))
