@@ -12,8 +12,8 @@ _OPEN_FILES = 4_096  # a hub of two thousand devices, and its API
 _RESTORE = "put the whole directory back from one backup"
 _RENEW = "skerry hub serve renews it when it starts, and while it serves"
 _DAMAGED = (
-    "stop the hub and copy the file for a look, then put a backup back or start it on what is left: what devices still "
-    "hold they send again; look why (dmesg, power, disk)"
+    "stop the hub and copy the file for a look; put a backup back, or start it: it sets the file aside, saves what can "
+    "be read, and what devices still hold comes again; look why (dmesg, power, disk)"
 )
 
 

@@ -121,8 +121,5 @@ def room(pid: int) -> Room:
 
 
 def set_aside(store: Path) -> list[str]:
-    """Return the files beside a store that are named after it and are not in use. Raises OSError."""
-    used = {store.name, *(store.name + end for end in ("-wal", "-shm", "-journal", ".lock"))}
-    return sorted(
-        path.name for path in store.parent.iterdir() if path.name.startswith(store.name) and path.name not in used
-    )
+    """Return the files that a recovery has put aside for a store (protocol.aio.recovery). Raises OSError."""
+    return sorted(path.name for path in store.parent.iterdir() if path.name.startswith(f"{store.name}.damaged-"))

@@ -236,6 +236,21 @@ def test_a_crash_that_damaged_the_journal_is_seen_through_its_wal(device: Device
     assert said(doctor.examine(device.data), "journal").state is State.PROBLEM
 
 
+def test_a_damaged_journal_that_was_recovered_is_well_and_what_was_set_aside_is_named(device: Device) -> None:
+    _spoil(device.data / "journal.db")
+    assert said(doctor.examine(device.data), "journal").state is State.PROBLEM
+
+    async def next_life() -> None:
+        await (await device.open()).close()
+
+    asyncio.run(next_life())
+
+    found = doctor.examine(device.data)
+    assert said(found, "journal").state is State.OK
+    assert said(found, "set aside").state is State.WARNING
+    assert "journal.db.damaged-20" in said(found, "set aside").says
+
+
 def test_who_has_the_journal_open_and_does_not_answer_is_named(device: Device) -> None:
     lock = Lock.take(device.data / "journal.db")
     try:
