@@ -151,6 +151,18 @@ def test_metrics_that_begin_anew_are_on_record_and_no_alarm(world: World) -> Non
     assert "link.epoch-changed" in [row[0] for row in world.store.rows["audit"]]
 
 
+def test_a_status_that_says_nothing_new_wakes_nobody_and_its_commit_can_wait(world: World) -> None:
+    device = world.fleet(oslo_1={})["oslo-1"]
+    same = status.Report(vitals=status.Vitals(cpu=0.5))
+    assert "node/oslo-1" in topics(device.report(same)), "the first of a session"
+    world.later(60.0)
+    fx = device.report(same)
+    assert (fx.act, fx.send, fx.lazy) == ([], [], True)
+    assert world.node("oslo-1")["as_of_ms"] == int(world.wall * 1000)
+    assert "node/oslo-1" in topics(device.report(same, seq=7)), "it has more to send"
+    assert "node/oslo-1" in topics(device.report(status.Report(vitals=status.Vitals(cpu=0.6)), seq=7))
+
+
 def test_a_status_that_cannot_be_read_is_an_alarm_until_one_can(world: World) -> None:
     device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
     device.report(status.Report(vitals=status.Vitals(cpu=0.5)))
