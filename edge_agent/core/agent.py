@@ -212,6 +212,7 @@ class AgentCore:
             if isinstance(event, events.Wanted):
                 self._desired.update(event.items)
                 self._roster.know(self._desired, now)
+        self._emit.start(started.found, fx)
         self._adopt(started.found, now, fx)
         if self._desired.known:
             self._trust_store(fx)

@@ -33,6 +33,13 @@ class Emit:
         self._patience = Patience()
         self._said = {key: int(raw) for key, raw in snapshot.spaces.get(_SAID, {}).items()}
 
+    def start(self, found: list[inputs.Found], fx: Effects) -> None:
+        """Forget what those said whose folder is not there: who comes again under such a name is somebody else."""
+        here = {one.instance for one in found}
+        for gone in [one for one in self._said if one not in here]:
+            del self._said[gone]
+            fx.store.append(Delete(_SAID, gone))
+
     def emitted(self, got: inputs.Emitted, now: Now, fx: Effects) -> bool:
         """Append a batch; EmitAck is performed after its commit, or says what is wrong with it.
 

@@ -73,6 +73,14 @@ def test_a_batch_is_kept_whole_or_refused_whole(world: World) -> None:
     assert not world.entries("state", "app.")
 
 
+def test_who_comes_under_the_name_of_one_that_is_gone_counts_anew(world: World) -> None:
+    emit(world, item('"old"', id=7))
+    world.start()  # an older copy of the store: it knows of a process whose folder has gone since
+    running(world, "s-web-1")
+    assert emit(world, item("1", id=1)).count == 1
+    assert [body(entry) for entry in world.entries("state", "app.")] == ["old", 1]
+
+
 def test_a_numbered_item_said_again_is_acknowledged_and_kept_once(world: World) -> None:
     assert emit(world, item("1", id=1), item("2", id=2)).count == 2
     assert emit(world, item("2", id=2), item("3", id=3), item("0")).count == 3
