@@ -35,6 +35,7 @@ from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
 from protocol.aio.mqtt import MqttLink
 from protocol.aio.trace import file as trace
+from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
 from protocol.errors import StoreError, TrustError
 from protocol.link.room.pool import split
@@ -66,7 +67,17 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
             f"{data}/cert.pem is for {papers.certificate.id!r}, not {file.node!r}: enroll this device again"
         )
     tools = Tools.find(_raise_open_files())
-    journal = await Journal.open(
+    journal = await until_it_can(lambda: _journal(data, file), log)
+    try:
+        await _Serving(data, file, papers, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
+    except ExceptionGroup as group:
+        raise _first(group) from group
+    finally:
+        await journal.close()
+
+
+async def _journal(data: Path, file: identity.AgentFile) -> Journal:
+    return await Journal.open(
         data / "journal.db",
         node=file.node,
         streams=STREAMS,
@@ -75,12 +86,6 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
         cache_kib=limits.DEVICE_STORE_CACHE_KIB,
         wal_bytes=split(file.quota_bytes)["wal"] // 2,
     )
-    try:
-        await _Serving(data, file, papers, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
-    except ExceptionGroup as group:
-        raise _first(group) from group
-    finally:
-        await journal.close()
 
 
 class _Serving:

@@ -12,6 +12,7 @@
     └── StoreError             the store cannot be opened or written
         ├── StoreNewer         made by a newer version of Skerry
         ├── StoreLocked        another process holds it
+        ├── StoreStuck         the disk is full or fails: what may pass
         ├── StoreDamaged       its bytes are not whole
         └── StoreLost          nothing of it can be gone on with: a backup is needed
 
@@ -69,6 +70,10 @@ class StoreNewer(StoreError):
 
 class StoreLocked(StoreError):
     """Another process holds the store."""
+
+
+class StoreStuck(StoreError):
+    """The disk is full or fails; it may pass, and nothing but waiting is needed then."""
 
 
 class StoreDamaged(StoreError):

@@ -24,7 +24,7 @@ from protocol.aio.lock import Lock
 from protocol.aio.operations import Operations
 from protocol.aio.recovery import check, ladder, swap
 from protocol.aio.recovery.ladder import Judge
-from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, of, read_only
+from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, explain, of, read_only
 from protocol.aio.tail import Tail
 from protocol.effects import StoredRow
 from protocol.errors import StoreDamaged, StoreError, StoreLost
@@ -214,14 +214,20 @@ class Journal:
             clean, count = await file.transact(lambda db: life.begin(db, opening))
             if not opening.durable:  # that it is open must survive a power cut: else its seqs are used again (A6)
                 await file.run(life.settle)
+            else:
+                self._note(opening.path, count)
         except BaseException:
             with suppress(StoreError):
                 await file.close()
             raise
         self._clean = self._clean and clean
-        if opening.durable:
-            self._lock.note(count)
         return _Part(replace(opening, seen=count if opening.durable else 0), file, list(opening.streams))
+
+    def _note(self, path: Path, count: int) -> None:
+        try:
+            self._lock.note(count)
+        except OSError as error:
+            raise explain(error, path) from error
 
     async def _repair(self) -> None:
         """Recover the files whose damage was noticed while they were open."""

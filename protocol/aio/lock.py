@@ -10,7 +10,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from protocol.errors import StoreError, StoreLocked
+from protocol.aio.sqlite import explain
+from protocol.errors import StoreLocked
 
 
 class Lock:
@@ -27,7 +28,7 @@ class Lock:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreError(f"cannot open {path}: {error.strerror}; check the folder and its owner") from error
+            raise explain(error, path) from error
         words = os.pread(descriptor, 64, 0).decode("ascii", "replace").split()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,7 +41,10 @@ class Lock:
         return cls(descriptor, int(words[1]) if len(words) == 2 and words[1].isdecimal() else 0)
 
     def note(self, life: int) -> None:
-        """Write who holds the store and its count of openings. No fsync: a lost count only proves less."""
+        """Write who holds the store and its count of openings. No fsync: a lost count only proves less.
+
+        Raises OSError.
+        """
         self.life = life
         text = f"{os.getpid()} {life}\n".encode()
         os.pwrite(self._descriptor, text, 0)

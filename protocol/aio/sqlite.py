@@ -6,6 +6,7 @@ reads beside it opens `read_only`.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import sys
@@ -21,7 +22,7 @@ import aiosqlite
 
 from protocol import limits
 from protocol.aio.upkeep import wal
-from protocol.errors import StoreDamaged, StoreError, StoreNewer
+from protocol.errors import StoreDamaged, StoreError, StoreNewer, StoreStuck
 
 SCHEMA_VERSION = 1
 PAGE_BYTES = 4_096
@@ -140,16 +141,24 @@ def checksum(*parts: str | bytes | int | None) -> int:
 def explain(error: sqlite3.Error | OSError, path: Path) -> StoreError:
     """Return `error` as one sentence: what, where, what to do next."""
     if isinstance(error, OSError):
+        if error.errno in _STUCK:
+            return StoreStuck(f"{path}: {_ADVICE[_STUCK[error.errno]]} ({error.strerror})")
         return StoreError(f"cannot use {path}: {error.strerror or error}; check the folder and its owner")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGE:
         return StoreDamaged(f"{path} is damaged ({error}): Skerry sets it aside and recovers what can be read")
     advice = _ADVICE.get(code)
-    return StoreError(f"{path}: {advice} ({error})" if advice else f"{path}: the store failed ({error})")
+    kind = StoreStuck if code in _STUCK.values() else StoreError
+    return kind(f"{path}: {advice} ({error})" if advice else f"{path}: the store failed ({error})")
 
 
 # SQLITE_ERROR: our own statements are right, so that the schema they meet is not.
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+_STUCK = {
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    errno.EDQUOT: sqlite3.SQLITE_FULL,
+    errno.EIO: sqlite3.SQLITE_IOERR,
+}
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full, free some space; nothing unstored is acknowledged, it goes on by itself",
     sqlite3.SQLITE_IOERR: "the disk failed, look at the kernel's log (dmesg): nothing unstored is acknowledged",
@@ -219,8 +228,8 @@ def make_schema(db: sqlite3.Connection) -> None:
 
 def store_again(path: Path) -> None:
     """Write the file at `path`, if there is one, once more as it reads, and sync it."""
-    # A sync that failed in the last life may have left commits in the kernel's memory alone: there they are read, and no
-    # later sync saves them. What follows them in the log would be acknowledged, and lost with them at a power cut.
+    # A sync that failed in the last life may have left commits in the kernel's memory alone: there they are read, and
+    # no later sync saves them. What follows them in the log would be acknowledged, and lost at a power cut (0019).
     if not path.exists():
         return
     with path.open("r+b") as file:
