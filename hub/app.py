@@ -31,12 +31,15 @@ from hub.shell.operators import SPACE as OPERATORS
 from hub.shell.operators import Operators
 from hub.shell.server import ApiServer
 from hub.shell.store.entries import Entries
+from hub.shell.store.judge import judge
 from protocol import limits, messages
 from protocol.aio import tls
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
+from protocol.aio.recovery import swap
 from protocol.aio.trace import file as trace
+from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
 from protocol.errors import Refused, StoreError
 
@@ -65,9 +68,11 @@ async def serve(
     if broker_url:
         file = msgspec.structs.replace(file, broker=parse_broker(broker_url, file.id))
     keys = Authority(home, file.id)
-    if not home.database.exists():  # a new one would know no node and no operator
+    if not swap.exists(home.database):  # a new one would know no node and no operator
         raise Refused(f"{home.database} is missing: put it back from a backup, or make a new hub in another folder")
-    journal = await Journal.open(home.database, node=file.id, streams=streams.NAMES, mint=mint_epoch)
+    journal = await until_it_can(
+        lambda: Journal.open(home.database, node=file.id, streams=streams.NAMES, mint=mint_epoch, judge=judge), log
+    )
     try:
         serving = _Serving(home, file, keys, journal)
         await serving.run(ready or functools.partial(print, flush=True), stop or asyncio.Event())
@@ -209,6 +214,9 @@ class _Serving:
                 people = group.create_task(self._api.serve())
                 keeping = [group.create_task(self._retain()), group.create_task(self._look_at_tls())]
                 ready(self._line())
+                alarm = self._driver.core.restore.alarm
+                if alarm:
+                    log.warning("%s", alarm)
                 await stop.wait()
                 await self._stop(people, children)
                 for task in (*keeping, driving):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from hub.cli.view import output
 from protocol.errors import Refused, SkerryError, SpecError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ CONNECT_WAIT_S = 5.0
 ANSWER_WAIT_S = 60.0
 UPLOAD_WAIT_S = 600.0
 NAME_SUFFIX = ".skerry"
+ALARM = "skerry-alarm"
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -113,6 +115,7 @@ class Client:
             timeout=httpx.Timeout(ANSWER_WAIT_S, connect=CONNECT_WAIT_S),
             trust_env=False,
         )
+        self._alarmed = False
         self._extensions = {"sni_hostname": self.context.hub + NAME_SUFFIX}
 
     def __enter__(self) -> Client:
@@ -140,6 +143,7 @@ class Client:
                 headers={"Content-Type": "application/json"} if body is not None else None,
                 extensions=self._extensions,
             )
+        self._show_alarm(answer)
         _check(answer)
         return answer.json() if answer.content else None
 
@@ -159,12 +163,20 @@ class Client:
                 extensions=self._extensions,
             ) as answer,
         ):
+            self._show_alarm(answer)
             if answer.is_error:
                 answer.read()
                 _check(answer)
             for line in answer.iter_lines():
                 if line.strip():
                     yield json.loads(line)
+
+    def _show_alarm(self, answer: httpx.Response) -> None:
+        """Show, once, what the hub waits for an operator to decide: on stderr, whatever was asked."""
+        alarm = answer.headers.get(ALARM, "")
+        if alarm and not self._alarmed:
+            self._alarmed = True
+            output.warn(alarm)
 
     def holds(self, path: str) -> bool:
         """Tell whether there is something at `path`."""

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from hub.cli import apply, client, describe, events, get, node, sources, tasks
+from hub.cli import apply, client, describe, events, get, node, options, sources, tasks
 from hub.cli.doctor import command as doctor
 from hub.cli.view import output
 from protocol.errors import SkerryError, TooLarge
@@ -117,6 +117,23 @@ def serve(
     from hub.shell import init as shell
 
     asyncio.run(served.serve(data or shell.default_folder(), broker or None))
+
+
+@hub.command("accept-restore")
+def accept_restore(
+    reason: options.Reason = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Go on with a hub that was restored from a backup, copied, or recovered from damage, having looked at it.
+
+    Until then nothing new is sent to any device. Afterwards every device follows what this hub knows, whatever it was
+    asked since the backup.
+    """
+    if not yes and sys.stdin.isatty():
+        typer.confirm("What was declared after the backup and is not declared again is taken away. Go on?", abort=True)
+    with client.Client() as api:
+        done = api.post("/v1/nodes/-/accept-restore", {"reason": reason})
+    output.say(f"accepted: {done['nodes']} nodes follow this hub again, {done['ahead']} of them held more than it knew")
 
 
 @app.command()

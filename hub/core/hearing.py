@@ -90,6 +90,8 @@ class Hearing:
     def _status(self, event: events.ChildStatus, now: Now, fx: Effects) -> None:
         core, node = self._core, event.node
         is_first, before = event.status.count == 1, _known(core, node)
+        if core.restore.awaits(node) and not core.parent.view(node).blocked:
+            core.restore.met(node, fx)
         report = core.rollup.status(node, event.status, now, fx)
         if is_first or before != _known(core, node):  # else nobody need know at once, and its commit can wait
             fx.act.append(inputs.Notify(topic=f"node/{node}"))
@@ -158,6 +160,8 @@ class Hearing:
 
     def _alarm(self, event: events.ParentEvent, now: Now, fx: Effects) -> None:
         """Show an operator what went wrong between a node and this hub, and put it on record."""
+        if isinstance(event, events.RestoredParent) and self._core.restore.takes_back(event.node, now, fx):
+            return
         what, text = _what(event), alarm_text(event)
         is_repeated = self._core.registry.has_alarm(event.node, what)
         if not (is_repeated and isinstance(event, events.Misbehaved | events.Poison)):  # a bad child fills no trail

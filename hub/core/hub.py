@@ -17,6 +17,7 @@ from hub.core.enrollment import Enrollment
 from hub.core.hearing import Hearing
 from hub.core.operations import Operations
 from hub.core.registry import Node, Registry
+from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
 from hub.core.work.resources import Resources
@@ -46,6 +47,7 @@ class HubCore:
 
     def __init__(self, snapshot: Snapshot, config: HubConfig) -> None:
         self.node = config.node
+        snapshot, lost = mended(snapshot)
         self.entropy = Entropy(b"")
         self._config = config
         self._wall = 0.0
@@ -61,6 +63,7 @@ class HubCore:
         self.tasks = Tasks(snapshot)
         self.runs = Runs(snapshot)
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
+        self.restore = Restore(snapshot, self, lost)
         self.operations = Operations(self)
         self._hearing = Hearing(self)
 
@@ -103,6 +106,7 @@ class HubCore:
         for node in self.registry:
             if not node.revoked_ms:
                 self.delegate.mark(node.name)
+        self.restore.started(now, fx)
         self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)
 
     # -------------------------------------------------------------------------------------------- connections
@@ -192,6 +196,7 @@ class HubCore:
             self.delegate.mark(node)
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
         self.operations.tick(now, fx)
+        self.restore.process(now, fx)
         self.delegate.process(now, fx)
 
     def _next_wake(self, now: Now) -> float | None:
@@ -199,6 +204,7 @@ class HubCore:
             self.parent.next_wake(),
             self.tasks.next_wake(now),
             self.operations.next_wake(),
+            self.restore.next_wake(now),
             self.delegate.next_wake(now),
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)

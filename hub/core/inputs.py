@@ -213,6 +213,12 @@ class AskNode(Op, frozen=True, kw_only=True, tag="ask"):
     wait_s: float = 30.0
 
 
+class AcceptRestore(Op, frozen=True, kw_only=True, tag="accept-restore"):
+    """This hub's store may be behind its own past: an operator says that it is to go on (INVARIANTS A17)."""
+
+    reason: str = ""
+
+
 class RequestRelease(Op, frozen=True, kw_only=True, tag="request-release"):
     """Ask the person at a device to give an override back."""
 
@@ -243,6 +249,7 @@ AnyOp = (
     | AskNode
     | RequestRelease
     | NoteArtifact
+    | AcceptRestore
 )
 
 

@@ -68,6 +68,8 @@ class Operations:
                 if core.resources.note_artifact(op.digest, op.size, now, fx):
                     core.streams.audit("artifact.arrived", op.digest, {"who": who, "size": op.size}, now, fx)
                 return {"digest": op.digest}
+            case inputs.AcceptRestore() as op:
+                return core.restore.accept(who, op.reason, now, fx)
             case inputs.CreateTasks() as op:
                 return self._create_tasks(op, who, now, fx)
             case inputs.AskNode() as op:

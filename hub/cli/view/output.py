@@ -64,6 +64,11 @@ def note(text: str) -> None:
     errors().print(text, style="dim", markup=False)
 
 
+def warn(text: str) -> None:
+    """Print what a person must know whatever they asked: on stderr, so that a pipe stays clean."""
+    errors().print(f"ALARM: {text}", style="bold red", markup=False)
+
+
 def say(text: str = "", style: str = "") -> None:
     """Print one line as it is; no markup is read in it."""
     console().print(text, style=style or None, markup=False, soft_wrap=True)

@@ -26,4 +26,4 @@ def make(hub: Hub) -> ASGIApp:
     errors.install(app)
     for noun in (enrollment, resources, nodes, tasks, events, logs, artifacts):
         app.include_router(noun.router(hub))
-    return Gate(app, hub.operators)
+    return Gate(app, hub.operators, lambda: hub.core().restore.alarm)

@@ -21,6 +21,7 @@ from protocol import limits
 
 OPEN = frozenset({("GET", "/v1/ca"), ("GET", "/v1/info"), ("POST", "/v1/enroll")})
 ARTIFACTS = "/v1/artifacts/"
+ALARM = "skerry-alarm"
 
 
 class Rate:
@@ -55,8 +56,10 @@ class _Turned(Exception):
 class Gate:
     """ASGI middleware; the names of those let in stand in `request.state.who`, a ticket in `request.state.ticket`."""
 
-    def __init__(self, app: ASGIApp, operators: Operators) -> None:
+    def __init__(self, app: ASGIApp, operators: Operators, alarm: Callable[[], str]) -> None:
+        """`alarm`: what an operator must decide; it stands in the header ALARM of each answer to one."""
         self._app = app
+        self._alarm = alarm
         self._operators = operators
         self._enrollments = Rate(limits.ENROLLMENTS_PER_S)
 
@@ -75,7 +78,8 @@ class Gate:
                 await _drain(receive)
             await _refuse(send, turned.status, str(turned))
             return
-        await self._app(scope, receive, send)
+        alarm = self._alarm() if "who" in scope["state"] else ""
+        await self._app(scope, receive, _with_alarm(send, alarm) if alarm else send)
 
     def _admit(self, scope: Scope) -> None:
         state = scope.setdefault("state", {})
@@ -92,6 +96,15 @@ class Gate:
         if who is None:
             raise _Turned(401, "the operator's token is missing or unknown: send `Authorization: Bearer TOKEN`")
         state["who"] = f"token:{who}"
+
+
+def _with_alarm(send: Send, alarm: str) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (ALARM.encode(), alarm.encode("ascii", "replace"))]
+        await send(message)
+
+    return sending
 
 
 async def _whole_body(scope: Scope, receive: Receive) -> Receive:

@@ -47,6 +47,11 @@ def router(hub: Hub) -> APIRouter:
     async def ask(request: Request, op: inputs.AnyOp) -> Response:
         return errors.raw(await hub.desk.ask(who(request), op))
 
+    @routes.post("/-/accept-restore")
+    async def accept_restore(request: Request, body: ReasonBody) -> Response:
+        """Go on, though this hub's store may be behind its own past; every device is taken back under a new term."""
+        return await ask(request, inputs.AcceptRestore(reason=body.reason))
+
     @routes.get("")
     async def nodes(selector: str = "") -> Response:
         """Return the nodes that match (all without a selector): how they are and what was last known of them."""

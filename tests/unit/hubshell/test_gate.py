@@ -53,7 +53,7 @@ async def ask(
     through: Gate | None = None,
 ) -> Asked:
     asked = Asked()
-    gate = through or Gate(asked.app, Operators(STORED))
+    gate = through or Gate(asked.app, Operators(STORED), str)
     headers = [(b"authorization", authorization.encode())] if authorization else []
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
@@ -141,7 +141,7 @@ async def test_a_request_that_breaks_off_reaches_nobody():
 
 async def test_enrollments_come_at_a_bounded_rate():
     asked = Asked()
-    gate = Gate(asked.app, Operators(STORED))
+    gate = Gate(asked.app, Operators(STORED), str)
     statuses = [(await ask("POST", "/v1/enroll", through=gate)).status for _ in range(limits.ENROLLMENTS_PER_S + 5)]
     assert 429 in statuses
     assert (await ask("GET", "/v1/ca", through=gate)).status != 429

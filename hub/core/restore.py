@@ -1,0 +1,125 @@
+"""A hub whose store may be behind its own past: restored from a backup, copied, recovered from damage (A17).
+
+It hears and stores everything, so that devices fill it in again; but it asks nothing new of any device until an
+operator says so. Devices that hold more than it knows are then asked beyond that, under a new term; those that are away
+at that moment when they come back (space `retake`, one row for each).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hub.core.registry import SPACE as NODES
+from hub.core.registry import Refusal
+from protocol import limits
+from protocol.effects import Delete, Effects, Now, Put
+from protocol.link import parent
+from protocol.snapshot import DOUBT, STORE, Snapshot, doubt
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+RETAKE = "retake"
+COMMAND = "skerry hub accept-restore"
+
+
+def mended(snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
+    """Return `snapshot` with a link for each node whose link's record was lost, and these nodes."""
+    found = doubt(snapshot)
+    if found is None or not found.partial:
+        return snapshot, []
+    links = dict(snapshot.spaces.get(parent.CHILD, {}))
+    lost = [name for name in snapshot.spaces.get(NODES, {}) if name not in links]
+    links |= {name: msgspec.json.encode(parent.Record()) for name in lost}
+    return msgspec.structs.replace(snapshot, spaces={**snapshot.spaces, parent.CHILD: links}), lost
+
+
+class Restore:
+    """Whether this hub may go on, and which devices it takes back when it may."""
+
+    def __init__(self, snapshot: Snapshot, core: HubCore, lost: list[str]) -> None:
+        self._core = core
+        self._doubt = doubt(snapshot)
+        self._lost = lost
+        self._awaited = set(snapshot.spaces.get(RETAKE, {}))
+        self._to_take: deque[str] = deque()
+
+    @property
+    def alarm(self) -> str:
+        """What an operator must know and decide; empty when there is nothing."""
+        found = self._doubt
+        if found is None:
+            return ""
+        kept = f", the damaged file is kept as {found.aside}" if found.aside else ""
+        look = "look at `skerry get nodes`"
+        if found.partial:
+            look = "some of its state is lost: apply again what `skerry get services` lacks"
+        return (
+            f"this hub's store is not the one it last had ({found.reason}{kept}): nothing new is sent to any device "
+            f"until you say `{COMMAND}`; before that, {look}"
+        )
+
+    def started(self, now: Now, fx: Effects) -> None:
+        """A life begins: put on record that an operator is waited for."""
+        fx.store.extend(Put(parent.CHILD, name, msgspec.json.encode(parent.Record())) for name in self._lost)
+        if self._doubt is not None:
+            said = {"reason": self._doubt.reason, "aside": self._doubt.aside, "partial": self._doubt.partial}
+            self._core.streams.audit("hub.doubted", self._core.node, said, now, fx)
+            fx.store.extend(Delete(RETAKE, name) for name in self._awaited)  # confirmed in another past
+            self._awaited.clear()
+        self._core.delegate.held = self._doubt is not None
+
+    def accept(self, who: str, reason: str, now: Now, fx: Effects) -> dict[str, object]:
+        """An operator has looked: go on. Raises Refusal when nothing waits for that."""
+        waiting = [node.name for node in self._core.registry if not node.revoked_ms]
+        blocked = [name for name in waiting if self._core.parent.view(name).blocked]
+        if self._doubt is None and not blocked:
+            raise Refusal("nothing waits for an operator: this hub goes on as it is", 409)
+        said = {"who": who, "reason": reason, "doubt": "" if self._doubt is None else self._doubt.reason}
+        self._core.streams.audit("operator.accept-restore", self._core.node, said, now, fx)
+        self._doubt, self._core.delegate.held = None, False
+        fx.store.append(Delete(STORE, DOUBT))
+        self._to_take.extend(waiting)
+        return {"nodes": len(waiting), "ahead": len(blocked)}
+
+    def process(self, now: Now, fx: Effects) -> None:
+        """Take some of the devices back."""
+        for _ in range(min(len(self._to_take), limits.DELEGATE_NODES_PER_INPUT_MAX)):
+            self._take(self._to_take.popleft(), now, fx)
+
+    def _take(self, name: str, now: Now, fx: Effects) -> None:
+        view = self._core.parent.view(name)
+        if view.blocked:
+            self._retake(name, now, fx)
+        elif not view.live:
+            self._awaited.add(name)
+            fx.store.append(Put(RETAKE, name, b"1"))
+        self._core.delegate.mark(name)
+
+    def takes_back(self, name: str, now: Now, fx: Effects) -> bool:
+        """`name` holds more than this hub knows; tell whether an operator has confirmed that already. Then it is so."""
+        if name not in self._awaited:
+            return False
+        self._retake(name, now, fx)
+        self.met(name, fx)
+        return True
+
+    def awaits(self, name: str) -> bool:
+        """Tell whether `name` was away when an operator confirmed, and has not come back since."""
+        return name in self._awaited
+
+    def met(self, name: str, fx: Effects) -> None:
+        """`name` has come back: what it may hold later is not confirmed."""
+        self._awaited.discard(name)
+        fx.store.append(Delete(RETAKE, name))
+
+    def _retake(self, name: str, now: Now, fx: Effects) -> None:
+        self._core.parent.new_term(name, now, fx)
+        self._core.registry.calm(name, "restored-parent", fx)
+
+    def next_wake(self, now: Now) -> float | None:
+        """Return the mono time at which devices are to be taken back."""
+        return now.mono if self._to_take else None

@@ -1,0 +1,141 @@
+"""A hub whose store may be behind its own past asks nothing new of any device until an operator says so (A17)."""
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub.core import inputs
+from hub.core.restore import RETAKE
+from hub.shell.store.judge import judge
+from protocol import status
+from protocol.effects import Effects
+from protocol.link import parent
+from protocol.snapshot import DOUBT, STORE, Doubt
+from tests.unit.hub.world import Device, Store, World, only, service
+
+SITES = {"oslo_1": {"site": "oslo"}, "bergen_1": {"site": "bergen"}}
+
+
+def apply(world: World, devices: dict[str, Device], *documents: dict[str, Any]) -> None:
+    seen(devices, world.request(inputs.Apply(documents=list(documents))), *world.settle())
+
+
+def accept(world: World, devices: dict[str, Device]) -> dict[str, Any]:
+    fx = world.request(inputs.AcceptRestore())
+    seen(devices, fx, *world.settle())
+    return msgspec.json.decode(only(fx, inputs.Reply).data)
+
+
+def seen(devices: dict[str, Device], *effects: Effects) -> None:
+    for fx in effects:
+        for device in devices.values():
+            device.see(fx)
+
+
+def restored(world: World, backup: Store, *, partial: bool = False) -> None:
+    """The hub begins a life on an older copy, and its journal noticed."""
+    world.store = backup
+    found = Doubt(reason="restored", partial=partial)
+    backup.spaces.setdefault(STORE, {})[DOUBT] = msgspec.json.encode(found)
+    world.restart()
+
+
+@pytest.fixture
+def fleet() -> tuple[World, dict[str, Device], Store]:
+    """Two devices, a service on each since before the backup, another one since after it."""
+    world = World(rebuild=False)
+    devices = world.fleet(**SITES)
+    apply(world, devices, service("old", "site"))
+    backup = copy.deepcopy(world.store)
+    apply(world, devices, service("new", "site"))
+    assert all(set(one.items) == {"assignment/old", "assignment/new"} for one in devices.values())
+    return world, devices, backup
+
+
+def test_nothing_is_lowered_before_an_operator_confirms_and_all_follow_afterwards(
+    fleet: tuple[World, dict[str, Device], Store],
+) -> None:
+    world, devices, backup = fleet
+    held = {name: one.held for name, one in devices.items()}
+    restored(world, backup)
+    assert "restored" in world.core.restore.alarm
+    assert "skerry hub accept-restore" in world.core.restore.alarm
+    devices["oslo-1"].connect()
+    apply(world, devices, service("third", "site=oslo"))
+    assert {name: one.held for name, one in devices.items()} == held
+    assert [one["what"] for one in world.node("oslo-1")["alarms"]] == ["restored-parent"]
+
+    assert accept(world, devices) == {"nodes": 2, "ahead": 1}
+    assert world.core.restore.alarm == ""
+    assert set(devices["oslo-1"].items) == {"assignment/old", "assignment/third"}
+    assert devices["oslo-1"].held.term > held["oslo-1"].term
+    assert world.node("oslo-1")["alarms"] == []
+    assert devices["bergen-1"].held == held["bergen-1"], "it was away"
+
+    devices["bergen-1"].connect()
+    assert set(devices["bergen-1"].items) == {"assignment/old"}, "it was confirmed while it was away"
+    devices["bergen-1"].report(status.Report())
+    assert world.store.spaces[RETAKE] == {}
+
+
+def test_the_wait_for_an_operator_outlives_a_restart_and_ends_once(
+    fleet: tuple[World, dict[str, Device], Store],
+) -> None:
+    world, devices, backup = fleet
+    restored(world, backup)
+    world.restart()
+    assert world.core.restore.alarm
+    devices["oslo-1"].connect()
+    assert set(devices["oslo-1"].items) == {"assignment/old", "assignment/new"}
+    accept(world, devices)
+    world.restart()
+    assert world.core.restore.alarm == ""
+    assert "nothing waits" in world.refused(inputs.AcceptRestore()).error
+
+
+def test_a_second_restore_forgets_what_was_confirmed_in_another_past(
+    fleet: tuple[World, dict[str, Device], Store],
+) -> None:
+    world, devices, backup = fleet
+    restored(world, backup)
+    accept(world, devices)
+    assert set(world.store.spaces[RETAKE]) == {"oslo-1", "bergen-1"}
+    restored(world, world.store)
+    assert world.store.spaces[RETAKE] == {}
+    devices["oslo-1"].connect()
+    assert set(devices["oslo-1"].items) == {"assignment/old", "assignment/new"}
+
+
+def test_one_node_can_be_taken_back_alone(fleet: tuple[World, dict[str, Device], Store]) -> None:
+    world, devices, backup = fleet
+    restored(world, backup)
+    for one in devices.values():
+        one.connect()
+    world.ask(inputs.AcceptNode(node="oslo-1"))
+    devices["oslo-1"].settle()
+    assert world.core.restore.alarm
+
+
+def test_links_whose_records_were_lost_begin_again(fleet: tuple[World, dict[str, Device], Store]) -> None:
+    world, devices, backup = fleet
+    del backup.spaces[parent.CHILD]["oslo-1"]
+    del backup.spaces["asked"]["oslo-1"]
+    restored(world, backup, partial=True)
+    assert "some of its state is lost" in world.core.restore.alarm
+    assert "oslo-1" in world.store.spaces[parent.CHILD]
+    devices["oslo-1"].connect()
+    assert set(devices["oslo-1"].items) == {"assignment/old", "assignment/new"}
+    accept(world, devices)
+    assert set(devices["oslo-1"].items) == {"assignment/old"}
+
+
+def test_a_registry_with_holes_is_too_little_to_go_on_with(fleet: tuple[World, dict[str, Device], Store]) -> None:
+    _, _, backup = fleet
+    spaces = {**backup.spaces, "operator": {"admin": b"{}"}}
+    assert judge(spaces) == ""
+    assert "no operator" in judge(backup.spaces)
+    lost = {**spaces, "node": {name: raw for name, raw in spaces["node"].items() if name != "oslo-1"}}
+    assert "the records of 1 nodes cannot be read (oslo-1)" in judge(lost)
+    assert "no node" in judge({"operator": {"admin": b"{}"}})
