@@ -187,7 +187,7 @@ def identify(data: bytes | str) -> Identity:
     return Identity(
         role=role,
         id=name,
-        key=spki_hash(raw),
+        key=_hash_of(certificate.public_key()),
         serial=f"{certificate.serial_number:x}",
         from_ms=int(certificate.not_valid_before_utc.timestamp() * 1000),
         until_ms=int(certificate.not_valid_after_utc.timestamp() * 1000),
