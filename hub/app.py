@@ -36,7 +36,7 @@ from protocol import limits, messages
 from protocol.aio import tls
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
-from protocol.aio.journal import Journal
+from protocol.aio.journal import Journal, Kept
 from protocol.aio.recovery import swap
 from protocol.aio.trace import file as trace
 from protocol.aio.upkeep.patience import until_it_can
@@ -46,6 +46,9 @@ from protocol.errors import Refused, StoreError
 log = logging.getLogger("skerry.hub")
 
 _SETTLE_WAIT_S = 5.0
+_KEPT = Kept(
+    age_ms=limits.ENTRIES_KEPT_DAYS * 86_400_000, rows=limits.ENTRIES_KEPT_ROWS, bytes=limits.ENTRIES_KEPT_BYTES
+)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Door = FrontDoor | BrokerDoor
@@ -258,12 +261,11 @@ class _Serving:
     # -------------------------------------------------------------------------------------------- housekeeping
 
     async def _retain(self) -> None:
-        """Let go of entries that are too old or too many, some at a time."""
+        """Let go of entries that are too old or too much, some at a time."""
         while True:
             await asyncio.sleep(limits.RETAIN_EVERY_S)
-            now_ms, kept_ms = int(time.time() * 1000), limits.ENTRIES_KEPT_DAYS * 86_400_000
             try:
-                while await self._journal.retire(now_ms=now_ms, kept_ms=kept_ms, rows_max=limits.ENTRIES_KEPT_ROWS):
+                while await self._journal.retire(now_ms=_ms(time.time()), mono_ms=_ms(time.monotonic()), kept=_KEPT):
                     await asyncio.sleep(0)
             except StoreError as error:
                 log.warning("old entries stay for now: %s", error)
@@ -280,6 +282,10 @@ class _Serving:
 
     def _refresh_tls(self) -> bool:
         return self._keys.refresh_tls(authority.hosts_of_machine(self._file.api.host), time.time())
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def _text(host: str, port: int) -> str:

@@ -91,7 +91,7 @@ NEWEST_ROWS_CHECKED = 256  # of each stream, against their hashes, after an uncl
 HOLES_MAX = 64  # of one stream, left by damage; beyond them the lowest become one
 DAMAGED_FILES_KEPT = 2  # set aside beside a store; the oldest goes first
 ASIDE_KEPT_ROWS = 1_000  # entries set aside, the newest
-RETIRE_ROWS = 5_000  # entries that one step of retention deletes
+RETIRE_ROWS = 5_000  # entries that one step of retention counts or deletes
 
 # --- the front door and the API
 CONNECTIONS_MAX = 20_000
@@ -131,6 +131,8 @@ LOG_FOLLOW_S = 600.0  # one question of a followed log; then it is asked again
 EVENT_PAGE_ROWS = 1_000
 ENTRIES_KEPT_ROWS = 50_000_000  # of children's entries, at a hub
 ENTRIES_KEPT_DAYS = 90
+ENTRIES_KEPT_BYTES = 64 * 1024 * MIB  # of all children; who holds most gives way first
+RETAIN_AWAY_S_MAX = 7 * 86_400.0  # by which history ages while a hub is down, at most: a wall clock may jump
 RETAIN_EVERY_S = 600.0
 TLS_LOOK_S = 3_600.0  # between looks at the hub's own TLS certificate
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from protocol import effects, limits
 from protocol.aio import life
 from protocol.aio.life import Opening
@@ -26,18 +24,18 @@ from protocol.aio.recovery import check, ladder, swap
 from protocol.aio.recovery.ladder import Judge
 from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, explain, of, read_only
 from protocol.aio.tail import Tail
+from protocol.aio.upkeep.retention import Kept, Retention
 from protocol.effects import StoredRow
 from protocol.errors import StoreDamaged, StoreError, StoreLost
 from protocol.messages import CHAINED
 from protocol.snapshot import Snapshot, StreamState
 
-__all__ = ["Journal", "read_only"]
+__all__ = ["Journal", "Kept", "read_only"]
 
 log = logging.getLogger("skerry.store")
 T = TypeVar("T")
 
 TELEMETRY = frozenset({"metrics", "logs"})
-_MARKS = 100  # notes of when entries arrived, over the time that they are kept
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -77,6 +75,7 @@ class Journal:
         self._node = node
         self._judge = judge
         self._wal_bytes = limits.WAL_BYTES_MAX
+        self._retention = Retention()
         self._cache_kib = cache_kib
         self._lock = lock
         self._parts: list[_Part] = []
@@ -168,13 +167,15 @@ class Journal:
             rows = await part.run(lambda db: _select(db, stream, after, upto, bytes_max))
         return _within(rows, bytes_max)
 
-    async def retire(self, *, now_ms: int, kept_ms: int, rows_max: int) -> int:
-        """Delete the oldest entries of children, at most limits.RETIRE_ROWS a call; return how many: 0 when done.
+    async def retire(self, *, now_ms: int, mono_ms: int, kept: Kept) -> int:
+        """Take one step of retention (protocol.aio.upkeep.retention); return how much it did: 0 when all is done.
 
-        Those go that had arrived `kept_ms` before `now_ms`, by this machine's clock, as earlier calls noted; and those
-        beyond the newest `rows_max`. What the devices' clocks say counts for nothing (INVARIANTS A15).
+        `now_ms` is the wall clock, `mono_ms` the monotonic one.
         """
-        return await self._parts[0].transact(lambda db: _retire(db, now_ms, kept_ms, rows_max))
+        part = self._parts[0]
+        done = await part.transact(lambda db: self._retention.step(db, now_ms, mono_ms, kept))
+        part.operations.forget_channels()
+        return done
 
     async def close(self) -> None:
         """Mark this life as ended in order, and let the store go. One that cannot be written stays marked unclean."""
@@ -342,26 +343,3 @@ def _within(rows: list[StoredRow], bytes_max: int) -> list[StoredRow]:
         if size > bytes_max and index:
             return rows[:index]
     return rows
-
-
-def _retire(db: sqlite3.Connection, now_ms: int, kept_ms: int, rows_max: int) -> int:
-    first, last = db.execute("SELECT min(id), max(id) FROM entry").fetchone()
-    if first is None:
-        return 0
-    marks = _arrivals(db, now_ms, kept_ms // _MARKS, first, last)
-    old = [place for ms, place in marks if ms <= now_ms - kept_ms]
-    upto = max(last - max(rows_max, 1), *old, first - 1)
-    upto = min(upto, first + limits.RETIRE_ROWS - 1, last - 1)  # the newest stays: ids must not come again
-    return db.execute("DELETE FROM entry WHERE id <= ?", (upto,)).rowcount
-
-
-def _arrivals(db: sqlite3.Connection, now_ms: int, grain_ms: int, first: int, last: int) -> list[tuple[int, int]]:
-    """Note that `last` has arrived by now, once in `grain_ms`; return (time, id) of what is still worth knowing."""
-    stored = db.execute("SELECT value FROM meta WHERE key = 'arrived'").fetchone()
-    known: list[tuple[int, int]] = [] if stored is None else msgspec.json.decode(stored[0], type=list[tuple[int, int]])
-    marks = [(ms, place) for ms, place in known if place >= first and ms <= now_ms]  # later ones: the clock was wrong
-    if not marks or now_ms - marks[-1][0] >= grain_ms:
-        marks.append((now_ms, last))
-    if marks != known:
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('arrived', ?)", (msgspec.json.encode(marks).decode(),))
-    return marks

@@ -31,6 +31,10 @@ class Operations:
         """Return the epoch that `stream` is in."""
         return self._heads[stream].epoch
 
+    def forget_channels(self) -> None:
+        """Some of them may be gone."""
+        self._channels.clear()
+
     def apply(self, db: sqlite3.Connection, ops: Iterable[effects.Store]) -> None:
         """Apply `ops` in order. Of several values for one key only the last is written."""
         self._touched.clear()

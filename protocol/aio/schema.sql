@@ -46,6 +46,14 @@ CREATE TABLE IF NOT EXISTS channel (
     UNIQUE (node, epoch, stream)
 );
 
+-- LOCAL (a hub's). How much of each channel is kept, for retention (protocol/aio/upkeep/retention.py). Channel 0 is none: its
+-- `rows` is the id up to which entries are counted. Without a row they are counted anew.
+CREATE TABLE IF NOT EXISTS tally (
+    channel INTEGER PRIMARY KEY,
+    rows    INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL
+);
+
 -- LOCAL (a hub's; what goes further up is wrapped into its own `relay` stream). The children's entries in the order they
 -- arrived; `id` never comes again. `raw` is what the child stored, byte for byte: [seq, time_ms, kind, key, body].
 CREATE TABLE IF NOT EXISTS entry (

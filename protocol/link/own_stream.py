@@ -33,6 +33,7 @@ SEGMENTS = "segment"
 
 _GAP_BYTES = 512  # of a GAP row, about
 _SEGMENTS_PER_QUOTA = 16
+_PAGES_PART_FULL = 1.05  # of rows whose cost was not reckoned as they came
 _MESSAGE_BYTES = limits.ENTRIES_BYTES_MAX * 6 // 10  # rows are of many sizes
 _encode = msgspec.json.Encoder().encode
 
@@ -400,4 +401,4 @@ def _share_above(stored: tuple[int, int, int], begin: int) -> int:
     if begin > last:
         return 0
     rows = last - max(first, begin) + 1
-    return (size * rows // (last - first + 1)) + rows * ROW_BYTES
+    return int(((size * rows // (last - first + 1)) + rows * ROW_BYTES) * _PAGES_PART_FULL)

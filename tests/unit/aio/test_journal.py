@@ -152,41 +152,6 @@ async def test_a_hub_keeps_what_its_children_sent_in_the_order_it_arrived(tmp_pa
     await journal.close()
 
 
-async def test_retention_takes_what_arrived_long_ago_whatever_the_devices_clocks_say(tmp_path: Path) -> None:
-    journal = await opened(tmp_path)
-    odd = [0, 10**15, -5, 300, 0, 0, 10**15, 0, 0, 0]
-    for day, time_ms in enumerate(odd, 1):
-        await journal.commit([Received("a", "e", "state", [(day, b"r", b"", time_ms, "k", "")])])
-        assert await journal.retire(now_ms=day * 100, kept_ms=1_000, rows_max=100) == 0
-    assert await journal.retire(now_ms=1_200, kept_ms=1_000, rows_max=100) == 2
-    assert await journal.retire(now_ms=500, kept_ms=1_000, rows_max=100) == 0, "its own clock went back"
-    journal = await again(journal, tmp_path)
-    assert await journal.retire(now_ms=1_500, kept_ms=1_000, rows_max=100) == 3
-    assert await journal.retire(now_ms=1_500, kept_ms=1_000, rows_max=100) == 0
-    await journal.close()
-
-
-async def test_retention_keeps_the_newest_rows_and_never_gives_an_id_again(tmp_path: Path) -> None:
-    journal = await opened(tmp_path)
-    assert await journal.retire(now_ms=0, kept_ms=1_000, rows_max=5) == 0
-    await journal.commit([Received("a", "e", "state", [(n, b"r", b"", 0, "k", "") for n in range(1, 11)])])
-    assert await journal.retire(now_ms=0, kept_ms=1_000, rows_max=5) == 5
-    assert await journal.retire(now_ms=10**9, kept_ms=1_000, rows_max=0) == 4
-    await journal.commit([Received("a", "e", "state", [(11, b"r", b"", 0, "k", "")])])
-    reader = read_only(tmp_path / "journal.db")
-    assert reader.execute("SELECT id, seq FROM entry ORDER BY id").fetchall() == [(10, 10), (11, 11)]
-    reader.close()
-    await journal.close()
-
-
-async def test_retention_goes_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "RETIRE_ROWS", 4)
-    journal = await opened(tmp_path)
-    await journal.commit([Received("a", "e", "state", [(n, b"r", b"", 0, "k", "") for n in range(1, 11)])])
-    assert [await journal.retire(now_ms=0, kept_ms=1_000, rows_max=3) for _ in range(3)] == [4, 3, 0]
-    await journal.close()
-
-
 async def test_a_reader_cannot_write(tmp_path: Path) -> None:
     journal = await opened(tmp_path)
     reader = read_only(tmp_path / "journal.db")
