@@ -94,7 +94,10 @@ class SameBytes(base.Checker):
         held = hub.cursors.get((op.node, op.stream))
         known = held is not None and hub.is_sure("cursor", f"{op.node}/{op.stream}")
         whole = known and (op.node, op.stream) not in self._aside
-        tip = bytes.fromhex(held.hash) if whole and held is not None else b""
+        tip = b""
+        if whole and held is not None:
+            goes_on = held.known and op.rows[0][0] == held.known + 1  # a copy brought the rows between
+            tip = bytes.fromhex(held.known_hash if goes_on else held.hash)
         tracks = self._tracks[op.node, op.stream]
         guess = any(not one.sure for one in self.world.machines.values() if one.node == op.node)
         sha256 = hashlib.sha256
