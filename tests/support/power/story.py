@@ -7,8 +7,10 @@ event of the log on, and since which event it had been acknowledged.
 from __future__ import annotations
 
 import asyncio
+import copy
 import errno
 import random
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ from protocol import limits
 from protocol.aio import journal as journals
 from protocol.aio import sqlite
 from protocol.aio.journal import Journal
+from protocol.aio.upkeep import wal
+from protocol.aio.upkeep.retention import Kept
 from protocol.errors import StoreError
 from tests.support.memory_store import MemoryStore, OwnRows
 from tests.support.power import held
@@ -35,9 +39,9 @@ NODE = "oslo"
 DURABLE = ("audit", "state", "relay")
 APART = ("metrics",)
 STREAMS = (*DURABLE, *APART)
-ENTRIES_KEPT = 60
+KEPT = Kept(age_ms=10**9, rows=60, bytes=10**9)
 
-_WAL_PAGES = 24  # many checkpoints
+_WAL_BYTES = 60 * 4_096  # so that many checkpoints happen, of themselves and at the bound
 _WAL_BYTES_KEPT = 16 * 4_096  # and cuts
 _RETIRE_ROWS = 60
 _RESTARTED_AFTER_FAILURE = 0.3
@@ -80,6 +84,7 @@ class Story:
     apart: Tale = field(default_factory=lambda: Tale(APART, durable=False))
     epochs: set[str] = field(default_factory=set[str])
     failures: int = 0
+    passed_ms: int = 0
 
     async def tell(self, commits: int, *, begun_with: tuple[Held, Held]) -> None:
         """Live through `commits` commits, with restarts, in order and not; end killed."""
@@ -108,6 +113,7 @@ class Story:
                     streams=STREAMS,
                     telemetry=self.folder / "telemetry.db",
                     mint=self.plot.mint,
+                    wal_bytes=_WAL_BYTES,
                 )
             except StoreError:
                 self.failures += 1  # as whoever starts on a disk that fails: it tries again
@@ -155,15 +161,30 @@ class Story:
         return journal
 
     async def _retire(self, journal: Journal) -> Journal:
+        self.passed_ms += 1_000
         wanted = held.fork(self.model)
-        del wanted.entries[: max(0, min(len(wanted.entries) - ENTRIES_KEPT, _RETIRE_ROWS))]
+        wanted.entries = await self._left_by_retention(journal)
         begun = self._begin(wanted)
         try:
-            await journal.retire(now_ms=1_000, kept_ms=10**9, rows_max=ENTRIES_KEPT)
+            await journal.retire(now_ms=self.passed_ms, mono_ms=self.passed_ms, kept=KEPT)
         except StoreError:
             return await self._look_again(journal, wanted)
         self._acked(wanted, begun)
         return journal
+
+    async def _left_by_retention(self, journal: Journal) -> list[held.Entry]:
+        """Try the step, and take it back: whose rows go is not what this is about."""
+        retention = copy.copy(journal._retention)  # pyright: ignore[reportPrivateUsage]
+
+        def attempt(db: sqlite3.Connection) -> list[held.Entry]:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                retention.step(db, self.passed_ms, self.passed_ms, KEPT)
+                return list(held.read(db, DURABLE).entries)
+            finally:
+                db.execute("ROLLBACK")
+
+        return await journal._parts[0].file.run(attempt)  # pyright: ignore[reportPrivateUsage]
 
     def _begin(self, wanted: MemoryStore) -> tuple[Moment, Moment]:
         moments = tuple(Moment(len(self.disk.log), self._told(tale, wanted)) for tale in (self.kept, self.apart))
@@ -205,7 +226,7 @@ def _logged(disk: Disk, boot: str) -> Generator[None]:
     vfs = PowerVfs(disk)
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(aiosqlite, "connect", logged(vfs))
-        patches.setattr(limits, "WAL_PAGES", _WAL_PAGES)
+        patches.setattr(wal, "_size", partial(_size, disk))
         patches.setattr(limits, "WAL_BYTES_KEPT", _WAL_BYTES_KEPT)
         patches.setattr(limits, "RETIRE_ROWS", _RETIRE_ROWS)
         patches.setattr(asyncio, "to_thread", at_once)
@@ -218,6 +239,11 @@ def _logged(disk: Disk, boot: str) -> Generator[None]:
 
 def _sync_folder(disk: Disk, folder: Path) -> None:
     disk.sync_names()
+
+
+def _size(disk: Disk, path: Path) -> int:
+    file = disk.names.get(f"{path.name}-wal")
+    return 0 if file is None else len(disk.files[file])
 
 
 def _store_again(disk: Disk, path: Path) -> None:
