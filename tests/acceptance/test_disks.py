@@ -95,9 +95,26 @@ async def test_enospc_when_an_agent_starts_is_said_and_its_work_goes_on(tmp_path
             await it.until(said, "it says that the disk is full")
             assert psutil.Process(pid).is_running()
             ballast.unlink()
-            await it.agents["oslo"].daemon.kill()
-            await it.agents["oslo"].daemon.start()
-            assert await deeds.pid_of(it, "oslo", "stands") == pid
+            assert await deeds.pid_of(it, "oslo", "stands") == pid, "it waited for room, and took its work up again"
+            await it.until(lambda: it.online("oslo"), "oslo is back")
+
+
+async def test_enospc_when_a_hub_starts_is_said_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    with _small_disk(tmp_path / "f" / "hub") as disk:
+        async with deeds.site(tmp_path / "f", "oslo") as it:
+            await it.hub.kill()
+            ballast = _fill(disk)
+            await it.hub.start()
+
+            async def said() -> bool:
+                text = it.hub.log.read_text()
+                assert "Traceback" not in text, text
+                return "the disk is full" in text
+
+            await it.until(said, "the hub says that the disk is full")
+            ballast.unlink()
+            await deeds.hub_answers(it)
+            await it.until(lambda: it.online("oslo"), "oslo is back")
 
 
 async def test_enospc_at_the_hub_acks_nothing_and_heals(tmp_path: Path) -> None:
