@@ -1,0 +1,68 @@
+"""Real processes and real faults. Each fault that every release survives, and the tests that stand for it.
+
+    kill -9 at random and at every named failpoint
+        test_kill.py::test_kill_9_of_an_agent_at_every_named_failpoint
+        test_kill.py::test_kill_9_of_the_hub_at_every_named_failpoint
+        test_kill.py::test_kill_9_of_agent_and_hub_at_every_named_failpoint_behind_a_broker
+        test_kill.py::test_kill_9_of_an_agent_at_random
+        test_kill.py::test_kill_9_of_the_hub_at_random
+        test_brokers.py::test_kill_9_of_broker_hub_and_agents_at_random
+        test_alone.py::test_kill_9_over_and_over_leaves_one_copy_of_each_service
+    power loss, torn sectors
+        test_power.py::test_power_loss_loses_nothing_acknowledged_and_leaves_every_file_whole
+        test_power.py::test_power_loss_of_a_device_loses_nothing_that_its_workloads_were_told_is_kept
+        test_power.py::test_power_loss_of_the_hub_loses_nothing_that_it_acknowledged
+    EIO, ENOSPC
+        test_disks.py::test_eio_acks_nothing_stops_nothing_and_heals
+        test_disks.py::test_enospc_at_the_device_acks_nothing_stops_nothing_and_heals
+        test_disks.py::test_enospc_when_an_agent_starts_is_said_and_its_work_goes_on
+        test_disks.py::test_enospc_at_the_hub_acks_nothing_and_heals
+    bit flip, truncation, lost -wal
+        test_damage.py::test_bit_flip_truncation_of_a_device_is_recovered_and_its_work_runs_on
+        test_damage.py::test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operator
+    old copy restored, or cloned
+        test_copies.py::test_old_copy_restored_of_a_hub_rolls_no_device_back_and_takes_over_when_told
+        test_copies.py::test_old_copy_restored_of_a_device_is_noticed_and_nothing_is_taken_twice
+        test_copies.py::test_old_copy_restored_of_a_device_much_older_resumes_by_itself_with_an_alarm
+        test_copies.py::test_cloned_data_directory_is_quarantined_with_the_first
+    broker killed, all its state lost; hub restarts behind it
+        test_brokers.py::test_broker_killed_all_its_state_lost
+        test_brokers.py::test_hub_restarts_behind_its_broker
+    drop, duplicate, reorder, delay
+        test_links.py::test_drop_duplicate_reorder_delay
+    full, one-way, flapping, 30-day partition
+        test_links.py::test_full_one_way_flapping_partition
+        test_month_away.py::test_a_month_away_stays_within_64_mb_keeps_audit_and_state_and_declares_its_metrics_to_the_row
+        tests/unit/link/test_absence.py::test_a_child_that_was_away_for_a_month_goes_on_where_it_stood
+    slow link with a large backlog
+        test_links.py::test_slow_link_with_a_large_backlog
+    zombie session, late will
+        test_zombies.py::test_zombie_session
+        test_zombies.py::test_late_will
+    wall clock ±400 days, jumping, no RTC
+        test_clocks.py::test_wall_clock_400_days_jumping_no_rtc
+        test_clocks.py::test_wall_clock_400_days_off_loses_nothing_and_keeps_its_order
+    certificate, intermediate or root expired while away
+        test_clocks.py::test_certificate_expired_while_away_is_renewed_by_itself_and_work_goes_on
+        test_clocks.py::test_with_an_expired_certificate_nothing_but_renewal_is_served
+    revoked while connected
+        test_revoke.py::test_revoked_while_connected_is_cut_off_at_once_and_its_work_goes_on
+        test_revoke.py::test_revoked_while_connected_has_tickets_that_open_no_artifact
+        test_revoke.py::test_revoked_while_away_is_told_when_it_comes_back
+    old, forged, tampered, retained document
+        test_documents.py::test_old_forged_tampered_retained_document
+    `#`, foreign topic, huge packet, QoS 2 flood, slow-loris
+        test_front_door.py::test_foreign_topic_huge_packet_qos_2_flood_and_garbage_are_denied_and_a_neighbour_loses_nothing
+        test_front_door.py::test_slow_loris_holds_nobody_up
+    thousands reconnect at once
+        test_storm.py::test_thousands_reconnect_at_once
+        (and `make bench ONLY=storm`, with its figures)
+    crash between START, effect, END
+        test_alone.py::test_crash_between_start_effect_end_counts_a_step_that_ended_meanwhile_and_runs_it_once
+        test_alone.py::test_crash_between_start_effect_end_fails_the_run_of_a_step_that_may_not_be_repeated
+        test_alone.py::test_crash_between_start_effect_end_leaves_a_task_unknown_and_not_run_again
+        test_alone.py::test_a_device_that_reboots_with_no_hub_runs_its_work_again
+
+Deliberately absent: version skew and migrations, for there is no second release yet; intermediates, for there is one
+tier. The histories of these runs are judged by the simulator's own checkers (`record`).
+"""

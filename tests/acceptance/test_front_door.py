@@ -124,7 +124,9 @@ def _forged() -> messages.Hello:
 ATTACKS = (_garbage, _huge_packet, _qos_2, _other_name, _other_topics, _other_node_in_own_topic, _wide_subscriptions)
 
 
-async def test_a_hostile_device_is_denied_and_its_neighbour_loses_nothing(tmp_path: Path) -> None:
+async def test_foreign_topic_huge_packet_qos_2_flood_and_garbage_are_denied_and_a_neighbour_loses_nothing(
+    tmp_path: Path,
+) -> None:
     ledger = tmp_path / "ledger"
     async with deeds.site(tmp_path / "f", "oslo", "mallory") as it:
         await it.agents["mallory"].daemon.stop()
@@ -147,7 +149,7 @@ async def test_a_hostile_device_is_denied_and_its_neighbour_loses_nothing(tmp_pa
         (await deeds.tally(it, ledger, "oslo")).check()
 
 
-async def test_connections_that_say_nothing_hold_nobody_up(tmp_path: Path) -> None:
+async def test_slow_loris_holds_nobody_up(tmp_path: Path) -> None:
     async with deeds.site(tmp_path / "f", "oslo") as it:
         slow = [await asyncio.open_connection("127.0.0.1", it.mqtt_port) for _ in range(LORISES)]
         slow += [await asyncio.open_connection("127.0.0.1", it.api_port) for _ in range(LORISES)]
@@ -170,7 +172,7 @@ async def test_connections_that_say_nothing_hold_nobody_up(tmp_path: Path) -> No
                 writer.transport.abort()
 
 
-async def test_what_speaks_no_tls_gets_nothing(tmp_path: Path) -> None:
+async def test_garbage_that_is_no_tls_gets_nothing(tmp_path: Path) -> None:
     plain = b"\x10\x0c\x00\x04MQTT\x05\x02\x00\x3c\x00\x00"
     async with fleet(tmp_path / "f") as it:
         for first in (bytes(64), b"GET / HTTP/1.1\r\n\r\n", plain):
