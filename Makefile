@@ -45,6 +45,8 @@ cover: $(STAMP)  ## the cores' and the protocol's tests, which must reach 95 % o
 test: static cover  ## all that a contributor needs, in minutes: check, coverage, real brokers, TLS, SQLite files, processes
 	@sh tests/support/parts.sh
 	@$(BIN)/pytest -q tests/contract
+	@$(BIN)/pytest -q -n 2 tests/sim
+	@SEEDS=20 $(BIN)/python -m tests.sim
 
 sim: $(STAMP)  ## the whole fleet in one process under faults, seed by seed (SEEDS=500; SEED=7 TRACE=1; SPEED=1)
 	@$(BIN)/python -m tests.sim

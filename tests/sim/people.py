@@ -40,8 +40,21 @@ def deed(chance: Random, at: float, nodes: list[str]) -> AnyItem:
 
 def _operation(chance: Random, node: str, nodes: list[str]) -> hub.AnyOp:
     kind = chance.choices(
-        ("apply", "delete", "task", "start", "label", "cordon", "drain", "accept", "ask", "release", "revoke"),
-        (8, 2, 6, 2, 3, 2, 0.5, 2, 2, 1, 0.15),
+        (
+            "apply",
+            "delete",
+            "task",
+            "start",
+            "label",
+            "cordon",
+            "drain",
+            "accept",
+            "restored",
+            "ask",
+            "release",
+            "revoke",
+        ),
+        (8, 2, 6, 2, 3, 2, 0.5, 2, 2, 2, 1, 0.15),
     )[0]
     match kind:
         case "apply":
@@ -63,6 +76,8 @@ def _operation(chance: Random, node: str, nodes: list[str]) -> hub.AnyOp:
             return hub.DrainNode(node=node)
         case "accept":
             return hub.AcceptNode(node=node)
+        case "restored":
+            return hub.AcceptRestore(reason="seen")
         case "ask":
             what = chance.choice(("status", "runs"))
             return hub.AskNode(id=f"ask-{chance.randrange(1 << 32)}", node=node, what=what)

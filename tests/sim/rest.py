@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from hub.core import inputs
 from hub.core.work.tasks import ENDED
-from protocol.messages import CHAINED
 from tests.sim.device import Device
 
 if TYPE_CHECKING:
@@ -37,11 +36,13 @@ def _device(world: World, device: Device) -> str:
         return "waits for an operator"
     if not view.live:
         return "is not live"
-    if not core.delegate.is_settled(device.node) or view.held.digest != view.digest:
+    if not core.delegate.is_settled(device.node):
+        return "what it is asked for is to be made anew"
+    if view.held.digest != view.digest:
         return "holds another manifest than it is asked for"
     for stream, (epoch, last, _, _) in device.disk.heads().items():
         cursor = view.cursors.get(stream)
-        if stream in CHAINED and last and (cursor is None or (cursor.epoch, cursor.seq) != (epoch, last)):
+        if last and (cursor is None or (cursor.epoch, cursor.seq) != (epoch, last)):
             return f"its {stream} is at {last}, the hub's cursor at {cursor.seq if cursor else 0}"
     for group in core.tasks.open_on(device.node):
         result = core.tasks.results(group).get(device.node)
@@ -61,6 +62,8 @@ def operate(world: World) -> None:
     hub = world.hub
     if not hub.alive:
         return
+    if hub.hub_core.delegate.held:
+        hub.ask(inputs.AcceptRestore(reason="we know"))
     for device in world.devices.values():
         found = hub.hub_core.registry.find(device.node)
         if found is None or found.revoked_ms:

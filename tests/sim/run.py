@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import traceback
@@ -37,6 +38,15 @@ def _chosen() -> list[type[Checker]]:
     """Return the checkers of the rules that RULES names (`A1,A4`), or all."""
     wanted = os.environ.get("RULES", "")
     return [one for one in ALL if not wanted or one.rule in wanted.split(",")]
+
+
+def digest(seed: int, *, agents: int, hours: float) -> str:
+    """Return the SHA-256 of all facts of a seed, byte for byte."""
+    world = World(seed, agents=agents, hours=hours, record=False)
+    total, encode = hashlib.sha256(), msgspec.json.Encoder().encode
+    world.listeners.append(lambda fact: total.update(type(fact).__name__.encode() + encode(fact) + b"\n"))
+    world.run()
+    return total.hexdigest()
 
 
 def run(

@@ -110,5 +110,5 @@ def _word(one: object) -> str:
         return f"{one:g}"
     if isinstance(one, msgspec.Struct):
         return f"({_struct(one)})"[:_WORD_CHARS]
-    text = repr(one)
+    text = repr(one) if isinstance(one, str) else msgspec.json.encode(one).decode()
     return text if len(text) <= _WORD_CHARS else text[: _WORD_CHARS - 1] + "…"

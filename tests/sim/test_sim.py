@@ -1,0 +1,135 @@
+"""The simulator itself: one seed is one trace, each fault alone is survived, what breaks is found and made short."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge_agent.core import inputs as at_device
+from hub.core import inputs
+from protocol import effects
+from protocol.aio.journal import Journal
+from tests.sim import chances, people, plan, run, shrink, transcript
+from tests.sim.fleet import ROOT
+from tests.sim.plan import AnyItem, Plan
+from tests.sim.world import World
+
+_WEB = plan.Operate(at=5.0, op=inputs.Apply(documents=[people.service("web", "steady", "fleet=sim")]))
+_DAY_S = 86_400.0
+
+FAULTS: list[AnyItem] = [
+    plan.Cut(at=60.0, node="gw-1", for_s=100.0),
+    plan.Cut(at=60.0, node="gw-1", for_s=100.0, down=False),
+    plan.Cut(at=60.0, node="gw-1", for_s=100.0, up=False),
+    plan.Flap(at=60.0, node="gw-1", times=5, shut_s=10.0, open_s=5.0),
+    plan.Clog(at=60.0, nodes=["gw-2", "gw-1"], each_s=30.0),
+    plan.Slow(at=60.0, node="gw-1", for_s=100.0, delay_s=2.0, bytes_per_s=300.0),
+    plan.Bad(at=60.0, node="gw-1", for_s=100.0, drop=0.3, double=0.3, late=0.3),
+    plan.Reset(at=60.0, node="gw-1"),
+    plan.KillBroker(at=60.0, for_s=20.0),
+    *(
+        plan.Kill(at=60.0, node=node, place=place, for_s=5.0)
+        for node in ("gw-1", "cloud")
+        for place in ("", "in-store")
+    ),
+    plan.Stop(at=60.0, node="gw-1", for_s=5.0),
+    plan.Reboot(at=60.0, node="gw-1", for_s=30.0),
+    plan.Reboot(at=60.0, node="gw-1", for_s=30.0, power=True),
+    plan.Reboot(at=60.0, node="cloud", for_s=30.0, power=True),
+    plan.SetClock(at=60.0, node="gw-1", offset_s=-56 * 365 * _DAY_S),
+    plan.SetClock(at=60.0, node="cloud", offset_s=400 * _DAY_S),
+    plan.Full(at=60.0, node="gw-1", for_s=30.0),
+    plan.Full(at=60.0, node="cloud", for_s=30.0),
+    plan.SlowDisk(at=60.0, node="cloud", for_s=60.0, commit_s=3.0),
+    plan.Restore(at=120.0, node="gw-1", age_s=60.0),
+    plan.Restore(at=120.0, node="gw-1", age_s=60.0, in_place=True, lock_too=True),
+    plan.Restore(at=120.0, node="cloud", age_s=60.0),
+    plan.Corrupt(at=60.0, node="gw-1", pages=2),
+    plan.AtDevice(at=60.0, node="gw-1", command=at_device.LocalRestart(service="web")),
+    *(plan.Behave(at=60.0, node="gw-1", service="web", verb=verb, for_s=30.0) for verb in ("oom", "crash", "hang")),
+]
+
+
+def test_one_seed_is_one_trace_whatever_the_process() -> None:
+    script = "from tests.sim.run import digest; print(*(digest(seed, agents=3, hours=0.15) for seed in (4, 8, 11)))"
+    traces: list[str] = []
+    for hashing in ("1", "77"):
+        env = {**os.environ, "PYTHONHASHSEED": hashing}
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        )
+        traces.append(done.stdout)
+    assert len(set(traces[0].split())) == 3
+    assert traces[0] == traces[1]
+
+
+@pytest.mark.parametrize("external", [False, True], ids=["front door", "broker"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: f"{type(one).__name__} {getattr(one, 'node', '')}")
+def test_each_fault_alone_is_survived(fault: AnyItem, external: bool) -> None:
+    outcome = run.run(5, agents=2, hours=0.1, plan=Plan(seconds=300.0, items=[_WEB, fault], external=external))
+    assert outcome.rule == "", outcome.text
+    assert outcome.items > 20
+
+
+def test_a_month_without_power_and_a_certificate_that_expires_meanwhile() -> None:
+    items: list[AnyItem] = [_WEB]
+    items += [plan.Reboot(at=60.0, node=node, for_s=100 * _DAY_S, power=True) for node in ("gw-1", "cloud")]
+    outcome = run.run(6, agents=1, hours=0.1, plan=Plan(seconds=100 * _DAY_S + 400.0, items=items))
+    assert outcome.rule == "", outcome.text
+
+
+def test_what_a_hub_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = Journal.commit
+
+    async def forgetful(self: Journal, ops: Sequence[effects.Store]) -> None:
+        await commit(self, [op for op in ops if not isinstance(op, effects.Received)])
+
+    monkeypatch.setattr(Journal, "commit", forgetful)
+    outcome = run.run(5, agents=1, hours=0.05, plan=Plan(seconds=100.0, items=[_WEB]))
+    assert outcome.rule == "A1"
+
+
+def test_a_plan_is_made_short() -> None:
+    long = chances.make(1, 3, 0.5)
+    culprits = {item.at for item in long.items[7:30:11]}
+
+    def breaks(one: Plan) -> float | None:
+        return 1_700.0 if culprits <= {item.at for item in one.items} else None
+
+    short, at = shrink.shrink(long, 1_700.0, breaks, tries=400)
+    assert {item.at for item in short.items} == culprits
+    assert at == 1_700.0
+
+
+def test_a_plan_can_be_written_down() -> None:
+    made = chances.make(3, 3, 0.5)
+    assert plan.decode(plan.encode(made)) == made
+
+
+def test_a_transcript_can_be_read() -> None:
+    lines: list[str] = []
+    world = World(5, agents=1, plan=Plan(seconds=60.0, items=[_WEB]), record=False)
+    world.listeners.append(lambda fact: lines.extend(transcript.lines(fact)))
+    world.run()
+    said: dict[str, Any] = {word: [line for line in lines if f" {word} " in line] for word in ("stored", "sent", "act")}
+    assert all(said.values())
+    assert not [line for line in lines if " object at 0x" in line]
+
+
+def test_a_fleet_of_seeds_reports_its_figures(tmp_path: Any) -> None:
+    report = tmp_path / "sim.json"
+    env = {**os.environ, "SEEDS": "2", "HOURS": "0.1", "JOBS": "1", "REPORT": str(report)}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.sim"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = msgspec.json.decode(report.read_bytes())
+    assert said["seeds"] == 2
+    assert said["items"] > 0
+    assert not said["failures"]
