@@ -30,11 +30,21 @@ def status(answer: Json) -> None:
         rows = [_workflow(name, one, now) for name, one in sorted(answer["workflows"].items())]
         _print(["WORKFLOW", "LAST RUN", "NEXT"], rows)
     for stream, count in sorted(answer["lost"].items()):
-        say(f"{count:,} entries of {stream} are lost and declared so", "yellow")
+        say(f"{count:,} entries of {stream} are lost and declared so{_gap(answer, stream, now)}", "yellow")
     for condition in answer["conditions"]:
         if condition["text"] == answer["link"]["reason"]:
             continue  # the first line said it
         say(f"{condition['what']}: {condition['text']}", "yellow")
+
+
+def _gap(answer: Json, stream: str, now: int) -> str:
+    gap = answer["gaps"].get(stream)
+    if gap is None:
+        return ""
+    quota = answer["quota"][stream]
+    held = f"{human.size(quota['bytes'])} here, {human.size(quota['share'])} are its share"
+    range_ = f"{gap['first']:,} to {gap['last']:,}, {human.clock(gap['declared_ms'], now)}"
+    return f": the last {range_} ({gap['reason']}; {held})"
 
 
 def link(answer: Json) -> str:

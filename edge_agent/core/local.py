@@ -18,6 +18,14 @@ from edge_agent.core.workflows.runs import Runs
 from protocol import status
 from protocol.effects import Effects, Now
 from protocol.errors import Refused
+from protocol.link.own_stream import Gap
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes on disk: what a stream takes, and its own share; what others leave of theirs it may take too."""
+
+    bytes: int
+    share: int
 
 
 class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +40,9 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     workflows: dict[str, status.WorkflowReport]
     conditions: list[status.Condition]
     lost: dict[str, int]
+    gaps: dict[str, Gap]
+    """The newest range of each stream that is lost, while the hub has not taken all that lies below."""
+    quota: dict[str, Quota]
     vitals: status.Vitals | None
 
 
@@ -217,6 +228,11 @@ class Local:
             workflows=report.workflows,
             conditions=report.conditions,
             lost=report.lost,
+            gaps=self._ctx.child.gaps,
+            quota={
+                name: Quota(bytes=one[3], share=self._ctx.child.shares()[name])
+                for name, one in self._ctx.child.heads().items()
+            },
             vitals=report.vitals,
         )
 

@@ -90,6 +90,7 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
             for stream, one in node["cursors"].items()
         ],
     )
+    yield "declared lost", words.losses(node, now_ms)
     yield "lately", _recent(hub, {"node": node["name"]})
 
 

@@ -95,6 +95,8 @@ def _node(core: HubCore, one: Node) -> JSON:
         "cursors": cursors,
         "version": seen.version if seen is not None else "",
         "lost": link.lost,
+        "losses": msgspec.to_builtins(link.losses),
+        "waiting": link.waiting,
         "aside": link.aside,
         "clock_offset_ms": link.status.time_ms - seen.status_ms if link.status is not None and seen is not None else 0,
         "cordoned": one.cordoned,

@@ -41,10 +41,10 @@ def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Seque
         for node in listed
     ]
     if wide:
-        heads += ["LAST CONTACT", "VERSION", "VITALS", "PATH"]
+        heads += ["LOST", "LAST CONTACT", "VERSION", "VITALS", "PATH"]
         for row, node in zip(rows, listed, strict=True):
             contact = human.clock(node["last_contact_ms"], now_ms)
-            row += [contact, node["version"] or "–", nodes.vitals(node), node["path"]]
+            row += [nodes.lost(node), contact, node["version"] or "–", nodes.vitals(node), node["path"]]
     return heads, rows
 
 

@@ -80,6 +80,11 @@ def synced(node: dict[str, Any], now_ms: int) -> str:
     return f"{int(100 * have / total)} % of {human.number(total)} entries{tail}"
 
 
+def lost(node: dict[str, Any]) -> str:
+    """Return `metrics 1.2 M, logs 30`: what was declared lost, by class."""
+    return ", ".join(f"{stream} {human.number(count)}" for stream, count in node["lost"].items()) or "–"
+
+
 def vitals(node: dict[str, Any]) -> str:
     """Return `cpu 12 %, memory 410 MB of 2.0 GB, disk 61 %`, with the temperature where there is one."""
     seen = node.get("vitals")

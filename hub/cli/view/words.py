@@ -24,7 +24,23 @@ def certificate(until_ms: int, now_ms: int) -> str:
 def lost(node: dict[str, Any], stream: str) -> str:
     """Return what was declared lost of a stream."""
     lost = node["lost"].get(stream, 0)
-    return f", declared lost {lost:,}"
+    waits = ", waits before rows that nobody vouches for" if stream in node["waiting"] else ""
+    return f", declared lost {lost:,}{waits}"
+
+
+def losses(node: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
+    """Return what was declared lost, range by range, the newest last; `when` is by the device's clock."""
+    return [
+        (stream, _loss(one, now_ms))
+        for stream, known in sorted(node["losses"].items())
+        for one in sorted(known, key=lambda one: one.get("time_ms", 0))
+    ]
+
+
+def _loss(one: dict[str, Any], now_ms: int) -> str:
+    when = f", declared {human.clock(one['time_ms'], now_ms)}" if one.get("time_ms") else ""
+    rows = human.plural(one["count"], "row").replace(str(one["count"]), f"{one['count']:,}", 1)
+    return f"{one['first']:,} to {one['last']:,}, {rows}: {one['reason']}{when} (epoch {one['epoch']})"
 
 
 def service_words(one: dict[str, Any], now_ms: int) -> str:

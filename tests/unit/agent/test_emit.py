@@ -143,7 +143,10 @@ def test_what_a_full_quota_lets_go_is_declared(world: World, monkeypatch: pytest
     world.wait(limits.LOSS_NOTED_EVERY_S)
     gaps = [body(entry) for entry in world.entries("audit", "gap.declared")]
     assert {gap["reason"] for gap in gaps} == {"the stream's quota is full"}
-    assert sum(gap["count"] for gap in gaps) == world.local(inputs.LocalStatus())["lost"]["state"]
+    told = world.local(inputs.LocalStatus())
+    assert sum(gap["count"] for gap in gaps) == told["lost"]["state"]
+    assert (told["gaps"]["state"]["count"], told["gaps"]["state"]["first"]) == (told["lost"]["state"], 1)
+    assert told["quota"]["state"]["bytes"] <= 2 * told["quota"]["state"]["share"] == 16_000
 
 
 def test_steps_and_tasks_speak_under_their_run_and_id(world: World) -> None:

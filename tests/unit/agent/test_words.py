@@ -25,6 +25,7 @@ def answer(**link: Any) -> dict[str, Any]:
         "workflows": {},
         "conditions": [],
         "lost": {},
+        "gaps": {},
     }
 
 
@@ -40,6 +41,16 @@ def test_what_the_first_line_said_is_not_said_again(capsys: pytest.CaptureFixtur
     text = "revoked: stolen; the work here goes on"
     view.status(answer(state="refused", reason=text) | {"conditions": [{"what": "standing", "text": text}]})
     assert capsys.readouterr().out.count(text) == 1
+
+
+def test_what_is_lost_is_told_with_its_range_and_the_room_that_there_was(capsys: pytest.CaptureFixture[str]) -> None:
+    gap = {"first": 1, "last": 4_000, "count": 4_000, "reason": "the quota of the stream is full", "declared_ms": NOW}
+    quota = {"metrics": {"bytes": 20_000_000, "share": 16_000_000}}
+    view.status(answer() | {"lost": {"metrics": 5_000, "logs": 3}, "gaps": {"metrics": gap}, "quota": quota})
+    out = capsys.readouterr().out
+    assert "5,000 entries of metrics are lost and declared so: the last 1 to 4,000, " in out
+    assert "(the quota of the stream is full; 20.0 MB here, 16.0 MB are its share)" in out
+    assert "3 entries of logs are lost and declared so\n" in out
 
 
 def test_why_says_when_each_thing_came_about_and_how_long_it_holds(

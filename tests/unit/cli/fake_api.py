@@ -92,6 +92,8 @@ def node(name: str, **more: Any) -> dict[str, Any]:
         "cursors": {"state": {"epoch": "0" * 16, "seq": 10, "last": 10}},
         "version": "0.1.0",
         "lost": {},
+        "losses": {},
+        "waiting": [],
         "cordoned": False,
         "drained": False,
         "services": {"vision": {"state": "running", "healthy": True}},

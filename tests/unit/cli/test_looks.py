@@ -475,3 +475,22 @@ def test_what_a_device_refuses_is_no_line_of_its_logs(skerry: Skerry, api: FakeA
 def test_services_that_do_not_run_everywhere_say_where_to_look(skerry: Skerry, api: FakeApi) -> None:
     api.says("GET", "/v1/services", [service(running=0, placed=1)])
     assert "skerry describe service vision" in skerry("get", "services")[2]
+
+
+def test_what_was_declared_lost_is_shown_by_class_and_by_range(skerry: Skerry, api: FakeApi) -> None:
+    loss = {"epoch": "a" * 16, "first": 1, "last": 1_500_000, "count": 1_500_000, "reason": "the quota is full"}
+    lost = {"metrics": 1_500_000, "state": 1}
+    newer = loss | {"first": 9, "last": 9, "count": 1, "time_ms": 1_700_000_000_000}
+    one = node("a", lost=lost, losses={"metrics": [loss], "state": [newer]}, waiting=["state"])
+    api.says("GET", "/v1/nodes", [one])
+    api.says("GET", "/v1/nodes/a", one)
+    api.says("GET", "/v1/events", ())
+    _, out, _ = skerry("get", "nodes", "-o", "wide")
+    assert " LOST " in out
+    assert "metrics 1.5 M, state 1" in out
+    assert "LOST" not in skerry("get", "nodes")[1]
+    _, out, _ = skerry("describe", "node", "a")
+    assert "declared lost\n" in out
+    assert f"1 to 1,500,000, 1,500,000 rows: the quota is full (epoch {'a' * 16})" in out
+    assert "9 to 9, 1 row: the quota is full, declared 14 Nov 2023" in out
+    assert "declared lost 1, waits before rows that nobody vouches for" in out
