@@ -47,7 +47,8 @@ class Child:
         stored = snapshot.spaces.get(SPACE, {})
         self.state = ChildState.IDLE
         self.session = int(stored.get(_SESSION, b"0"))
-        self._doubted = doubt(snapshot) is not None
+        found = doubt(snapshot)
+        self._is_recovered = found is not None and bool(found.aside)
         self.revoked = stored.get(_REVOKED, b"").decode()
         self.last_contact_wall: float | None = None
         self.offset_ms = 0
@@ -125,7 +126,7 @@ class Child:
         self._hello = messages.Hello(
             session=0, nonce="", node=self._node, version=version, capabilities=list(capabilities), labels=labels
         )
-        if self._doubted:  # our counter may be behind: mint beyond all that was, or we are taken for a clone (A13)
+        if self._is_recovered:  # our counter may be behind: mint beyond all that was, or we pass for a clone (A13)
             self.session += 1 + int(entropy.hex(_JUMP_BYTES), 16)
         self._outbox.begin(fx)
         if self.revoked:

@@ -37,7 +37,8 @@ async def test_old_copy_restored_of_a_hub_rolls_no_device_back_and_takes_over_wh
         _, shown = await it.command("describe", "node", "oslo")
         assert "this hub was restored" in " ".join(shown.split())
 
-        await it.command("node", "accept", "oslo")
+        assert "skerry hub accept-restore" in " ".join(shown.split()), "every answer says what is waited for"
+        await it.command("hub", "accept-restore")
         await deeds.gone(later)
         assert await deeds.pid_of(it, "oslo", "numbers") == pid, "healthy work was restarted"
         assert (await it.node("oslo"))["alarms"] == []
