@@ -16,6 +16,7 @@ from hub.demo import fleet as demo
 from protocol import topics
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 pytestmark = pytest.mark.mosquitto
 
@@ -71,7 +72,7 @@ async def _asked(it: Fleet, hostile: Hostile, name: str) -> bytes:
     return hostile.said[_desired("oslo")][-1]
 
 
-async def test_old_forged_tampered_retained_document(tmp_path: Path) -> None:
+async def test_old_forged_tampered_retained_document(tmp_path: Path, record: Record) -> None:
     async with deeds.brokered(tmp_path / "f", "oslo", "bergen") as (it, broker), _hostile(it, broker) as hostile:
         for name in it.agents:
             await it.until(lambda name=name: it.online(name), f"{name} is back")

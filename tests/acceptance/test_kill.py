@@ -10,6 +10,7 @@ import pytest
 from protocol.aio import failpoints
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 from tests.tidy import house
 
 AT_RANDOM = 6
@@ -29,14 +30,15 @@ async def _more(it: Fleet, ledger: Path, node: str, count: int) -> None:
     await it.until(grown, f"the producer on {node} made {count} more")
 
 
-async def _counted(it: Fleet, ledger: Path, pids: dict[str, int]) -> None:
+async def _counted(it: Fleet, record: Record, pids: dict[str, int]) -> None:
     for name, pid in pids.items():
         await it.until(lambda name=name: it.online(name), f"{name} is back")
         assert await deeds.pid_of(it, name, "numbers") == pid, "healthy work was restarted"
     await deeds.take_away(it, "service/numbers")
     await deeds.settled(it)
+    record.calm()
     for name in pids:
-        (await deeds.tally(it, ledger, name)).check()
+        (await deeds.tally(it, record.ledger, name)).check()
 
 
 async def _agent_dies_at(it: Fleet, place: str, passes: int) -> None:
@@ -61,8 +63,8 @@ def test_every_failpoint_in_the_code_is_known() -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_kill_9_of_an_agent_at_every_named_failpoint(tmp_path: Path, place: str) -> None:
-    ledger = tmp_path / "ledger"
+async def test_kill_9_of_an_agent_at_every_named_failpoint(tmp_path: Path, record: Record, place: str) -> None:
+    ledger = record.ledger
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pids = {"oslo": await deeds.pid_of(it, "oslo", "numbers")}
@@ -70,12 +72,12 @@ async def test_kill_9_of_an_agent_at_every_named_failpoint(tmp_path: Path, place
             await _more(it, ledger, "oslo", MORE)
             await _agent_dies_at(it, place, passes)
             await it.until(lambda: it.online("oslo"), "oslo is back")
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_kill_9_of_the_hub_at_every_named_failpoint(tmp_path: Path, place: str) -> None:
-    ledger = tmp_path / "ledger"
+async def test_kill_9_of_the_hub_at_every_named_failpoint(tmp_path: Path, record: Record, place: str) -> None:
+    ledger = record.ledger
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pids = {"oslo": await deeds.pid_of(it, "oslo", "numbers")}
@@ -83,13 +85,15 @@ async def test_kill_9_of_the_hub_at_every_named_failpoint(tmp_path: Path, place:
             await _more(it, ledger, "oslo", MORE)
             await _hub_dies_at(it, place, passes)
             await it.until(lambda: it.online("oslo"), "oslo is back")
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
 
 
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("place", PLACES)
-async def test_kill_9_of_agent_and_hub_at_every_named_failpoint_behind_a_broker(tmp_path: Path, place: str) -> None:
-    ledger = tmp_path / "ledger"
+async def test_kill_9_of_agent_and_hub_at_every_named_failpoint_behind_a_broker(
+    tmp_path: Path, record: Record, place: str
+) -> None:
+    ledger = record.ledger
     async with deeds.brokered(tmp_path / "f", "oslo") as (it, _):
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pids = {"oslo": await deeds.pid_of(it, "oslo", "numbers")}
@@ -97,11 +101,11 @@ async def test_kill_9_of_agent_and_hub_at_every_named_failpoint_behind_a_broker(
         await _agent_dies_at(it, place, 7)
         await _more(it, ledger, "oslo", MORE)
         await _hub_dies_at(it, place, 5)
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
 
 
-async def test_kill_9_of_an_agent_at_random(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
+async def test_kill_9_of_an_agent_at_random(tmp_path: Path, record: Record) -> None:
+    ledger = record.ledger
     with deeds.dice(20) as dice:
         async with deeds.site(tmp_path / "f", "oslo", "bergen") as it:
             await deeds.declare(it, deeds.producer("numbers", ledger))
@@ -111,11 +115,11 @@ async def test_kill_9_of_an_agent_at_random(tmp_path: Path) -> None:
                 await _more(it, ledger, victim, dice.randint(1, 60))
                 await it.agents[victim].daemon.kill()
                 await it.agents[victim].daemon.start()
-            await _counted(it, ledger, pids)
+            await _counted(it, record, pids)
 
 
-async def test_kill_9_of_the_hub_at_random(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
+async def test_kill_9_of_the_hub_at_random(tmp_path: Path, record: Record) -> None:
+    ledger = record.ledger
     with deeds.dice(21) as dice:
         async with deeds.site(tmp_path / "f", "oslo", "bergen") as it:
             await deeds.declare(it, deeds.producer("numbers", ledger))
@@ -127,4 +131,4 @@ async def test_kill_9_of_the_hub_at_random(tmp_path: Path) -> None:
                 await deeds.hub_answers(it)
                 if dice.random() < 0.5:
                     await it.until(lambda: it.online("bergen"), "bergen is back")
-            await _counted(it, ledger, pids)
+            await _counted(it, record, pids)
