@@ -118,10 +118,11 @@ class Delegate:
             self._now |= self._soon
             self._soon, self._soon_at = {}, math.inf
         for node in list(self._now)[: limits.DELEGATE_NODES_PER_INPUT_MAX]:
-            del self._now[node]
-            self._make(node, now, fx)
+            self.make(node, now, fx)
 
-    def _make(self, node: str, now: Now, fx: Effects) -> None:
+    def make(self, node: str, now: Now, fx: Effects) -> None:
+        """Make the manifest of `node` now: before it is asked anew, so that nothing old is asked again."""
+        self._now.pop(node, None)
         if self._registry.get(node).revoked_ms:
             return
         had = self.placed(node)

@@ -147,6 +147,7 @@ class HubCore:
         self.registry.put(msgspec.structs.replace(node, alarms=[]), fx)
         self.parent.release(node.name, now, fx)
         if self.parent.view(node.name).blocked:
+            self.delegate.make(node.name, now, fx)  # a task that has ended since must not be asked for again (A14)
             self.parent.new_term(node.name, now, fx)
         self.delegate.mark(node.name)
 

@@ -117,6 +117,7 @@ class Restore:
         fx.store.append(Delete(RETAKE, name))
 
     def _retake(self, name: str, now: Now, fx: Effects) -> None:
+        self._core.delegate.make(name, now, fx)  # a task that has ended since must not be asked for again (A14)
         self._core.parent.new_term(name, now, fx)
         self._core.registry.calm(name, "restored-parent", fx)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hub.core import inputs
 from hub.core.work.tasks import ENDED
 from tests.sim.device import Device
+from tests.sim.plan import HUB
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -38,7 +41,7 @@ def _device(world: World, device: Device) -> str:
         return "is not live"
     if not core.delegate.is_settled(device.node):
         return "what it is asked for is to be made anew"
-    if view.held.digest != view.digest:
+    if (view.held.term, view.held.generation, view.held.digest) != (view.term, view.generation, view.digest):
         return "holds another manifest than it is asked for"
     for stream, (epoch, last, _, _) in device.disk.heads().items():
         cursor = view.cursors.get(stream)
@@ -52,6 +55,12 @@ def _device(world: World, device: Device) -> str:
 
 
 def _workloads(device: Device) -> str:
+    spaces = device.disk.spaces()
+    raw = spaces.get("manifest", {}).get(HUB)
+    items = msgspec.json.decode(raw)["items"] if raw is not None else {}
+    for name in spaces.get("service", {}):
+        if f"assignment/{name}" not in items:
+            return f"it still keeps {name}"
     if any(process.unsent or process.sent for process in device.machine.folders.values() if process.runs):
         return "a producer waits for an answer"
     return ""

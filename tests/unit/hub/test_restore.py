@@ -9,9 +9,9 @@ import pytest
 from hub.core import inputs
 from hub.core.restore import RETAKE
 from hub.shell.store.judge import judge
-from protocol import status
-from protocol.effects import Effects
-from protocol.link import parent
+from protocol import messages, status
+from protocol.effects import Effects, Send
+from protocol.link import cursor, parent
 from protocol.snapshot import DOUBT, STORE, Doubt
 from tests.unit.hub.world import Device, Store, World, only, service
 
@@ -78,6 +78,33 @@ def test_nothing_is_lowered_before_an_operator_confirms_and_all_follow_afterward
     assert set(devices["bergen-1"].items) == {"assignment/old"}, "it was confirmed while it was away"
     devices["bergen-1"].report(status.Report())
     assert world.store.spaces[RETAKE] == {}
+
+
+def test_a_task_that_has_ended_since_the_backup_is_not_asked_for_again(
+    fleet: tuple[World, dict[str, Device], Store],
+) -> None:
+    world, devices, _ = fleet
+    device = devices["oslo-1"]
+    fx = world.request(inputs.CreateTasks(nodes=["oslo-1"], command=["true"], deadline_s=None))
+    group: str = msgspec.json.decode(only(fx, inputs.Reply).data)["group"]
+    seen(devices, fx, *world.settle())
+    backup = copy.deepcopy(world.store)
+    apply(world, devices, service("third", "site"))
+    device.entries(("task.ended", group, {"id": group, "state": "ok"}))
+    restored(world, backup)
+    device.seq, device.hash = 0, cursor.genesis("oslo-1", device.epoch, "state")
+    device.connect()
+    device.entries(("task.ended", group, {"id": group, "state": "ok"}))
+    fx = world.request(inputs.AcceptRestore())
+    asked = [one for effects in (fx, *world.settle()) for one in asked_of(effects, "oslo-1")]
+    assert asked
+    assert f"task/{group}" not in asked
+
+
+def asked_of(fx: Effects, node: str) -> list[str]:
+    """Return the ids of all documents that `node` is asked to hold by a manifest in `fx`."""
+    sends = [one.message for one in fx.send if isinstance(one, Send) and one.peer == node]
+    return [key for one in sends if isinstance(one, messages.Desired) for key in one.put]
 
 
 def test_the_wait_for_an_operator_outlives_a_restart_and_ends_once(
