@@ -136,7 +136,8 @@ class World:
 
     def _born(self, fact: history.Born) -> None:
         machine = self.machine(fact.node)
-        if machine.doubtful or (machine.life and machine.disk != fact.disk):
+        is_copy = machine.disk != fact.disk if machine.life else machine.name != machine.node
+        if machine.doubtful or is_copy:
             machine.streams, machine.spaces, machine.cursors = {}, {}, {}
             machine.sure, machine.foreign, machine.doubtful = False, True, False
             machine.learned = set()

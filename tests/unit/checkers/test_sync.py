@@ -193,6 +193,13 @@ class TestNoReuse:
         tale.stored(rows(2, epoch=OTHER))
         assert tale.judged(NoReuse) == 3
 
+    def test_what_a_clone_has_is_not_known(self) -> None:
+        tale = Tale()
+        tale.stored(rows(1, 2))
+        tale.born("oslo~2", disk="copy")
+        tale.stored(rows(3), node="oslo~2")
+        assert tale.judged(NoReuse) == 3
+
 
 class TestSameBytes:
     def test_what_was_written_is_received(self) -> None:
