@@ -247,9 +247,6 @@ class Incoming:
     ) -> tuple[EntriesAck, list[events.ParentEvent]]:
         held.seq, held.hash, held.forked = walk.seq, walk.tip.hex(), False
         held.refused, held.accepted = "", False
-        if walk.gap is not None:
-            held.lost += walk.lost
-            self.losses.add(message.stream, message.epoch, walk.gap, walk.gap_ms, fx)
         held.aside += len(walk.poison)
         for seq, raw in walk.poison:
             fx.store.append(
@@ -259,16 +256,7 @@ class Incoming:
             events.Poison(node=self._node, stream=message.stream, epoch=message.epoch, seq=seq)
             for seq, _ in walk.poison
         ]
-        if walk.gap is not None:
-            told.append(
-                events.LossDeclared(
-                    node=self._node,
-                    stream=message.stream,
-                    epoch=message.epoch,
-                    count=walk.lost,
-                    reason=walk.gap.reason,
-                )
-            )
+        told += self._declared(message, held, walk, fx)
         if walk.rows:
             fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows))
             told.append(
@@ -276,6 +264,23 @@ class Incoming:
             )
         self._save(message.stream, fx)
         return _ack(message, held), told
+
+    def _declared(self, message: Entries, held: Record, walk: _Walk, fx: Effects) -> list[events.ParentEvent]:
+        """Count and list what the GAPs of a message declare lost."""
+        told: list[events.ParentEvent] = []
+        for gone, time_ms in walk.gaps:
+            held.lost += gone.count
+            self.losses.add(message.stream, message.epoch, gone, time_ms, fx)
+            told.append(
+                events.LossDeclared(
+                    node=self._node,
+                    stream=message.stream,
+                    epoch=message.epoch,
+                    count=gone.count,
+                    reason=gone.reason,
+                )
+            )
+        return told
 
     def _refuse(
         self, message: Entries, held: Record, refused: _Refused, fx: Effects
@@ -326,8 +331,8 @@ class _Walk:
         self.seq, self.tip = held.seq, bytes.fromhex(held.hash)
         self.rows: list[Row] = []
         self.poison: list[tuple[int, bytes]] = []
-        self.lost = self.gap_ms = 0
-        self.gap: GapBody | None = None
+        self.gaps: list[tuple[GapBody, int]] = []
+        """What each new GAP takes from this parent, and when it was declared."""
         self.refused: _Refused | None = None
 
     def run(self) -> bool:
@@ -385,8 +390,7 @@ class _Walk:
             if doubt and not self._accepted:
                 self.refused = (body, raw, doubt)
                 return False
-            self.lost += body.last - self.seq
-            self.gap, self.gap_ms = _gone(body, self.seq, doubt), head.time_ms
+            self.gaps.append((_gone(body, self.seq, doubt), head.time_ms))
             self.seq, self.tip = body.last, bytes.fromhex(body.hash)
             self.rows.append((body.last, raw, self.tip, head.time_ms, head.kind, head.key))
         self.position = body.last

@@ -441,3 +441,21 @@ def test_what_is_lost_again_and_again_is_one_range_at_the_parent(monkeypatch: py
         gone = messages.GapBody(first=1, last=2, count=2, reason="r", hash="")
         parent.losses.add("metrics", epoch * 16, gone, 0, Effects())
     assert [loss.epoch[0] for loss in parent.losses.known["metrics"]] == ["d", "e"]
+
+
+def test_two_holes_in_one_message_are_both_counted_and_listed() -> None:
+    parent = incoming(own("metrics"))
+    some: list[tuple[int, bytes, bytes]] = []
+    for first in (1, 7):
+        body = messages.GapBody(first=first, last=first + 2, count=3, reason=f"damage {first}", hash="")
+        signed = FakeSigner().sign_gap(NODE, EPOCH, "metrics", body)
+        some.append((first, cursor.encode_gap(first + 2, 5, signed), b""))
+        some += [(seq, cursor.encode_row(seq, 5, "k", "", b"1"), b"") for seq in range(first + 3, first + 6)]
+    ack, told = parent.take(entries(some, stream="metrics"), Effects())
+    assert ack is not None
+    assert (ack.seq, parent.cursors["metrics"].lost) == (12, 6)
+    assert [(loss.first, loss.count, loss.reason) for loss in parent.losses.known["metrics"]] == [
+        (1, 3, "damage 1"),
+        (7, 3, "damage 7"),
+    ]
+    assert [event.count for event in told if isinstance(event, events.LossDeclared)] == [3, 3]
