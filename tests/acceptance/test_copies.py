@@ -9,10 +9,13 @@ from typing import Any
 from hub.demo import fleet as demo
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 
-async def test_old_copy_restored_of_a_hub_rolls_no_device_back_and_takes_over_when_told(tmp_path: Path) -> None:
-    ledger, hub, copy = tmp_path / "ledger", tmp_path / "f" / "hub", tmp_path / "copy"
+async def test_old_copy_restored_of_a_hub_rolls_no_device_back_and_takes_over_when_told(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger, hub, copy = record.ledger, tmp_path / "f" / "hub", tmp_path / "copy"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -44,11 +47,14 @@ async def test_old_copy_restored_of_a_hub_rolls_no_device_back_and_takes_over_wh
         assert (await it.node("oslo"))["alarms"] == []
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check()
 
 
-async def test_old_copy_restored_of_a_device_is_noticed_and_nothing_is_taken_twice(tmp_path: Path) -> None:
-    ledger, data, copy = tmp_path / "ledger", tmp_path / "f" / "oslo", tmp_path / "copy"
+async def test_old_copy_restored_of_a_device_is_noticed_and_nothing_is_taken_twice(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger, data, copy = record.ledger, tmp_path / "f" / "oslo", tmp_path / "copy"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         await deeds.pid_of(it, "oslo", "numbers")
@@ -75,11 +81,14 @@ async def test_old_copy_restored_of_a_device_is_noticed_and_nothing_is_taken_twi
         await _kept_more(it, ledger, 10)
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check(forgotten)
 
 
-async def test_old_copy_restored_of_a_device_much_older_resumes_by_itself_with_an_alarm(tmp_path: Path) -> None:
-    ledger, data, copy = tmp_path / "ledger", tmp_path / "f" / "oslo", tmp_path / "copy"
+async def test_old_copy_restored_of_a_device_much_older_resumes_by_itself_with_an_alarm(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger, data, copy = record.ledger, tmp_path / "f" / "oslo", tmp_path / "copy"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         await deeds.pid_of(it, "oslo", "numbers")
@@ -104,6 +113,7 @@ async def test_old_copy_restored_of_a_device_much_older_resumes_by_itself_with_a
         await _kept_more(it, ledger, 10)
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check(forgotten)
 
 

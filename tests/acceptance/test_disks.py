@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 SIZE = "24m"
 FAILING = "20..24"  # of the syncs of each thread; then the disk is well again
@@ -153,8 +154,8 @@ async def test_enospc_at_the_hub_acks_nothing_and_heals(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed here (sudo apt install strace)")
 @pytest.mark.parametrize("where", ["device", "hub"])
-async def test_eio_acks_nothing_stops_nothing_and_heals(tmp_path: Path, where: str) -> None:
-    ledger = tmp_path / "ledger"
+async def test_eio_acks_nothing_stops_nothing_and_heals(tmp_path: Path, record: Record, where: str) -> None:
+    ledger = record.ledger
     failing = (*EIO, f"inject=fdatasync:error=EIO:when={FAILING}")
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
@@ -180,4 +181,5 @@ async def test_eio_acks_nothing_stops_nothing_and_heals(tmp_path: Path, where: s
         assert await deeds.pid_of(it, "oslo", "numbers") == pid, "healthy work was restarted"
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check()

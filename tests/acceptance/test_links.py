@@ -13,6 +13,7 @@ from tests.support import deeds
 from tests.support.net import host, lands
 from tests.support.net.lands import Lands
 from tests.support.net.switch import Way
+from tests.support.recorded import Record
 
 SLOW_BYTES_S = 8_000.0
 BULK_ROWS, BULK_BYTES = 200, 200 * 1_640  # base64 of 1.2 KiB shrinks to no less
@@ -31,15 +32,16 @@ async def _producing(it: Lands, ledger: Path, every_s: float) -> dict[str, int]:
     return {name: await deeds.pid_of(it, name, "numbers") for name in it.agents}
 
 
-async def _counted(it: Lands, ledger: Path, pids: dict[str, int], wait_s: float = 90.0) -> None:
+async def _counted(it: Lands, record: Record, pids: dict[str, int], wait_s: float = 90.0) -> None:
     """All is healed: everyone converges, nothing was restarted, lost or doubled."""
     for name, pid in pids.items():
         await it.until(lambda name=name: it.online(name), f"{name} is back", wait_s)
         assert await deeds.pid_of(it, name, "numbers") == pid, "healthy work was restarted"
     await deeds.take_away(it, "service/numbers")
     await deeds.settled(it)
+    record.calm()
     for name in pids:
-        (await deeds.tally(it, ledger, name)).check()
+        (await deeds.tally(it, record.ledger, name)).check()
         node = await it.node(name)
         assert node["alarms"] == []
         assert node["observed_generation"] == node["desired_generation"]
@@ -55,8 +57,8 @@ async def _grown(it: Lands, ledger: Path, count: int, *names: str) -> None:
         await it.until(more, f"the producer on {name} made {count} more")
 
 
-async def test_drop_duplicate_reorder_delay(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
+async def test_drop_duplicate_reorder_delay(tmp_path: Path, record: Record) -> None:
+    ledger = record.ledger
     async with lands.apart(tmp_path / "f", "oslo", "bergen", seed=31) as it:
         pids = await _producing(it, ledger, 0.01)
         for name in pids:
@@ -68,12 +70,12 @@ async def test_drop_duplicate_reorder_delay(tmp_path: Path) -> None:
             for way in it.ways(name):
                 assert way.dropped > 10
                 way.loss = way.duplicate = way.reorder = way.delay_s = way.jitter_s = 0.0
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
 
 
-async def test_full_one_way_flapping_partition(tmp_path: Path) -> None:
+async def test_full_one_way_flapping_partition(tmp_path: Path, record: Record) -> None:
     """All at once, for the sake of time: each agent has its own trouble, one has none. Long enough to be missed."""
-    ledger, seed = tmp_path / "ledger", 32
+    ledger, seed = record.ledger, 32
     async with lands.apart(tmp_path / "f", "full", "up", "down", "flaps", "calm", seed=seed) as it:
         pids = await _producing(it, ledger, 0.05)
         await deeds.declare(it, deeds.service("old", ["sleep", "600"]))
@@ -94,7 +96,7 @@ async def test_full_one_way_flapping_partition(tmp_path: Path) -> None:
         for name in pids:
             for way in it.ways(name):
                 way.cut = False
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
         for name in pids:
             assert set((await it.node(name))["services"]) == {"new"}
 
@@ -111,9 +113,9 @@ async def _is(it: Lands, node: str, state: str) -> bool:
     return (await it.node(node))["state"] == state
 
 
-async def test_slow_link_with_a_large_backlog(tmp_path: Path) -> None:
+async def test_slow_link_with_a_large_backlog(tmp_path: Path, record: Record) -> None:
     """64 kbit/s, rows that shrink little: what is new goes before history, no session breaks, nothing goes twice."""
-    ledger, go, said = tmp_path / "ledger", tmp_path / "go", tmp_path / "said"
+    ledger, go, said = record.ledger, tmp_path / "go", tmp_path / "said"
     async with lands.apart(tmp_path / "f", "oslo", seed=33) as it:
         pids = await _producing(it, ledger, 1.0)
         wait = f"until [ -e {go} ]; do sleep 0.05; done"
@@ -136,7 +138,7 @@ async def test_slow_link_with_a_large_backlog(tmp_path: Path) -> None:
         await it.until(lambda: _all_there(it, "oslo"), "the history is at the hub", 150.0)
         assert len(await deeds.events(it, kind="node.live", key="oslo")) == lives + 1, "a session broke"
         assert up.carried_bytes < 1.5 * BULK_BYTES, f"{up.carried_bytes} bytes crossed: rows went twice"
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
 
 
 async def _exists(path: Path) -> bool:
