@@ -20,7 +20,7 @@ import pytest
 SIZE = "64M"
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 _NO_LOG_FLUSH = 2
-_UMOUNT_WAIT_S = 10.0
+_UMOUNT_WAIT_S = 30.0
 
 
 class LoopDisk:
@@ -38,10 +38,16 @@ class LoopDisk:
             os.close(handle)
 
     def mend(self) -> None:
-        """Put what was durable back in place. Nobody may have a file open there; waits for those who are ending."""
+        """Put what was durable back in place. Nobody may have a file open there; waits for those who are ending.
+
+        Those in mount namespaces of their own too: as long as one has it mounted, a new mount is the dead disk again.
+        """
         until = time.monotonic() + _UMOUNT_WAIT_S
         while (done := _run("umount", str(self.place))).returncode:
             assert time.monotonic() < until, f"still in use: {done.stderr.decode()}"
+            time.sleep(0.02)  # bounded poll
+        while used := _run("losetup", "-j", str(self._image)).stdout:
+            assert time.monotonic() < until, f"still mounted somewhere: {used.decode()}"
             time.sleep(0.02)  # bounded poll
         mounted = self.mount()
         assert not mounted.returncode, mounted.stderr.decode()
