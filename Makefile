@@ -52,7 +52,7 @@ sim: $(STAMP)  ## the whole fleet in one process under faults, seed by seed (SEE
 	@$(BIN)/python -m tests.sim
 
 acceptance: $(STAMP)  ## real processes and faults, slow
-	@sh tests/support/parts.sh faketime
+	@sh tests/support/parts.sh faketime strace e2fsprogs
 	@$(BIN)/pytest -q -n 2 tests/acceptance
 
 mutants: $(STAMP)  ## break each rule on purpose: the simulator or a test must turn red (ONLY=name, SEEDS=60)
