@@ -50,6 +50,8 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     aside: str = ""
     lost: dict[str, int] = {}
     partial: bool = False
+    in_place: bool = False
+    """It is the file that it was, on the machine that it was: nobody else can be using what it remembers (A13)."""
 
 
 _decode_doubt = msgspec.json.Decoder(Doubt).decode

@@ -28,6 +28,7 @@ from protocol.errors import StoreDamaged, StoreError
 from protocol.messages import FormerEpoch
 from protocol.snapshot import DOUBT, STORE, Doubt, StreamState
 
+_RESTORED = "restored"
 _SEGMENTS = """
     SELECT min(seq), max(seq), sum(length(raw) + length(hash)) FROM own_STREAM GROUP BY (seq - 1) / ? ORDER BY 1
 """
@@ -80,7 +81,7 @@ def begin(db: sqlite3.Connection, opening: Opening) -> tuple[bool, int]:
     for stream in opening.streams:
         _begin_stream(db, stream, reason, opening.mint)
     if reason and opening.durable and not _is_doubted(db):
-        put_doubt(db, Doubt(reason=reason))
+        put_doubt(db, Doubt(reason=reason, in_place=reason == _RESTORED))
     write_papers(db, opening, life)
     return clean, life
 
@@ -127,7 +128,7 @@ def _why_new(meta: dict[str, str], clean: bool, opening: Opening) -> str:
     if meta["inode"] != opening.inode:
         return "restored or copied"
     if int(meta["life"]) < opening.seen:
-        return "restored"
+        return _RESTORED
     if not opening.durable and not clean and (meta["boot"] != opening.boot or not opening.boot):
         return "power cut"
     return ""

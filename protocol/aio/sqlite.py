@@ -75,6 +75,8 @@ class SqliteFile:
         """Run `work` in the connection's thread, in one hop. Raises StoreError in place of SQLite's errors."""
         try:
             return await _hop(self._connection, work)
+        except UnicodeDecodeError as error:
+            raise StoreDamaged(f"{self.path} is damaged (a text in it is none)") from error
         except (sqlite3.Error, OSError) as error:
             raise explain(error, self.path) from error
 

@@ -48,7 +48,7 @@ class Child:
         self.state = ChildState.IDLE
         self.session = int(stored.get(_SESSION, b"0"))
         found = doubt(snapshot)
-        self._is_recovered = found is not None and bool(found.aside)
+        self._is_behind = found is not None and found.in_place
         self.revoked = stored.get(_REVOKED, b"").decode()
         self.last_contact_wall: float | None = None
         self.offset_ms = 0
@@ -126,7 +126,7 @@ class Child:
         self._hello = messages.Hello(
             session=0, nonce="", node=self._node, version=version, capabilities=list(capabilities), labels=labels
         )
-        if self._is_recovered:  # our counter may be behind: mint beyond all that was, or we pass for a clone (A13)
+        if self._is_behind:  # our counter may be behind: mint beyond all that was, or we pass for a clone (A13)
             self.session += 1 + int(entropy.hex(_JUMP_BYTES), 16)
         self._outbox.begin(fx)
         if self.revoked:

@@ -21,6 +21,7 @@ from protocol.aio import life, sqlite
 from protocol.aio.life import Opening
 from protocol.aio.recovery import swap
 from protocol.aio.recovery.salvage import Salvage
+from protocol.aio.recovery.scan import UNREADABLE
 from protocol.errors import StoreError, StoreLost
 from protocol.snapshot import Doubt
 
@@ -152,14 +153,14 @@ def _reader(path: Path) -> sqlite3.Connection | None:
         return None  # SQLite would take it for a new store, and throw the log beside it away
     try:
         return _tuned(sqlite.read_only(path))
-    except (StoreError, sqlite3.Error):
+    except (StoreError, *UNREADABLE):
         return None
 
 
 def _opened(path: Path) -> sqlite3.Connection | None:
     try:
         return _tuned(sqlite3.connect(path, isolation_level=None))
-    except sqlite3.Error:
+    except UNREADABLE:
         return None
 
 
@@ -177,6 +178,6 @@ def _schema(db: sqlite3.Connection) -> list[tuple[str, int, str]]:
     try:
         found = db.execute("SELECT name, rootpage, sql FROM sqlite_master ORDER BY name").fetchall()
         db.execute("SELECT count(*) FROM meta").fetchone()
-    except sqlite3.Error:
+    except UNREADABLE:
         return []
     return [(name, root, sql) for name, root, sql in found]

@@ -19,22 +19,19 @@ from typing import Any
 
 import msgspec
 
-from protocol import limits
 from protocol.aio import life
 from protocol.aio.life import Head, Opening
-from protocol.aio.recovery import walk
 from protocol.aio.recovery.children import Children
-from protocol.aio.recovery.scan import Scan
+from protocol.aio.recovery.filling import BATCH, Filling
+from protocol.aio.recovery.scan import UNREADABLE, Scan
 from protocol.aio.recovery.walk import Point, Walk
-from protocol.aio.sqlite import checksum, insert, of
+from protocol.aio.sqlite import checksum, insert
 from protocol.effects import StoredRow
 from protocol.link import child_desired, cursor, own_stream
 from protocol.link.room import holes
-from protocol.link.room.holes import Hole
 from protocol.messages import CHAINED, FormerEpoch
 from protocol.snapshot import DOUBT, STORE, Doubt
 
-_BATCH = 512
 _REASON = "the store was damaged; rows after {} may be lost"
 _UNKNOWN = "unknown"
 Space = dict[str, bytes]
@@ -63,7 +60,12 @@ class Salvage:
             self._put("cursor", key, value)
         self._link()
         doubt = Doubt(
-            reason="recovered from a damaged file", at_ms=self.at_ms, aside=aside, lost=self.lost, partial=self.partial
+            reason="recovered from a damaged file",
+            at_ms=self.at_ms,
+            aside=aside,
+            lost=self.lost,
+            partial=self.partial,
+            in_place=True,
         )
         life.put_doubt(self.target, doubt)
         life.write_papers(self.target, self.opening, self.opening.seen)
@@ -75,7 +77,7 @@ class Salvage:
     def _states(self) -> None:
         scan = Scan(self.source)
         rows = (row for row in scan.states() if self._is_true(row))
-        while batch := list(islice(rows, _BATCH)):
+        while batch := list(islice(rows, BATCH)):
             insert(self.target, "INSERT OR REPLACE INTO state", batch)
         self.partial = self.partial or scan.failures > 0
 
@@ -119,7 +121,7 @@ class Salvage:
         if head is None or record is None:
             self.partial = self.partial or head is None
         life.make_rows(self.target, name)
-        filling = _Filling(self.target, name, self.at_ms, 0 if head is None else head.acked)
+        filling = Filling(self.target, name, self.at_ms, 0 if head is None else head.acked)
         filling.take(one.run(self._rows(name)))
         last = (base, b"") if one.tip is None else one.tip
         self._write(name, head, record, filling, last)
@@ -132,16 +134,14 @@ class Salvage:
     def _head(self, name: str) -> Head | None:
         try:
             return life.stored_head(self.source, name)
-        except (sqlite3.Error, msgspec.DecodeError):
+        except (*UNREADABLE, msgspec.DecodeError):
             return None
 
     def _record(self, name: str) -> own_stream.Record | None:
         stored = self._kept(own_stream.SPACE).get(name)
         return None if stored is None else msgspec.json.decode(stored, type=own_stream.Record)
 
-    def _write(
-        self, name: str, head: Head | None, record: own_stream.Record | None, got: _Filling, last: Point
-    ) -> None:
+    def _write(self, name: str, head: Head | None, record: own_stream.Record | None, got: Filling, last: Point) -> None:
         seq, tip = last
         epoch = self.opening.mint()
         former = FormerEpoch(
@@ -158,85 +158,3 @@ class Salvage:
             self._put(holes.HOLES, holes.key(name, hole), msgspec.json.encode(hole))
         if got.lost:
             self.lost[name] = got.lost
-
-
-@dataclass(slots=True)
-class _Filling:
-    """Writes what a Walk yields of one stream. `floor`: where its rows begin, when that is known.
-
-    `front`: the hole before the first row; `holes`: those between rows.
-    """
-
-    db: sqlite3.Connection
-    name: str
-    now_ms: int
-    acked: int
-    floor: Point | None = None
-    rows: int = 0
-    lost: int = 0
-    front: Hole | None = None
-    holes: list[Hole] = field(default_factory=list[Hole])
-    segments: list[own_stream.Segment] = field(default_factory=list[own_stream.Segment])
-    _first: int = 0
-    _count: int = 0
-    _bytes: int = 0
-
-    def take(self, found: Iterator[StoredRow | walk.Hole]) -> None:
-        """Write all rows; keep Holes and segments."""
-        while batch := list(islice(found, _BATCH)):
-            rows: list[StoredRow] = []
-            for one in batch:
-                if isinstance(one, walk.Hole):
-                    self._note(one, is_first=not (self.rows or rows))
-                else:
-                    rows.append(one)
-                    self._count_in(one)
-            if rows:
-                insert(self.db, of(self.name, "INSERT INTO own_STREAM"), rows)
-                self.rows += len(rows)
-
-    def settle(self, record: own_stream.Record) -> own_stream.Record:
-        """Return `record` as the stream is now: its former epoch's name stays, so that its GAPs are signed anew."""
-        if self.front is not None:
-            one = self.front
-            return msgspec.structs.replace(
-                record,
-                floor=one.last,
-                floor_hash=one.hash,
-                gap_first=one.first,
-                gap_ms=one.time_ms,
-                gap_reason=one.reason,
-                lost=record.lost + self.lost,
-            )
-        if self.floor is not None:
-            floor, tip = self.floor
-            return msgspec.structs.replace(record, floor=floor, floor_hash=tip.hex(), gap_first=0)
-        return msgspec.structs.replace(record, lost=record.lost + self.lost)
-
-    def _note(self, found: walk.Hole, *, is_first: bool) -> None:
-        hole = Hole(found.first, found.last, found.hash.hex(), self.now_ms, found.reason)
-        if found.reason == walk.DAMAGED:
-            self.lost += max(0, found.last - max(self.acked, found.first - 1))
-        if is_first:
-            self.front = hole
-        else:
-            self.holes.append(hole)
-            if len(self.holes) > limits.HOLES_MAX:
-                self._give_up()
-
-    def _give_up(self) -> None:
-        """Too many holes: all up to the end of the lowest one becomes one, at the floor."""
-        lowest = self.holes.pop(0)
-        first = self.front.first if self.front is not None else 1 + self.acked
-        self.lost += max(0, lowest.first - 1 - max(self.acked, first - 1))
-        self.front = Hole(min(first, lowest.first), lowest.last, lowest.hash, self.now_ms, walk.DAMAGED)
-        self.db.execute(of(self.name, "DELETE FROM own_STREAM WHERE seq <= ?"), (lowest.last,))
-        self.segments = [one for one in self.segments if one.last > lowest.last]
-
-    def _count_in(self, row: StoredRow) -> None:
-        seq, raw, tip = row
-        self._first = self._first or seq
-        self._count, self._bytes = self._count + 1, self._bytes + len(raw) + len(tip)
-        if self._count >= limits.SEGMENT_ROWS and self.name in CHAINED:
-            self.segments.append(own_stream.Segment(self._first, seq, self._bytes, tip.hex()))
-            self._first = self._count = self._bytes = 0

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+UNREADABLE = (sqlite3.Error, UnicodeError)
+"""What SQLite raises over damage: the words of an error may be damaged too."""
 _NUMBER_MAX = 2**62
 _AFTER_SURROGATES = 0xE000
 
@@ -36,7 +38,7 @@ class Scan:
                     at = int(row[0])
                     yield row
                 return
-            except sqlite3.Error:
+            except UNREADABLE:
                 self.failures += 1
             at = self._beyond(table, key, columns, at)
 
@@ -48,7 +50,7 @@ class Scan:
                 return None
             if found[0] > at:
                 return int(found[0])  # its key can be read, its content cannot: only this row is lost
-        except sqlite3.Error:
+        except UNREADABLE:
             pass
         bad, stride = at + 1, 1
         while not self._readable(table, key, columns, bad + stride):
@@ -67,7 +69,7 @@ class Scan:
     def _readable(self, table: str, key: str, columns: str, at: int) -> bool:
         try:
             row = self._db.execute(_sql(table, key, columns, ">=") + " LIMIT 1", (at,)).fetchone()
-        except sqlite3.Error:
+        except UNREADABLE:
             return False
         return row is None or row[0] >= at
 
@@ -83,7 +85,7 @@ class Scan:
                     at = (str(row[0]), str(row[1]))
                     yield row
                 return
-            except (sqlite3.Error, TypeError):
+            except (*UNREADABLE, TypeError):
                 self.failures += 1
             at = self._next_state(at)
 
@@ -92,7 +94,7 @@ class Scan:
         for place, columns in [(at, ""), *((one, ", value") for one in _later(at))]:
             try:
                 row = self._db.execute(query.format(columns), place).fetchone()
-            except (sqlite3.Error, UnicodeError):
+            except UNREADABLE:
                 continue
             if row is None:
                 if place is at:

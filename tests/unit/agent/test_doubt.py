@@ -31,7 +31,7 @@ def busy() -> tuple[World, list[inputs.Found]]:
 
 def doubted(world: World, *, partial: bool) -> None:
     """The next life finds its store in doubt."""
-    found = Doubt(reason="recovered from a damaged file", aside="journal.db.damaged-x", partial=partial)
+    found = Doubt(reason="recovered from a damaged file", aside="journal.db.damaged-x", partial=partial, in_place=True)
     world.store.spaces.setdefault(STORE, {})[DOUBT] = msgspec.json.encode(found)
     world.acts.clear()
 

@@ -3,6 +3,7 @@
 Rows are those of a real chain; a real child's end and a real parent's end take up what was recovered.
 """
 
+import asyncio
 import random
 import shutil
 import sqlite3
@@ -18,12 +19,13 @@ from protocol.aio.journal import Journal
 from protocol.aio.recovery import swap
 from protocol.documents import digest_of
 from protocol.effects import Acked, Effects, Now, Put, Received, Rows
-from protocol.errors import StoreNewer
+from protocol.errors import StoreDamaged, StoreNewer
 from protocol.link import child_desired, cursor
 from protocol.link.child_entries import Outbox
 from protocol.link.parent_entries import Incoming
 from protocol.snapshot import Snapshot, doubt
-from tests.unit.aio.parts import STREAMS, minted
+from tests.unit.aio.parts import STREAMS, Add, Begin, Send, Stage, minted
+from tests.unit.aio.parts import opened as opened_anyhow
 
 NODE, HUB = "oslo", "hub"
 NOW = Now(mono=1.0, wall=1_700_000_000.0)
@@ -281,3 +283,50 @@ async def test_what_is_lost_between_good_rows_is_declared_to_the_row(tmp_path: P
     journal = await opened(tmp_path, 700)
     assert await caught_up(journal, truth) == {"audit": 0, "state": 0}
     await journal.close()
+
+
+async def test_damage_that_shows_while_the_store_is_open_leads_to_the_same_recovery(tmp_path: Path) -> None:
+    stage = Stage(await opened_anyhow(tmp_path))
+    task = asyncio.create_task(stage.driver.run(Begin))
+    for _ in range(limits.TAIL_BYTES // 1_000 + 200):  # more than memory keeps: the oldest are read from the file
+        stage.driver.put(Add(text=b"x" * 1_000))
+    await stage.driver.settled()
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("UPDATE own_state SET raw = x'00' WHERE seq = 7")
+    other.close()
+    stage.driver.put(Send(upto=20))
+    await stage.failed.wait()
+    stage.driver.put(Add(text=b"on"))
+    while not stage.healed.is_set():
+        await asyncio.sleep(0.01)  # bounded poll: what is put while the store fails is dropped aloud
+        stage.driver.put(Add(text=b"on"))
+    assert isinstance(stage.errors[0], StoreDamaged)
+    assert len(swap.damaged(tmp_path / "journal.db")) == 1
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await stage.journal.close()
+
+
+async def test_only_so_many_damaged_files_are_kept(tmp_path: Path) -> None:
+    for start in range(limits.DAMAGED_FILES_KEPT + 2):
+        await (await opened(tmp_path, start * 100 + 1)).close()
+        (tmp_path / "journal.db").write_bytes(b"rubbish" * 2_000)
+    await (await opened(tmp_path, 900)).close()
+    assert len(swap.damaged(tmp_path / "journal.db")) == limits.DAMAGED_FILES_KEPT
+
+
+@pytest.mark.parametrize("stage", ["making", "recovered", "log aside"])
+async def test_a_crash_in_the_middle_of_the_change_only_delays_it(tmp_path: Path, stage: str) -> None:
+    truth = await made(tmp_path, clean=False)
+    _merge_wal(tmp_path)
+    path = tmp_path / "journal.db"
+    if stage == "making":
+        (tmp_path / "journal.db.making").write_bytes(b"half of it")
+    else:
+        shutil.copy(path, tmp_path / "journal.db.recovered-20261122T071500Z")
+        path.write_bytes(b"rubbish" * 2_000)
+        if stage == "log aside":
+            path.rename(tmp_path / "journal.db.damaged-20261122T071500Z")
+    assert await recovered(tmp_path, truth) == {"audit": 0, "state": 0}
+    assert not list(tmp_path.glob("journal.db.recovered-*"))
