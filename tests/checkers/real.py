@@ -1,8 +1,8 @@
 """The history of real daemons: their traces (protocol.aio.trace), the producers' ledgers, and what stands on the disks.
 
 All processes of one machine share CLOCK_MONOTONIC, so that traces merge by it. A life whose trace ends without `died`
-was killed, and may have committed one transaction that nobody noted (tests.checkers.history). A second data directory
-of a node is a clone, and another machine: NODE~2.
+was killed. Whatever its end, it may have committed one transaction that nobody noted (tests.checkers.history). A
+second data directory of a node is a clone, and another machine: NODE~2.
 """
 
 from __future__ import annotations

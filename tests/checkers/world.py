@@ -4,8 +4,8 @@ Checkers read it, and never keep a second copy of it. It is brought up to date o
 the op: they judge what happens against what was.
 
 What is not known is not guessed. A disk that came from elsewhere (restored, cloned, damaged) is unknown until its
-machine commits something; and after a death that was not in order a real daemon may have committed one transaction
-that nobody noted (tests.checkers.history), unless the history is `exact`, as the simulator's are.
+machine commits something; and at its death, an orderly one too, a real daemon may have committed one transaction that
+nobody noted (tests.checkers.history), unless the history is `exact`, as the simulator's are.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from tests.checkers.items import item_of
 
 DISK_FAULTS = frozenset({"restore", "clone", "corrupt", "lost", "torn"})
 """Kinds of Fault after which the node's disk is not what its commits made of it."""
-
-ORDERLY = "stop"
 
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
 
@@ -121,7 +119,7 @@ class World:
             case history.Died():
                 machine = self.machine(fact.node)
                 machine.alive = False
-                if fact.how != ORDERLY and not self.exact:
+                if not self.exact:
                     self._doubt(machine)
             case history.Fault(kind=kind) if kind in DISK_FAULTS:
                 self.machine(fact.node).doubtful = True
