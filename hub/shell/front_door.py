@@ -35,7 +35,6 @@ from protocol.trust import certificates
 
 _log = logging.getLogger(__name__)
 
-_CROWDED_BYTES = limits.DOOR_INFLIGHT_BYTES_MAX // 2
 _LOOK_AGAIN_S = 0.05  # at whether the door is still crowded
 
 Verdict = session.Verdict
@@ -185,7 +184,7 @@ class FrontDoor:
 
     def _admit(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._inflight > _CROWDED_BYTES:  # who is in is served first
+        if self._is_crowded():  # who is in is served first
             self._timer = loop.call_later(_LOOK_AGAIN_S, self._admit)
             return
         admitted, given_up = self._admission.admit(loop.time())
@@ -254,7 +253,10 @@ class FrontDoor:
     def _is_over(self, connection: Connection) -> bool:
         if connection.inflight > limits.CHILD_INFLIGHT_BYTES_MAX or self._inflight > limits.DOOR_INFLIGHT_BYTES_MAX:
             return True
-        return self._inflight > _CROWDED_BYTES and connection.inflight > limits.EXPRESS_BYTES
+        return self._is_crowded() and connection.inflight > limits.EXPRESS_BYTES
+
+    def _is_crowded(self) -> bool:
+        return self._inflight > limits.DOOR_INFLIGHT_BYTES_MAX // 2
 
     def _committed(self, connection: Connection, cost: int, packet: int) -> None:
         connection.inflight -= cost
@@ -263,7 +265,7 @@ class FrontDoor:
             connection.acknowledge(packet)
         if connection.paused and not connection.inflight and self._inflight <= limits.DOOR_INFLIGHT_BYTES_MAX:
             self._resume(connection)
-        elif self._paused and self._inflight <= _CROWDED_BYTES // 2:
+        elif self._paused and self._inflight <= limits.DOOR_INFLIGHT_BYTES_MAX // 4:
             for one in list(self._paused.values()):
                 if one.inflight <= limits.CHILD_INFLIGHT_BYTES_MAX // 2:
                     self._resume(one)

@@ -9,6 +9,7 @@ import sys
 from hub.demo.fleet import Daemon
 from tests.bench import dispatch, resume
 from tests.bench.events import LABELS
+from tests.bench.memory import peak_rss_mb
 from tests.bench.producers import Producers
 from tests.bench.registry import Bench, Target, figure
 from tests.support.fleet import Fleet, fleet
@@ -50,12 +51,14 @@ async def backlog(bench: Bench) -> dict[str, float]:
         drained = await producers.arrived()
         bystander.cancel()
         took_ms.sort()
+        peak_mb = peak_rss_mb(it.hub.pid)
     return {
         "entries": ENTRIES,
         "current_s": current - accepted,
         "drain_per_s": ENTRIES / (drained - accepted),
         "bystander_p99_ms": took_ms[int(len(took_ms) * 0.99)],
         "bystander_tasks": len(took_ms),
+        "hub_peak_mb": peak_mb,
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from protocol.aio import sqlite
 from tests.bench import handshakes
+from tests.bench.memory import peak_rss_mb
 from tests.bench.registry import Bench, Target, figure
 from tests.support import enrolled
 from tests.support.crowd import Crowd
@@ -41,7 +42,7 @@ async def storm(bench: Bench) -> dict[str, float]:
         crowd.start()
         await crowd.all(lambda one: one.child.live, "live", _WAIT_S)
         restart = await _return(it, crowd, await _kill(it, crowd), ENTRIES, floor_s)
-        peak_mb = _peak_mb(it.hub.pid)
+        peak_mb = peak_rss_mb(it.hub.pid)
         blink = await _return(it, crowd, await _blink(crowd), 2 * ENTRIES, floor_s)
     finally:
         crowd.close()
@@ -113,8 +114,3 @@ def _stored(database: Path) -> tuple[int, int]:
                 WHERE kind = 'app.bench')"""
     with contextlib.closing(sqlite.read_only(database)) as db:
         return db.execute(query).fetchone()
-
-
-def _peak_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024

@@ -113,9 +113,9 @@ def entries(size: int) -> bytes:
     return msgspec.json.encode(message)
 
 
-def publish(payload: bytes, packet: int | None = None) -> mqtt5.PublishPacket:
+def publish(payload: bytes, packet: int | None = None, *, node: str = "a1") -> mqtt5.PublishPacket:
     qos = mqtt5.QoS.AT_MOST_ONCE if packet is None else mqtt5.QoS.AT_LEAST_ONCE
-    return mqtt5.PublishPacket(topics.up("hub", "a1", "entries"), payload, qos=qos, packet_id=packet)
+    return mqtt5.PublishPacket(topics.up("hub", node, "entries"), payload, qos=qos, packet_id=packet)
 
 
 async def test_a_port_in_use_is_one_clear_error(hub: Hub) -> None:
@@ -205,9 +205,33 @@ async def test_a_hub_that_is_behind_holds_its_children_back_one_by_one(hub: Hub)
     await sending
 
 
-async def _pour(raw: Raw, payload: bytes, count: int) -> None:
+async def test_a_crowded_door_serves_who_is_in_and_has_little_to_say(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DOOR_INFLIGHT_BYTES_MAX", 4 * limits.MIB)
+    hub.inbox.hold = True
+    names, modest = ("g0", "g1", "g2"), await hub.join("a2")
+    greedy = [await hub.join(name) for name in names]
+    payload = entries(200_000)
+    sending = [asyncio.ensure_future(_pour(raw, payload, 20, name)) for raw, name in zip(greedy, names, strict=True)]
+    async with asyncio.timeout(WAIT_S):
+        while hub.door.inflight <= 2 * limits.MIB:
+            await asyncio.sleep(0.01)  # bounded poll
+    newcomer = asyncio.ensure_future(hub.join("a3"))
+    for count in range(1, 6):
+        modest.send(publish(entries(1), node="a2"))
+        await hub.inbox.wait(inputs.Got, count, "a2")
+    assert hub.door.inflight <= 2 * limits.MIB + len(greedy) * 2 * len(payload)
+    assert not newcomer.done()
+    hub.inbox.hold = False
+    hub.inbox.commit()
+    for name in names:
+        await hub.inbox.wait(inputs.Got, 20, name)
+    await asyncio.gather(*sending)
+    await newcomer
+
+
+async def _pour(raw: Raw, payload: bytes, count: int, node: str = "a1") -> None:
     for _ in range(count):
-        raw.send(publish(payload))
+        raw.send(publish(payload, node=node))
         await raw.writer.drain()
 
 

@@ -42,6 +42,15 @@ def test_no_device_fills_the_fleets_trail_with_what_its_link_does(world: World) 
     assert (kind, said["unsaid"] > 0) == ("node.away", True)
 
 
+def test_statuses_without_end_lead_to_few_commits(world: World) -> None:
+    device = world.fleet(oslo_1={})["oslo-1"]
+    reports = [status.Report(platform={"os": str(number)}) for number in range(1_000)]
+    stored = sum(bool(device.report(report).store) for report in reports)
+    assert stored <= limits.STATUSES_BURST
+    world.later(limits.STATUSES_EVERY_S * 2)
+    assert world.node("oslo-1")["platform"] == {"os": "999"}, "and the newest is what is shown"
+
+
 def test_renewals_without_end_fill_no_trail_either(world: World) -> None:
     device = world.fleet(oslo_1={})["oslo-1"]
     for _ in range(limits.NOTES_OF_NODE_BURST * 2):
