@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+import msgspec
+
 from tests.sim import people, plan
 from tests.sim.clockwork import Clockwork
 from tests.sim.node import PLACES
@@ -17,6 +19,7 @@ from tests.sim.plan import HUB, AnyItem, Plan
 FIRST_S = 30.0
 _DAY_S = 86_400.0
 _APART_S = 75.0
+_WINTERS = 0.04  # of all seeds
 
 Maker = Callable[["Chances"], AnyItem]
 
@@ -56,7 +59,22 @@ def make(seed: int, agents: int, hours: float) -> Plan:
         items.append(chance.choices(makers, weights)[0](draw))
     items.extend(people.deed(chance, at, nodes) for at in people.moments(chance, FIRST_S, hours * 3_600.0, agents))
     items.sort(key=lambda item: item.at)
-    return Plan(seconds=hours * 3_600.0, items=items, external=external, say_every_s=chance.choice((2.0, 10.0, 10.0)))
+    made = Plan(seconds=hours * 3_600.0, items=items, external=external, say_every_s=chance.choice((2.0, 10.0, 10.0)))
+    return _winter(chance, made, nodes) if chance.random() < _WINTERS else made
+
+
+def _winter(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """Return the plan with a long absence in its middle: everything is off, for a month or until certificates expire."""
+    away_s, at = chance.choice((30, 30, 100)) * _DAY_S, made.seconds / 2
+    before = [item for item in made.items if item.at < at]
+    after = [msgspec.structs.replace(item, at=item.at + away_s) for item in made.items if item.at >= at + 60.0]
+    off: list[AnyItem] = [
+        plan.Reboot(
+            at=at + place, node=node, for_s=away_s - 60.0 + chance.uniform(0.0, 50.0), power=chance.random() < 0.5
+        )
+        for place, node in enumerate((*nodes, HUB))
+    ]
+    return msgspec.structs.replace(made, seconds=made.seconds + away_s, items=[*before, *off, *after])
 
 
 # ------------------------------------------------------------------------------------------------ the network

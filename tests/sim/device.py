@@ -6,11 +6,13 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from edge_agent.core import inputs
 from edge_agent.core.agent import STREAMS, AgentConfig, AgentCore
+from hub.core import inputs as hub
 from protocol import limits, status
 from protocol.aio.journal import Journal
 from protocol.effects import Action
@@ -213,6 +215,8 @@ class Device(Node):
                 self._leave(reason)
             case inputs.MakeCsr():
                 self.put(inputs.CsrMade(csr=f"CSR {self.node} {self.key}"))
+            case inputs.AskApart():
+                self._ask_apart()
             case inputs.StoreCertificate(certificate=certificate):
                 _, from_ms, until_ms = certificate.split()
                 self.certificate = (int(from_ms), int(until_ms))
@@ -224,6 +228,27 @@ class Device(Node):
         if self._attempt is not None:
             attempt, self._attempt = self._attempt, None
             attempt.leave(reason)
+
+    def _ask_apart(self) -> None:
+        """As the notary: over the hub's API, on the same network."""
+        life = self.life
+
+        def answered(said: object, error: str) -> None:
+            if life == self.life:
+                standing = msgspec.convert(said or {}, hub.Standing)
+                if standing.revoked is not None:
+                    self.put(inputs.Got(message=standing.revoked))
+                self.put(inputs.AnsweredApart(certificate=standing.certificate))
+
+        def asked() -> None:
+            if not self.path.is_open:
+                answered(None, "")
+                return
+            csr = f"CSR {self.node} {self.key}"
+            op = hub.Renew(node=self.node, key=self.key, csr=csr, until_ms=self.certificate[1])
+            self.world.hub.ask(op, answered)
+
+        self.clock.after(self.chance.uniform(0.1, 5.0), asked)
 
     def _fetch(self, action: inputs.Fetch) -> None:
         life = self.life

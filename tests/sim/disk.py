@@ -9,8 +9,9 @@ back.
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar, cast
@@ -19,7 +20,9 @@ from protocol import limits
 from protocol.aio import journal as journals
 from protocol.aio import life, sqlite
 from protocol.aio.journal import Journal
+from protocol.aio.life import Opening
 from protocol.aio.lock import Lock
+from protocol.aio.recovery import ladder
 from protocol.errors import StoreDamaged, StoreError
 from tests.checkers.history import Row
 
@@ -27,6 +30,7 @@ T = TypeVar("T")
 _FULL = 2  # what PRAGMA synchronous says
 _IMAGES_KEPT = 3
 _COMMITS_APART = 16
+_LADDERS_MAX = 4
 
 
 class Crash(BaseException):
@@ -45,6 +49,7 @@ class MemoryFile:
         self._images: list[bytes] = []
         self.damaged: bytes | None = None
         """What the next opening will find in its place."""
+        self._raw: bytes | None = None
         self.db = _connect()
         self._set_up()
 
@@ -96,8 +101,16 @@ class MemoryFile:
     def look(self) -> None:
         """See the damage, if there is any. Raises StoreDamaged."""
         if self.damaged is not None:
-            image, self.damaged = self.damaged, None
-            self.replace(image)
+            self._raw, self.damaged = self.damaged, None
+            self.replace(self._raw)
+
+    def bytes(self) -> bytes:
+        """Return what is on the disk, damaged as it may be."""
+        try:
+            return self.db.serialize()
+        except sqlite3.Error:
+            assert self._raw is not None
+            return self._raw
 
     def replace(self, image: bytes) -> None:
         """Put `image` in the file's place; a copy that is to be known as one needs a new inode too."""
@@ -141,10 +154,13 @@ class Disk:
     """The data directory of one machine."""
 
     name: str
+    wall: Callable[[], float]
     full: bool = False
     crash_in_store: bool = False
     files: dict[str, MemoryFile] = field(default_factory=dict[str, MemoryFile])
     lock: LockMemory = field(default_factory=LockMemory)
+    recovered: list[str] = field(default_factory=list[str])
+    """The files that had to be, in their order."""
     _inodes: int = 0
 
     def mint_inode(self) -> str:
@@ -155,18 +171,46 @@ class Disk:
     def open(
         self, *, node: str, streams: Sequence[str], telemetry: bool, mint: Callable[[], str], boot: str
     ) -> Journal:
-        """Begin a life of the store. Raises as Journal.open."""
+        """Begin a life of the store; damage is recovered by the product's own ladder. Raises as Journal.open."""
         apart = [name for name in streams if telemetry and name in journals.TELEMETRY]
         rest = [name for name in streams if name not in apart]
         plan = [("journal.db", rest, True)] + ([("telemetry.db", apart, False)] if telemetry else [])
-        journal = MemoryJournal(node, cast("Lock", self.lock), limits.STORE_CACHE_KIB, None)
-        for name, its, durable in plan:
-            if name not in self.files:
-                self.files[name] = MemoryFile(self, name, durable=durable)
-            self.files[name].look()
-            journal.begin(self.files[name], its, mint, self.lock, boot, durable=durable)
-        done(journal.reload())
-        return journal
+        for _ in range(_LADDERS_MAX):
+            journal = MemoryJournal(node, cast("Lock", self.lock), limits.STORE_CACHE_KIB, None)
+            opening = life.Opening(
+                path=Path(), inode="", node=node, streams=rest, mint=mint, seen=self.lock.life, boot=boot, durable=True
+            )
+            try:
+                for name, its, durable in plan:
+                    opening = replace(opening, path=Path(name), streams=its, durable=durable)
+                    journal.begin(self._file(name, durable=durable), opening, self.lock)
+                opening = replace(opening, path=Path("journal.db"), streams=rest, durable=True)
+                done(journal.reload())
+                return journal
+            except StoreDamaged:
+                self._recover(opening)
+        raise StoreError(f"{self.name} cannot be recovered")
+
+    def _file(self, name: str, *, durable: bool) -> MemoryFile:
+        if name not in self.files:
+            self.files[name] = MemoryFile(self, name, durable=durable)
+        self.files[name].look()
+        return self.files[name]
+
+    def _recover(self, opening: Opening) -> None:
+        """As Journal: telemetry begins anew, the journal goes up the ladder, over real files."""
+        name = opening.path.name
+        file = self.files[name]
+        self.recovered.append(name)
+        if not opening.durable:
+            self.files[name] = MemoryFile(self, name, durable=False)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_bytes(file.bytes())
+            ladder.recover(replace(opening, path=path), None, wall=self.wall)
+            file.replace(path.read_bytes())
+        file.inode = self.mint_inode()
 
     def power_cut(self, chance: Random) -> list[str]:
         """Lose what was not written yet; return the files that lost something."""
@@ -191,10 +235,6 @@ class Disk:
             self.files[name] = MemoryFile(self, name, durable=name == "journal.db")
             self.files[name].replace(raw)
         self.lock.life = image.life
-
-    def set_aside(self, name: str) -> None:
-        """Move a file out of the way: a new one is made at the next opening."""
-        self.files.pop(name, None)
 
     def corrupt(self, name: str, pages: int, chance: Random) -> None:
         """Overwrite pages of a file."""
@@ -250,32 +290,15 @@ class MemoryJournal(Journal):
     async def _repair(self) -> None:
         pass
 
-    def begin(
-        self,
-        file: MemoryFile,
-        streams: list[str],
-        mint: Callable[[], str],
-        lock: LockMemory,
-        boot: str,
-        *,
-        durable: bool,
-    ) -> None:
+    def begin(self, file: MemoryFile, opening: Opening, lock: LockMemory) -> None:
         """Begin a life of `file`, as Journal.open does."""
-        opening = life.Opening(
-            path=file.path,
-            inode=file.inode,
-            node=self._node,
-            streams=streams,
-            mint=mint,
-            seen=lock.life if durable else 0,
-            boot=boot,
-            durable=durable,
-        )
+        opening = replace(opening, inode=file.inode, seen=lock.life if opening.durable else 0)
+        clean, count = done(file.transact(lambda db: life.begin(db, opening)))
+        streams = list(opening.streams)
         part = journals._Part(opening, cast("sqlite.SqliteFile", file), streams)  # pyright: ignore[reportPrivateUsage]
         self._parts.append(part)
-        clean, count = done(file.transact(lambda db: life.begin(db, opening)))
         self._clean = self._clean and clean
-        if durable:
+        if opening.durable:
             lock.note(count)
 
 

@@ -18,7 +18,7 @@ import msgspec
 from protocol import effects, limits
 from protocol.aio.journal import Journal
 from protocol.effects import Action, Effects, Now
-from protocol.errors import StoreDamaged, StoreError
+from protocol.errors import StoreError
 from protocol.messages import AnyMessage, Entries
 from tests.checkers import history
 from tests.sim.disk import Crash, Disk, done
@@ -64,7 +64,7 @@ class Node:
     def __init__(self, world: World, name: str) -> None:
         self.world, self.clock, self.name = world, world.clock, name
         self.node = history.identity(name)
-        self.disk = Disk(name)
+        self.disk = Disk(name, lambda: self.now().wall)
         self.disks = 0
         self.life = 0
         self.alive = False
@@ -127,15 +127,12 @@ class Node:
         try:
             self.journal = self.open_journal()
             self.core = self.make_core()
-        except StoreDamaged as error:
-            self.world.fault("aside", self, str(error))
-            self.disk.set_aside(error_file(error))
-            self.disks += 1
-            self.clock.after(_RESTART_S, self.boot)
-            return
         except StoreError:
             self.clock.after(_RESTART_S, self.boot)
             return
+        for name in self.disk.recovered:
+            self.world.fault("aside", self, name)
+        self.disk.recovered.clear()
         self.life += 1
         self.alive = True
         disk = f"{self.name}/{self.disks}"
@@ -356,8 +353,3 @@ class Node:
         self.life += 1
         self.note(history.Born(at=self.clock.now, node=self.name, role=self.role, disk=f"{self.name}/{self.disks}"))
         self._begin()
-
-
-def error_file(error: StoreDamaged) -> str:
-    """Return the name of the damaged file."""
-    return "telemetry.db" if "telemetry.db" in str(error) else "journal.db"

@@ -57,7 +57,7 @@ def _device(world: World, device: Device) -> str:
 def _workloads(device: Device) -> str:
     spaces = device.disk.spaces()
     raw = spaces.get("manifest", {}).get(HUB)
-    items = msgspec.json.decode(raw)["items"] if raw is not None else {}
+    items: dict[str, str] = msgspec.json.decode(raw)["items"] if raw is not None else {}
     for name in spaces.get("service", {}):
         if f"assignment/{name}" not in items:
             return f"it still keeps {name}"

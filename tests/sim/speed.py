@@ -16,7 +16,7 @@ from tests.sim.plan import Plan
 from tests.sim.world import World
 
 _AGENTS = 20
-_HOURS = 0.25
+_HOURS = 0.1
 _ROOMS = ("edge_agent", "hub", "protocol", "tests/sim", "sqlite", "msgspec", "pydantic")
 
 

@@ -33,14 +33,14 @@ _HEADER_BYTES = 100
 _CHANGED_AT, _PAGES_AT, _FREELIST_AT, _VALID_AT = 24, 28, 32, 92
 
 
-def recover(opening: Opening, judge: Judge | None = None) -> Doubt:
+def recover(opening: Opening, judge: Judge | None = None, *, wall: Callable[[], float] = time.time) -> Doubt:
     """Put a recovered store in the place of the damaged one at `opening.path`.
 
     Raises StoreLost when `judge` finds too little in it: the damaged one is set aside, and nothing takes its place.
     Raises StoreError when it cannot be done now: then it is as it was.
     """
     path = opening.path
-    now = time.time()
+    now = wall()
     stamp = swap.stamp(path, now)
     new = swap.making(path)
     try:
