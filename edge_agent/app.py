@@ -113,7 +113,7 @@ class _Serving:
             port=file.mqtt.port,
             context=lambda: identity.link_context(data, file),
             opened=lambda session: self._put(inputs.Opened(session=session)),
-            closed=lambda session, reason: self._put(inputs.Closed(session=session, reason=reason)),
+            closed=self._closed,
             got=lambda message: papers.heard(message, self._helpers, self._got),
             seal=self._seal if file.mqtt.sealed else None,
         )
@@ -208,6 +208,9 @@ class _Serving:
     def _got(self, message: AnyMessage) -> None:
         self._put(inputs.Got(message=message))
 
+    def _closed(self, session: int, reason: str) -> None:
+        self._put(inputs.Closed(session=session, reason=reason, turned_away=self._link.turned_away))
+
     def _put(self, event: inputs.Input) -> None:
         self._driver.put(event)
 
@@ -247,6 +250,8 @@ class _Serving:
                 log.warning("the hub turned this device away: %s; its work goes on", action.reason)
             case inputs.MakeCsr():
                 self._helpers.create_task(self._papers.make_csr(self._put))
+            case inputs.AskApart():
+                self._helpers.create_task(self._papers.ask_apart(self._put))
             case inputs.StoreCertificate():
                 self._helpers.create_task(self._papers.store(action.certificate, self._put))
             case _:

@@ -20,6 +20,7 @@ from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.tasks import Tasks
+from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
@@ -100,6 +101,7 @@ class AgentCore:
         self._tasks = Tasks(snapshot, ctx, self._runs)
         self._emit = Emit(snapshot, ctx, self._roster, self._runs, self._tasks)
         self._certificate = Certificate(ctx)
+        self._apart = Apart(ctx, self._certificate)
         self._contact = Contact(snapshot, ctx, config.parent)
         self._reporter = Reporter(
             ctx,
@@ -171,8 +173,9 @@ class AgentCore:
                 self._start(event, now, fx)
             case inputs.Opened(session=session):
                 self._child.opened(session, now, fx)
-            case inputs.Closed(session=session, reason=reason):
+            case inputs.Closed(session=session, reason=reason, turned_away=turned_away):
                 self._contact.failed(reason)
+                self._apart.closed(turned_away)
                 self._told(self._child.closed(session, reason, now, fx), now, fx)
             case inputs.LogRead():
                 self._asks.read(event, now, fx)
@@ -181,6 +184,8 @@ class AgentCore:
             case inputs.CertificateStored():
                 self._certificate.stored(event, now, fx)
                 self._told(self._child.certified(now, fx), now, fx)
+            case inputs.AnsweredApart():
+                self._apart.answered(event, now, fx)
             case inputs.Stopping():
                 self._child.stop(now, fx)
             case _:
@@ -349,6 +354,7 @@ class AgentCore:
         self._artifacts.tick(now, fx)
         self._tasks.tick(now, fx)
         self._certificate.tick(now, fx)
+        self._apart.tick(now, fx)
         self._triggers.tick(now, fx)
         self._runs.advance(now, fx)
 
@@ -362,6 +368,7 @@ class AgentCore:
             self._artifacts.next_wake(),
             self._tasks.next_wake(),
             self._certificate.next_wake(now),
+            self._apart.next_wake(),
             self._triggers.next_wake(now),
             self._runs.next_wake(now),
         )

@@ -67,10 +67,14 @@ class Opened(Input, frozen=True, kw_only=True):
 
 
 class Closed(Input, frozen=True, kw_only=True):
-    """The transport of `session` ended, or could not be connected; `reason` is for people."""
+    """The transport of `session` ended, or could not be connected; `reason` is for people.
+
+    `turned_away`: who answered there would not have us (TLS, or its front door), and it is no matter of the network.
+    """
 
     session: int
     reason: str
+    turned_away: bool = False
 
 
 class Got(Input, frozen=True, kw_only=True):
@@ -181,6 +185,16 @@ class CertificateStored(Input, frozen=True, kw_only=True):
 
     from_ms: int
     until_ms: int
+
+
+class AnsweredApart(Input, frozen=True, kw_only=True):
+    """What AskApart came to: a `certificate` chain (PEM), or why it is `refused`; neither: nothing new, or no answer.
+
+    A revocation is told before it, by Got.
+    """
+
+    certificate: str = ""
+    refused: str = ""
 
 
 class Stopping(Input, frozen=True, kw_only=True):
@@ -365,6 +379,10 @@ class StoreCertificate(Action, frozen=True, kw_only=True):
     """Verify and store a renewed certificate chain (PEM); CertificateStored follows."""
 
     certificate: str
+
+
+class AskApart(Action, frozen=True, kw_only=True):
+    """Ask the hub's API, apart from the link, how this device stands; AnsweredApart follows."""
 
 
 class StopPulling(Action, frozen=True, kw_only=True):

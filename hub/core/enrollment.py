@@ -17,9 +17,11 @@ from hub.core.registry import Node, Refusal, Registry, check_labels, check_name
 from hub.core.streams import OwnStreams
 from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
+from protocol.link.flow import rate
 from protocol.snapshot import Snapshot
 
 SPACE = "token"
+_DUE_MS = int((1 - limits.RENEW_AT_SHARE) * limits.CERTIFICATE_DAYS * 86_400_000)
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,7 +38,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate that was asked for; `request` 0 and no `token`: a renewal."""
+    """A certificate that was asked for; no `token`: a renewal, over the link if `request` is 0."""
 
     node: Node
     token: str = ""
@@ -44,12 +46,13 @@ class _Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How an IssueCertificate ended, for whom. `request` 0: the node asked over the link (a renewal)."""
+    """How an IssueCertificate ended, for whom. `request` 0: the node asked over the link; else `renewal` tells a
+    member that asked apart from one that enrolls."""
 
     node: str
     request: int
+    renewal: bool = False
     error: str = ""
-    is_new: bool = False
 
 
 class Enrollment:
@@ -64,6 +67,7 @@ class Enrollment:
         self._streams = streams
         self._pending: dict[str, _Pending] = {}
         self._count = 0
+        self._apart: dict[str, rate.Rates] = {}
 
     # -------------------------------------------------------------------------------------------- tokens
 
@@ -178,6 +182,24 @@ class Enrollment:
             return  # it asks again while the authority works: one answer serves both
         self._issue(_Pending(node=node), csr, fx)
 
+    def renew_apart(self, request: int, op: inputs.Renew, now: Now, fx: Effects) -> bool:
+        """A device asks apart from its link (C15). Have a certificate made, answered when it is there, and return True;
+        False when there is none to make: it is revoked, or its certificate is good for long. Raises Refusal.
+
+        Who has not the node's key learns nothing, not even whether there is such a node.
+        """
+        node = self._registry.find(op.node)
+        if node is None or node.key != op.key:
+            raise Refusal("no node of this name is enrolled here with this key: enroll the device (anew)", 403)
+        if not self._apart.setdefault(node.name, rate.Rates()).take(rate.Kind.RENEW, now.mono):
+            raise Refusal(f"{node.name} has asked too often: ask again in {limits.RENEWS_EVERY_S:.0f} s", 429)
+        if node.revoked_ms or now.wall * 1000 < op.until_ms - _DUE_MS:
+            return False
+        if any(one.node.name == node.name for one in self._pending.values()):
+            raise Refusal(f"a certificate for {node.name} is being made: ask again in a moment", 503)
+        self._issue(_Pending(node=node, request=request), op.csr, fx)
+        return True
+
     def _issue(self, pending: _Pending, csr: str, fx: Effects) -> None:
         if len(self._pending) >= limits.ENROLLMENTS_PENDING_MAX:
             raise Refusal(f"{limits.ENROLLMENTS_PENDING_MAX} devices enroll right now: try again in a moment", 503)
@@ -197,13 +219,14 @@ class Enrollment:
         error = input.error
         if known is not None and known.revoked_ms:
             error = f"{name} was revoked meanwhile: {known.revoked_reason}"
+        outcome = Outcome(node=name, request=pending.request, renewal=not pending.token, error=error)
         if error:
-            return Outcome(node=name, request=pending.request, error=error)
+            return outcome
         self._count_use(pending, now, fx)
         node = known or pending.node
         changed = {"serial": input.serial, "until_ms": input.until_ms, "token": pending.token or node.token}
         self._registry.put(msgspec.structs.replace(node, **changed), fx)
-        return Outcome(node=name, request=pending.request, is_new=known is None)
+        return outcome
 
     def _count_use(self, pending: _Pending, now: Now, fx: Effects) -> None:
         """Count one use, in the transaction that makes the node a member, and once for each node."""

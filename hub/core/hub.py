@@ -142,6 +142,11 @@ class HubCore:
         found = self.registry.find(node)
         return None if found is None else self.parent.farewell(node, found.revoked_ms)
 
+    def standing(self, node: str) -> inputs.Standing:
+        """Return what `node` is to hear that asks how it stands, and gets no certificate. A pure view."""
+        revoked = self.farewell(node)
+        return inputs.Standing(revoked=revoked, chain=self._config.signer.chain if revoked is not None else "")
+
     def accept(self, node: Node, now: Now, fx: Effects) -> None:
         """An operator has looked: end what the link holds back for `node`, and clear its alarms."""
         self.registry.put(msgspec.structs.replace(node, alarms=[]), fx)
@@ -161,8 +166,13 @@ class HubCore:
             self.parent.renewed(outcome.node, input.certificate, outcome.error, now, fx)
             return
         if outcome.error:
-            error = f"{outcome.node} cannot be enrolled: {outcome.error}"
+            what = "renew its certificate" if outcome.renewal else "be enrolled"
+            error = f"{outcome.node} cannot {what}: {outcome.error}"
             fx.act.append(inputs.Reply(request=outcome.request, error=error, status=422))
+            return
+        if outcome.renewal:
+            standing = inputs.Standing(certificate=input.certificate)
+            fx.act.append(inputs.Reply(request=outcome.request, data=msgspec.json.encode(standing)))
             return
         self._admit(outcome.node, now, fx)
         said = {"node": outcome.node, "certificate": input.certificate, "until_ms": input.until_ms}

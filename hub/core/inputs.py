@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from protocol.effects import Action
-from protocol.messages import AnyMessage
+from protocol.messages import AnyMessage, Revoked
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +114,28 @@ class Enroll(Op, frozen=True, kw_only=True, tag="enroll"):
     key: str
     labels: dict[str, str] = {}
     facts: dict[str, str] = {}
+
+
+class Renew(Op, frozen=True, kw_only=True, tag="renew"):
+    """A device that its link does not let in asks apart, signed with `key` (SHA-256 of the SubjectPublicKeyInfo, hex).
+
+    The shell has checked the signature; `csr` is on that key. `until_ms`: the end of the certificate that it has.
+    Answered by a Standing.
+    """
+
+    node: str
+    key: str
+    csr: str
+    until_ms: int
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a device stands, for one that asks apart: `certificate` (PEM) when it needs one; `revoked`, the signed word;
+    neither: its certificate is good. `chain` proves the key that signed."""
+
+    certificate: str = ""
+    revoked: Revoked | None = None
+    chain: str = ""
 
 
 class CreateToken(Op, frozen=True, kw_only=True, tag="create-token"):
@@ -236,6 +258,7 @@ class NoteArtifact(Op, frozen=True, kw_only=True, tag="note-artifact"):
 
 AnyOp = (
     Enroll
+    | Renew
     | CreateToken
     | DeleteToken
     | Apply

@@ -22,6 +22,9 @@ from protocol.spec import load
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
+_LATER = object()
+"""The answer comes with a later input."""
+
 QUESTIONS = frozenset({"logs", "status", "runs"})
 
 
@@ -39,14 +42,14 @@ class Operations:
         self._questions: dict[str, _Question] = {}
 
     def request(self, input: inputs.Request, now: Now, fx: Effects) -> None:  # noqa: A002 - what it is
-        """Perform a request; a Reply follows in the same effects, an enrollment's when its certificate is made."""
+        """Perform a request; a Reply follows in the same effects, or when a certificate is made."""
         try:
             data = self._perform(input, now, fx)
         except (Refused, SpecError) as error:
             status = error.status if isinstance(error, Refusal) else 422
             fx.act.append(inputs.Reply(request=input.request, error=str(error), status=status))
         else:
-            if not isinstance(input.op, inputs.Enroll):
+            if data is not _LATER:
                 fx.act.append(inputs.Reply(request=input.request, data=msgspec.json.encode(data)))
 
     def _perform(self, input: inputs.Request, now: Now, fx: Effects) -> object:  # noqa: A002
@@ -54,7 +57,10 @@ class Operations:
         match input.op:
             case inputs.Enroll() as op:
                 core.enrollment.ask(input.request, op, now, fx)
-                return None
+                return _LATER
+            case inputs.Renew() as op:
+                is_made = core.enrollment.renew_apart(input.request, op, now, fx)
+                return _LATER if is_made else core.standing(op.node)
             case inputs.CreateToken() as op:
                 return views.token(core.enrollment.create(op, who, now, fx))
             case inputs.DeleteToken() as op:

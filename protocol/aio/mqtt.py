@@ -36,6 +36,10 @@ _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # without it each large
 _log = logging.getLogger(__name__)
 
 
+class TurnedAway(Refused):
+    """Who answered there would not have us: TLS, or the front door behind it."""
+
+
 class _Tap(asyncio.Queue[aiomqtt.Message]):
     """aiomqtt's inbox, without the task it would make for each message: hands on at once and stays empty."""
 
@@ -124,7 +128,8 @@ class Connection:
     async def run(self, subscription: str, opened: Callable[[], None]) -> None:
         """Connect, subscribe, tell `opened`, and work until the connection ends or `leave`.
 
-        Raises Refused with the reason, unless it was left. Not to be cancelled while it connects (a thread does that).
+        Raises Refused with the reason (TurnedAway when we were), unless it was left. Not to be cancelled while it
+        connects (a thread does that).
         """
         try:
             self._client = self._make_client()
@@ -134,9 +139,11 @@ class Connection:
                     opened()
                 await self._work(client)
         except aiomqtt.MqttError as error:
-            raise Refused(f"{self._host}:{self._port}: {_why(error, self._last_words.text)}") from error
+            kind = Refused if _is_of_the_way(error.__cause__) else TurnedAway
+            raise kind(f"{self._host}:{self._port}: {_why(error, self._last_words.text)}") from error
         except OSError as error:
-            raise Refused(f"{self._host}:{self._port}: {_plain(error)}") from error
+            kind = Refused if _is_of_the_way(error) else TurnedAway
+            raise kind(f"{self._host}:{self._port}: {_plain(error)}") from error
         finally:
             self.cut()
 
@@ -167,7 +174,7 @@ class Connection:
         codes = await client.subscribe(subscription, qos=0)
         for code in codes:
             if (code if isinstance(code, int) else code.value) >= 128:
-                raise Refused(f"{self._host}:{self._port} refused the subscription to {subscription}: {code}")
+                raise TurnedAway(f"{self._host}:{self._port} refused the subscription to {subscription}: {code}")
 
     async def _work(self, client: aiomqtt.Client) -> None:
         """Write until left; end with an MqttError when the connection ends."""
@@ -208,6 +215,12 @@ def _why(error: aiomqtt.MqttError, last_words: str) -> str:
     return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
+def _is_of_the_way(error: BaseException | None) -> bool:
+    """Tell whether the network, or the other end's certificate, is at fault; not our own standing there."""
+    of_tls = isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLCertVerificationError)
+    return isinstance(error, OSError) and not of_tls
+
+
 def _plain(error: OSError) -> str:
     """Return what a person at the device can use; what only a debugger wants is left out."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -245,6 +258,8 @@ class MqttLink:
         self.on_opened, self.on_closed, self.on_got = opened, closed, got
         self.refused = 0
         """Messages that were no messages, or not the parent's (INVARIANTS C3); counted and dropped."""
+        self.turned_away = False
+        """Whether the last session ended because who answered would not have us; right while `closed` is called."""
         self._attempt: _Attempt | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -270,8 +285,9 @@ class MqttLink:
         if self._attempt is not None:
             self._attempt.cut()
 
-    def ended(self, attempt: _Attempt, session: int, reason: str) -> None:
+    def ended(self, attempt: _Attempt, session: int, reason: str, turned_away: bool) -> None:
         """`attempt` is over: tell so."""
+        self.turned_away = turned_away
         if self._attempt is attempt:
             self._attempt = None
         self.on_closed(session, reason)
@@ -298,7 +314,7 @@ class _Attempt:
 
     async def run(self, former: asyncio.Task[None] | None) -> None:
         """Live the session. Waits for the former one's end: at the broker the later connection takes over."""
-        link, reason = self._link, "we left"
+        link, reason, turned_away = self._link, "we left", False
         wait_s = limits.CONNECT_WAIT_S
         self._deadline = asyncio.get_running_loop().call_later(wait_s, self.leave, f"no connection within {wait_s:g} s")
         try:
@@ -308,10 +324,10 @@ class _Attempt:
                 self._connection = self._connect()
                 await self._connection.run(topics.child_filter(link.parent, link.node), self._opened)
         except (SkerryError, OSError, ssl.SSLError) as error:
-            reason = str(error)
+            reason, turned_away = str(error), isinstance(error, TurnedAway)
         finally:
             self._deadline.cancel()
-            self._finish(reason)
+            self._finish(reason, turned_away)
 
     def _connect(self) -> Connection:
         link = self._link
@@ -357,10 +373,10 @@ class _Attempt:
         if not self._over:
             self._link.on_opened(self._session)
 
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: str, turned_away: bool = False) -> None:
         if not self._over:
             self._over = True
-            self._link.ended(self, self._session, reason)
+            self._link.ended(self, self._session, reason, turned_away)
 
     def _heard(self, topic: str, payload: bytes) -> None:
         if self._over:

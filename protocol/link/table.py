@@ -15,7 +15,8 @@ The child's end (it looks up). Only the child opens a link; the parent answers.
                       timeout |  v                v                  |
                             WAITING <--------------------------------+
     again: GREETING or LIVE -> CONNECTING at once on a new session (Look, or a new epoch to negotiate)
-    turned away: CONNECTING, GREETING or LIVE -> REFUSED (the front door tells a revoked child before it can greet)
+    turned away: WAITING, CONNECTING, GREETING or LIVE -> REFUSED (the front door tells a revoked child before it can
+                 greet; one that is not let in at all may be told apart from the link)
 
 A cue that a state's row does not list changes nothing: it is late (INVARIANTS A13).
 
@@ -93,7 +94,7 @@ _C, _CQ, _P, _PQ = ChildState, ChildCue, ParentState, ParentCue
 
 CHILD: dict[ChildState, dict[ChildCue, ChildState]] = {
     _C.IDLE: {_CQ.START: _C.CONNECTING, _CQ.TURNED_AWAY: _C.REFUSED},
-    _C.WAITING: {_CQ.TIMEOUT: _C.CONNECTING, _CQ.STOP: _C.IDLE},
+    _C.WAITING: {_CQ.TIMEOUT: _C.CONNECTING, _CQ.TURNED_AWAY: _C.REFUSED, _CQ.STOP: _C.IDLE},
     _C.CONNECTING: {
         _CQ.OPENED: _C.GREETING,
         _CQ.CLOSED: _C.WAITING,

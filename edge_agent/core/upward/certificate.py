@@ -38,6 +38,7 @@ class Certificate:
     def live(self, renew_only: bool, now: Now, fx: Effects) -> None:
         """The link is up; `renew_only`: the parent says that the certificate has expired."""
         self._connected = True
+        self.problem = ""
         self._retry_at = now.mono
         if renew_only:
             self._renew_ms = 0
@@ -73,11 +74,15 @@ class Certificate:
         body = CertificateRenewed(from_ms=got.from_ms, until_ms=got.until_ms)
         self._ctx.note("audit", "certificate.renewed", "", body, now, fx)
 
+    def is_expired(self, now: Now) -> bool:
+        """Tell whether it has expired, by the best time known."""
+        return 0 < self._until_ms < self._parent_ms(now)
+
     def condition(self, now: Now) -> str:
         """Return what a person should know, or an empty text."""
         if self.problem:
             return f"the hub gave no new certificate: {self.problem}"
-        if self._until_ms and self._parent_ms(now) > self._until_ms:
+        if self.is_expired(now):
             return "the certificate has expired; it is renewed at the next contact, and the work here goes on"
         return ""
 

@@ -106,6 +106,18 @@ class Clerk:
             return
         report(inputs.CertificateStored(from_ms=stored.from_ms, until_ms=stored.until_ms))
 
+    async def ask_apart(self, report: Callable[[inputs.Input], None]) -> None:
+        """Ask the hub's API how this device stands; AnsweredApart follows, whatever happens, after a Got of Revoked."""
+        try:
+            answer = await _ask(self._data, "apart", wait_s=limits.RENEW_APART_WAIT_S)
+        except (TrustError, OSError) as error:
+            log.info("the hub could not be asked apart from the link: %s", error)
+            answer = notes.Answer()
+        if answer.revoked is not None and answer.proof is not None:
+            self.anchor.take(answer.proof)
+            report(inputs.Got(message=answer.revoked))
+        report(inputs.AnsweredApart(certificate=answer.renewed, refused=answer.refused))
+
 
 def _anchor(file: identity.AgentFile) -> ProvenAnchor:
     if file.mqtt.sealed:  # through a broker X.509 is loaded anyway: the seal proves each Welcome before it is read
@@ -120,14 +132,19 @@ def _certified(answer: notes.Answer) -> notes.Certificate:
     return answer.certificate
 
 
-async def _ask(data: Path, do: Literal["read", "csr", "store", "prove"], pem: str = "") -> notes.Answer:
+async def _ask(
+    data: Path,
+    do: Literal["read", "csr", "store", "prove", "apart"],
+    pem: str = "",
+    wait_s: float = limits.NOTARY_WAIT_S,
+) -> notes.Answer:
     """Let the notary do one job. Raises TrustError with what it says is wrong, OSError when it cannot be started."""
     raw = msgspec.json.encode(notes.Job(do=do, data=str(data), pem=pem))
     if len(pem) > limits.CHAIN_BYTES_MAX:
         raise TrustError(f"a certificate chain of {len(pem)} bytes is over {limits.CHAIN_BYTES_MAX}")
     done = await children.run(
         [sys.executable, "-m", "edge_agent.shell.papers.notary"],
-        timeout_s=limits.NOTARY_WAIT_S,
+        timeout_s=wait_s,
         stdin=raw,
         output_bytes_max=_ANSWER_BYTES_MAX,
     )

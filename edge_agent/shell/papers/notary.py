@@ -31,6 +31,10 @@ def perform(job: Job) -> Answer:
                 return Answer(certificate=own.store_certificate(data, file, job.pem))
             case "prove":
                 return Answer(proof=own.prove_signer(data, file, job.pem))
+            case "apart":
+                from edge_agent.shell.papers import apart  # an HTTP client, for this job only
+
+                return apart.ask(data, file)
     except (SkerryError, OSError) as error:
         return Answer(error=str(error))
 

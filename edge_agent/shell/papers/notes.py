@@ -15,6 +15,7 @@ import msgspec
 from edge_agent.shell import identity
 from protocol import limits
 from protocol.link.anchor import Proof
+from protocol.messages import Revoked
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,20 +35,25 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """`read` our certificate, make a `csr`, check and `store` the certificate or `prove` the signing chain in `pem`."""
+    """`read` our certificate, make a `csr`, check and `store` the certificate or `prove` the signing chain in `pem`,
+    or ask the hub's API, `apart` from the link, how we stand."""
 
-    do: Literal["read", "csr", "store", "prove"]
+    do: Literal["read", "csr", "store", "prove", "apart"]
     data: str
     pem: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of them, or why there is none."""
+    """One of them, or why there is none. Apart: a chain that was `renewed`, why it was `refused`, or `revoked` with
+    the proof of the key that signed it; none of these: our certificate is good."""
 
     error: str = ""
     certificate: Certificate | None = None
     csr: str = ""
     proof: Proof | None = None
+    renewed: str = ""
+    refused: str = ""
+    revoked: Revoked | None = None
 
 
 def read(data: Path, root_pin: str) -> Notes:

@@ -1,4 +1,4 @@
-"""How devices get in: the CA's certificate, enrollment, and the operator's tokens."""
+"""How devices get in and stay in: the CA's certificate, enrollment, renewal apart, the operator's tokens."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hub.core import inputs, views
 from hub.shell.api import errors
 from hub.shell.api.hub import Hub, who
 from hub.shell.desk import Failed
-from protocol import limits
+from protocol import ids, limits
 from protocol.errors import TrustError
-from protocol.trust import certificates, signing
+from protocol.trust import certificates, renewals, signing
 
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
@@ -30,6 +30,18 @@ class EnrollBody(BaseModel):
     name: str = ""
     labels: dict[str, str] = {}
     facts: dict[str, str] = {}
+
+
+class RenewBody(BaseModel):
+    """A device that its link does not let in asks for a certificate; see protocol.trust.renewals."""
+
+    model_config = ConfigDict(extra="forbid")
+    node: str
+    hub: str
+    time_ms: int
+    until_ms: Annotated[int, Field(ge=0, le=limits.INTEGER_MAX)]
+    csr: str
+    signature: str
 
 
 class TokenBody(BaseModel):
@@ -66,6 +78,11 @@ def router(hub: Hub) -> APIRouter:
     async def enroll(body: EnrollBody) -> Response:
         """Give a device that shows a valid token a certificate for its own key."""
         return errors.answer(await _enroll(hub, body))
+
+    @routes.post("/v1/renew")
+    async def renew(body: RenewBody) -> Response:
+        """Tell an enrolled device how it stands: a certificate on its own key, or that it was revoked, signed."""
+        return errors.raw(await _renew(hub, body))
 
     @routes.post("/v1/tokens")
     async def create_token(request: Request, body: TokenBody) -> Response:
@@ -108,6 +125,13 @@ async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
         "mqtt": _mqtt(hub),
         "api": {"host": _shown(hub.api().host), "port": hub.api().port},
     }
+
+
+async def _renew(hub: Hub, body: RenewBody) -> bytes:
+    asked = renewals.Renewal(**body.model_dump())
+    node = ids.node_id(asked.node)
+    key = renewals.check(asked, hub.file.id, int(hub.now().wall * 1000))
+    return await hub.desk.ask("renew", inputs.Renew(node=node, key=key, csr=asked.csr, until_ms=asked.until_ms))
 
 
 def _mqtt(hub: Hub) -> dict[str, object]:

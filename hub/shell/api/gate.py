@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hub.shell.operators import Operators
 from protocol import limits
 
-OPEN = frozenset({("GET", "/v1/ca"), ("GET", "/v1/info"), ("POST", "/v1/enroll")})
+OPEN = frozenset({("GET", "/v1/ca"), ("GET", "/v1/info"), ("POST", "/v1/enroll"), ("POST", "/v1/renew")})
+_SMALL = frozenset(path for method, path in OPEN if method == "POST")
 ARTIFACTS = "/v1/artifacts/"
 ALARM = "skerry-alarm"
 
@@ -62,6 +63,7 @@ class Gate:
         self._alarm = alarm
         self._operators = operators
         self._enrollments = Rate(limits.ENROLLMENTS_PER_S)
+        self._renewals = Rate(limits.RENEWALS_PER_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or turn it away."""
@@ -87,6 +89,8 @@ class Gate:
         if (method, path) in OPEN:
             if path == "/v1/enroll" and not self._enrollments.take():
                 raise _Turned(429, f"more than {limits.ENROLLMENTS_PER_S} enrollments a second: try again in a moment")
+            if path == "/v1/renew" and not self._renewals.take():
+                raise _Turned(429, f"more than {limits.RENEWALS_PER_S} renewals a second: try again in a while")
             return
         scheme, _, credential = _header(scope, b"authorization").partition(" ")
         if scheme.lower() == "ticket" and method == "GET" and path.startswith(ARTIFACTS):
@@ -108,7 +112,7 @@ def _with_alarm(send: Send, alarm: str) -> Send:
 
 
 async def _whole_body(scope: Scope, receive: Receive) -> Receive:
-    bound = limits.ENROLL_BYTES_MAX if scope["path"] == "/v1/enroll" else limits.REQUEST_BYTES_MAX
+    bound = limits.ENROLL_BYTES_MAX if scope["path"] in _SMALL else limits.REQUEST_BYTES_MAX
     declared = _header(scope, b"content-length")
     if declared.isdecimal() and int(declared) > bound:
         raise _Turned(413, f"a request of {declared} bytes is over {bound}: send less at a time")
