@@ -64,7 +64,7 @@ def make(seed: int, agents: int, hours: float) -> Plan:
 
 
 def _winter(chance: Random, made: Plan, nodes: list[str]) -> Plan:
-    """Return the plan with a long absence in its middle: everything is off, for a month or until certificates expire."""
+    """Return the plan with a long absence in its middle: all is off, for a month or until certificates expire."""
     away_s, at = chance.choice((30, 30, 100)) * _DAY_S, made.seconds / 2
     before = [item for item in made.items if item.at < at]
     after = [msgspec.structs.replace(item, at=item.at + away_s) for item in made.items if item.at >= at + 60.0]

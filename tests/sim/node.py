@@ -175,6 +175,11 @@ class Node:
         self._inbox.append((event, done))
         self._wake()
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether something waits for its commit, or to be handled."""
+        return self._busy or bool(self._inbox)
+
     def _wake(self) -> None:
         if not self._busy and not self._awake:
             self._awake = True

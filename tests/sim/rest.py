@@ -20,9 +20,13 @@ def unsettled(world: World) -> str:
     hub = world.hub
     if not hub.alive:
         return "the hub is down"
+    if hub.is_busy:
+        return "the hub is at work"
     for device in world.devices.values():
         if not device.alive:
             return f"{device.name} is down"
+        if device.is_busy:
+            return f"{device.name} is at work"
         if not device.revoked:
             found = _device(world, device)
             if found:
