@@ -161,14 +161,14 @@ class Fleet:
             while (await self.command("get", "nodes", check=False))[0] != 0:
                 self.hub.check()
 
-    async def enroll(self, name: str, token: str, target: tuple[str, int]) -> Agent:
-        """Enroll one agent behind a wire of its own, and start it."""
+    async def enroll(self, name: str, token: str, target: tuple[str, int], *options: str) -> Agent:
+        """Enroll one agent behind a wire of its own, with more `options` of the command, and start it."""
         wire = Wire(*target)
         await wire.open()
         data = self.folder / name
         await self.command(
             *("enroll", "--hub", f"https://127.0.0.1:{self.api_port}", "--token", token, "--name", name),
-            *("--mqtt", f"127.0.0.1:{wire.port}", "--data", str(data)),
+            *("--mqtt", f"127.0.0.1:{wire.port}", "--data", str(data), *options),
             program="skerry-agent",
         )
         run = [str(BIN / "skerry-agent"), "run", "--data", str(data)]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 
-from hub.demo.fleet import Daemon
 from tests.bench import dispatch, resume
 from tests.bench.events import LABELS
 from tests.bench.memory import peak_rss_mb
@@ -16,6 +14,7 @@ from tests.support.fleet import Fleet, fleet
 
 ENTRIES = 1_000_000
 _BATCH = 500
+_QUOTA = "2G"
 _FAR = "far"
 _NEAR = ["n1", "n2", "n3", "n4"]
 
@@ -34,11 +33,10 @@ async def backlog(bench: Bench) -> dict[str, float]:
 
     From the TCP accept on the healed wire (the backoff before it is jitter by design): `current_s` until the hub has
     the device online with a status made since, `drain_per_s` until the last entry is at the hub. `bystander_p99_ms`: a
-    task on other devices, asked one after another all the while. The device's quota is raised: as shipped it would have
-    given up the oldest by then.
+    task on other devices, asked one after another all the while. The device has a quota that holds them all.
     """
-    async with fleet(bench.folder, agents=[_FAR], labels=LABELS) as it:
-        await _make_roomy(it)
+    async with fleet(bench.folder) as it:
+        await _join_far(it)
         await it.join(_NEAR, wire=False, labels=LABELS)
         producers = Producers(it)
         await producers.begin()
@@ -62,12 +60,10 @@ async def backlog(bench: Bench) -> dict[str, float]:
     }
 
 
-async def _make_roomy(it: Fleet) -> None:
-    agent = it.agents[_FAR]
-    await agent.daemon.stop()
-    command = [sys.executable, "-m", "tests.bench.roomy_agent", "run", "--data", str(agent.data)]
-    agent.daemon = Daemon(_FAR, command, it.folder / f"{_FAR}.log", it.env)
-    await agent.daemon.start()
+async def _join_far(it: Fleet) -> None:
+    made = await it.ask("POST", "/v1/tokens", {"ttl_s": 3_600, "uses": 1, "labels": LABELS})
+    await it.enroll(_FAR, made["token"], ("127.0.0.1", it.mqtt_port), "--quota", _QUOTA)
+    await it.until(lambda: it.online(_FAR), f"{_FAR} is online")
 
 
 async def _run_tasks(it: Fleet, took_ms: list[float]) -> None:

@@ -96,7 +96,8 @@ class Producers:
             while self._ends() < self._expected:
                 await asyncio.sleep(_LOOK_S)
         ended = time.monotonic()
-        assert self._counted() == {node: count for node, count in self.written.items() if count}
+        held, made = self._counted(), {node: count for node, count in self.written.items() if count}
+        assert held == made, f"the hub holds {held}, written were {made}"
         return ended
 
     def _ends(self) -> int:

@@ -11,7 +11,7 @@ from hub.core import inputs
 from hub.shell.door.turns import Turns
 from protocol import limits, messages
 
-LARGE = 256 * limits.KIB
+LARGE = limits.TURNS_BYTES // 2
 SMALL = 2 * limits.KIB
 
 
