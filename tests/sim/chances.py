@@ -43,8 +43,8 @@ class Chances:
         return round(min(self.chance.expovariate(1 / mean_s), 10 * mean_s) + 0.1, 1)
 
 
-def make(seed: int, agents: int, hours: float) -> Plan:
-    """Return the plan of `seed` for a fleet of `agents` over `hours` of faults."""
+def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS) -> Plan:
+    """Return the plan of `seed` for a fleet of `agents` over `hours` of faults; `winters`: how many seeds have one."""
     chance = Clockwork(seed).chance("plan")
     nodes = [f"gw-{number}" for number in range(1, agents + 1)]
     external = chance.random() < 0.5
@@ -60,7 +60,7 @@ def make(seed: int, agents: int, hours: float) -> Plan:
     items.extend(people.deed(chance, at, nodes) for at in people.moments(chance, FIRST_S, hours * 3_600.0, agents))
     items.sort(key=lambda item: item.at)
     made = Plan(seconds=hours * 3_600.0, items=items, external=external, say_every_s=chance.choice((2.0, 10.0, 10.0)))
-    return _winter(chance, made, nodes) if chance.random() < _WINTERS else made
+    return _winter(chance, made, nodes) if chance.random() < winters else made
 
 
 def _winter(chance: Random, made: Plan, nodes: list[str]) -> Plan:

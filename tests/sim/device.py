@@ -97,7 +97,8 @@ class Device(Node):
         trust = _Trust(PIN, self._gaps)
         trust.take(Proof(root=PIN, parent=PARENT, chain=chain_hash(chain), key=self.world.hub.public_key.hex()))
         labels = {"site": self.world.site_of(self.node)}
-        config = AgentConfig(node=self.node, parent=PARENT, trust=trust, labels=labels)
+        quota = self.world.plan.quota_bytes
+        config = AgentConfig(node=self.node, parent=PARENT, trust=trust, labels=labels, quota_bytes=quota)
         return cast("Core", AgentCore(self.journal.snapshot(), config))
 
     def started(self) -> inputs.Started:

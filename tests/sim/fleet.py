@@ -143,6 +143,7 @@ def figures(outcomes: list[run.Outcome], wall_s: float) -> dict[str, object]:
         "seeds": len(outcomes),
         "hours": round(sum(one.hours for one in outcomes), 1),
         "node_hours": round(sum(one.hours * (one.agents + 1) for one in outcomes), 1),
+        "asleep_hours": round(sum(one.asleep_hours for one in outcomes), 1),
         "items": sum(one.items for one in outcomes),
         "faults": dict(sorted(faults.items())),
         "judged": dict(sorted(judged.items())),
@@ -162,7 +163,8 @@ def _summary(outcomes: list[run.Outcome], wall_s: float) -> str:
     faults, judged = counted(outcomes)
     broken = [str(one.seed) for one in outcomes if one.rule]
     lines = [
-        f"{said['seeds']} seeds, {said['hours']} hours simulated ({said['node_hours']} node-hours) in {wall_s:.0f} s",
+        f"{said['seeds']} seeds, {said['hours']} hours simulated ({said['node_hours']} node-hours) in {wall_s:.0f} s, "
+        f"and {said['asleep_hours']} with everything off",
         f"{sum(faults.values())} faults: " + ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items())),
         f"{sum(judged.values())} checks: " + ", ".join(f"{rule} {count}" for rule, count in judged.items()),
         f"BROKEN: {len(broken)} seeds ({', '.join(sorted(broken, key=int))})" if broken else "every rule held",

@@ -135,7 +135,7 @@ class Hub(Node):
                 self.world.door.close_child(action.node, action.connection, action.reason, action.ban)
             case inputs.IssueCertificate():
                 self._issue(action)
-            case inputs.Notify() | inputs.Answered():
+            case inputs.Notify() | inputs.Answered() | inputs.DropArtifact():
                 pass
             case _:
                 raise AssertionError(f"nobody performs {action}")

@@ -207,6 +207,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Through a broker, in place of the hub's own door."""
     say_every_s: float = 10.0
     say_burst: int = 1
+    quota_bytes: int = 0
+    """Of every device; 0: the agent's default, which no world fills."""
 
 
 def end_of(item: AnyItem) -> float:

@@ -28,6 +28,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     at: float = 0.0
     agents: int = 0
     hours: float = 0.0
+    asleep_hours: float = 0.0
+    """Of a long absence, in which all is off."""
     wall_s: float = 0.0
     faults: dict[str, int] = {}
     judged: dict[str, int] = {}
@@ -77,7 +79,8 @@ def run(
         outcome.rule = "crash"
         outcome.text = f"{type(error).__name__}: {error} ({place.filename.rpartition('/')[2]}:{place.lineno})"
     outcome.at = round(world.clock.now, 3)
-    outcome.hours = world.clock.now / 3_600
+    outcome.asleep_hours = max(0.0, world.plan.seconds / 3_600 - hours)
+    outcome.hours = max(0.0, world.clock.now / 3_600 - outcome.asleep_hours)
     outcome.faults = dict(sorted(world.faults.items()))
     outcome.items = len(ledger.kept)
     outcome.wall_s = time.perf_counter() - began
