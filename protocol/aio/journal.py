@@ -24,6 +24,7 @@ from protocol.aio.recovery import check, ladder, swap
 from protocol.aio.recovery.ladder import Judge
 from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, explain, of, read_only
 from protocol.aio.tail import Tail
+from protocol.aio.upkeep import wal
 from protocol.aio.upkeep.retention import Kept, Retention
 from protocol.effects import StoredRow
 from protocol.errors import StoreDamaged, StoreError, StoreLost
@@ -207,6 +208,7 @@ class Journal:
 
     async def _begin(self, opening: Opening) -> _Part:
         """Open a file and begin a life of it."""
+        opening = replace(opening, is_log_lost=self._lock.was_left and not wal.of(opening.path).exists())
         file = await SqliteFile.open(
             opening.path, durable=opening.durable, cache_kib=self._cache_kib, wal_bytes=self._wal_bytes
         )

@@ -4,7 +4,8 @@ An epoch belongs to one database file. It is given up, for a new one, when the f
 
 - is new,
 - is a copy: its inode is another (a copy, a restored backup and a move to another disk all look so, rightly),
-- is older than it was: its count of openings is behind the one that the lock file remembers,
+- is older than it was: its count of openings is behind the one that the lock file remembers, or its write-ahead log
+  is gone, which a crash leaves,
 - (not durable) may have lost its last rows: it was not closed, and the machine has started anew since.
 
 The rows go over into the new epoch as they are, with their seqs and hashes; `former` tells the parent where the one
@@ -49,7 +50,8 @@ class Head:
 class Opening:
     """What a life begins with. `seen`: the highest count of openings heard of. `boot`: this machine's boot.
 
-    `inode` names the file as the machine knows it: a copy has another one.
+    `inode` names the file as the machine knows it: a copy has another one. `is_log_lost`: who had it open last died,
+    and there is no write-ahead log beside it.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Opening:
     seen: int
     boot: str
     durable: bool
+    is_log_lost: bool = False
 
 
 def begin(db: sqlite3.Connection, opening: Opening) -> tuple[bool, int]:
@@ -68,6 +71,8 @@ def begin(db: sqlite3.Connection, opening: Opening) -> tuple[bool, int]:
     Raises StoreError when the file belongs to another node, StoreDamaged when it is not whole.
     """
     meta = _papers(db, opening.path)
+    if not meta and opening.seen:  # all that it ever held was in its write-ahead log
+        raise StoreDamaged(f"{opening.path} is empty, and was not")
     if meta.get("node", opening.node) != opening.node:
         raise StoreError(
             f"{opening.path} belongs to node {meta['node']}, not to {opening.node}: "
@@ -127,7 +132,7 @@ def _why_new(meta: dict[str, str], clean: bool, opening: Opening) -> str:
         return ""
     if meta["inode"] != opening.inode:
         return "restored or copied"
-    if int(meta["life"]) < opening.seen:
+    if int(meta["life"]) < opening.seen or (opening.is_log_lost and not clean):
         return _RESTORED
     if not opening.durable and not clean and (meta["boot"] != opening.boot or not opening.boot):
         return "power cut"

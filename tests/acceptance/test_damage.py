@@ -70,6 +70,28 @@ async def test_bit_flip_truncation_of_a_device_is_recovered_and_its_work_runs_on
         assert "store.doubted" in kinds
 
 
+@pytest.mark.parametrize("when", ["in its first life", "later"])
+async def test_lost_log_of_a_device_is_noticed_and_it_is_served_at_once(tmp_path: Path, when: str) -> None:
+    ledger, data = tmp_path / "ledger", tmp_path / "f" / "oslo"
+    async with deeds.site(tmp_path / "f", "oslo") as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        pid = await deeds.pid_of(it, "oslo", "numbers")
+        if when == "later":
+            await it.agents["oslo"].daemon.stop()
+            await it.agents["oslo"].daemon.start()
+            await it.until(lambda: it.online("oslo"), "oslo is back")
+        await _kept_more(it, ledger, 20)
+        await deeds.settled(it)
+        await it.agents["oslo"].daemon.kill()
+        (data / "journal.db-wal").unlink()
+        await it.agents["oslo"].daemon.start()
+        await it.until(lambda: it.online("oslo"), "oslo is back")
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid, "what ran was stopped"
+        assert {one["what"] for one in (await it.node("oslo"))["alarms"]} & {"child-restored", "epoch-changed"}
+        await _kept_more(it, ledger, 20)
+        assert "store.doubted" in {one["kind"] for one in await deeds.events(it, node="oslo")}
+
+
 async def test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operator(tmp_path: Path) -> None:
     ledger, hub = tmp_path / "ledger", tmp_path / "f" / "hub"
     async with deeds.site(tmp_path / "f", "oslo") as it:

@@ -39,8 +39,13 @@ def bound(db: sqlite3.Connection, path: Path, bytes_max: int) -> None:
         )
 
 
+def of(path: Path) -> Path:
+    """Return where the log of the file at `path` is."""
+    return path.with_name(f"{path.name}-wal")
+
+
 def _size(path: Path) -> int:
     try:
-        return path.with_name(f"{path.name}-wal").stat().st_size
+        return of(path).stat().st_size
     except FileNotFoundError:
         return 0

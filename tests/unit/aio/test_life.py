@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from protocol.aio import sqlite
 from protocol.aio.journal import Journal
 from protocol.effects import Acked, Put
 from protocol.errors import StoreError, StoreLocked, StoreNewer
-from protocol.snapshot import StreamState
+from protocol.snapshot import StreamState, doubt
 from tests.unit.aio.parts import bytes_of, opened, raw, rows, tip
 
 
@@ -144,4 +145,47 @@ async def test_another_program_that_holds_the_file_is_an_error_that_passes(
     other.close()
     await journal.reload()
     await journal.commit([Put("s", "k", b"v")])
+    await journal.close()
+
+
+async def _lose_the_log(folder: Path, journal: Journal) -> None:
+    """End this life as kill -9 does, and delete the write-ahead logs."""
+    left = {path: path.read_bytes() for path in folder.iterdir() if path.suffix in (".db", ".lock")}
+    await abandon(journal)
+    for path, content in left.items():
+        path.write_bytes(content)  # the same inode
+
+
+async def test_a_store_whose_first_log_is_lost_is_recovered_and_known_to_be_nobody_elses(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    before = journal.snapshot().streams
+    await journal.commit([rows("state", before["state"].epoch, 1, 5), Put("link", "session", b"3")])
+    await _lose_the_log(tmp_path, journal)
+    journal = await opened(tmp_path, start=50)
+    found = doubt(journal.snapshot())
+    assert found is not None
+    assert found.partial
+    assert found.in_place, "its counter may be behind: it jumps"
+    assert journal.snapshot().streams["state"].epoch != before["state"].epoch
+    await journal.close()
+
+
+async def test_a_store_whose_log_is_lost_after_the_file_knew_of_this_life_takes_new_epochs(tmp_path: Path) -> None:
+    before = await lived(tmp_path)
+    journal = await opened(tmp_path, telemetry=True)
+    former = {name: one.epoch for name, one in journal.snapshot().streams.items()}
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as happens by itself now and then
+    await journal.commit([rows("state", before.epoch, 6, 3), Put("link", "session", b"3")])
+    await _lose_the_log(tmp_path, journal)
+    journal = await opened(tmp_path, telemetry=True, start=50)
+    streams = journal.snapshot().streams
+    assert set(former.values()).isdisjoint(one.epoch for one in streams.values())
+    assert streams["state"].last == 5
+    found = doubt(journal.snapshot())
+    assert found is not None
+    assert (found.reason, found.in_place, found.partial) == ("restored", True, False)
+    await journal.close()
+    journal = await opened(tmp_path, telemetry=True, start=90)
+    assert journal.snapshot().streams == streams, "once is enough"
     await journal.close()
