@@ -107,6 +107,7 @@ class _Serving:
         )
         self._desk = Desk(self.put, self._driver.room)
         self._refresh_tls()
+        self._artifacts = Artifacts(self._home.artifacts)
         self._door = self._make_door()
         self._api = ApiServer(
             api.make(self._hub(operators)), file.api, chain=keys.tls_chain_path, key=keys.tls_key_path
@@ -124,7 +125,7 @@ class _Serving:
             authority=self._keys,
             operators=operators,
             entries=Entries(self._home.database, self._file.id),
-            artifacts=Artifacts(self._home.artifacts),
+            artifacts=self._artifacts,
         )
 
     def _make_door(self) -> Door:
@@ -182,10 +183,18 @@ class _Serving:
                 self._desk.answered(action)
             case inputs.CloseChild():
                 self._door.close_child(action.node, action.connection, action.reason, action.ban)
+            case inputs.DropArtifact(digest=digest):
+                self._drop(digest)
             case inputs.IssueCertificate():
                 self.put(self._keys.issue(action, time.time()))
             case _:
                 raise AssertionError(f"nobody performs {action}")
+
+    def _drop(self, digest: str) -> None:
+        try:
+            self._artifacts.drop(digest)
+        except OSError as error:
+            log.warning("the artifact %s stays until the next start: %s", digest, error.strerror or error)
 
     def _store_failed(self, error: StoreError) -> None:
         log.error("%s; nothing is acknowledged until it can be written again", error)
@@ -212,6 +221,7 @@ class _Serving:
                 loop.add_signal_handler(number, stop.set)
             async with asyncio.TaskGroup() as group:
                 driving = group.create_task(self._driver.run(self._started))
+                self.put(inputs.ArtifactsFound(sizes=self._artifacts.here()))
                 await self._driver.settled()
                 children = group.create_task(self._door.serve())
                 people = group.create_task(self._api.serve())

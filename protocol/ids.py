@@ -52,6 +52,11 @@ def epoch(text: str) -> Epoch:
     return Epoch(_checked(_EPOCH, text, "epoch", "16 hex digits"))
 
 
+def is_digest(text: str) -> bool:
+    """Tell whether `text` obeys the grammar of a digest."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def is_name(text: str) -> bool:
     """Tell whether `text` obeys the grammar of names and node ids."""
     return _NAME.fullmatch(text) is not None

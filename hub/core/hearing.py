@@ -105,8 +105,10 @@ class Hearing:
             if workflow.last is not None and cursor is not None:
                 core.runs.report(node, cursor.epoch, event.status.heads.get("state", 0), workflow.last)
         self._flush_runs(fx)
-        if core.delegate.has_releases(node) and event.status.held.generation == link.generation:
-            core.delegate.end_releases(node, report, now, fx)
+        if event.status.held.generation == link.generation:
+            core.delegate.caught_up(node, fx)
+            if core.delegate.has_releases(node):
+                core.delegate.end_releases(node, report, now, fx)
 
     def _renew(self, event: events.RenewAsked, now: Now, fx: Effects) -> None:
         core = self._core

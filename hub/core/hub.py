@@ -20,6 +20,7 @@ from hub.core.registry import Node, Registry
 from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
+from hub.core.work.artifacts import Artifacts
 from hub.core.work.resources import Resources
 from hub.core.work.runs import Runs
 from hub.core.work.tasks import Tasks
@@ -63,6 +64,7 @@ class HubCore:
         self.tasks = Tasks(snapshot)
         self.runs = Runs(snapshot)
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
+        self.artifacts = Artifacts(snapshot, self.streams, self._named)
         self.restore = Restore(snapshot, self, lost)
         self.operations = Operations(self)
         self._hearing = Hearing(self)
@@ -95,6 +97,8 @@ class HubCore:
                     self.registry.alarm(input.node, "misbehaved", text, now, fx)
             case inputs.Started():
                 self._started(input, now, fx)
+            case inputs.ArtifactsFound(sizes=sizes):
+                self.artifacts.found(sizes, now, fx)
             case inputs.Reachable():
                 self.parent.look(now)
             case _:
@@ -106,6 +110,7 @@ class HubCore:
         for node in self.registry:
             if not node.revoked_ms:
                 self.delegate.mark(node.name)
+        self.artifacts.start(now)
         self.restore.started(now, fx)
         self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)
 
@@ -184,6 +189,10 @@ class HubCore:
             self.delegate.mark(node)
         fx.act.append(inputs.Notify(topic=f"node/{name}"))
 
+    def _named(self) -> set[str] | None:
+        """Return the artifacts that anything names; None while an operator is waited for."""
+        return None if self.delegate.held else self.resources.artifacts() | self.delegate.artifacts()
+
     def _ticket_for(self, node: str, digest: str) -> str | None:
         known = self.registry.find(node)
         if known is None or known.revoked_ms or not self.delegate.needs(node, digest):
@@ -209,6 +218,7 @@ class HubCore:
         self.operations.tick(now, fx)
         self.restore.process(now, fx)
         self.delegate.process(now, fx)
+        self.artifacts.tick(now, fx)
 
     def _next_wake(self, now: Now) -> float | None:
         wakes = (
@@ -217,6 +227,7 @@ class HubCore:
             self.operations.next_wake(),
             self.restore.next_wake(now),
             self.delegate.next_wake(now),
+            self.artifacts.next_wake(),
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)
         return None if soonest == math.inf else soonest

@@ -85,6 +85,12 @@ class CertificateIssued(Input, frozen=True, kw_only=True):
     error: str = ""
 
 
+class ArtifactsFound(Input, frozen=True, kw_only=True):
+    """The hub starts, and these artifacts lie in its folder: size in bytes by digest."""
+
+    sizes: dict[str, int]
+
+
 class Request(Input, frozen=True, kw_only=True):
     """An operator's request, answered by Reply. `who` is the operator's name (`token:NAME`, `user`), for the audit."""
 
@@ -250,9 +256,15 @@ class RequestRelease(Op, frozen=True, kw_only=True, tag="request-release"):
 
 
 class NoteArtifact(Op, frozen=True, kw_only=True, tag="note-artifact"):
-    """An artifact has arrived whole and verified."""
+    """An artifact has arrived whole and verified, or somebody who wants to name it has asked whether it is here."""
 
     digest: str
+    size: int
+
+
+class MakeRoom(Op, frozen=True, kw_only=True, tag="make-room"):
+    """An artifact of `size` bytes is to come, and does not fit: let those go that nothing names."""
+
     size: int
 
 
@@ -272,6 +284,7 @@ AnyOp = (
     | AskNode
     | RequestRelease
     | NoteArtifact
+    | MakeRoom
     | AcceptRestore
 )
 
@@ -317,6 +330,12 @@ class IssueCertificate(Action, frozen=True, kw_only=True):
     node: str
     csr: str
     key: str
+
+
+class DropArtifact(Action, frozen=True, kw_only=True):
+    """Delete the file of an artifact; harmless when there is none."""
+
+    digest: str
 
 
 class CloseChild(Action, frozen=True, kw_only=True):

@@ -71,9 +71,11 @@ class Operations:
             case inputs.DeleteResource() as op:
                 return self._delete(op, who, now, fx)
             case inputs.NoteArtifact() as op:
-                if core.resources.note_artifact(op.digest, op.size, now, fx):
+                if core.artifacts.note(op.digest, op.size, now, fx):
                     core.streams.audit("artifact.arrived", op.digest, {"who": who, "size": op.size}, now, fx)
                 return {"digest": op.digest}
+            case inputs.MakeRoom() as op:
+                return {"freed": core.artifacts.make_room(op.size, now, fx)}
             case inputs.AcceptRestore() as op:
                 return core.restore.accept(who, op.reason, now, fx)
             case inputs.CreateTasks() as op:
@@ -91,7 +93,7 @@ class Operations:
         core.resources.check(all_of)
         if op.dry_run:
             return [self._preview(compiled) for compiled in all_of]
-        core.resources.check_artifacts(all_of)
+        core.artifacts.check(all_of)
         return [self._apply_one(compiled, who, now, fx) for compiled in all_of]
 
     def _preview(self, compiled: Compiled) -> Change:

@@ -19,7 +19,6 @@ from protocol.effects import Effects, Now, Put
 from protocol.snapshot import Snapshot
 
 SPACE = "resource"
-ARTIFACTS = "artifact"
 KINDS = ("service", "workflow")
 
 
@@ -91,7 +90,6 @@ class Resources:
         records = [decoder.decode(raw) for _, raw in sorted(snapshot.spaces.get(SPACE, {}).items())]
         self._records = {record.key: record for record in records}
         self._live = {record.key: _Live(record) for record in records if not record.deleted}
-        self._artifacts = dict.fromkeys(snapshot.spaces.get(ARTIFACTS, {}))
         self._registry = registry
         self._is_online = is_online
 
@@ -140,6 +138,10 @@ class Resources:
         found = [artifact_of(live.document) for key in keys if (live := self._live.get(key)) is not None]
         return [digest for digest in found if digest]
 
+    def artifacts(self) -> set[str]:
+        """Return the digests of the artifacts that all resources need, placed or not."""
+        return set(self.artifacts_of(list(self._live)))
+
     # -------------------------------------------------------------------------------------------- changing
 
     def check(self, all_of: list[Compiled]) -> None:
@@ -158,21 +160,6 @@ class Resources:
         services = sum(1 for key in self._live.keys() | seen.keys() if key.startswith("service/"))
         if services > limits.SERVICES_MAX:
             raise Refusal(f"{services} services: an agent runs {limits.SERVICES_MAX} at most; delete some first", 422)
-
-    def check_artifacts(self, all_of: list[Compiled]) -> None:
-        """Raise Refusal when a document names an artifact that has not arrived at this hub."""
-        for compiled in all_of:
-            digest = artifact_of(compiled.document)
-            if digest and digest not in self._artifacts:
-                raise Refusal(f"{compiled.key}: its artifact {digest} is not at the hub: upload it first")
-
-    def note_artifact(self, digest: str, size: int, now: Now, fx: Effects) -> bool:
-        """An artifact has arrived whole. Tells whether it is new."""
-        is_new = digest not in self._artifacts
-        self._artifacts[digest] = None
-        said = {"size": size, "since_ms": int(now.wall * 1000)}
-        fx.store.append(Put(ARTIFACTS, digest, msgspec.json.encode(said)))
-        return is_new
 
     def compare(self, compiled: Compiled) -> str:
         """Return `created`, `changed` or `unchanged`."""

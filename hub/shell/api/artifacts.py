@@ -29,21 +29,21 @@ def router(hub: Hub) -> APIRouter:
     @routes.head("/{digest}")
     async def head(request: Request, digest: str) -> Response:
         """Tell whether the hub has it, and its size."""
-        size = hub.artifacts.size(digest)
+        size = await _noted(hub, digest, who(request))
         if size is None:
             raise Failed(f"the hub has no artifact {digest}", 404)
-        # A crash may have come between the file and its note; whoever hears "it is here" need not upload it again.
-        await hub.desk.ask(who(request), inputs.NoteArtifact(digest=digest, size=size))
         return Response(headers={"Content-Length": str(size), "ETag": f'"{digest}"'})
 
     @routes.put("/{digest}")
     async def put(request: Request, digest: str) -> Response:
         """Upload an artifact; its bytes must hash to its name. What is there already is not written again."""
-        _check_declared(request)
-        size = hub.artifacts.size(digest)
+        declared = _declared(request)
+        size = await _noted(hub, digest, who(request))
         if size is None:
+            if hub.artifacts.lacks(declared):
+                await hub.desk.ask(who(request), inputs.MakeRoom(size=declared))
             size = await hub.artifacts.receive(digest, _chunks(request))
-        await hub.desk.ask(who(request), inputs.NoteArtifact(digest=digest, size=size))
+            await hub.desk.ask(who(request), inputs.NoteArtifact(digest=digest, size=size))
         return errors.answer({"digest": digest, "size": size})
 
     @routes.get("/{digest}")
@@ -60,10 +60,24 @@ def router(hub: Hub) -> APIRouter:
     return routes
 
 
-def _check_declared(request: Request) -> None:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limits.ARTIFACT_BYTES_MAX:
+async def _noted(hub: Hub, digest: str, name: str) -> int | None:
+    """Return the size of an artifact that is here, and stays for a while: whoever hears so need not upload it again.
+
+    It may go, with its note, while it is noted anew; then it is not here.
+    """
+    size = hub.artifacts.size(digest)
+    if size is not None:
+        await hub.desk.ask(name, inputs.NoteArtifact(digest=digest, size=size))
+    return hub.artifacts.size(digest)
+
+
+def _declared(request: Request) -> int:
+    """Return how many bytes are to come, 0 when that is not said."""
+    said = request.headers.get("content-length", "")
+    declared = int(said) if said.isdecimal() else 0
+    if declared > limits.ARTIFACT_BYTES_MAX:
         raise TooLarge(f"an artifact of {declared} bytes is over {limits.ARTIFACT_BYTES_MAX}: make it smaller")
+    return declared
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

@@ -210,7 +210,7 @@ async def test_strangers_get_nothing(hub: Served):
     schema = (await hub.api.get("/openapi.json")).json()
     for path, operations in schema["paths"].items():
         for method in operations:
-            if (method.upper(), path) in {("GET", "/v1/ca"), ("GET", "/v1/info"), ("POST", "/v1/enroll")}:
+            if f"{method.upper()} {path}" in {"GET /v1/ca", "GET /v1/info", "POST /v1/enroll", "POST /v1/renew"}:
                 continue
             assert (await hub.stranger.request(method, path.replace("{", "").replace("}", ""))).status_code == 401
     assert (await hub.stranger.get("/openapi.json")).status_code == 401

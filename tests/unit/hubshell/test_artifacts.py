@@ -68,3 +68,22 @@ async def test_a_restart_clears_what_interrupted_uploads_left(tmp_path: Path):
 def test_a_name_from_outside_never_becomes_a_path(tmp_path: Path, digest: str):
     with pytest.raises(BadId):
         Artifacts(tmp_path).path(digest)
+
+
+async def test_what_does_not_fit_beside_the_others_is_refused_and_nothing_of_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limits, "ARTIFACTS_BYTES_MAX", 10)
+    artifacts = Artifacts(tmp_path)
+    await artifacts.receive(named(b"abcdef"), stream(b"abcdef"))
+    assert (artifacts.lacks(4), artifacts.lacks(5)) == (False, True)
+    with pytest.raises(Failed, match=r"no room at the hub .* nothing was stored") as raised:
+        await artifacts.receive(named(b"ghijkl"), stream(b"ghi", b"jkl"))
+    assert raised.value.status == 507
+    assert artifacts.here() == {named(b"abcdef"): 6}
+    assert len(list(tmp_path.iterdir())) == 1
+    assert Artifacts(tmp_path).lacks(5), "another life counts the same"
+    artifacts.drop(named(b"abcdef"))
+    artifacts.drop(named(b"abcdef"))
+    assert await artifacts.receive(named(b"ghijkl"), stream(b"ghi", b"jkl")) == 6
+    assert artifacts.here() == {named(b"ghijkl"): 6}
