@@ -104,12 +104,17 @@ class Delete(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """Append a child's entries, checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`."""
+    """Append a child's entries, checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`.
+
+    Rows up to `again` may have come under another epoch, brought by a copy of the child: what stands already, by seq
+    and hash, is not stored a second time (A8).
+    """
 
     node: str
     epoch: str
     stream: str
     rows: list[tuple[int, bytes, bytes, int, str, str]]
+    again: int = 0
 
 
 class SetAside(msgspec.Struct, frozen=True):

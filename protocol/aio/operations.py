@@ -16,6 +16,9 @@ _INTO_OWN = "INSERT INTO own_STREAM"
 # A device can bring an epoch back that its parent has forgotten (limits.EPOCHS_KEPT_MAX): a seq is stored once all the
 # same, and the first bytes stay (INVARIANTS A7). It must not fail the transaction, which is everybody's.
 _INTO_ENTRY = "INSERT OR IGNORE INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
+_STANDS = """
+    SELECT 1 FROM entry WHERE channel IN (SELECT id FROM channel WHERE node = ? AND stream = ?) AND seq = ? AND hash = ?
+"""
 
 
 class Operations:
@@ -96,10 +99,11 @@ class Operations:
 
     def _receive(self, db: sqlite3.Connection, op: effects.Received) -> None:
         channel = self._channel(db, (op.node, op.epoch, op.stream))
+        rows = [row for row in op.rows if row[0] > op.again or not _stands(db, op, row[0], row[2])]
         insert(
             db,
             _INTO_ENTRY,
-            [(channel, seq, time_ms, kind, key, raw, hash_) for seq, raw, hash_, time_ms, kind, key in op.rows],
+            [(channel, seq, time_ms, kind, key, raw, hash_) for seq, raw, hash_, time_ms, kind, key in rows],
         )
 
     def _channel(self, db: sqlite3.Connection, origin: Channel) -> int:
@@ -121,3 +125,8 @@ class Operations:
         insert(db, "INSERT OR REPLACE INTO state", puts)
         if gone:
             db.executemany("DELETE FROM state WHERE space = ? AND key = ?", gone)
+
+
+def _stands(db: sqlite3.Connection, op: effects.Received, seq: int, hash_: bytes) -> bool:
+    """Tell whether the row `seq` with `hash_` came already, under whatever epoch."""
+    return db.execute(_STANDS, (op.node, op.stream, seq, hash_)).fetchone() is not None

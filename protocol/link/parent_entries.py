@@ -64,9 +64,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     lost: int = 0
     aside: int = 0
     former: list[FormerCursor] = []
-    known: int = 0
-    known_hash: str = ""
-    """Rows up to `known` came under a former epoch, brought by another copy, if the chain comes to `known_hash`."""
+    again: int = 0
+    """Rows up to here, beyond `seq`, came under former epochs, brought by a copy of the child: this epoch's may be the
+    same ones, and then they are not stored a second time."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -150,10 +150,10 @@ class Incoming:
         former: list[FormerCursor],
         lost: int,
         fx: Effects,
-        known: tuple[int, str] = (0, ""),
     ) -> None:
         had = self.cursors.get(stream)
         seq, tip = place
+        reach = max(had.seq, had.again) if had is not None and stream in CHAINED else 0
         self.cursors[stream] = Record(
             epoch=epoch,
             seq=seq,
@@ -161,8 +161,7 @@ class Incoming:
             former=former,
             lost=lost + (had.lost if had is not None else 0),
             aside=had.aside if had is not None else 0,
-            known=known[0],
-            known_hash=known[1],
+            again=reach if reach > seq else 0,
         )
         self._save(stream, fx)
 
@@ -180,7 +179,7 @@ class Incoming:
         return []
 
     def _change(self, stream: str, held: Record, head: StreamHead, fx: Effects) -> list[events.ParentEvent]:
-        was, lost, known = head.was, 0, (0, "")
+        was, lost = head.was, 0
         reason = was.reason if was is not None else "a new journal: what the former one still held is unknown"
         place = self._base(stream, head)
         if was is not None:
@@ -189,12 +188,11 @@ class Incoming:
                 lost = place[0] - seq
             else:
                 place = (seq, tip) if seq <= was.seq else max(place, (was.seq, was.hash))
-                known = (seq, tip) if place[0] < seq <= head.seq and tip else known
         former = _fenced(held, head)
         if lost:
             gone = GapBody(first=place[0] - lost + 1, last=place[0], count=lost, reason=reason, hash="")
             self.losses.add(stream, head.epoch, gone, 0, fx)
-        self._adopt(stream, head.epoch, place, former, lost, fx, known)
+        self._adopt(stream, head.epoch, place, former, lost, fx)
         told: list[events.ParentEvent] = [
             events.EpochChanged(
                 node=self._node, stream=stream, epoch=head.epoch, former=held.epoch, seq=held.seq, reason=reason
@@ -237,9 +235,6 @@ class Incoming:
             return self._set_aside(message, held, walk, fx)
         if walk.seq == held.seq:
             return _ack(message, held), []
-        if held.known:
-            walk.pass_over(held.known, held.known_hash)
-            held.known, held.known_hash = 0, ""
         return self._apply(message, held, walk, fx)
 
     def _apply(
@@ -258,10 +253,12 @@ class Incoming:
         ]
         told += self._declared(message, held, walk, fx)
         if walk.rows:
-            fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows))
+            fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows, held.again))
             told.append(
                 events.ChildEntries(node=self._node, stream=message.stream, epoch=message.epoch, rows=walk.rows)
             )
+        if held.seq >= held.again:
+            held.again = 0
         self._save(message.stream, fx)
         return _ack(message, held), told
 
@@ -372,12 +369,6 @@ class _Walk:
                 add((seq, raw, tip, head.time_ms, head.kind, head.key))
         self.position, self.seq, self.tip = position, seq, tip
         return True
-
-    def pass_over(self, known: int, known_hash: str) -> None:
-        """Leave out the rows up to `known` if the chain proves that they are those that came before (A8)."""
-        if any(row[0] == known and row[2].hex() == known_hash for row in self.rows):
-            self.rows = [row for row in self.rows if row[0] > known]
-            self.poison = [one for one in self.poison if one[0] > known]
 
     def _gap(self, raw: bytes, head: cursor.Head) -> bool:
         body = cursor.decode_gap(raw) if head.kind == cursor.GAP else None

@@ -43,8 +43,6 @@ class Contiguous(base.Checker):
         if held.epoch != op.epoch:
             raise self.broken(f"{fact.node} receives {where} in epoch {op.epoch}; its cursor is in {held.epoch}")
         due = held.seq + 1
-        if held.known and op.rows[0][0] == held.known + 1:
-            due = held.known + 1  # a copy brought the rows between, under a former epoch
         for seq, raw, *_ in op.rows:
             while (op.node, op.stream, due) in self._aside:
                 due += 1

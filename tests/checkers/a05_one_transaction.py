@@ -74,7 +74,7 @@ class OneTransaction(base.Checker):
         if seq > now.seq or (tip and seq == now.seq and now.hash != tip.hex()):
             raise self.broken(f"{text}, and has received row {seq}")
         if before is not None and before.epoch == now.epoch and self.machine(fact).is_sure(op.space, op.key):
-            reach = max(before.seq, before.known, self._reach.get((node, stream), 0))
+            reach = max(before.seq, self._reach.get((node, stream), 0))
             self.demand(now.seq <= reach, f"{text}; what came with it ends at {reach}")
 
     def _check_results(self, fact: Stored) -> None:

@@ -96,8 +96,7 @@ class SameBytes(base.Checker):
         whole = known and (op.node, op.stream) not in self._aside
         tip = b""
         if whole and held is not None:
-            goes_on = held.known and op.rows[0][0] == held.known + 1  # a copy brought the rows between
-            tip = bytes.fromhex(held.known_hash if goes_on else held.hash)
+            tip = bytes.fromhex(held.hash)
         tracks = self._tracks[op.node, op.stream]
         guess = any(not one.sure for one in self.world.machines.values() if one.node == op.node)
         sha256 = hashlib.sha256

@@ -41,7 +41,7 @@ class Dedupe(base.Checker):
             if kind == cursor.GAP:
                 continue
             mark = number(tip[:8], "big")
-            if mark in seen:
+            if mark in seen and seq > op.again:  # of the others the store must see it: "nothing twice" reads the disk
                 raise self.broken(f"{fact.node} receives row {seq} of {op.stream} of {op.node} a second time")
             seen.add(mark)
         self.judged += len(op.rows)

@@ -49,7 +49,10 @@ class MemoryStore:
             case effects.Delete():
                 self.spaces.get(op.space, {}).pop(op.key, None)
             case effects.Received():
+                stands = {(node, stream, seq, tip) for node, _, stream, seq, _, tip in self.entries if seq <= op.again}
                 for seq, raw, tip, *_ in op.rows:
+                    if (op.node, op.stream, seq, tip) in stands:
+                        continue
                     self.entries.append((op.node, op.epoch, op.stream, seq, raw, tip))
             case effects.SetAside():
                 self.aside.append(op)

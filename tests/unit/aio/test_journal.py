@@ -130,6 +130,19 @@ async def test_rows_older_than_what_memory_keeps_come_from_the_file(tmp_path: Pa
     await journal.close()
 
 
+async def test_what_a_copy_of_a_child_brought_is_not_stored_a_second_time(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    its = [(seq, b"r%d" % seq, tip(seq), 10, "k", "x") for seq in range(1, 7)]
+    other = (3, b"other", tip(33), 10, "k", "x")
+    await journal.commit([Received("a", "e1", "state", its[:4]), Received("b", "e1", "state", its[4:])])
+    await journal.commit([Received("a", "e2", "state", [its[1], other, its[3], *its[4:]], 4)])
+    found = read_only(tmp_path / "journal.db").execute(
+        "SELECT e.seq, e.raw FROM entry e JOIN channel c ON c.id = e.channel WHERE c.epoch = 'e2' ORDER BY e.id"
+    )
+    assert found.fetchall() == [(3, b"other"), (5, b"r5"), (6, b"r6")]
+    await journal.close()
+
+
 async def test_a_hub_keeps_what_its_children_sent_in_the_order_it_arrived(tmp_path: Path) -> None:
     journal = await opened(tmp_path)
     first = Received("a", "e1", "state", [(1, b"r1", tip(1), 10, "k", "x"), (2, b"r2", tip(2), 20, "k", "y")])
