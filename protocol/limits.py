@@ -186,6 +186,7 @@ TASK_OUTPUT_BYTES_MAX = 64 * KIB
 TASK_TIMEOUT_S_DEFAULT = 30.0
 TASK_TIMEOUT_S_MAX = 86_400.0
 TASKS_OPEN_MAX = 256  # of one node
+TASKS_PAST_KEPT = 1_000  # ended ones whose ids a device remembers: a restored hub may ask for them again
 EMIT_ITEMS_PER_BATCH_MAX = 2_000
 EMIT_ITEMS_PER_S_MAX = 200_000  # of one workload
 EMIT_CONNECTIONS_MAX = 64
@@ -246,6 +247,7 @@ MISTAKES_MAX = 50
 
 # --- a hub of thousands
 NODES_MAX = 20_000
+GENERATIONS_KNOWN = 64  # of each device: what a parent knows that it asked for, by which it notices that it was restored
 RESOURCES_MAX = 4_096  # services and workflows, deleted ones (their generations) included
 TOKENS_MAX = 1_000
 ENROLLMENTS_PENDING_MAX = 256  # certificates asked for and not issued yet

@@ -52,6 +52,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 _NEVER = float("inf")
+_PAST = "task-past"
 
 
 class Tasks:
@@ -65,6 +66,9 @@ class Tasks:
         self._late: dict[str, None] = {}
         """Tasks that were stopped here because they are over their time."""
         self._time_known = False
+        past = snapshot.spaces.get(_PAST, {})
+        self._past = dict.fromkeys(sorted(past, key=lambda task: int(past[task])))
+        self._past_count = max(map(int, past.values()), default=0)
         runs.on_end = self._run_ended
 
     def adopt(self, found: dict[str, inputs.Found], now: Now, fx: Effects) -> None:
@@ -91,7 +95,7 @@ class Tasks:
             self._left(task, now, fx)
         self._waiting = {}
         for task, (_, document) in desired.of(documents.Task).items():
-            if task not in self._all:
+            if task not in self._all and task not in self._past:
                 self._judge(task, document, now, fx)
 
     def time_known(self) -> None:
@@ -239,8 +243,7 @@ class Tasks:
         """The manifest names it no more: over and acked, or taken back."""
         record = self._all[task]
         if record.stage is Stage.ENDED:
-            del self._all[task]
-            self._ctx.drop("task", task, fx)
+            self._forget(task, fx)
         elif not record.cancelled:
             record.cancelled = True
             self._keep(task, record, fx)
@@ -256,11 +259,22 @@ class Tasks:
         record.stage, record.document = Stage.ENDED, None
         self._late.pop(task, None)
         if record.cancelled:
-            self._all.pop(task, None)
-            self._ctx.drop("task", task, fx)
+            self._forget(task, fx)
         else:
             self._keep(task, record, fx)
         self._note("ended", task, body, now, fx)
+
+    def _forget(self, task: str, fx: Effects) -> None:
+        """Keep of an ended task its id alone; the oldest such id goes."""
+        self._all.pop(task, None)
+        self._ctx.drop("task", task, fx)
+        self._past_count += 1
+        self._past[task] = None
+        self._ctx.put(_PAST, task, self._past_count, fx)
+        if len(self._past) > limits.TASKS_PAST_KEPT:
+            oldest = next(iter(self._past))
+            del self._past[oldest]
+            self._ctx.drop(_PAST, oldest, fx)
 
     def _keep(self, task: str, record: Record, fx: Effects) -> None:
         self._all[task] = record

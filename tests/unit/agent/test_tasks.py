@@ -58,6 +58,19 @@ def test_it_never_runs_twice_as_long_as_the_manifest_lists_it(world: World) -> N
     assert "df" not in world.store.spaces["task"]
 
 
+def test_what_a_restored_hub_asks_for_again_is_not_run_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TASKS_PAST_KEPT", 2)
+    for name in ("one", "two", "three"):
+        world.desire(task(name))
+        world.do(exited(f"t-{name}"))
+    world.desire()
+    world.start()
+    world.online()
+    launched = world.desire(task("one"), task("two"), task("three"))
+    assert [launch.instance for launch in acts(launched, inputs.Launch)] == ["t-one"]  # the oldest id was let go
+    assert list(world.store.spaces["task-past"]) == ["two", "three"]
+
+
 def test_a_command_that_does_not_exist_failed(world: World) -> None:
     world.desire(task())
     world.do(inputs.LaunchFailed(instance="t-df", error="no such command: df"))
