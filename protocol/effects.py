@@ -17,12 +17,10 @@ Deliberately absent: any way to read. What a core needs to know, it holds in mem
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from protocol.messages import AnyMessage, FormerEpoch
+from protocol.messages import AnyMessage, FormerEpoch
 
 
 class Now(msgspec.Struct, frozen=True):

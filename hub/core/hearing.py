@@ -162,8 +162,10 @@ class Hearing:
 
     def _alarm(self, event: events.ParentEvent, now: Now, fx: Effects) -> None:
         """Show an operator what went wrong between a node and this hub, and put it on record."""
-        if isinstance(event, events.RestoredParent) and self._core.restore.takes_back(event.node, now, fx):
-            return
+        if isinstance(event, events.RestoredParent):
+            if self._core.restore.takes_back(event.node, now, fx):
+                return
+            self._core.restore.ahead(event.node)
         what, text = _what(event), alarm_text(event)
         is_repeated = self._core.registry.has_alarm(event.node, what)
         if not (is_repeated and isinstance(event, events.Misbehaved | events.Poison)):  # a bad child fills no trail
@@ -219,8 +221,9 @@ def alarm_text(event: events.ParentEvent) -> str:
             return f"row {event.seq} of its {event.stream} is no entry: set aside, the stream goes on"
         case events.RestoredParent():
             return (
-                f"the device holds generation {event.held.generation} of term {event.held.term}, this hub knows "
-                f"{event.generation} of {event.term}: this hub was restored; accept the node to take over again"
+                f"the device holds a generation {event.held.generation} of term {event.held.term} that this hub, which "
+                f"is at {event.generation} of {event.term}, never asked for: this hub was restored; accept the node to "
+                "take over again"
             )
         case events.Misbehaved():
             return f"it sent what the link forbids: {event.reason}"

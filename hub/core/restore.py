@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RETAKE = "retake"
 COMMAND = "skerry hub accept-restore"
+_NAMED_MAX = 3  # devices, in a text
 
 
 def mended(snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
@@ -46,13 +47,14 @@ class Restore:
         self._lost = lost
         self._awaited = set(snapshot.spaces.get(RETAKE, {}))
         self._to_take: deque[str] = deque()
+        self._ahead: dict[str, None] = {}
 
     @property
     def alarm(self) -> str:
         """What an operator must know and decide; empty when there is nothing."""
         found = self._doubt
         if found is None:
-            return ""
+            return self._alarm_of_devices()
         kept = f", the damaged file is kept as {found.aside}" if found.aside else ""
         look = "look at `skerry get nodes`"
         if found.partial:
@@ -61,6 +63,26 @@ class Restore:
             f"this hub's store is not the one it last had ({found.reason}{kept}): nothing new is sent to any device "
             f"until you say `{COMMAND}`; before that, {look}"
         )
+
+    def _alarm_of_devices(self) -> str:
+        """What devices alone prove: the store was put back with all that stood beside it. Only they are held up."""
+        ahead = [name for name in self._ahead if self._is_blocked(name)]
+        self._ahead = dict.fromkeys(ahead)
+        if not ahead:
+            return ""
+        names = ", ".join(ahead[:_NAMED_MAX]) + (" and others" if ahead[_NAMED_MAX:] else "")
+        return (
+            f"{names} hold what this hub never asked for (was it restored from a backup?), and are asked nothing until "
+            f"you say `{COMMAND}`, or `skerry node accept NAME` for one; look at `skerry describe node {ahead[0]}`"
+        )
+
+    def _is_blocked(self, name: str) -> bool:
+        node = self._core.registry.find(name)
+        return node is not None and not node.revoked_ms and self._core.parent.view(name).blocked
+
+    def ahead(self, name: str) -> None:
+        """`name` holds what this hub never asked for: it is asked nothing more, and the operator is told."""
+        self._ahead[name] = None
 
     def started(self, now: Now, fx: Effects) -> None:
         """A life begins: put on record that an operator is waited for."""

@@ -246,7 +246,7 @@ class Poison(ParentEvent, frozen=True, kw_only=True):
 
 
 class RestoredParent(ParentEvent, frozen=True, kw_only=True):
-    """Alarm: the child holds a manifest beyond ours: we were restored. Nothing is sent until `new_term` (A17)."""
+    """Alarm: the child holds what we never asked for: we were restored. Nothing is sent until `new_term` (A17)."""
 
     held: messages.Held
     term: int

@@ -21,6 +21,7 @@ ASKED = "asked"
 BODY = "body"
 
 _BASES_KEPT = 4
+_BEGINNING = 8  # hex digits of a digest in Record.past
 _REPLY_BYTES_MAX = limits.ENTRIES_BYTES_MAX
 
 _encode = msgspec.json.Encoder().encode
@@ -33,6 +34,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     digest: str = ""
     items: dict[str, str] = {}
+    past: str = ""
+    """The beginnings of the digests of the generations before this one, newest last, without a gap, of this term."""
 
 
 _decode = msgspec.json.Decoder(Record).decode
@@ -106,7 +109,9 @@ class Delegation:
         for one in self.record.items.values():
             self._bodies.drop(one, fx)
         record = self.record
-        self._store(Record(term=record.term, generation=record.generation + 1, digest=digest, items=named), fx)
+        past = (record.past + record.digest[:_BEGINNING])[-_BEGINNING * limits.GENERATIONS_KNOWN :]
+        generation = record.generation + 1
+        self._store(Record(term=record.term, generation=generation, digest=digest, items=named, past=past), fx)
         return True
 
     def new_term(self, fx: Effects) -> None:
@@ -127,19 +132,29 @@ class Delegation:
     # -------------------------------------------------------------------------------------------- sending
 
     def greet(self, held: Held) -> bool:
-        """A session begins with a child that holds `held`. Return False when that is beyond us: we were restored."""
+        """A session begins with a child that holds `held`. Return False when we never asked that: we were restored."""
         self._sent, self._retry_s, self.retry_at, self.blocked = "", limits.ACK_WAIT_S, None, False
         return self.note_held(held)
 
     def note_held(self, held: Held) -> bool:
-        """The child holds `held`. Return False when that is beyond what we ever asked."""
+        """The child holds `held`. Return False when that is beyond what we ever asked, or another thing than we did."""
         self.held = held
         ours, theirs = (self.record.term, self.record.generation), (held.term, held.generation)
-        if held.generation and (theirs > ours or (theirs == ours and held.digest != self.record.digest)):
+        if held.generation and (theirs > ours or not self._is_ours(held)):
             self.blocked = True
         elif theirs == ours:
             self.retry_at = None
         return not self.blocked
+
+    def _is_ours(self, held: Held) -> bool:
+        """Tell whether we asked for `held`, which is not beyond us; what is too long ago is believed."""
+        record = self.record
+        if held.term != record.term:
+            return True
+        if held.generation == record.generation:
+            return held.digest == record.digest
+        place = len(record.past) - (record.generation - held.generation) * _BEGINNING
+        return place < 0 or record.past[place : place + _BEGINNING] == held.digest[:_BEGINNING]
 
     @property
     def due(self) -> bool:

@@ -166,3 +166,35 @@ def test_a_registry_with_holes_is_too_little_to_go_on_with(fleet: tuple[World, d
     lost = {**spaces, "node": {name: raw for name, raw in spaces["node"].items() if name != "oslo-1"}}
     assert "the records of 1 nodes cannot be read (oslo-1)" in judge(lost)
     assert "no node" in judge({"operator": {"admin": b"{}"}})
+
+
+def test_a_restored_hub_that_has_overtaken_a_device_rolls_it_back_only_with_an_operators_word(
+    fleet: tuple[World, dict[str, Device], Store],
+) -> None:
+    """Its lock file was put back with it: nothing tells it at its opening."""
+    world, devices, backup = fleet
+    held = devices["oslo-1"].held
+    world.store = backup
+    world.restart()
+    assert world.core.restore.alarm == ""
+    for name in ("third", "fourth"):  # while both are away
+        apply(world, devices, service(name, "site"))
+    assert world.core.parent.view("oslo-1").generation > held.generation
+    devices["oslo-1"].connect()
+    world.settle()
+    assert devices["oslo-1"].held == held
+    assert [one["what"] for one in world.node("oslo-1")["alarms"]] == ["restored-parent"]
+    assert "oslo-1" in world.core.restore.alarm
+    apply(world, devices, service("fifth", "site"))
+    assert devices["oslo-1"].held == held
+
+    assert accept(world, devices) == {"nodes": 2, "ahead": 1}
+    assert world.core.restore.alarm == ""
+    assert set(devices["oslo-1"].items) == {
+        "assignment/old",
+        "assignment/third",
+        "assignment/fourth",
+        "assignment/fifth",
+    }
+    devices["bergen-1"].connect()
+    assert set(devices["bergen-1"].items) == set(devices["oslo-1"].items), "it was confirmed while it was away"

@@ -318,6 +318,23 @@ def test_a_restored_hub_waits_for_an_operator_and_then_goes_beyond_all(beyond: m
     assert signed.generation > beyond.generation
 
 
+def test_a_restored_hub_that_has_overtaken_a_child_knows_what_it_asked_for_and_what_not() -> None:
+    one, asked, fx = live(), list[messages.Held](), Effects()
+    for number in range(1, limits.GENERATIONS_KNOWN + 3):
+        one.set_desired(CHILD, {f"task/t{number}": documents.encode(task(number))}, T0, fx)
+        asked.append(held(one))
+    stored = {op.space: {op.key: op.value} for op in fx.store if isinstance(op, effects.Put) and op.key == CHILD}
+    one = parent({**stored, "child": {CHILD: b"{}"}})
+    one.opened(CHILD, 1, "key", False, T0, Effects())
+    for session, known in enumerate(asked, 1):
+        other = msgspec.structs.replace(known, digest="f" * 64)
+        told = one.got(CHILD, 1, hello(session=session * 2, held=known), after(session * 60), Effects())
+        assert "RestoredParent" not in kinds(told), known.generation
+        told = one.got(CHILD, 1, hello(session=session * 2 + 1, held=other), after(session * 60), Effects())
+        is_too_long_ago = known.generation < len(asked) - limits.GENERATIONS_KNOWN
+        assert ("RestoredParent" in kinds(told)) is not is_too_long_ago, known.generation
+
+
 def test_a_status_that_names_more_than_was_asked_is_an_alarm_once() -> None:
     one = live()
     beyond = messages.Held(term=1, generation=5, digest="d")
