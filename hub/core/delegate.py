@@ -13,6 +13,7 @@ import math
 import msgspec
 
 from hub.core.registry import Registry
+from hub.core.work.named import Named
 from hub.core.work.resources import Resources
 from hub.core.work.tasks import Tasks
 from protocol import documents, limits, status
@@ -22,7 +23,6 @@ from protocol.snapshot import Snapshot
 
 PLACED = "placed"
 RELEASES = "release"
-NAMED = "named"
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Delegate:
     ) -> None:
         placed = msgspec.json.Decoder(list[str])
         self._placed = {node: placed.decode(raw) for node, raw in snapshot.spaces.get(PLACED, {}).items()}
-        self._named = {node: placed.decode(raw) for node, raw in snapshot.spaces.get(NAMED, {}).items()}
+        self.named = Named(snapshot, registry)
         self._releases: dict[str, dict[str, Release]] = {}
         for raw in snapshot.spaces.get(RELEASES, {}).values():
             release = msgspec.json.decode(raw, type=Release)
@@ -69,28 +69,6 @@ class Delegate:
     def needs(self, node: str, artifact: str) -> bool:
         """Tell whether something that is placed on `node` needs `artifact`: what a ticket is given for (C3)."""
         return artifact in self._resources.artifacts_of(self.placed(node))
-
-    # -------------------------------------------------------------------------------------------- artifacts
-
-    def artifacts(self) -> set[str]:
-        """Return what is named by any manifest that a node, not revoked, was asked for and may still hold."""
-        found: set[str] = set()
-        for node, named in self._named.items():
-            known = self._registry.find(node)
-            if known is not None and not known.revoked_ms:
-                found.update(named)
-        return found
-
-    def caught_up(self, node: str, fx: Effects) -> None:
-        """`node` holds its newest manifest: what older ones named, it will not ask for."""
-        if node in self._named and self.is_settled(node):
-            self._name(node, self._resources.artifacts_of(self.placed(node)), fx)
-
-    def _name(self, node: str, digests: list[str], fx: Effects) -> None:
-        named = sorted(set(digests))
-        if named != self._named.get(node, []):
-            self._named[node] = named
-            fx.store.append(Put(NAMED, node, msgspec.json.encode(named)))
 
     # -------------------------------------------------------------------------------------------- marking
 
@@ -154,7 +132,7 @@ class Delegate:
         if keys != had:
             self._placed[node] = keys
             fx.store.append(Put(PLACED, node, msgspec.json.encode(keys)))
-        self._name(node, [*self._named.get(node, ()), *self._resources.artifacts_of(keys)], fx)
+        self.named.also(node, self._resources.artifacts_of(keys), fx)
         self._parent.set_desired(node, self._items(node, keys), now, fx)
 
     def _items(self, node: str, keys: list[str]) -> dict[str, bytes]:
@@ -169,6 +147,4 @@ class Delegate:
 
     def next_wake(self, now: Now) -> float:
         """Return the mono time at which manifests are due."""
-        if self.held:
-            return math.inf
-        return now.mono if self._now else self._soon_at
+        return math.inf if self.held else (now.mono if self._now else self._soon_at)

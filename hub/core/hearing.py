@@ -106,9 +106,15 @@ class Hearing:
                 core.runs.report(node, cursor.epoch, event.status.heads.get("state", 0), workflow.last)
         self._flush_runs(fx)
         if event.status.held.generation == link.generation:
-            core.delegate.caught_up(node, fx)
+            self._caught_up(node, fx)
             if core.delegate.has_releases(node):
                 core.delegate.end_releases(node, report, now, fx)
+
+    def _caught_up(self, node: str, fx: Effects) -> None:
+        """`node` holds its newest manifest: for what only older ones named it will not come."""
+        core = self._core
+        if node in core.delegate.named and core.delegate.is_settled(node):
+            core.delegate.named.only(node, core.resources.artifacts_of(core.delegate.placed(node)), fx)
 
     def _renew(self, event: events.RenewAsked, now: Now, fx: Effects) -> None:
         core = self._core

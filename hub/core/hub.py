@@ -191,7 +191,7 @@ class HubCore:
 
     def _named(self) -> set[str] | None:
         """Return the artifacts that anything names; None while an operator is waited for."""
-        return None if self.delegate.held else self.resources.artifacts() | self.delegate.artifacts()
+        return None if self.delegate.held else self.resources.artifacts() | self.delegate.named.all()
 
     def _ticket_for(self, node: str, digest: str) -> str | None:
         known = self.registry.find(node)

@@ -70,12 +70,8 @@ class Operations:
                 return {"results": self._apply(op, who, now, fx)}
             case inputs.DeleteResource() as op:
                 return self._delete(op, who, now, fx)
-            case inputs.NoteArtifact() as op:
-                if core.artifacts.note(op.digest, op.size, now, fx):
-                    core.streams.audit("artifact.arrived", op.digest, {"who": who, "size": op.size}, now, fx)
-                return {"digest": op.digest}
-            case inputs.MakeRoom() as op:
-                return {"freed": core.artifacts.make_room(op.size, now, fx)}
+            case inputs.NoteArtifact() | inputs.MakeRoom() as op:
+                return self._artifact(op, who, now, fx)
             case inputs.AcceptRestore() as op:
                 return core.restore.accept(who, op.reason, now, fx)
             case inputs.CreateTasks() as op:
@@ -84,6 +80,14 @@ class Operations:
                 return self._ask(op, now, fx)
             case op:
                 return self._change_node(op, who, now, fx)
+
+    def _artifact(self, op: inputs.NoteArtifact | inputs.MakeRoom, who: str, now: Now, fx: Effects) -> object:
+        core = self._core
+        if isinstance(op, inputs.MakeRoom):
+            return {"freed": core.artifacts.make_room(op.size, now, fx)}
+        if core.artifacts.note(op.digest, op.size, now, fx):
+            core.streams.audit("artifact.arrived", op.digest, {"who": who, "size": op.size}, now, fx)
+        return {"digest": op.digest}
 
     # -------------------------------------------------------------------------------------------- resources
 

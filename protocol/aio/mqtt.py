@@ -139,7 +139,7 @@ class Connection:
                     opened()
                 await self._work(client)
         except aiomqtt.MqttError as error:
-            kind = Refused if _is_of_the_way(error.__cause__) else TurnedAway
+            kind = Refused if _is_of_the_way(error.__cause__ or error.__context__) else TurnedAway
             raise kind(f"{self._host}:{self._port}: {_why(error, self._last_words.text)}") from error
         except OSError as error:
             kind = Refused if _is_of_the_way(error) else TurnedAway

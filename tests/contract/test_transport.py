@@ -140,6 +140,7 @@ async def test_a_certificate_of_another_root_does_not_get_in(world: World) -> No
     child.link.connect(1, "aa")
     await child.end(1)
     assert child.opened == []
+    assert child.link.turned_away, "a matter of who we are, not of the network"
     assert heard_of(world, "a1") == []
 
 
@@ -148,6 +149,7 @@ async def test_a_server_that_is_not_our_parent_gets_nothing(world: World) -> Non
     child.link.context = lambda: child.device.context("another-hub")
     child.link.connect(1, "aa")
     assert "another-hub" in await child.end(1)
+    assert not child.link.turned_away
     assert heard_of(world, "a1") == []
 
 
@@ -257,4 +259,5 @@ async def test_a_parent_that_is_not_there_is_one_closed_with_a_reason(world: Wor
     child.link.port = 1
     child.link.connect(1, "aa")
     assert "127.0.0.1:1" in await child.end(1)
+    assert not child.link.turned_away
     assert len(child.closed) == 1

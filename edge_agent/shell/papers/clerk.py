@@ -7,25 +7,19 @@ that the core, which does no I/O, finds every chain it meets proven or refused (
 from __future__ import annotations
 
 import logging
-import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from edge_agent.core import inputs
 from edge_agent.shell import identity
-from edge_agent.shell.papers import notes
+from edge_agent.shell.papers import errands, notes
 from edge_agent.shell.runners import children
 from protocol import limits, messages
 from protocol.errors import TrustError
 from protocol.link.anchor import ProvenAnchor
 
 log = logging.getLogger("skerry.agent")
-
-_ANSWER_BYTES_MAX = 32 * limits.KIB
 
 
 class Clerk:
@@ -46,7 +40,7 @@ class Clerk:
     async def of(cls, data: Path, file: identity.AgentFile) -> Clerk:
         """Read the papers in `data`. Raises TrustError or OSError when the certificate cannot be read."""
         found = notes.read(data, file.root_pin)
-        certificate = found.certificate or _certified(await _ask(data, "read"))
+        certificate = found.certificate or _certified(await errands.ask(data, "read"))
         return cls(data, file, found, certificate)
 
     # -------------------------------------------------------------------------------------------- the parent's
@@ -79,7 +73,7 @@ class Clerk:
 
     async def _prove(self, chain: str) -> None:
         try:
-            answer = await _ask(self._data, "prove", chain)
+            answer = await errands.ask(self._data, "prove", chain)
             if answer.proof is not None:
                 self.anchor.take(answer.proof)
         except (TrustError, OSError) as error:
@@ -91,7 +85,7 @@ class Clerk:
     async def make_csr(self, report: Callable[[inputs.Input], None]) -> None:
         """Make a certificate request for the device's key; CsrMade follows, or nothing: the core asks again."""
         try:
-            answer = await _ask(self._data, "csr")
+            answer = await errands.ask(self._data, "csr")
         except (TrustError, OSError) as error:
             log.warning("no certificate request could be made: %s", error)
             return
@@ -100,7 +94,7 @@ class Clerk:
     async def store(self, chain: str, report: Callable[[inputs.Input], None]) -> None:
         """Check and store a renewed certificate; CertificateStored follows, or nothing: the core asks again."""
         try:
-            stored = self.certificate = _certified(await _ask(self._data, "store", chain))
+            stored = self.certificate = _certified(await errands.ask(self._data, "store", chain))
         except (TrustError, OSError) as error:
             log.warning("the renewed certificate is not used: %s", error)
             return
@@ -109,7 +103,7 @@ class Clerk:
     async def ask_apart(self, report: Callable[[inputs.Input], None]) -> None:
         """Ask the hub's API how this device stands; AnsweredApart follows, whatever happens, after a Got of Revoked."""
         try:
-            answer = await _ask(self._data, "apart", wait_s=limits.RENEW_APART_WAIT_S)
+            answer = await errands.ask(self._data, "apart", wait_s=limits.RENEW_APART_WAIT_S)
         except (TrustError, OSError) as error:
             log.info("the hub could not be asked apart from the link: %s", error)
             answer = notes.Answer()
@@ -130,29 +124,3 @@ def _anchor(file: identity.AgentFile) -> ProvenAnchor:
 def _certified(answer: notes.Answer) -> notes.Certificate:
     assert answer.certificate is not None
     return answer.certificate
-
-
-async def _ask(
-    data: Path,
-    do: Literal["read", "csr", "store", "prove", "apart"],
-    pem: str = "",
-    wait_s: float = limits.NOTARY_WAIT_S,
-) -> notes.Answer:
-    """Let the notary do one job. Raises TrustError with what it says is wrong, OSError when it cannot be started."""
-    raw = msgspec.json.encode(notes.Job(do=do, data=str(data), pem=pem))
-    if len(pem) > limits.CHAIN_BYTES_MAX:
-        raise TrustError(f"a certificate chain of {len(pem)} bytes is over {limits.CHAIN_BYTES_MAX}")
-    done = await children.run(
-        [sys.executable, "-m", "edge_agent.shell.papers.notary"],
-        timeout_s=wait_s,
-        stdin=raw,
-        output_bytes_max=_ANSWER_BYTES_MAX,
-    )
-    try:
-        answer = msgspec.json.decode(done.output, type=notes.Answer)
-    except msgspec.DecodeError:
-        last = done.output.decode(errors="replace").strip().rpartition("\n")[2]
-        raise TrustError(f"the certificate helper failed ({done.code}): {last[:200]}") from None
-    if answer.error:
-        raise TrustError(answer.error)
-    return answer

@@ -39,33 +39,30 @@ class Artifacts:
     def __init__(self, snapshot: Snapshot, streams: OwnStreams, named: Callable[[], set[str] | None]) -> None:
         """`named` returns all that something names, or None while nobody can know."""
         decoder = msgspec.json.Decoder(Held)
-        self._held = {digest: decoder.decode(raw) for digest, raw in snapshot.spaces.get(SPACE, {}).items()}
+        self.held = {digest: decoder.decode(raw) for digest, raw in snapshot.spaces.get(SPACE, {}).items()}
         self._streams = streams
         self._named = named
         self._spare: set[str] = set()
         self._looked_at = 0.0
         self._look_at: float | None = None
 
-    def __contains__(self, digest: str) -> bool:
-        return digest in self._held
-
     @property
     def bytes(self) -> int:
         """What all of them take."""
-        return sum(one.size for one in self._held.values())
+        return sum(one.size for one in self.held.values())
 
     def check(self, all_of: list[Compiled]) -> None:
         """Raise Refusal when a document names an artifact that has not arrived at this hub."""
         for compiled in all_of:
             digest = artifact_of(compiled.document)
-            if digest and digest not in self._held:
+            if digest and digest not in self.held:
                 raise Refusal(f"{compiled.key}: its artifact {digest} is not at the hub: upload it first")
 
     # -------------------------------------------------------------------------------------------- what comes
 
     def note(self, digest: str, size: int, now: Now, fx: Effects) -> bool:
         """An artifact has arrived whole, or is asked about: it stays for a while. Tells whether it is new."""
-        known = self._held.get(digest)
+        known = self.held.get(digest)
         self._spare.discard(digest)
         if known is None or known.size != size or known.spare_s:
             since_ms = int(now.wall * 1000) if known is None else known.since_ms
@@ -78,9 +75,9 @@ class Artifacts:
 
     def found(self, sizes: dict[str, int], now: Now, fx: Effects) -> None:
         """These files are there as the hub starts: forget what is not, and take in what a crash left unnoted."""
-        for digest in sorted(self._held.keys() - sizes.keys()):
+        for digest in sorted(self.held.keys() - sizes.keys()):
             self._forget(digest, "its file is gone", now, fx)
-        for digest in sorted(sizes.keys() - self._held.keys()):
+        for digest in sorted(sizes.keys() - self.held.keys()):
             self.note(digest, sizes[digest], now, fx)
 
     # -------------------------------------------------------------------------------------------- what goes
@@ -90,14 +87,14 @@ class Artifacts:
         self._look(now, fx)
         over = self.bytes + size - limits.ARTIFACTS_BYTES_MAX
         going: list[str] = []
-        for digest in sorted(self._going(limits.ARTIFACTS_SPARE_S_MIN), key=lambda one: -self._held[one].spare_s):
+        for digest in sorted(self._going(limits.ARTIFACTS_SPARE_S_MIN), key=lambda one: -self.held[one].spare_s):
             if over <= 0:
                 break
-            over -= self._held[digest].size
+            over -= self.held[digest].size
             going.append(digest)
         if over > 0:
             raise Refusal(no_room(self.bytes, size), 507)
-        freed = sum(self._held[digest].size for digest in going)
+        freed = sum(self.held[digest].size for digest in going)
         for digest in going:
             self._forget(digest, "room for a new one", now, fx)
         return freed
@@ -121,21 +118,21 @@ class Artifacts:
         if named is None:
             self._spare.clear()
             return
-        for digest, held in list(self._held.items()):
+        for digest, held in list(self.held.items()):
             spare_s = 0.0 if digest in named else held.spare_s + (passed_s if digest in self._spare else 0.0)
             if spare_s != held.spare_s:
                 self._put(digest, msgspec.structs.replace(held, spare_s=spare_s), fx)
-        self._spare = self._held.keys() - named
+        self._spare = self.held.keys() - named
 
     def _going(self, spare_s: float) -> list[str]:
-        return sorted(digest for digest in self._spare if self._held[digest].spare_s >= spare_s)
+        return sorted(digest for digest in self._spare if self.held[digest].spare_s >= spare_s)
 
     def _put(self, digest: str, held: Held, fx: Effects) -> None:
-        self._held[digest] = held
+        self.held[digest] = held
         fx.store.append(Put(SPACE, digest, msgspec.json.encode(held)))
 
     def _forget(self, digest: str, reason: str, now: Now, fx: Effects) -> None:
-        held = self._held.pop(digest)
+        held = self.held.pop(digest)
         self._spare.discard(digest)
         fx.store.append(Delete(SPACE, digest))
         fx.act.append(inputs.DropArtifact(digest=digest))

@@ -37,14 +37,7 @@ def router(hub: Hub) -> APIRouter:
     @routes.put("/{digest}")
     async def put(request: Request, digest: str) -> Response:
         """Upload an artifact; its bytes must hash to its name. What is there already is not written again."""
-        declared = _declared(request)
-        size = await _noted(hub, digest, who(request))
-        if size is None:
-            if hub.artifacts.lacks(declared):
-                await hub.desk.ask(who(request), inputs.MakeRoom(size=declared))
-            size = await hub.artifacts.receive(digest, _chunks(request))
-            await hub.desk.ask(who(request), inputs.NoteArtifact(digest=digest, size=size))
-        return errors.answer({"digest": digest, "size": size})
+        return errors.answer({"digest": digest, "size": await _received(hub, digest, request)})
 
     @routes.get("/{digest}")
     async def get(request: Request, digest: str) -> Response:
@@ -69,6 +62,17 @@ async def _noted(hub: Hub, digest: str, name: str) -> int | None:
     if size is not None:
         await hub.desk.ask(name, inputs.NoteArtifact(digest=digest, size=size))
     return hub.artifacts.size(digest)
+
+
+async def _received(hub: Hub, digest: str, request: Request) -> int:
+    declared, name = _declared(request), who(request)
+    size = await _noted(hub, digest, name)
+    if size is None:
+        if hub.artifacts.lacks(declared):
+            await hub.desk.ask(name, inputs.MakeRoom(size=declared))
+        size = await hub.artifacts.receive(digest, _chunks(request))
+        await hub.desk.ask(name, inputs.NoteArtifact(digest=digest, size=size))
+    return size
 
 
 def _declared(request: Request) -> int:

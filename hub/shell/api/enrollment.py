@@ -12,13 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub.core import inputs, views
 from hub.shell.api import errors
-from hub.shell.api.hub import Hub, who
+from hub.shell.api.hub import Hub, dialled, link_place, who
 from hub.shell.desk import Failed
 from protocol import ids, limits
 from protocol.errors import TrustError
 from protocol.trust import certificates, renewals, signing
-
-_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 class EnrollBody(BaseModel):
@@ -122,8 +120,8 @@ async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
         "hub": hub.file.id,
         "certificate": issued.certificate,
         "root": hub.authority.root.decode(),
-        "mqtt": _mqtt(hub),
-        "api": {"host": _shown(hub.api().host), "port": hub.api().port},
+        "mqtt": link_place(hub),
+        "api": {"host": dialled(hub.api().host), "port": hub.api().port},
     }
 
 
@@ -132,20 +130,6 @@ async def _renew(hub: Hub, body: RenewBody) -> bytes:
     node = ids.node_id(asked.node)
     key = renewals.check(asked, hub.file.id, int(hub.now().wall * 1000))
     return await hub.desk.ask("renew", inputs.Renew(node=node, key=key, csr=asked.csr, until_ms=asked.until_ms))
-
-
-def _mqtt(hub: Hub) -> dict[str, object]:
-    """Return where a device's link goes; through an external broker every message is sealed."""
-    broker = hub.file.broker
-    if broker is not None:
-        return {"host": broker.host, "port": broker.port, "name": broker.name, "sealed": True}
-    place = hub.mqtt()
-    return {"host": _shown(place.host), "port": place.port, "name": hub.file.id, "sealed": False}
-
-
-def _shown(host: str) -> str:
-    """Return the host a device should dial; empty: the one it reached the API by."""
-    return "" if host in _WILDCARDS else host
 
 
 async def _create_token(hub: Hub, body: TokenBody, name: str) -> dict[str, object]:

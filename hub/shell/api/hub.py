@@ -16,6 +16,8 @@ from hub.shell.operators import Operators
 from hub.shell.store.entries import Entries
 from protocol.effects import Now
 
+_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
@@ -38,3 +40,17 @@ def who(request: Request) -> str:
     """Return who asks, as the gate found."""
     name: str = request.state.who
     return name
+
+
+def link_place(hub: Hub) -> dict[str, object]:
+    """Return where a device's link goes; through an external broker every message is sealed."""
+    broker = hub.file.broker
+    if broker is not None:
+        return {"host": broker.host, "port": broker.port, "name": broker.name, "sealed": True}
+    place = hub.mqtt()
+    return {"host": dialled(place.host), "port": place.port, "name": hub.file.id, "sealed": False}
+
+
+def dialled(host: str) -> str:
+    """Return the host a device should dial; empty: the one it reached the API by."""
+    return "" if host in _WILDCARDS else host

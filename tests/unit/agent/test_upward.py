@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -197,3 +199,124 @@ def test_the_same_inputs_lead_to_the_same_effects() -> None:
         return [msgspec.msgpack.encode(entry) for entry in world.store.rows["state"]]
 
     assert life() == life()
+
+
+# ------------------------------------------------------------------------------------------------ asking apart
+
+
+EXPIRED_MS = int((WALL - 1) * 1000)
+
+
+def unheard(world: World, seconds: float) -> list[inputs.AskApart]:
+    """Let the transport connect each time, and nobody answer the Hello; return the questions apart."""
+    found: list[inputs.AskApart] = []
+    until = world.mono + seconds
+    while world.mono < until:
+        for act in world.wait(1.0):
+            if isinstance(act, inputs.Connect):
+                found += acts(world.do(inputs.Opened(session=act.session)), inputs.AskApart)
+            elif isinstance(act, inputs.AskApart):
+                found.append(act)
+    return found
+
+
+def failing(world: World, seconds: float, *, turned_away: bool) -> list[inputs.AskApart]:
+    """Let every try to connect fail at once; return the questions apart."""
+    found: list[inputs.AskApart] = []
+    until = world.mono + seconds
+    while world.mono < until:
+        for act in world.wait(1.0):
+            if isinstance(act, inputs.Connect):
+                closed = inputs.Closed(session=act.session, reason="no", turned_away=turned_away)
+                found += acts(world.do(closed), inputs.AskApart)
+            elif isinstance(act, inputs.AskApart):
+                found.append(act)
+    return found
+
+
+def test_an_expired_device_that_is_not_let_in_asks_apart_and_is_let_in_with_what_it_gets() -> None:
+    world = World()
+    world.start(until_ms=EXPIRED_MS)
+    assert len(failing(world, 60, turned_away=False)) == 1, "one question at a time"
+    fx = world.do(inputs.AnsweredApart(certificate="PEM"))
+    assert only(fx, inputs.StoreCertificate).certificate == "PEM"
+    world.do(inputs.CertificateStored(from_ms=int(WALL * 1000), until_ms=int((WALL + 90 * DAY_S) * 1000)))
+    assert not failing(world, 600, turned_away=False)
+    assert world.last("certificate.renewed", "audit")
+
+
+@pytest.mark.parametrize("how", ["turned away", "unheard"])
+def test_a_device_that_nobody_lets_in_or_answers_for_long_asks_apart(how: str) -> None:
+    world = World()
+    world.start()
+    asked = unheard(world, 20) if how == "unheard" else failing(world, 20, turned_away=True)
+    assert not asked, "a broker that restarts is no reason"
+    asked = unheard(world, 200) if how == "unheard" else failing(world, 200, turned_away=True)
+    assert len(asked) == 1
+
+
+def test_a_device_that_reaches_nobody_does_not_ask_apart() -> None:
+    world = World()
+    world.start()
+    assert not failing(world, 3_600, turned_away=False)
+
+
+def test_who_was_turned_away_and_then_reaches_nobody_begins_to_count_anew() -> None:
+    world = World()
+    world.start()
+    for _ in range(5):
+        assert not failing(world, 20, turned_away=True)
+        assert not failing(world, 70, turned_away=False)
+
+
+def test_questions_apart_grow_seldom_and_end_when_the_link_is_live() -> None:
+    world = World()
+    world.start(until_ms=EXPIRED_MS)
+    times: list[float] = []
+    while len(times) < 40:
+        if failing(world, 1, turned_away=True):
+            times.append(world.mono)
+            world.do(inputs.AnsweredApart())
+    waits = [after - before for before, after in itertools.pairwise(times)]
+    assert min(waits) >= limits.RENEW_APART_S_MIN - 1
+    assert max(waits) <= limits.RENEW_APART_S_MAX + 1
+    assert max(waits) > limits.RENEW_APART_S_MAX / 4
+    assert len({round(wait) for wait in waits}) > 20, "no two devices ask in step"
+    world.online(renew_only=True)
+    assert not [act for act in world.wait(3_600) if isinstance(act, inputs.AskApart)]
+    world.do(inputs.AnsweredApart())
+    assert not [act for act in world.wait(3_600) if isinstance(act, inputs.AskApart)], "a late answer begins nothing"
+
+
+def test_a_refusal_apart_is_shown_until_the_link_is_live() -> None:
+    world = World()
+    world.start(until_ms=EXPIRED_MS)
+    assert failing(world, 60, turned_away=True)
+    world.do(inputs.AnsweredApart(refused="no node of this name"))
+    assert "no node of this name" in world.local(inputs.LocalStatus())["conditions"][0]["text"]
+    world.online(renew_only=True)
+    assert "no node of this name" not in str(world.local(inputs.LocalStatus())["conditions"])
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_device_that_is_told_apart_that_it_was_revoked_shows_it_and_asks_no_more(waits: bool) -> None:
+    world = World()
+    world.start()
+    world.online()
+    world.desire(service("web"))
+    running(world, "s-web-1")
+    world.offline()
+    if waits:
+        assert unheard(world, 200)
+    else:
+        assert failing(world, 200, turned_away=True)
+    revoked = messages.Revoked(
+        incarnation="one", parent="cloud", child="gw-1", time_ms=1, reason="sold", key="k", signature="s"
+    )
+    fx = world.do(inputs.Got(message=revoked))
+    assert only(fx, inputs.StopPulling).reason == "sold"
+    world.do(inputs.AnsweredApart())
+    later = world.wait(7_200)
+    assert not [act for act in later if isinstance(act, inputs.AskApart | inputs.Connect | inputs.Stop)]
+    assert world.local(inputs.LocalStatus())["link"]["state"] == "refused"
+    assert not acts(world.start(), inputs.Connect), "nor in its next life"

@@ -40,7 +40,7 @@ def test_what_nothing_names_goes_after_a_while_and_not_before(world: World) -> N
     note(world, OLD)
     assert not dropped(world, LOOKS - 3)
     assert dropped(world, 3) == [OLD]
-    assert OLD not in world.core.artifacts
+    assert OLD not in world.core.artifacts.held
     assert OLD not in world.store.spaces["artifact"]
     assert world.store.rows["audit"][-1][:2] == ("artifact.dropped", OLD)
 
@@ -126,7 +126,7 @@ def test_what_is_beyond_the_total_is_refused_and_what_is_spare_makes_room_first(
 def test_what_a_crash_left_is_found_when_the_hub_starts(world: World) -> None:
     note(world, OLD)
     fx = world.take(inputs.ArtifactsFound(sizes={NEW: 5}))
-    assert OLD not in world.core.artifacts
+    assert OLD not in world.core.artifacts.held
     assert [act.digest for act in acts(fx, inputs.DropArtifact)] == [OLD]
     assert world.core.artifacts.bytes == 5
     assert dropped(world) == [NEW], "no orphan stays for ever"

@@ -168,3 +168,69 @@ def test_enrollments_under_way_and_nodes_are_bounded(world: World, monkeypatch: 
     world.take(inputs.CertificateIssued(request=issue.request, node="oslo-1", certificate="PEM"))
     monkeypatch.setattr(limits, "NODES_MAX", 1)
     assert "nodes, its most" in world.refused(enroll("oslo-2")).error
+
+
+# ------------------------------------------------------------------------------------------------ asking apart
+
+
+def apart(world: World, node: str = "oslo-1", *, key: str = "", days: float = -1) -> inputs.Renew:
+    until_ms = int((world.wall + days * 86_400) * 1000)
+    return inputs.Renew(node=node, key=key or key_of(node), csr="CSR2", until_ms=until_ms)
+
+
+def test_an_expired_node_that_asks_apart_gets_a_certificate_on_its_key(world: World) -> None:
+    world.enroll("oslo-1")
+    fx = world.request(apart(world))
+    issue = only(fx, inputs.IssueCertificate)
+    assert (issue.node, issue.csr, issue.key) == ("oslo-1", "CSR2", key_of("oslo-1"))
+    assert not [act for act in fx.act if isinstance(act, inputs.Reply)]
+    assert world.refused(apart(world)).status == 503
+    fx = world.take(inputs.CertificateIssued(request=issue.request, node="oslo-1", certificate="PEM2", until_ms=9))
+    assert msgspec.json.decode(only(fx, inputs.Reply).data) == {"certificate": "PEM2"}
+    assert world.store.rows["audit"][-1][:2] == ("certificate.renewed", "oslo-1")
+    assert world.node("oslo-1")["certificate_until_ms"] == 9
+    assert world.core.enrollment.tokens["tok"].used == 1
+
+
+def test_what_the_authority_says_against_it_is_the_answer_apart(world: World) -> None:
+    world.enroll("oslo-1")
+    issue = only(world.request(apart(world)), inputs.IssueCertificate)
+    fx = world.take(inputs.CertificateIssued(request=issue.request, node="oslo-1", error="an RSA key"))
+    reply = only(fx, inputs.Reply)
+    assert (reply.status, reply.error) == (422, "oslo-1 cannot renew its certificate: an RSA key")
+    issue = only(world.request(apart(world)), inputs.IssueCertificate)
+    world.ask(inputs.RevokeNode(node="oslo-1", reason="sold"))
+    fx = world.take(inputs.CertificateIssued(request=issue.request, node="oslo-1", certificate="PEM2"))
+    assert "was revoked meanwhile" in only(fx, inputs.Reply).error
+
+
+def test_a_node_whose_certificate_is_good_for_long_gets_none_apart(world: World) -> None:
+    world.enroll("oslo-1")
+    assert world.ask(apart(world, days=60)) == {}
+    assert only(world.request(apart(world, days=20)), inputs.IssueCertificate)
+
+
+def test_a_revoked_node_gets_the_signed_word_apart_with_what_proves_it(world: World) -> None:
+    world.enroll("oslo-1")
+    world.ask(inputs.RevokeNode(node="oslo-1", reason="sold"))
+    said = world.ask(apart(world))
+    assert (said["revoked"]["child"], said["revoked"]["reason"], said["chain"]) == ("oslo-1", "sold", "CHAIN")
+    assert "certificate" not in said
+
+
+def test_without_the_key_of_a_node_nothing_is_learned_apart(world: World) -> None:
+    world.enroll("oslo-1")
+    unknown, other = world.refused(apart(world, "nobody")), world.refused(apart(world, key="0" * 64))
+    assert (unknown.status, unknown.error) == (other.status, other.error)
+    for _ in range(limits.RENEWS_BURST + 1):
+        world.refused(apart(world, key="0" * 64))
+    assert only(world.request(apart(world)), inputs.IssueCertificate), "strangers do not use up a node's turns"
+
+
+def test_a_node_that_asks_apart_too_often_waits(world: World) -> None:
+    world.enroll("oslo-1")
+    for _ in range(limits.RENEWS_BURST):
+        world.ask(apart(world, days=60))
+    assert world.refused(apart(world)).status == 429
+    world.later(limits.RENEWS_EVERY_S)
+    world.ask(apart(world, days=60))
