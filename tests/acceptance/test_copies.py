@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hub.demo import fleet as demo
 from tests.support import deeds
@@ -95,6 +99,7 @@ async def test_old_copy_restored_of_a_device_much_older_resumes_by_itself_with_a
         await deeds.settled(it)
         await deeds.power_cut(it, "oslo")
         shutil.copytree(data, copy, ignore=shutil.ignore_patterns("*.sock"))
+        sent = set[str]()
         for _ in range(3):
             await it.agents["oslo"].daemon.start()
             await it.until(lambda: it.online("oslo"), "oslo is online")
@@ -117,8 +122,46 @@ async def test_old_copy_restored_of_a_device_much_older_resumes_by_itself_with_a
         (await deeds.tally(it, ledger, "oslo")).check(forgotten)
 
 
-async def test_cloned_data_directory_is_quarantined_with_the_first(tmp_path: Path) -> None:
-    ledger, twin = tmp_path / "ledger", tmp_path / "f" / "twin"
+@pytest.mark.parametrize("lives", [0, 2], ids=["a few entries old", "two lives older"])
+async def test_old_copy_restored_of_a_device_in_place_with_its_lock_resumes_by_itself_with_an_alarm(
+    tmp_path: Path, record: Record, lives: int
+) -> None:
+    """As `rsync --inplace` does: each file keeps its inode, and nothing beside the store remembers more."""
+    ledger, data, copy = record.ledger, tmp_path / "f" / "oslo", tmp_path / "copy"
+    async with deeds.site(tmp_path / "f", "oslo") as it:
+        daemon = it.agents["oslo"].daemon
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        pid = await deeds.pid_of(it, "oslo", "numbers")
+        await deeds.settled(it)
+        os.kill(daemon.pid, signal.SIGSTOP)
+        shutil.copytree(data, copy, ignore=shutil.ignore_patterns("*.sock"))
+        os.kill(daemon.pid, signal.SIGCONT)
+        for _ in range(lives):
+            await daemon.kill()
+            await daemon.start()
+            await it.until(lambda: it.online("oslo"), "oslo is online")
+        await _kept_more(it, ledger, 30)
+        sent = deeds.all_kept(ledger, "oslo")
+        await deeds.settled(it)
+        await daemon.kill()
+        forgotten = deeds.all_kept(ledger, "oslo") - sent
+        for name in ("journal.db", "telemetry.db"):
+            for path in data.glob(f"{name}*"):
+                path.write_bytes((copy / path.name).read_bytes())
+        record.fault("restore", "oslo", "in place, with its lock file")
+        await daemon.start()
+        assert ("child-restored" in await _alarms(it, "oslo", "epoch-changed")) is (lives > 0)
+        await it.until(lambda: it.online("oslo"), "oslo is served")
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid, "what ran was stopped"
+        await _kept_more(it, ledger, 10)
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it)
+        record.calm()
+        (await deeds.tally(it, ledger, "oslo")).check(forgotten)
+
+
+async def test_cloned_data_directory_is_quarantined_with_the_first(tmp_path: Path, record: Record) -> None:
+    ledger, twin = record.ledger, tmp_path / "f" / "twin"
     async with deeds.site(tmp_path / "f", "oslo", "bergen") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -155,6 +198,7 @@ async def test_cloned_data_directory_is_quarantined_with_the_first(tmp_path: Pat
         assert await deeds.pid_of(it, "oslo", "numbers") == pid
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it, "oslo", "bergen")
+        record.calm()
         (await deeds.tally(it, ledger, "bergen")).check()
 
 
