@@ -23,6 +23,8 @@ from edge_agent.shell import identity
 from edge_agent.shell.papers import own
 from edge_agent.shell.vitals import platform
 from protocol import ids, limits
+from protocol.aio import tls
+from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TrustError
 from protocol.spec.quantities import format_size, parse_size
 from protocol.trust import signing
@@ -176,7 +178,7 @@ def _ask(base: str, root: str, hub: str, request: Request, data: Path) -> _Enrol
         "labels": request.labels,
         "facts": platform(),
     }
-    with _client(base, identity.hub_context(root, hub)) as client:
+    with _client(base, tls.api_context(root, hub)) as client:
         try:
             response = client.post("/v1/enroll", json=body)
         except httpx.HTTPError as error:
@@ -209,7 +211,7 @@ def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identit
     if file.root_pin != signing.token_parse(request.token).pin:
         raise TrustError("the hub answered with another CA than the token pins: refused")
     try:
-        identity.write(data / "root.pem", answer.root.encode(), 0o644)
+        synced.write(data / "root.pem", answer.root.encode(), 0o644)
         own.store_certificate(data, file, answer.certificate)
         identity.save(data, file)
     except OSError as error:

@@ -8,16 +8,17 @@ folder gets its name only when it is whole and on the disk.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from pathlib import Path
 
 import httpx
 import msgspec
 
-from edge_agent.shell import identity, unpack
+from edge_agent.shell import unpack
 from edge_agent.shell.runners import tree
 from protocol import ids, limits
+from protocol.aio import tls
+from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TooLarge
 
 _REFUSED = frozenset({401, 403, 410})
@@ -98,9 +99,7 @@ def _place(part: Path, folder: Path, name: str) -> None:
         part.unlink(missing_ok=True)
         raise
     unborn.rename(folder / name)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    os.fsync(handle)
-    os.close(handle)
+    synced.sync_folder(folder)
 
 
 def main() -> None:
@@ -108,7 +107,7 @@ def main() -> None:
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     outcome = Outcome()
     try:
-        context = identity.hub_context(Path(job.root).read_text(), job.hub)
+        context = tls.api_context(Path(job.root).read_text(), job.hub)
         with httpx.Client(verify=context, timeout=_PROGRESS_WAIT_S) as client:
             fetch(job, client)
     except TicketRefused as error:

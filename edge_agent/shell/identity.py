@@ -10,7 +10,6 @@ is 0600 and nobody can list it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import ssl
 from pathlib import Path
@@ -18,11 +17,11 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.shell.runners import place
-from protocol import ids, limits
+from protocol import limits
 from protocol.aio import tls
+from protocol.aio.upkeep import synced
 from protocol.errors import Refused, StoreError
 
-_NO_CHECK_TIME = 0x200000  # a device may start in 1970; the core judges dates by trusted time (DESIGN 8)
 ARTIFACTS = "artifacts"
 
 
@@ -97,34 +96,9 @@ def load(data: Path) -> AgentFile:
         raise StoreError(f"{path} is damaged ({error}): restore it, or enroll again with a new token") from error
 
 
-def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file whole and durably, or not at all. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
-    handle = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        os.fchmod(handle, mode)
-        with os.fdopen(handle, "wb", closefd=False) as file:
-            file.write(content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    with contextlib.closing(_Handle(folder)):
-        os.fsync(folder)
-
-
-class _Handle:
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-
-    def close(self) -> None:
-        os.close(self._handle)
-
-
 def save(data: Path, file: AgentFile) -> None:
     """Write agent.json: from now on the device is enrolled."""
-    write(data / "agent.json", msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
+    synced.write(data / "agent.json", msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
 
 
 def link_context(data: Path, file: AgentFile) -> ssl.SSLContext:
@@ -132,16 +106,6 @@ def link_context(data: Path, file: AgentFile) -> ssl.SSLContext:
     return tls.child_context(
         chain=data / "cert.pem", key=data / "key.pem", root=data / "root.pem", name=file.mqtt.name or file.hub
     )
-
-
-def hub_context(root_pem: str, hub: str) -> ssl.SSLContext:
-    """Return the TLS context for the hub's API: only this root, only this hub's name, whatever address is dialled."""
-    context = tls.ChildContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.parent_name = hub if "." in hub else hub + ids.DNS_SUFFIX
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cadata=root_pem)
-    context.verify_flags = ssl.VerifyFlags(context.verify_flags | _NO_CHECK_TIME)
-    return context
 
 
 def artifacts(data: Path) -> list[str]:

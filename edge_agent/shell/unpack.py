@@ -16,6 +16,7 @@ from typing import IO, cast
 import zstandard
 
 from protocol import limits
+from protocol.aio.upkeep import synced
 from protocol.errors import Refused, TooLarge
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -129,8 +130,4 @@ def _seal(into: Path) -> None:
     """Make every folder durable and read-only, the deepest first."""
     for folder, _, _ in os.walk(into, topdown=False):
         os.chmod(folder, 0o555)  # noqa: S103 - code is no secret, and nobody writes it
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        synced.sync_folder(Path(folder))

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from hub.core.work.artifacts import no_room
 from hub.shell.desk import Failed
-from hub.shell.home import sync_folder
 from protocol import ids, limits
+from protocol.aio.upkeep import synced
 from protocol.errors import TooLarge
 
 _PART = ".part-"
@@ -130,4 +130,4 @@ def _take(write: Callable[[bytes], int], update: Callable[[bytes], None], data: 
 
 def _keep(part: Path, target: Path) -> None:
     part.replace(target)
-    sync_folder(target.parent)
+    synced.sync_folder(target.parent)

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import psutil
 
 from hub.core import inputs
-from hub.shell.home import Home, write_new
+from hub.shell.home import Home
 from protocol import limits
+from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TrustError
 from protocol.trust import certificates, signing
 
@@ -79,7 +80,7 @@ class Authority:
         old = now_s > found.from_ms / 1000 + life_s * limits.RENEW_AT_SHARE
         if not old and set(hosts) <= certificates.hosts_of(pem):
             return False
-        write_new(self.tls_chain_path, self._tls(hosts, now_s), 0o644)
+        synced.write(self.tls_chain_path, self._tls(hosts, now_s), 0o644)
         return True
 
     def _tls(self, hosts: Sequence[str], now_s: float) -> bytes:
@@ -104,14 +105,14 @@ def create(home: Home, hub: str, hosts: Sequence[str], now_s: float) -> Authorit
     tls_key = certificates.make_key()
     days = limits.HUB_CERTIFICATE_DAYS
     signing_key, chain = certificates.make_signer(hub, root_key, root, now_s)
-    write_new(home.path("root.key"), certificates.key_pem(root_key))
-    write_new(home.path("root.pem"), root, 0o644)
-    write_new(home.path("hub.key"), certificates.key_pem(tls_key))
+    synced.write(home.path("root.key"), certificates.key_pem(root_key))
+    synced.write(home.path("root.pem"), root, 0o644)
+    synced.write(home.path("hub.key"), certificates.key_pem(tls_key))
     tls = certificates.issue_hub(tls_key.public_key(), hub, hosts, root_key, root, now_s, days)
-    write_new(home.path("hub.pem"), tls, 0o644)
-    write_new(home.path("signer.key"), certificates.key_pem(signing_key))
-    write_new(home.path("signer.pem"), chain, 0o644)
-    write_new(home.path("ticket.key"), secrets.token_bytes(32))
+    synced.write(home.path("hub.pem"), tls, 0o644)
+    synced.write(home.path("signer.key"), certificates.key_pem(signing_key))
+    synced.write(home.path("signer.pem"), chain, 0o644)
+    synced.write(home.path("ticket.key"), secrets.token_bytes(32))
     return Authority(home, hub)
 
 

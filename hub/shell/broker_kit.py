@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from hub.shell.authority import Authority
-from hub.shell.home import Home, parse_place, write_new
+from hub.shell.home import Home, parse_place
+from protocol.aio.upkeep import synced
 from protocol.errors import Refused
 from protocol.trust import certificates
 
@@ -29,11 +30,11 @@ def write(data: Path, out: Path, listen: str) -> str:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
         conf = (TEMPLATES / "mosquitto.conf").read_text().replace(_INSTALLED, str(out.resolve()))
         conf = _LISTENER.sub(f"listener {place.port} {place.host}", conf, count=1)
-        write_new(out / "mosquitto.conf", conf.encode(), 0o644)
-        write_new(out / "skerry.acl", (TEMPLATES / "skerry.acl").read_bytes(), 0o644)
-        write_new(out / "root.pem", home.path("root.pem").read_bytes(), 0o644)
-        write_new(out / "broker.pem", certificate, 0o644)
-        write_new(out / "broker.key", key)
+        synced.write(out / "mosquitto.conf", conf.encode(), 0o644)
+        synced.write(out / "skerry.acl", (TEMPLATES / "skerry.acl").read_bytes(), 0o644)
+        synced.write(out / "root.pem", home.path("root.pem").read_bytes(), 0o644)
+        synced.write(out / "broker.pem", certificate, 0o644)
+        synced.write(out / "broker.key", key)
     except OSError as error:
         raise Refused(f"cannot write {out}: {error.strerror or error}; choose another folder with --out") from error
     return f"mqtts://{place.host}:{place.port}?name={certificates.broker_name(hub.id)}"

@@ -13,8 +13,6 @@ The directory is 0700, keys are 0600.
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -100,31 +98,6 @@ def parse_broker(url: str, hub: str) -> Broker:
     if parts.scheme != "mqtts" or not host or not port:
         raise Refused(f"--broker {url!r} is no broker: write mqtts://HOST:PORT (mutual TLS under this hub's root)")
     return Broker(host=host, port=port, name=name)
-
-
-def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Put `data` at `path` whole or not at all: a temporary file, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _decode(raw: bytes, path: Path) -> HubFile:

@@ -16,9 +16,10 @@ import msgspec
 
 from hub.core import streams
 from hub.shell import authority, operators
-from hub.shell.home import Home, HubFile, Place, parse_broker, parse_place, sync_folder, write_new
+from hub.shell.home import Home, HubFile, Place, parse_broker, parse_place
 from protocol import ids
 from protocol.aio.journal import Journal
+from protocol.aio.upkeep import synced
 from protocol.effects import Put
 from protocol.errors import Refused
 
@@ -121,7 +122,7 @@ async def _make(home: Home, hub: HubFile) -> str:
         await journal.commit([Put(operators.SPACE, operator.name, msgspec.json.encode(operator))])
     finally:
         await journal.close()
-    write_new(home.file, msgspec.json.format(msgspec.json.encode(hub)) + b"\n")
+    synced.write(home.file, msgspec.json.format(msgspec.json.encode(hub)) + b"\n")
     return token
 
 
@@ -133,7 +134,7 @@ def mint_epoch() -> str:
 def _move_out(making: Path, folder: Path) -> None:
     for path in sorted(making.iterdir(), key=lambda path: (path.name == "hub.json", path.name)):
         path.rename(folder / path.name)
-    sync_folder(folder)
+    synced.sync_folder(folder)
 
 
 def _write_context(path: Path, context: Context) -> Path | None:
@@ -144,7 +145,7 @@ def _write_context(path: Path, context: Context) -> Path | None:
         if path.exists():
             former = path.with_name(f"{path.stem}.{int(path.stat().st_mtime)}{path.suffix}")
             path.rename(former)
-        write_new(path, msgspec.json.format(msgspec.json.encode(context)) + b"\n")
+        synced.write(path, msgspec.json.format(msgspec.json.encode(context)) + b"\n")
     except OSError as error:
         text = f"the hub is made, but {path} cannot be written ({error.strerror}): set SKERRY_CONTEXT and init anew"
         raise Refused(text) from error

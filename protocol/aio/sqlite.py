@@ -21,7 +21,7 @@ from urllib.parse import quote
 import aiosqlite
 
 from protocol import limits
-from protocol.aio.upkeep import wal
+from protocol.aio.upkeep import synced, wal
 from protocol.errors import StoreDamaged, StoreError, StoreNewer, StoreStuck
 
 SCHEMA_VERSION = 1
@@ -209,7 +209,7 @@ def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool, cache_kib: in
     set_up(db, durable=durable, cache_kib=cache_kib)
     if version < SCHEMA_VERSION:
         transaction(db, make_schema)
-        sync_folder(path.parent)
+        synced.sync_folder(path.parent)
 
 
 def set_up(db: sqlite3.Connection, *, durable: bool, cache_kib: int) -> None:
@@ -240,13 +240,3 @@ def store_again(path: Path) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    # The name of a new file is durable only when its folder is.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -26,7 +26,8 @@ from protocol import ids, limits
 C = TypeVar("C", bound=ssl.SSLContext)
 
 _NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL; Python's ssl has no name for it."""
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL; Python's ssl has no name for it. A device may start in 1970: dates are judged
+by trusted time (DESIGN 8), or by a doctor, who says which clock is wrong."""
 
 _RECORD_BYTES = 16 * limits.KIB  # the largest TLS record
 _PIECE_BYTES = 4 * limits.KIB  # given to OpenSSL at a time: its BIO keeps for ever the most that it ever held
@@ -61,7 +62,7 @@ class ChildContext(ssl.SSLContext):
 def child_context(*, chain: Path, key: Path, root: Path, name: str) -> ChildContext:
     """Return the context of a child that trusts only `root`, and under it only the hub (or broker) `name`."""
     context = ChildContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.parent_name = name if "." in name else name + ids.DNS_SUFFIX
+    context.parent_name = _name(name)
     return _mutual(context, chain, key, root)
 
 
@@ -71,6 +72,20 @@ def parent_context(*, chain: Path, key: Path, root: Path) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.num_tickets = 0
     return _mutual(context, chain, key, root)
+
+
+def api_context(root_pem: str, hub: str) -> ChildContext:
+    """Return the context for a hub's API: only this root, only `hub`, whatever is dialled. Raises ssl.SSLError."""
+    context = ChildContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.parent_name = _name(hub)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=root_pem)
+    context.verify_flags = ssl.VerifyFlags(context.verify_flags | _NO_CHECK_TIME)
+    return context
+
+
+def _name(parent: str) -> str:
+    return parent if "." in parent else parent + ids.DNS_SUFFIX
 
 
 def _mutual(context: C, chain: Path, key: Path, root: Path) -> C:

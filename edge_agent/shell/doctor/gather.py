@@ -12,6 +12,7 @@ from typing import TypeVar
 from edge_agent.core.doctor.facts import Device, Enrolled, Resting, Running, Tools, Work
 from edge_agent.shell import identity
 from edge_agent.shell.doctor import agent, works
+from protocol.aio import tls
 from protocol.aio.checkup import files, look, stores, ways
 from protocol.aio.checkup.look import Look
 from protocol.doctor.facts import Answer, Disk, File, Key, Paper, Room, Store, Way
@@ -111,7 +112,7 @@ def _enrolled(data: Path, seen: identity.AgentFile | Unseen) -> Enrolled | Unsee
 def _answer(data: Path, file: identity.AgentFile | None) -> Answer:
     if file is None:
         raise Refused("no hub to ask before this device is enrolled")
-    context = ways.api_context((data / "root.pem").read_text(), file.hub)
+    context = tls.api_context((data / "root.pem").read_text(), file.hub)
     return ways.ask(file.api.host, file.api.port, context)
 
 

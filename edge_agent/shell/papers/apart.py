@@ -16,6 +16,7 @@ import msgspec
 from edge_agent.shell import identity
 from edge_agent.shell.papers import notes, own
 from protocol import limits, messages
+from protocol.aio import tls
 from protocol.errors import Refused
 from protocol.trust import renewals
 
@@ -39,7 +40,7 @@ class _Said(msgspec.Struct, frozen=True):
 def ask(data: Path, file: identity.AgentFile) -> notes.Answer:
     """Return what the hub says. Raises Refused when it cannot be reached or answers oddly, TrustError, OSError."""
     host = f"[{file.api.host}]" if ":" in file.api.host else file.api.host
-    context = identity.hub_context((data / "root.pem").read_text(), file.hub)
+    context = tls.api_context((data / "root.pem").read_text(), file.hub)
     url = f"https://{host}:{file.api.port}"
     try:
         with httpx.Client(base_url=url, verify=context, timeout=limits.CONNECT_WAIT_S, trust_env=False) as client:

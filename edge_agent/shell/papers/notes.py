@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from edge_agent.shell import identity
 from protocol import limits
+from protocol.aio.upkeep import synced
 from protocol.link.anchor import Proof
 from protocol.messages import Revoked
 
@@ -72,4 +72,4 @@ def read(data: Path, root_pin: str) -> Notes:
 
 def write(data: Path, notes: Notes) -> None:
     """Replace papers.json, whole or not at all. Raises OSError."""
-    identity.write(data / "papers.json", msgspec.json.encode(notes))
+    synced.write(data / "papers.json", msgspec.json.encode(notes))

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge_agent.shell import identity
 from edge_agent.shell.papers import notes
+from protocol.aio.upkeep import synced
 from protocol.errors import TrustError
 from protocol.trust import certificates, signing
 
@@ -20,7 +21,7 @@ def key_of(data: Path) -> bytes:
     """Return the device's private key (PEM), made now if there is none."""
     path = data / "key.pem"
     if not path.exists():
-        identity.write(path, signing.key_pem(signing.make_key()))
+        synced.write(path, signing.key_pem(signing.make_key()))
     return path.read_bytes()
 
 
@@ -52,7 +53,7 @@ def store_certificate(data: Path, file: identity.AgentFile, chain: str) -> notes
     signing.check_issued(whole, "node", file.node, file.root_pin)
     if signing.identify(chain).key != signing.spki_hash(_public_of(data)):
         raise TrustError("the new certificate is for another key than this device's: refused")
-    identity.write(data / "cert.pem", chain.encode())
+    synced.write(data / "cert.pem", chain.encode())
     return note_certificate(data, file.root_pin)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from hub.cli import client
 from hub.core.doctor.facts import Context, Fleet, Node
+from protocol.aio import tls
 from protocol.aio.checkup import files, look, ways
 from protocol.aio.checkup.look import Look
 from protocol.doctor.facts import Answer
@@ -55,8 +56,8 @@ def _pem(known: client.Context) -> str:
 def _answer() -> Answer:
     known = client.context()
     parts = urlsplit(known.url)
-    tls = ways.api_context(_pem(known), known.hub) if parts.scheme == "https" else None
-    return ways.ask(parts.hostname or "", parts.port or _PORT, tls)
+    context = tls.api_context(_pem(known), known.hub) if parts.scheme == "https" else None
+    return ways.ask(parts.hostname or "", parts.port or _PORT, context)
 
 
 def _nodes() -> list[Node]:

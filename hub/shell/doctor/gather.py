@@ -106,7 +106,7 @@ def _key(path: Path, public: Callable[[bytes], str]) -> Callable[[], Key]:
 
 def _answer(home: Home, named: HubFile | Unseen) -> Answer:
     file = serving.known(named)
-    context = ways.api_context(home.path("root.pem").read_text(), file.id)
+    context = tls.api_context(home.path("root.pem").read_text(), file.id)
     return ways.ask(serving.dialled(file.api.host), file.api.port, context)
 
 

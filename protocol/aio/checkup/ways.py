@@ -15,23 +15,11 @@ import ssl
 import time
 from typing import Any, cast
 
-from protocol import ids, limits
-from protocol.aio import tls
+from protocol import limits
 from protocol.doctor.facts import Answer, Step, Way
 
 _NUMBER = re.compile(r"\[Errno -?\d+\] |\[SSL: \w+\] | \(_ssl\.c:\d+\)")
-_NO_CHECK_TIME = 0x200000  # dates are judged by the doctor, who says which clock is wrong
 _CONNACK, _DISCONNECT, _LONG = 0x20, b"\xe0\x00", 0x80
-
-
-def api_context(root_pem: str, hub: str) -> ssl.SSLContext:
-    """Return TLS that takes only `hub` under this root, whatever address is dialled. Raises ssl.SSLError."""
-    context = tls.ChildContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.parent_name = hub if "." in hub else hub + ids.DNS_SUFFIX
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(cadata=root_pem)
-    context.verify_flags = ssl.VerifyFlags(context.verify_flags | _NO_CHECK_TIME)
-    return context
 
 
 def ask(host: str, port: int, context: ssl.SSLContext | None) -> Answer:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from protocol import limits
-from protocol.aio.sqlite import sync_folder
+from protocol.aio.upkeep import synced
 
 _STAMP = re.compile(r"\d{8}T\d{6}Z(-\d+)?", re.ASCII)
 _MAIN_LAST = ("-wal", "-shm", "")
@@ -68,7 +68,7 @@ def commit(path: Path, stamp: str) -> None:
     finally:
         os.close(descriptor)
     new.rename(path.with_name(f"{path.name}.recovered-{stamp}"))
-    sync_folder(path.parent)
+    synced.sync_folder(path.parent)
     finish(path)
 
 
@@ -79,7 +79,7 @@ def finish(path: Path) -> None:
         return
     put_aside(path, new.name.removeprefix(f"{path.name}.recovered-"))
     new.rename(path)
-    sync_folder(path.parent)
+    synced.sync_folder(path.parent)
 
 
 def put_aside(path: Path, stamp: str) -> None:
@@ -89,7 +89,7 @@ def put_aside(path: Path, stamp: str) -> None:
         old = path.with_name(path.name + end)
         if old.exists():
             old.rename(aside.with_name(aside.name + end))
-    sync_folder(path.parent)
+    synced.sync_folder(path.parent)
     for old in damaged(path)[: -limits.DAMAGED_FILES_KEPT]:
         _remove(old)
 

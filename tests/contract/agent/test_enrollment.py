@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import stat
 from pathlib import Path
@@ -144,13 +143,3 @@ def test_the_data_directory_follows_the_user(monkeypatch: pytest.MonkeyPatch, tm
     assert identity.default_data() == tmp_path / "skerry/agent"
     monkeypatch.setenv("SKERRY_DATA", "/srv/x")
     assert identity.default_data() == Path("/srv/x")
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    identity.write(tmp_path / "x", b"old")
-    (tmp_path / ".x.part").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        identity.write(tmp_path / "x", b"new")
-
-    assert (tmp_path / "x").read_bytes() == b"old"
-    assert json.dumps([path.name for path in sorted(tmp_path.iterdir())]) == '[".x.part", "x"]'

@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_agent.core.agent import STREAMS
 from edge_agent.shell import identity
 from protocol.aio.journal import Journal
+from protocol.aio.upkeep import synced
 from protocol.doctor.findings import Finding
 from protocol.trust import certificates, signing
 from tests.support.broker import free_port
@@ -29,8 +30,8 @@ class Device:
         self.data.mkdir()
         self.data.chmod(0o711)
         self._key = certificates.make_key()
-        identity.write(self.data / "key.pem", certificates.key_pem(self._key))
-        identity.write(self.data / "root.pem", self.pki.root, 0o644)
+        synced.write(self.data / "key.pem", certificates.key_pem(self._key))
+        synced.write(self.data / "root.pem", self.pki.root, 0o644)
         self.certify()
         self.points_to(free_port(), free_port())
         asyncio.run(self._first_life())
@@ -40,7 +41,7 @@ class Device:
         csr = certificates.make_csr(self._key, node)
         now_s = time.time() - issued_s
         pem = certificates.issue_node(csr, node, self.pki.ca_key, self.pki.root, now_s, days)
-        identity.write(self.data / "cert.pem", pem)
+        synced.write(self.data / "cert.pem", pem)
 
     def points_to(self, mqtt: int, api: int, *, broker: str = "") -> None:
         """Write agent.json, with a hub (or a `broker` of this name) at these ports of this machine."""

@@ -24,7 +24,7 @@ from protocol import limits
 from protocol.aio import journal as journals
 from protocol.aio import sqlite
 from protocol.aio.journal import Journal
-from protocol.aio.upkeep import wal
+from protocol.aio.upkeep import synced, wal
 from protocol.aio.upkeep.retention import Kept
 from protocol.errors import StoreError
 from tests.support.memory_store import MemoryStore, OwnRows
@@ -231,7 +231,7 @@ def _logged(disk: Disk, boot: str) -> Generator[None]:
         patches.setattr(limits, "RETIRE_ROWS", _RETIRE_ROWS)
         patches.setattr(asyncio, "to_thread", at_once)
         patches.setattr(journals, "_boot", lambda: boot)
-        patches.setattr(sqlite, "sync_folder", partial(_sync_folder, disk))
+        patches.setattr(synced, "sync_folder", partial(_sync_folder, disk))
         patches.setattr(sqlite, "store_again", partial(_store_again, disk))
         yield
     vfs.unregister()
