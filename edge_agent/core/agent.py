@@ -13,12 +13,12 @@ from edge_agent.core import context, inputs
 from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
-from edge_agent.core.emit import Emit
 from edge_agent.core.local import Local, StatusReply
 from edge_agent.core.mend import mended
 from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
+from edge_agent.core.speech.emit import Emit
 from edge_agent.core.tasks import Tasks
 from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks

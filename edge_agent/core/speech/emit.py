@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from edge_agent.core import bodies, inputs
+from edge_agent.core import inputs
 from edge_agent.core.context import Context
-from edge_agent.core.patience import Patience
 from edge_agent.core.services.roster import Roster
+from edge_agent.core.speech import bodies
+from edge_agent.core.speech.patience import Patience
+from edge_agent.core.speech.said import Said
 from edge_agent.core.tasks import Tasks
 from edge_agent.core.workflows.runs import Runs
 from protocol import limits
-from protocol.effects import Delete, Effects, Now, Put
+from protocol.effects import Effects, Now
 from protocol.errors import Refused
 from protocol.snapshot import Snapshot
 
 _STREAMS = ("state", "audit", "metrics", "logs")
 _RECENT_MAX = 256
-_SAID = "said"
 _PREFIX = "app."
 _PLAIN_BYTES = 2 * limits.JSON_DEPTH_MAX  # no body of so few bytes nests too deep
 
@@ -31,14 +32,11 @@ class Emit:
         self._recent: dict[str, str] = {}
         """Keys of instances that spoke in this life: what one said before its end may arrive after it."""
         self._patience = Patience()
-        self._said = {key: int(raw) for key, raw in snapshot.spaces.get(_SAID, {}).items()}
+        self._said = Said(snapshot, self._is_here)
 
     def start(self, found: list[inputs.Found], fx: Effects) -> None:
-        """Forget what those said whose folder is not there: who comes again under such a name is somebody else."""
-        here = {one.instance for one in found}
-        for gone in [one for one in self._said if one not in here]:
-            del self._said[gone]
-            fx.store.append(Delete(_SAID, gone))
+        """Begin a life with what was found on this device."""
+        self._said.start(found, fx)
 
     def emitted(self, got: inputs.Emitted, now: Now, fx: Effects) -> bool:
         """Append a batch; EmitAck is performed after its commit, or says what is wrong with it.
@@ -46,7 +44,7 @@ class Emit:
         Return whether a step told outputs, which its run must keep in the same transaction.
         """
         try:
-            fresh, last = self._fresh(got.instance, got.items)
+            fresh, last = self._said.fresh(got.instance, got.items)
             rows, has_outputs = self._rows(got.instance, fresh)
         except Refused as error:
             self._answer(now, fx)  # answers come in the order of what was said
@@ -55,7 +53,7 @@ class Emit:
         for stream, items in rows.items():
             self._ctx.child.append(stream, items, now, fx, hold=True)
         if last:
-            self._note_said(got.instance, last, fx)
+            self._said.note(got.instance, last, fx)
         can_wait = self._patience.take(got.connection, len(got.items), now.mono)
         if can_wait and _is_patient(got.instance, rows):
             fx.lazy = True
@@ -77,28 +75,6 @@ class Emit:
         for connection, count in self._patience.answer(now.mono):
             fx.act.append(inputs.EmitAck(connection=connection, count=count))
         self._ctx.child.pump(now, fx)
-
-    def _fresh(self, instance: str, items: list[inputs.Item]) -> tuple[list[inputs.Item], int]:
-        """Return the items that were not kept before, and the last id among them (0 if none is numbered)."""
-        if not any(item.id for item in items):
-            return items, 0
-        last = before = self._said.get(instance, 0)
-        fresh: list[inputs.Item] = []
-        for item in items:
-            if item.id < 0:
-                raise Refused(f"{item.id} numbers nothing: ids begin at 1 and rise; nothing of the batch was kept")
-            if item.id == 0 or item.id > last:
-                fresh.append(item)
-                last = max(last, item.id)
-        return fresh, last if last > before else 0
-
-    def _note_said(self, instance: str, last: int, fx: Effects) -> None:
-        if instance not in self._said:
-            for gone in [one for one in self._said if not self._is_here(one)]:
-                del self._said[gone]
-                fx.store.append(Delete(_SAID, gone))
-        self._said[instance] = last
-        fx.store.append(Put(_SAID, instance, b"%d" % last))
 
     def _is_here(self, instance: str) -> bool:
         return bool(self._roster.of(instance) or self._runs.of(instance) or self._tasks.of(instance))
