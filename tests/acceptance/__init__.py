@@ -46,10 +46,12 @@
         test_clocks.py::test_certificate_expired_while_away_is_renewed_by_itself_and_work_goes_on
         test_clocks.py::test_with_an_expired_certificate_nothing_but_renewal_is_served
         test_papers.py::test_certificate_expired_while_away_from_a_broker_is_renewed_by_itself_and_work_goes_on
+        test_papers.py::test_certificate_expired_while_away_from_a_broker_is_renewed_by_itself_and_work_goes_on
     revoked while connected
         test_revoke.py::test_revoked_while_connected_is_cut_off_at_once_and_its_work_goes_on
         test_revoke.py::test_revoked_while_connected_has_tickets_that_open_no_artifact
         test_revoke.py::test_revoked_while_away_is_told_when_it_comes_back
+        test_papers.py::test_revoked_while_away_from_a_broker_is_told_shows_it_and_stops_asking
         test_papers.py::test_revoked_while_away_from_a_broker_is_told_shows_it_and_stops_asking
     old, forged, tampered, retained document
         test_documents.py::test_old_forged_tampered_retained_document

@@ -130,3 +130,13 @@ def test_what_a_crash_left_is_found_when_the_hub_starts(world: World) -> None:
     assert [act.digest for act in acts(fx, inputs.DropArtifact)] == [OLD]
     assert world.core.artifacts.bytes == 5
     assert dropped(world) == [NEW], "no orphan stays for ever"
+
+
+def test_what_was_named_meanwhile_begins_to_be_spare_anew(world: World) -> None:
+    note(world, OLD)
+    assert not dropped(world, LOOKS - 3)
+    apply(world, service("line", "site=nowhere", artifact=OLD))
+    assert not dropped(world, 3)
+    world.ask(inputs.DeleteResource(kind="service", name="line"))
+    assert not dropped(world, LOOKS - 3)
+    assert dropped(world, 3) == [OLD]
