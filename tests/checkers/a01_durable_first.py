@@ -13,8 +13,8 @@ import msgspec
 
 from edge_agent.core import inputs
 from protocol import messages
-from protocol.link import cursor, parent, parent_desired
-from tests.checkers import base, world
+from protocol.link import parent, parent_desired
+from tests.checkers import base, items, world
 from tests.checkers.history import Acted, Born, Kept, Sent
 
 _decode_asked = msgspec.json.Decoder(parent_desired.Record).decode
@@ -69,7 +69,7 @@ class DurableFirst(base.Checker):
     def _entries(self, fact: Sent, message: messages.Entries) -> None:
         own = self.machine(fact).own(message.stream)
         if own.sure and message.rows:
-            last = cursor.decode_head(message.rows[-1]).seq
+            last = items.last_seq(message)
             text = f"{fact.node} sends {message.stream} up to {last}, and has committed {own.last}"
             self.demand(last <= own.last, text)
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 
 from protocol import effects, messages
 from protocol.link import cursor
-from tests.checkers import base, world
+from tests.checkers import base, items, world
 from tests.checkers.history import Born, Sent, Stored
 from tests.checkers.world import Machine
 
@@ -83,7 +83,7 @@ class SameBytes(base.Checker):
         machine = self.machine(fact)
         if not message.hash or not message.rows or machine.own(message.stream).sure:
             return
-        track, last = self._track(machine, message.stream), cursor.decode_head(message.rows[-1]).seq
+        track, last = self._track(machine, message.stream), items.last_seq(message)
         if track.get(last) == _NOTHING:
             track.put(last, bytes.fromhex(message.hash))
 

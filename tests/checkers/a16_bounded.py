@@ -1,8 +1,9 @@
 """A16. Bounded, and loss is declared.
 
-Demands: after every commit a device's stream takes no more bytes than its quota (limits.QUOTA_BYTES), plus what one
-segment and one batch may take; and where a parent receives a GAP, its own count of lost rows rises by what is gone in
-the same transaction.
+Demands: after every commit the streams of a device that share a file take no more bytes than their quota (the world's
+own, or limits.QUOTA_BYTES), plus what open segments and one batch may take; where a parent receives a GAP, its own
+count of lost rows rises by what is gone in the same transaction; and the GAP is signed with the key that the node
+enrolled with, unless an operator has accepted it.
 
 Cannot see: the size of the file around the rows; the disk tests measure that.
 """
@@ -13,15 +14,21 @@ from collections import deque
 
 import msgspec
 
-from protocol import effects, limits
+from hub.core import registry
+from protocol import effects, limits, messages
+from protocol.errors import TrustError
 from protocol.link import cursor, parent_entries
+from protocol.link.room import pool
+from protocol.trust import gaps
 from tests.checkers import base
 from tests.checkers.history import Born, Stored
 
 SLACK_BYTES = 1 * limits.MIB
 """One batch of inputs on top of a full quota."""
+_SLACK_SMALL_BYTES = 32 * limits.KIB
 
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
+_decode_node = msgspec.json.Decoder(registry.Node).decode
 
 
 class _Size:
@@ -48,7 +55,8 @@ class Bounded(base.Checker):
     def watch(self) -> None:
         """Ask for what grows, what shrinks, and what is lost."""
         self._sizes: dict[tuple[str, str], _Size] = {}
-        self._touched: set[str] = set()
+        quota = self.world.quota_bytes
+        self._shares = pool.split(quota) if quota else limits.QUOTA_BYTES
         self.on(Born, self._born)
         self.on(Stored, self._stored)
         self.on_op(effects.Rows, self._rows)
@@ -68,10 +76,17 @@ class Bounded(base.Checker):
     def _rows(self, fact: Stored, op: effects.Rows) -> None:
         size = self._size(fact, op.stream)
         size.add(op.rows[-1][0], sum(len(raw) for _, raw, _ in op.rows))
-        quota = limits.QUOTA_BYTES[op.stream]
-        if size.total > quota + quota // 16 + SLACK_BYTES and not _shrinks(fact, op.stream):
-            raise self.broken(f"{op.stream} of {fact.node} takes {size.total} bytes; its quota is {quota}")
+        if size.total > self._shares[op.stream]:  # else its file cannot be over either
+            self._check_file(fact, op.stream)
         self.judged += 1
+
+    def _check_file(self, fact: Stored, stream: str) -> None:
+        names = next(names for names in pool.FILES if stream in names)
+        room = sum(self._shares.get(name, 0) for name in names)
+        taken = sum(self._size(fact, name).total for name in names)
+        slack = room // 16 + (_SLACK_SMALL_BYTES if self.world.quota_bytes else SLACK_BYTES)
+        if taken > room + slack and not _shrinks(fact, stream):
+            raise self.broken(f"{', '.join(names)} of {fact.node} take {taken} bytes; their quota is {room}")
 
     def _trim(self, fact: Stored, op: effects.Trim) -> None:
         self._size(fact, op.stream).trim(op.upto)
@@ -94,10 +109,23 @@ class Bounded(base.Checker):
         held = self.machine(fact).cursors.get((op.node, op.stream))
         for index, (seq, raw, _, _, kind, _) in enumerate(op.rows):
             body = cursor.decode_gap(raw) if kind == cursor.GAP else None
+            if body is not None:
+                self._check_signature(fact, op, body)
             if body is not None and held is not None:
                 before = op.rows[index - 1][0] if index else max(held.seq, body.first - 1)
                 key = f"{op.node}/{op.stream}"
                 gone[key] = gone.get(key, 0) + seq - before
+
+    def _check_signature(self, fact: Stored, op: effects.Received, body: messages.GapBody) -> None:
+        record = self.machine(fact).get(registry.SPACE, op.node)
+        held = self.machine(fact).cursors.get((op.node, op.stream))
+        if record is None or held is None or held.accepted:
+            return
+        try:
+            gaps.check(op.node, _decode_node(record).key, op.epoch, op.stream, body)
+        except TrustError as error:
+            raise self.broken(f"{fact.node} counts a gap of {op.stream} of {op.node}, though {error}") from error
+        self.judged += 1
 
     def _check_lost(self, fact: Stored, op: effects.Put, gone: dict[str, int]) -> None:
         node, _, stream = op.key.partition("/")

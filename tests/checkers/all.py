@@ -80,8 +80,8 @@ _Message = agent.Got | hub.Got
 class Checkers:
     """Feed it facts in their order, then `end`. `exact`: every commit is noted, whatever the death (a simulator's)."""
 
-    def __init__(self, kinds: Sequence[type[Checker]] = ALL, *, exact: bool = False) -> None:
-        self.world = World(exact=exact)
+    def __init__(self, kinds: Sequence[type[Checker]] = ALL, *, exact: bool = False, quota_bytes: int = 0) -> None:
+        self.world = World(exact=exact, quota_bytes=quota_bytes)
         self.checkers = [kind(self.world) for kind in kinds]
         self._facts: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
         for one in self.checkers:

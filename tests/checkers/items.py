@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from protocol.link import cursor
+from protocol.messages import Entries
+
 
 class _Said(msgspec.Struct):
     item: str = ""
@@ -45,3 +48,13 @@ def words_of(raw: bytes) -> tuple[str, str, bytes]:
     """Return (kind, key, body) of a row. Raises msgspec.DecodeError when it is none."""
     row = _decode_row(raw)
     return row.kind, row.key, bytes(row.body)
+
+
+def last_seq(message: Entries) -> int:
+    """Return the seq of the last row of a message; rows that are no entry are counted on from the one before."""
+    for beyond, raw in enumerate(reversed(message.rows)):
+        try:
+            return cursor.decode_head(raw).seq + beyond
+        except (msgspec.DecodeError, ValueError):
+            continue
+    return message.prev + len(message.rows)

@@ -20,7 +20,7 @@ from protocol.messages import CHAINED
 from tests.checkers import history
 from tests.checkers.items import item_of
 
-DISK_FAULTS = frozenset({"restore", "clone", "corrupt", "lost", "torn"})
+DISK_FAULTS = frozenset({"restore", "clone", "corrupt", "lost", "torn", "poison"})
 """Kinds of Fault after which the node's disk is not what its commits made of it."""
 
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
@@ -91,10 +91,10 @@ class Machine:
 
 
 class World:
-    """See the module. `exact`: every commit is noted, whatever the death."""
+    """See the module. `exact`: every commit is noted, whatever the death. `quota_bytes`: each device's; 0: limits'."""
 
-    def __init__(self, *, exact: bool = False) -> None:
-        self.exact = exact
+    def __init__(self, *, exact: bool = False, quota_bytes: int = 0) -> None:
+        self.exact, self.quota_bytes = exact, quota_bytes
         self.index = -1
         """The place of the fact that is judged now."""
         self.at = 0.0

@@ -11,7 +11,7 @@ from random import Random
 
 import msgspec
 
-from tests.sim import people, plan
+from tests.sim import people, plan, rarities
 from tests.sim.clockwork import Clockwork
 from tests.sim.node import PLACES
 from tests.sim.plan import HUB, AnyItem, Plan
@@ -60,6 +60,7 @@ def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS) -> 
     items.extend(people.deed(chance, at, nodes) for at in people.moments(chance, FIRST_S, hours * 3_600.0, agents))
     items.sort(key=lambda item: item.at)
     made = Plan(seconds=hours * 3_600.0, items=items, external=external, say_every_s=chance.choice((2.0, 10.0, 10.0)))
+    made = rarities.add(seed, made, nodes)
     return _winter(chance, made, nodes) if chance.random() < winters else made
 
 

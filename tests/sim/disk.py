@@ -16,6 +16,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from protocol import limits
 from protocol.aio import journal as journals
 from protocol.aio import life, sqlite
@@ -24,6 +26,7 @@ from protocol.aio.life import Opening
 from protocol.aio.lock import Lock
 from protocol.aio.recovery import ladder
 from protocol.errors import StoreDamaged, StoreError
+from protocol.link import cursor, parent_entries
 from tests.checkers.history import Row
 
 T = TypeVar("T")
@@ -246,6 +249,13 @@ class Disk:
             image[at : at + size] = bytes(size)
         file.damaged = bytes(image)
 
+    def poison(self, stream: str, raw: bytes, held: tuple[str, int]) -> bool:
+        """Replace the newest row of `stream` by `raw`, chained right, if a parent that is at `held` has it not yet."""
+        for file in self.files.values():
+            if file.db.execute("SELECT 1 FROM stream WHERE name = ?", (stream,)).fetchone():
+                return sqlite.transaction(file.db, lambda db: _poison(db, stream, raw, held))
+        return False
+
     # -------------------------------------------------------------------------------------------- what stands on it
 
     def own_rows(self, node: str) -> list[Row]:
@@ -275,6 +285,14 @@ class Disk:
             spaces.setdefault(space, {})[key] = value
         return spaces
 
+    def cursor(self, node: str, stream: str) -> tuple[str, int] | None:
+        """Return (epoch, seq) of a hub's cursor for a child's stream; None when it has none."""
+        key = (parent_entries.CURSOR, f"{node}/{stream}")
+        query = "SELECT value FROM state WHERE space = ? AND key = ?"
+        found = self.files["journal.db"].db.execute(query, key).fetchone()
+        held = None if found is None else msgspec.json.decode(found[0], type=parent_entries.Record)
+        return None if held is None else (held.epoch, held.seq)
+
     def entries(self) -> list[Row]:
         """Return a hub's rows of its children, in the order of their arrival."""
         query = """
@@ -300,6 +318,19 @@ class MemoryJournal(Journal):
         self._clean = self._clean and clean
         if opening.durable:
             lock.note(count)
+
+
+def _poison(db: sqlite3.Connection, stream: str, raw: bytes, held: tuple[str, int]) -> bool:
+    head = life.read_head(db, stream)
+    query = sqlite.of(stream, "SELECT seq, hash FROM own_STREAM ORDER BY seq DESC LIMIT 2")
+    rows = db.execute(query).fetchall()
+    if held[0] != head.epoch or len(rows) < 2 or held[1] >= rows[0][0] or rows[1][0] != rows[0][0] - 1:
+        return False
+    seq, before = rows[0][0], rows[1][1]
+    head.hash = cursor.chain(before, raw) if head.hash else b""
+    db.execute(sqlite.of(stream, "UPDATE own_STREAM SET raw = ?, hash = ? WHERE seq = ?"), (raw, head.hash, seq))
+    life.write_head(db, stream, head)
+    return True
 
 
 def done(coroutine: Coroutine[Any, Any, T]) -> T:

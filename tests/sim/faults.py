@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _STOP_WAIT_S = 0.5
 _COMMIT_S = 0.004
+_SILENT_S = 60.0
+"""After so long a cut nothing is under way any more, however late a broker is."""
 
 
 class Faults:
@@ -207,6 +209,10 @@ class Faults:
                 self._clone(item)
             case plan.Corrupt(node=name):
                 self._corrupt(self.world.node(name), item)
+            case plan.Poison(node=name):
+                device = self.world.devices[name]
+                device.path.block(True, True)
+                self.clock.after(_SILENT_S, lambda: self._poison(device, item))
             case _:
                 raise AssertionError(item)
 
@@ -260,6 +266,17 @@ class Faults:
         node.disks += 1
         node.disk.corrupt(item.file, item.pages, node.chance)
         self.clock.after(1.0, node.boot)
+
+    def _poison(self, device: Device, item: plan.Poison) -> None:
+        device.path.block(False, False)
+        if self.world.calm or not device.powered or not device.alive or not self.world.hub.disk.files:
+            return
+        device.die("kill")
+        held = self.world.hub.disk.cursor(device.node, item.stream)
+        if held is not None and device.disk.poison(item.stream, plan.POISONS[item.looks], held):
+            self.world.fault("poison", device, f"{item.stream}, {item.looks}")
+            device.disks += 1
+        self.clock.after(1.0, device.boot)
 
     # -------------------------------------------------------------------------------------------- the end
 

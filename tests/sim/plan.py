@@ -151,6 +151,19 @@ class Corrupt(Item, frozen=True, kw_only=True):
     pages: int = 1
 
 
+POISONS = {"short": b"[1,2]", "other": b'{"seq":1}', "word": b'"no entry"', "deep": b"[" * 400 + b"]" * 400}
+"""What a poison row looks like -> its bytes. All are JSON: a message that is none says nothing, and is not of a row."""
+
+
+class Poison(Item, frozen=True, kw_only=True):
+    """The node is cut off, and killed a while later; its newest row of `stream` is replaced by bytes that are no entry,
+    with the hash that they give, if no parent has that row yet: nothing of the store is damaged."""
+
+    node: str
+    stream: str
+    looks: str
+
+
 # ------------------------------------------------------------------------------------------------ people, workloads
 
 
@@ -192,6 +205,7 @@ AnyItem = (
     | Restore
     | Clone
     | Corrupt
+    | Poison
     | Operate
     | AtDevice
     | Behave

@@ -62,7 +62,7 @@ def run(
     """Run one seed. Never raises for what is wrong in the world: any exception is a finding."""
     began = time.perf_counter()
     world = World(seed, agents=agents, plan=plan, hours=hours, record=False)
-    checkers, ledger = Checkers(_chosen(), exact=True), Ledger()
+    checkers, ledger = Checkers(_chosen(), exact=True, quota_bytes=world.plan.quota_bytes), Ledger()
     if listen is not None:
         world.listeners.append(listen)
     world.listeners += [checkers.feed, ledger.feed]

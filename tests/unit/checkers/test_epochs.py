@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import msgspec
+import base64
+import hashlib
+from collections import deque
 
+import msgspec
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from hub.core import registry
 from hub.core.work import tasks
 from protocol import documents, effects, limits, messages
 from protocol.link import cursor, parent_entries
+from protocol.trust.gaps import GapSigner
 from tests.checkers.a03_prune_acked import PruneAcked
 from tests.checkers.a05_one_transaction import OneTransaction
 from tests.checkers.a08_dedupe import Dedupe
 from tests.checkers.a09_epochs_negotiated import EpochsNegotiated
 from tests.checkers.a16_bounded import Bounded
 from tests.checkers.a21_poison import Poison
+from tests.checkers.all import Checkers
+from tests.checkers.history import Broken
 from tests.unit.checkers import telling
 from tests.unit.checkers.telling import EPOCH, HUB, NODE, OTHER, Tale, at_cursor, entries, received, rows
 
@@ -206,9 +217,8 @@ def turned(epoch: str, *former: str) -> effects.Put:
 class TestBounded:
     def test_more_than_the_quota(self) -> None:
         body = b'"' + b"x" * limits.ENTRY_BYTES_MAX + b'"'
-        many = cursor.encode_rows(
-            0, b"", False, 0, [("k", "", body)] * (limits.QUOTA_BYTES["metrics"] // len(body) + 9)
-        )
+        quota = limits.QUOTA_BYTES["metrics"] + limits.QUOTA_BYTES["logs"]
+        many = cursor.encode_rows(0, b"", False, 0, [("k", "", body)] * (quota // len(body) + 9))
         tale = Tale()
         tale.stored(effects.Rows("metrics", EPOCH, many))
         assert tale.judged(Bounded) == 1
@@ -216,7 +226,7 @@ class TestBounded:
         tale.stored(effects.Rows("metrics", EPOCH, more), effects.Trim("metrics", EPOCH, len(many)))
         assert tale.judged(Bounded) == 2
         tale.facts[-1] = msgspec.structs.replace(tale.facts[-1], ops=[effects.Rows("metrics", EPOCH, more)])
-        tale.breaks(Bounded, "metrics of oslo takes .* its quota is")
+        tale.breaks(Bounded, "metrics, logs of oslo take .* their quota is")
 
     def test_a_loss_is_counted(self) -> None:
         tale = Tale()
@@ -229,6 +239,33 @@ class TestBounded:
         tale.stored(at_cursor(0), node=HUB)
         tale.stored(gap_rows(1, 5), at_cursor(5, lost=4), node=HUB)
         tale.breaks(Bounded, "counts 4 lost rows of state of oslo; the gap says 5")
+
+    def test_a_small_quota_of_the_world(self) -> None:
+        many = cursor.encode_rows(0, b"", False, 0, [("k", "", b'"' + b"x" * 900 + b'"')] * 100)
+        tale = Tale()
+        tale.stored(effects.Rows("metrics", EPOCH, many))
+        assert tale.judged(Bounded) == 1
+        small = Checkers([Bounded], quota_bytes=64 * limits.KIB)
+        with pytest.raises(Broken, match="metrics, logs of oslo take"):
+            deque(map(small.feed, tale.facts))
+
+    @pytest.mark.parametrize("signed_for", [NODE, "another"])
+    def test_a_gap_counts_only_with_the_signature_of_its_node(self, signed_for: str) -> None:
+        form, how = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        pem = ed25519.Ed25519PrivateKey.generate().private_bytes(serialization.Encoding.PEM, form, how)
+        signer = GapSigner(pem)
+        key = hashlib.sha256(base64.b64decode(signer.key)).hexdigest()
+        body = messages.GapBody(first=1, last=5, count=5, reason="full", hash="")
+        raw = cursor.encode_gap(5, 0, signer.sign(signed_for, EPOCH, "state", body))
+        known = registry.Node(name=NODE, key=key, token="tok", enrolled_ms=0)
+        tale = Tale()
+        tale.stored(telling.put(registry.SPACE, NODE, known), at_cursor(0), node=HUB)
+        gap = effects.Received(NODE, EPOCH, "state", [(5, raw, b"", 0, "gap", "")])
+        tale.stored(gap, at_cursor(5, lost=5), node=HUB)
+        if signed_for == NODE:
+            assert tale.judged(Bounded) == 2
+        else:
+            tale.breaks(Bounded, "counts a gap of state of oslo, though its signature is wrong")
 
 
 class TestPoison:
