@@ -14,98 +14,62 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
 
 import msgspec
 
 from protocol.aio import life
 from protocol.aio.life import Head, Opening
 from protocol.aio.recovery.children import Children
-from protocol.aio.recovery.filling import BATCH, Filling
+from protocol.aio.recovery.filling import Filling
 from protocol.aio.recovery.scan import UNREADABLE, Scan
+from protocol.aio.recovery.states import States
 from protocol.aio.recovery.walk import Point, Walk
-from protocol.aio.sqlite import checksum, insert
 from protocol.effects import StoredRow
-from protocol.link import child_desired, cursor, own_stream
+from protocol.link import cursor, own_stream
 from protocol.link.room import holes
 from protocol.messages import CHAINED, FormerEpoch
-from protocol.snapshot import DOUBT, STORE, Doubt
+from protocol.snapshot import Doubt
 
 _REASON = "the store was damaged; rows after {} may be lost"
 _UNKNOWN = "unknown"
-Space = dict[str, bytes]
 
 
 @dataclass(slots=True)
 class Salvage:
-    """One recovery, and what is known of it: `lost` rows by stream, `partial` when state is missing."""
+    """One recovery, and what is known of it: `lost` rows by stream."""
 
     source: sqlite3.Connection
     target: sqlite3.Connection
     opening: Opening
     at_ms: int
-    kept: dict[str, Space] = field(default_factory=dict[str, Space])
     lost: dict[str, int] = field(default_factory=dict[str, int])
-    partial: bool = False
+    _states: States = field(init=False)
+    _is_headless: bool = False
+
+    def __post_init__(self) -> None:
+        self._states = States(self.source, self.target)
 
     def run(self, aside: str) -> Doubt:
         """Fill `target`, a new store, inside its transaction; return what the core is told. `aside`: the old file."""
-        self._states()
+        self._states.run()
         for stream in self.opening.streams:
             self._stream(stream)
-        children = Children(self.source, self.target, self._kept("cursor"))
+        children = Children(self.source, self.target, self._states.of("cursor"))
         children.run()
         for key, value in children.moved.items():
-            self._put("cursor", key, value)
-        self._link()
+            self._states.put("cursor", key, value)
         doubt = Doubt(
             reason="recovered from a damaged file",
             at_ms=self.at_ms,
             aside=aside,
             lost=self.lost,
-            partial=self.partial,
+            partial=self._states.partial or self._is_headless,
             in_place=True,
         )
         life.put_doubt(self.target, doubt)
         life.write_papers(self.target, self.opening, self.opening.seen)
         life.end(self.target)
         return doubt
-
-    # -------------------------------------------------------------------------------------------- state
-
-    def _states(self) -> None:
-        scan = Scan(self.source)
-        rows = (row for row in scan.states() if self._is_true(row))
-        while batch := list(islice(rows, BATCH)):
-            insert(self.target, "INSERT OR REPLACE INTO state", batch)
-        self.partial = self.partial or scan.failures > 0
-
-    def _is_true(self, row: tuple[Any, ...]) -> bool:
-        space, key, value, total = row
-        if not isinstance(value, bytes) or checksum(space, key, value) != total:
-            self.partial = True
-            return False
-        if space == own_stream.SEGMENTS or (space, key) == (STORE, DOUBT):
-            return False  # made anew
-        self.kept.setdefault(space, {})[key] = b"" if space == child_desired.DOCUMENT else value
-        return True
-
-    def _kept(self, space: str) -> Space:
-        return self.kept.get(space, {})
-
-    def _put(self, space: str, key: str, value: bytes) -> None:
-        row = (space, key, value, checksum(space, key, value))
-        self.target.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", row)
-
-    def _link(self) -> None:
-        """Keep a manifest only with all its documents, and mint sessions beyond any that were (A13)."""
-        documents = self._kept(child_desired.DOCUMENT)
-        for parent, value in self._kept(child_desired.MANIFEST).items():
-            items = msgspec.json.decode(value, type=child_desired.Manifest).items
-            if not all(digest in documents for digest in items.values()):
-                self.target.execute("DELETE FROM state WHERE space = ? AND key = ?", (child_desired.MANIFEST, parent))
-                self.partial = True
 
     # -------------------------------------------------------------------------------------------- own streams
 
@@ -118,8 +82,7 @@ class Salvage:
             known.append(floor)
         chained = name in CHAINED
         one = Walk(chained=chained, base=base, anchor=floor, end=max(known, default=None))
-        if head is None or record is None:
-            self.partial = self.partial or head is None
+        self._is_headless = self._is_headless or head is None
         life.make_rows(self.target, name)
         filling = Filling(self.target, name, self.at_ms, 0 if head is None else head.acked)
         filling.take(one.run(self._rows(name)))
@@ -138,7 +101,7 @@ class Salvage:
             return None
 
     def _record(self, name: str) -> own_stream.Record | None:
-        stored = self._kept(own_stream.SPACE).get(name)
+        stored = self._states.of(own_stream.SPACE).get(name)
         return None if stored is None else msgspec.json.decode(stored, type=own_stream.Record)
 
     def _write(self, name: str, head: Head | None, record: own_stream.Record | None, got: Filling, last: Point) -> None:
@@ -151,10 +114,10 @@ class Salvage:
         life.write_head(self.target, name, Head(epoch, seq, tip, acked, former))
         genesis = cursor.genesis(self.opening.node, epoch, name).hex() if name in CHAINED else ""
         record = record or own_stream.Record(epoch=_UNKNOWN, base_hash=genesis, floor_hash=genesis)
-        self._put(own_stream.SPACE, name, msgspec.json.encode(got.settle(record)))
+        self._states.put(own_stream.SPACE, name, msgspec.json.encode(got.settle(record)))
         for segment in got.segments:
-            self._put(own_stream.SEGMENTS, own_stream.segment_key(name, segment), msgspec.json.encode(segment))
+            self._states.put(own_stream.SEGMENTS, own_stream.segment_key(name, segment), msgspec.json.encode(segment))
         for hole in got.holes:
-            self._put(holes.HOLES, holes.key(name, hole), msgspec.json.encode(hole))
+            self._states.put(holes.HOLES, holes.key(name, hole), msgspec.json.encode(hole))
         if got.lost:
             self.lost[name] = got.lost

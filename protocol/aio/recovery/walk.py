@@ -54,29 +54,30 @@ class Walk:
                 continue
             if self.tip is not None and row[0] <= self.tip[0]:
                 continue
-            if self._follows(self.tip, row):
-                doubtful = None
-            elif self._is_behind_end() and self._follows(self.end, row):
-                yield self._up_to_end()
-                doubtful = None
-            elif doubtful is not None:
-                mended = self._mended(doubtful, row)
-                if mended is not None:
-                    yield mended
-                elif self._follows((doubtful[0], doubtful[2]), row):
-                    yield self._hole(doubtful)
-                else:
-                    doubtful = row
-                    continue
-                doubtful = None
-            else:
+            missing = self._between(doubtful, row)
+            if missing is None:
                 doubtful = row
                 continue
+            yield from missing
+            doubtful = None
             self.tip = (row[0], row[2])
             yield row
         if self._is_behind_end():
             yield self._up_to_end()
             self.tip = self.end
+
+    def _between(self, doubtful: StoredRow | None, row: StoredRow) -> list[StoredRow | Hole] | None:
+        """Return what stands between the tip and `row`, if anything bears `row` out; else None."""
+        if self._follows(self.tip, row):
+            return []
+        if self._is_behind_end() and self._follows(self.end, row):
+            return [self._up_to_end()]
+        if doubtful is None:
+            return None
+        mended = self._mended(doubtful, row)
+        if mended is not None:
+            return [mended]
+        return [self._hole(doubtful)] if self._follows((doubtful[0], doubtful[2]), row) else None
 
     def _is_at_anchor(self, row: StoredRow) -> bool:
         """Tell whether this is the GAP row at the floor, which the floor's hash bears out."""
