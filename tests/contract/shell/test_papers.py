@@ -229,3 +229,8 @@ def test_a_full_disk_costs_the_note_and_not_the_proof(tmp_path: Path):
     (tmp_path / "papers.json").mkdir()
 
     assert own.prove_signer(tmp_path, file, cloud.chain).parent == "cloud"
+
+
+async def test_a_hub_that_cannot_be_asked_apart_is_an_answer_too_so_that_the_core_asks_again(office: Office):
+    await (await office.open()).ask_apart(office.reported.append)
+    assert office.reported == [inputs.AnsweredApart()]

@@ -140,3 +140,17 @@ def test_what_was_named_meanwhile_begins_to_be_spare_anew(world: World) -> None:
     world.ask(inputs.DeleteResource(kind="service", name="line"))
     assert not dropped(world, LOOKS - 3)
     assert dropped(world, 3) == [OLD]
+
+
+def test_a_device_that_holds_its_newest_manifest_comes_for_nothing_older(world: World) -> None:
+    oslo = world.fleet(oslo=OSLO)["oslo"]
+    note(world, OLD)
+    apply(world, service("line", "site=oslo", artifact=OLD))
+    oslo.settle()
+    oslo.report(status.Report())
+    world.ask(inputs.DeleteResource(kind="service", name="line"))
+    oslo.settle()
+    assert world.store.spaces["named"] == {"oslo": f'["{OLD}"]'.encode()}
+    oslo.report(status.Report())
+    assert not world.store.spaces["named"]
+    assert dropped(world) == [OLD]
