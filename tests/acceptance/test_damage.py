@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 PAGE = 4_096
 
@@ -50,9 +51,9 @@ def _merged(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [smash_rows, smash_header, cut_off, empty])
 async def test_bit_flip_truncation_of_a_device_is_recovered_and_its_work_runs_on(
-    tmp_path: Path, damage: Callable[[Path], None]
+    tmp_path: Path, record: Record, damage: Callable[[Path], None]
 ) -> None:
-    ledger, data = tmp_path / "ledger", tmp_path / "f" / "oslo"
+    ledger, data = record.ledger, tmp_path / "f" / "oslo"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -61,6 +62,7 @@ async def test_bit_flip_truncation_of_a_device_is_recovered_and_its_work_runs_on
         await it.agents["oslo"].daemon.kill()
         _merged(data / "journal.db")
         damage(data / "journal.db")
+        record.fault("corrupt", "oslo", damage.__name__)
         await it.agents["oslo"].daemon.start()
         await it.until(lambda: it.online("oslo"), "oslo is back")
         assert await deeds.pid_of(it, "oslo", "numbers") == pid, "what ran was stopped"
@@ -71,8 +73,10 @@ async def test_bit_flip_truncation_of_a_device_is_recovered_and_its_work_runs_on
 
 
 @pytest.mark.parametrize("when", ["in its first life", "later"])
-async def test_lost_log_of_a_device_is_noticed_and_it_is_served_at_once(tmp_path: Path, when: str) -> None:
-    ledger, data = tmp_path / "ledger", tmp_path / "f" / "oslo"
+async def test_lost_log_of_a_device_is_noticed_and_it_is_served_at_once(
+    tmp_path: Path, record: Record, when: str
+) -> None:
+    ledger, data = record.ledger, tmp_path / "f" / "oslo"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -84,6 +88,7 @@ async def test_lost_log_of_a_device_is_noticed_and_it_is_served_at_once(tmp_path
         await deeds.settled(it)
         await it.agents["oslo"].daemon.kill()
         (data / "journal.db-wal").unlink()
+        record.fault("lost", "oslo", "its write-ahead log")
         await it.agents["oslo"].daemon.start()
         await it.until(lambda: it.online("oslo"), "oslo is back")
         assert await deeds.pid_of(it, "oslo", "numbers") == pid, "what ran was stopped"
@@ -92,8 +97,10 @@ async def test_lost_log_of_a_device_is_noticed_and_it_is_served_at_once(tmp_path
         assert "store.doubted" in {one["kind"] for one in await deeds.events(it, node="oslo")}
 
 
-async def test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operator(tmp_path: Path) -> None:
-    ledger, hub = tmp_path / "ledger", tmp_path / "f" / "hub"
+async def test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operator(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger, hub = record.ledger, tmp_path / "f" / "hub"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -102,6 +109,7 @@ async def test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operato
         await it.hub.kill()
         _merged(hub / "hub.db")
         _smash_entries(hub / "hub.db")
+        record.fault("corrupt", "cloud", "a page of entries")
         await it.hub.start()
         await deeds.hub_answers(it)
         _, shown = await it.command("get", "nodes")
@@ -113,6 +121,7 @@ async def test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operato
         await it.until(lambda: it.online("oslo"), "oslo is back")
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check()
 
 

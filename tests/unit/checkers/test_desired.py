@@ -278,6 +278,17 @@ class TestReplay:
         tale.tell(telling.disk(HUB, at_cursor(1), entries=(1, 2)))
         tale.breaks(Replay, "keeps state of oslo up to 2; its cursor is at 1")
 
+    def test_a_damaged_hub_is_filled_in_again_behind_what_it_kept(self) -> None:
+        tale = Tale()
+        tale.died(HUB)
+        tale.fault("corrupt", HUB)
+        tale.born(HUB, role="hub")
+        tale.stored(at_cursor(3), node=HUB)
+        tale.tell(telling.disk(HUB, at_cursor(3), entries=(1, 3, 2)))
+        tale.judged(Replay)
+        tale.facts[-1] = telling.disk(HUB, at_cursor(3), entries=(1, 3, 2, 3))
+        tale.breaks(Replay, "keeps row 3 of state of oslo out of its order")
+
     def test_a_hub_keeps_a_row_twice(self) -> None:
         tale = Tale()
         tale.stored(at_cursor(1), node=HUB)
