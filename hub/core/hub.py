@@ -53,7 +53,7 @@ class HubCore:
         self._config = config
         self._wall = 0.0
         self._connections: dict[str, int] = {}
-        self.streams = OwnStreams(snapshot)
+        self.streams = OwnStreams(snapshot, config.signer)
         self.registry = Registry(snapshot)
         self.parent = Parent(snapshot, node=config.node, signer=config.signer)
         self.parent.ticket_for = self._ticket_for
@@ -111,6 +111,7 @@ class HubCore:
             if not node.revoked_ms:
                 self.delegate.mark(node.name)
         self.artifacts.start(now)
+        self.streams.start(fx)
         self.restore.started(now, fx)
         self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)
 

@@ -1,7 +1,8 @@
 """The hub's own journal: a hub is a node too, and its operators' deeds are entries (who, what, when).
 
-`audit` holds what was done to the fleet, `state` what happened to it. With no parent above, the rows stay here and the
-oldest segments go when a stream is over its quota; the hash chain goes on, so that the tail still proves itself (C16).
+`audit` holds what was done to the fleet, `state` what happened to it. With no parent above, the rows stay here; the
+oldest segments go when the two are over their quota, under a GAP that the hub signs (A16). The hash chain goes on, so
+that the tail still proves itself (C16).
 """
 
 from __future__ import annotations
@@ -10,38 +11,14 @@ from typing import Any
 
 import msgspec
 
-from protocol import effects, limits
+from protocol import limits
 from protocol.effects import Effects, Now
-from protocol.link import cursor
-from protocol.snapshot import Snapshot, StreamState
+from protocol.link.events import GapSigner
+from protocol.link.own_stream import OwnStream
+from protocol.link.room.pool import Pool
+from protocol.snapshot import Snapshot
 
 NAMES = ("audit", "state")
-
-
-class _Stream:
-    """One own stream: its head, and the sizes of its segments `[first, last, bytes]`."""
-
-    def __init__(self, name: str, state: StreamState, node: str) -> None:
-        self.name = name
-        self.epoch = state.epoch
-        self.seq = state.last
-        self.hash = state.hash or cursor.genesis(node, state.epoch, name)
-        self._segments = [list(segment) for segment in state.segments]
-
-    def append(self, kind: str, key: str, body: bytes, now: Now, fx: Effects) -> None:
-        rows = cursor.encode_rows(self.seq, self.hash, True, int(now.wall * 1000), [(kind, key, body)])
-        self.seq, raw, self.hash = rows[-1]
-        fx.store.append(effects.Rows(self.name, self.epoch, rows))
-        self._count(len(raw))
-        while len(self._segments) > 1 and sum(size for _, _, size in self._segments) > limits.QUOTA_BYTES[self.name]:
-            fx.store.append(effects.Trim(self.name, self.epoch, self._segments.pop(0)[1]))
-
-    def _count(self, size: int) -> None:
-        tail = self._segments[-1] if self._segments else None
-        if tail is None or tail[1] - tail[0] + 1 >= limits.SEGMENT_ROWS:
-            self._segments.append([self.seq, self.seq, size])
-        else:
-            tail[1], tail[2] = self.seq, tail[2] + size
 
 
 class _Allowance:
@@ -65,9 +42,17 @@ class _Allowance:
 class OwnStreams:
     """The streams `audit` and `state` of this hub; the journal opens both and names their epochs."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._streams = {name: _Stream(name, snapshot.streams[name], snapshot.node) for name in NAMES}
+    def __init__(self, snapshot: Snapshot, signer: GapSigner) -> None:
+        self._streams = {name: OwnStream(snapshot.node, name, snapshot, signer) for name in NAMES}
+        shared = Pool(list(self._streams.values()))
+        for stream in self._streams.values():
+            stream.pool = shared
         self._allowances: dict[str, _Allowance] = {}
+
+    def start(self, fx: Effects) -> None:
+        """A life begins: store what a later epoch must know, and sign what a recovery found missing."""
+        for stream in self._streams.values():
+            stream.save_once(fx)
 
     def note(self, stream: str, kind: str, node: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
         """Record what `node` brought about by itself, in bounds: a device that means harm erases no trail.
@@ -78,12 +63,17 @@ class OwnStreams:
         if allowance.take(now.mono):
             said = {**body, "unsaid": allowance.unsaid} if allowance.unsaid else body
             allowance.unsaid = 0
-            self._streams[stream].append(kind, node, msgspec.json.encode(said), now, fx)
+            self._streams[stream].append([(kind, node, msgspec.json.encode(said))], now, fx)
 
     def audit(self, kind: str, key: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
         """Record what was done: `body` names who and what, never a secret (C11)."""
-        self._streams["audit"].append(kind, key, msgspec.json.encode(body), now, fx)
+        self._streams["audit"].append([(kind, key, msgspec.json.encode(body))], now, fx)
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Rows that were let go of or lost, by stream; only streams that lost any."""
+        return {name: stream.lost for name, stream in self._streams.items() if stream.lost}
 
     def heads(self) -> dict[str, tuple[str, int]]:
         """Return (epoch, last seq) of each stream."""
-        return {name: (stream.epoch, stream.seq) for name, stream in self._streams.items()}
+        return {name: (stream.epoch, stream.last) for name, stream in self._streams.items()}

@@ -13,16 +13,21 @@ import msgspec
 from protocol import messages
 
 
-class ChildTrust(Protocol):
+class GapSigner(Protocol):
+    """Signs the GAPs of our own streams."""
+
+    def sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> messages.GapBody: ...
+
+
+class ChildTrust(GapSigner, Protocol):
     """What a child's end asks of trust: its parent's words are checked (raises TrustError), its own GAPs are signed."""
 
     def learn(self, chain_pem: str, parent: str) -> object: ...
     def check_manifest(self, signed: messages.Signed, parent: str, child: str) -> None: ...
     def check_revoked(self, revoked: messages.Revoked, parent: str, child: str) -> None: ...
-    def sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> messages.GapBody: ...
 
 
-class Signer(Protocol):
+class Signer(GapSigner, Protocol):
     """What a parent's end asks of trust (protocol.trust.signing.Signer)."""
 
     chain: str

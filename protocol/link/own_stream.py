@@ -83,7 +83,7 @@ class OwnStream:
     """A stream of this node: appends, trims, declares what is lost. All effects go to `fx`."""
 
     def __init__(
-        self, node: str, name: str, snapshot: Snapshot, trust: events.ChildTrust, share: int | None = None
+        self, node: str, name: str, snapshot: Snapshot, trust: events.GapSigner, share: int | None = None
     ) -> None:
         """`share`: bytes of the file that are this stream's (limits.QUOTA_BYTES); `pool` says who else is in there."""
         state = snapshot.streams[name]

@@ -32,16 +32,10 @@ def gap_bytes(node: str, epoch: str, stream: str, body: GapBody) -> bytes:
 class GapSigner:
     """A node's key at work: P-256 (a device's) or Ed25519 (a hub's). The same GAP gets the same signature, always."""
 
-    def __init__(self, key_pem: bytes) -> None:
-        """Raises TrustError when `key_pem` holds no such private key."""
-        try:
-            key = serialization.load_pem_private_key(key_pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise TrustError(f"the private key cannot be read: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
-            raise TrustError("the private key is of no kind that Skerry makes")
-        self._key = key
-        spki = key.public_key().public_bytes(
+    def __init__(self, key: bytes | ed25519.Ed25519PrivateKey) -> None:
+        """`key`: PEM, or a hub's. Raises TrustError when it holds no such private key."""
+        self._key = _read(key) if isinstance(key, bytes) else key
+        spki = self._key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         self.key = base64.b64encode(spki).decode()
@@ -54,6 +48,16 @@ class GapSigner:
         else:
             signature = self._key.sign(covered, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
         return msgspec.structs.replace(body, key=self.key, signature=base64.b64encode(signature).decode())
+
+
+def _read(pem: bytes) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise TrustError(f"the private key cannot be read: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise TrustError("the private key is of no kind that Skerry makes")
+    return key
 
 
 def check(node: str, key_hash: str, epoch: str, stream: str, body: GapBody) -> None:

@@ -81,6 +81,7 @@ class Signer:
         self.node = node
         self.chain = chain_pem.decode() if isinstance(chain_pem, bytes) else chain_pem
         self.key = key_id(_raw(key.public_key()))
+        self._gaps = gaps.GapSigner(key)
 
     def manifest(self, child: str, term: int, generation: int, digest: str) -> messages.Signed:
         """Sign the manifest with `digest` for `child`."""
@@ -94,6 +95,10 @@ class Signer:
             key=self.key,
             signature=self.sign(covered),
         )
+
+    def sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> messages.GapBody:
+        """Sign a GAP of this hub's own."""
+        return self._gaps.sign(node, epoch, stream, body)
 
     def check_gap(self, node: str, key: str, epoch: str, stream: str, body: messages.GapBody) -> None:
         """Raise TrustError unless `body` is signed for (node, epoch, stream) by the key with SHA-256 `key` (hex)."""

@@ -1,10 +1,15 @@
 """The hub's own streams, and the runs it keeps an account of."""
 
+import base64
+import hashlib
+
 import pytest
 
 from hub.core import inputs, views
-from protocol import effects, limits
+from hub.core.hub import HubCore
+from protocol import limits, messages
 from protocol.link import cursor
+from protocol.trust import gaps
 from tests.unit.hub.world import World
 
 
@@ -24,17 +29,30 @@ def test_the_hubs_own_entries_are_chained_over_restarts(world: World) -> None:
     assert world.core.streams.heads()["audit"][1] == len(raws) == 4
 
 
-def test_over_its_quota_a_stream_lets_its_oldest_segment_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_over_its_quota_a_stream_lets_its_oldest_segment_go_under_a_gap_that_the_hub_signs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(limits, "SEGMENT_ROWS", 2)
-    monkeypatch.setitem(limits.QUOTA_BYTES, "audit", 600)
-    trims: list[effects.Trim] = []
-    for number in range(8):
-        create = inputs.CreateToken(id=f"t{number}", secret_hash="0" * 64, ttl_s=60.0, uses=1)
-        trims += [op for op in world.request(create).store if isinstance(op, effects.Trim)]
-    assert [trim.upto for trim in trims] == sorted(trim.upto for trim in trims)
-    assert trims
-    assert all(trim.upto % 2 == 0 for trim in trims)
-    assert world.store.streams["audit"].first == trims[-1].upto + 1
+    for name in ("audit", "state"):
+        monkeypatch.setitem(limits.QUOTA_BYTES, name, 800)
+    world = World()
+    some = messages.GapBody(first=1, last=1, count=1, reason="", hash="")
+    signed = world.config.signer.sign_gap("cloud", "e", "audit", some)
+    key = hashlib.sha256(base64.b64decode(signed.key)).hexdigest()
+    for number in range(40):
+        world.request(inputs.CreateToken(id=f"t{number:02d}", secret_hash="0" * 64, ttl_s=60.0, uses=1))
+    stream, gap = world.store.streams["audit"], world.store.gaps["audit"]
+    body = cursor.decode_gap(gap.raw)
+    assert body is not None
+    gaps.check("cloud", key, stream.epoch, "audit", body)
+    assert (body.first, body.last) == (1, gap.last)
+    assert stream.first == gap.last > 20
+    assert world.core.streams.lost == {"audit": gap.last}
+    chain = gap.hash
+    for raw in world.store.raws["audit"][gap.last :]:
+        chain = cursor.chain(chain, raw)
+    assert chain == stream.hash, "what is left proves itself"
+    assert HubCore(world.store.snapshot(), world.config).streams.lost == {"audit": gap.last}, "it is remembered"
 
 
 def test_only_the_newest_runs_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,8 @@ class Store:
         self.streams = {name: StreamState(epoch=f"{number:016x}") for number, name in enumerate(("audit", "state"), 1)}
         self.rows: dict[str, list[tuple[str, str, Any]]] = {"audit": [], "state": []}
         self.raws: dict[str, list[bytes]] = {"audit": [], "state": []}
+        self.gaps: dict[str, effects.Gap] = {}
+        """The GAP at the lower end of a stream."""
         self.received: list[tuple[str, str, int]] = []
 
     def apply(self, fx: Effects) -> None:
@@ -58,6 +60,9 @@ class Store:
                 self.received += [(op.node, op.stream, row[0]) for row in op.rows]
             case effects.Trim():
                 self.streams[op.stream] = msgspec.structs.replace(self.streams[op.stream], first=op.upto + 1)
+            case effects.Gap():
+                self.streams[op.stream] = msgspec.structs.replace(self.streams[op.stream], first=op.last)
+                self.gaps[op.stream] = op
             case _:
                 pass
 
