@@ -148,7 +148,7 @@ def test_a_device_that_holds_its_newest_manifest_comes_for_nothing_older(world: 
     apply(world, service("line", "site=oslo", artifact=OLD))
     oslo.settle()
     oslo.report(status.Report())
-    world.ask(inputs.DeleteResource(kind="service", name="line"))
+    oslo.see(world.request(inputs.DeleteResource(kind="service", name="line")))
     oslo.settle()
     assert world.store.spaces["named"] == {"oslo": f'["{OLD}"]'.encode()}
     oslo.report(status.Report())
