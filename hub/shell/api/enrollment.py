@@ -1,19 +1,17 @@
-"""How devices get in and stay in: the CA's certificate, enrollment, renewal apart, the operator's tokens."""
+"""How devices get in and stay in: the CA's certificate, enrollment, renewal apart."""
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub.core import inputs, views
+from hub.core import inputs
 from hub.shell.api import errors
-from hub.shell.api.hub import Hub, dialled, link_place, who
-from hub.shell.desk import Failed
+from hub.shell.api.hub import Hub, dialled, link_place
 from protocol import ids, limits
 from protocol.errors import TrustError
 from protocol.trust import certificates, renewals, signing
@@ -40,15 +38,6 @@ class RenewBody(BaseModel):
     until_ms: Annotated[int, Field(ge=0, le=limits.INTEGER_MAX)]
     csr: str
     signature: str
-
-
-class TokenBody(BaseModel):
-    """A new enrollment token."""
-
-    model_config = ConfigDict(extra="forbid")
-    ttl_s: Annotated[float, Field(gt=0, le=limits.TOKEN_TTL_S_MAX)] = limits.TOKEN_TTL_S_DEFAULT
-    uses: Annotated[int, Field(ge=1, le=limits.TOKEN_USES_MAX)] = 1
-    labels: dict[str, str] = {}
 
 
 class _Issued(msgspec.Struct, frozen=True):
@@ -81,21 +70,6 @@ def router(hub: Hub) -> APIRouter:
     async def renew(body: RenewBody) -> Response:
         """Tell an enrolled device how it stands: a certificate on its own key, or that it was revoked, signed."""
         return errors.raw(await _renew(hub, body))
-
-    @routes.post("/v1/tokens")
-    async def create_token(request: Request, body: TokenBody) -> Response:
-        """Make an enrollment token. Its text is in this answer and nowhere else."""
-        return errors.answer(await _create_token(hub, body, who(request)))
-
-    @routes.get("/v1/tokens")
-    async def list_tokens() -> Response:
-        """Return the tokens that are alive, without their secrets."""
-        return errors.answer(views.tokens(hub.core()))
-
-    @routes.delete("/v1/tokens/{id}")
-    async def delete_token(request: Request, token: Annotated[str, Path(alias="id")]) -> Response:
-        """Withdraw a token; devices that enrolled with it stay."""
-        return errors.raw(await hub.desk.ask(who(request), inputs.DeleteToken(id=token)))
 
     return routes
 
@@ -130,19 +104,3 @@ async def _renew(hub: Hub, body: RenewBody) -> bytes:
     node = ids.node_id(asked.node)
     key = renewals.check(asked, hub.file.id, int(hub.now().wall * 1000))
     return await hub.desk.ask("renew", inputs.Renew(node=node, key=key, csr=asked.csr, until_ms=asked.until_ms))
-
-
-async def _create_token(hub: Hub, body: TokenBody, name: str) -> dict[str, object]:
-    token = signing.token_make(secrets.token_hex(4), secrets.token_bytes(24), hub.authority.root_pin)
-    parsed = signing.token_parse(token)
-    made = inputs.CreateToken(
-        id=parsed.id,
-        secret_hash=signing.secret_hash(parsed.secret),
-        ttl_s=body.ttl_s,
-        uses=body.uses,
-        labels=body.labels,
-    )
-    answer = msgspec.json.decode(await hub.desk.ask(name, made))
-    if not isinstance(answer, dict):
-        raise Failed("the hub made no token: try again", 500)
-    return {**answer, "token": token}

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from hub.shell import operators
-from hub.shell.api.gate import Gate, Rate
+from hub.shell.api.gate.gate import Gate, Rate
 from hub.shell.operators import Operators
 from protocol import limits
 
