@@ -37,6 +37,7 @@ from tests.checkers import (
     b_needless_restart,
     b_nothing_lost,
     b_nothing_twice,
+    b_override_kept,
     b_two_copies,
 )
 from tests.checkers.base import Checker
@@ -69,6 +70,7 @@ ALL: tuple[type[Checker], ...] = (
     b_needless_restart.NeedlessRestart,
     b_nothing_lost.NothingLost,
     b_nothing_twice.NothingTwice,
+    b_override_kept.OverrideKept,
     b_two_copies.TwoCopies,
 )
 """Every rule's checker."""

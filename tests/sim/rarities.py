@@ -1,4 +1,4 @@
-"""What befalls few worlds, on purpose: a quota that is full, rows that nobody can read, a copy with a backlog.
+"""What befalls few worlds, on purpose: full quotas, rows that nobody can read, copies with a backlog, local decisions.
 
 They come on top of a seed's own mix, from a source of their own, so that they change no other draw.
 """
@@ -10,6 +10,7 @@ from random import Random
 
 import msgspec
 
+from edge_agent.core import inputs as agent
 from protocol.limits import KIB
 from tests.sim import plan
 from tests.sim.clockwork import Clockwork
@@ -18,6 +19,7 @@ from tests.sim.plan import AnyItem, Plan
 _SMALL = 0.25  # of all seeds, each
 _POISONED = 0.3
 _COPIED = 0.2
+_OVERRULED = 0.5
 
 _Family = Callable[[Random, Plan, list[str]], Plan]
 
@@ -25,7 +27,12 @@ _Family = Callable[[Random, Plan, list[str]], Plan]
 def add(seed: int, made: Plan, nodes: list[str]) -> Plan:
     """Return the plan of `seed` with what is rare in it, if anything is."""
     chance = Clockwork(seed).chance("rarities")
-    families: list[tuple[float, _Family]] = [(_SMALL, _small), (_POISONED, _poisoned), (_COPIED, _copied)]
+    families: list[tuple[float, _Family]] = [
+        (_SMALL, _small),
+        (_POISONED, _poisoned),
+        (_COPIED, _copied),
+        (_OVERRULED, _overruled),
+    ]
     for share, family in families:
         if chance.random() < share:
             made = family(chance, made, nodes)
@@ -61,6 +68,19 @@ def _copied(chance: Random, made: Plan, nodes: list[str]) -> Plan:
     items: list[AnyItem] = [cut, plan.Clone(at=at + away_s, node=node, for_s=beside_s)]
     burst = chance.choice((1, 5, 20))
     return msgspec.structs.replace(_with(made, *items), say_every_s=2.0, say_burst=burst)
+
+
+def _overruled(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """Somebody at a device stops what runs there, and lets it run again much later, or never."""
+    items: list[AnyItem] = []
+    for _ in range(chance.randint(1, 3)):
+        node, service = chance.choice(nodes), chance.choice(("web", "web", "worker"))
+        at = round(chance.uniform(40.0, made.seconds), 3)
+        items.append(plan.AtDevice(at=at, node=node, command=agent.LocalStop(service=service, reason="noise")))
+        if chance.random() < 0.7:
+            again = agent.LocalRelease(service=service)
+            items.append(plan.AtDevice(at=round(at + chance.uniform(60.0, 600.0), 3), node=node, command=again))
+    return _with(made, *items)
 
 
 def _with(made: Plan, *items: AnyItem) -> Plan:

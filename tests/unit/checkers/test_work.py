@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.core import inputs, tasks
-from edge_agent.core.services import workload
+from edge_agent.core.services import overrides, workload
 from protocol import documents, effects, limits
 from protocol.link import cursor
 from tests.checkers import history
@@ -13,6 +13,7 @@ from tests.checkers.b_deleted_lives import DeletedLives
 from tests.checkers.b_needless_restart import NeedlessRestart
 from tests.checkers.b_nothing_lost import NothingLost
 from tests.checkers.b_nothing_twice import NothingTwice
+from tests.checkers.b_override_kept import OverrideKept
 from tests.checkers.b_two_copies import TwoCopies
 from tests.unit.checkers import telling
 from tests.unit.checkers.telling import EPOCH, HUB, NODE, Tale, manifest, received, rows
@@ -162,6 +163,40 @@ class TestDeletedLives:
         tale.stored(manifest(2))
         tale.later(LONG_S)
         tale.breaks(DeletedLives, "s-eye-1 lives on on oslo")
+
+
+class TestOverrideKept:
+    def stopped(self, *, running: bool) -> Work:
+        """A person stops a service."""
+        tale = Work()
+        tale.stored(*WANTED)
+        if running:
+            tale.acted(inputs.Launch(instance="s-eye-1", process=EYE.process, key="eye"))
+            tale.ran("s-eye-1")
+        tale.stored(telling.put("override", "eye", overrides.Override(decision="stop", user="ada", uid=1)))
+        return tale
+
+    def test_it_ends(self) -> None:
+        tale = self.stopped(running=True)
+        tale.gone("s-eye-1")
+        tale.later(LONG_S)
+        assert tale.judged(OverrideKept) == 1
+
+    def test_it_lives_on(self) -> None:
+        tale = self.stopped(running=True)
+        tale.later(LONG_S)
+        tale.breaks(OverrideKept, "s-eye-1 lives on on oslo, though a person there has stopped eye")
+
+    def test_it_begins_again(self) -> None:
+        tale = self.stopped(running=False)
+        tale.stored(telling.put("service", "eye", workload.Record(instance="s-eye-2")))
+        tale.breaks(OverrideKept, "begins s-eye-2, though a person there has stopped eye")
+
+    def test_it_begins_when_the_decision_is_over(self) -> None:
+        tale = self.stopped(running=False)
+        tale.stored(effects.Delete("override", "eye"))
+        tale.stored(telling.put("service", "eye", workload.Record(instance="s-eye-2")))
+        assert tale.judged(OverrideKept) == 0
 
 
 class TestNeedlessRestart:
