@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,8 @@ from tests.support.fleet import Fleet
 from tests.support.recorded import Record
 
 PAGE = 4_096
+FAILED = 1
+"""The exit code of a command that could not do what it should."""
 
 
 def smash_rows(path: Path) -> None:
@@ -123,6 +127,66 @@ async def test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operato
         await deeds.settled(it)
         record.calm()
         (await deeds.tally(it, ledger, "oslo")).check()
+
+
+def flip_record(path: Path) -> None:
+    """Change a byte in what the hub knows of oslo: SQLite notices nothing."""
+    raw = bytearray(path.read_bytes())
+    for place in _places(raw):
+        raw[place + 40] ^= 1
+    path.write_bytes(raw)
+
+
+def smash_registry(path: Path) -> None:
+    """Overwrite the pages with what the hub knows of oslo."""
+    raw = bytearray(path.read_bytes())
+    for place in _places(raw):
+        page = place // PAGE * PAGE
+        raw[page : page + PAGE] = b"\xa5" * PAGE
+    path.write_bytes(raw)
+
+
+def _places(raw: bytearray) -> list[int]:
+    found = [one.start() for one in re.finditer(b"nodeoslo", raw)]
+    assert found, "the registry is not where it was looked for"
+    return found
+
+
+@pytest.mark.parametrize("damage", [flip_record, smash_registry])
+async def test_bit_flip_of_a_hubs_registry_ends_it_with_a_word_and_nothing_is_made_up(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    ledger, hub, copy = tmp_path / "ledger", tmp_path / "f" / "hub", tmp_path / "copy"
+    async with deeds.site(tmp_path / "f", "oslo", "bergen") as it:
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        pid = await deeds.pid_of(it, "oslo", "numbers")
+        await deeds.settled(it)
+        await it.hub.kill()
+        _merged(hub / "hub.db")
+        shutil.copytree(hub, copy)
+        damage(hub / "hub.db")
+
+        code, said = await it.command("hub", "serve", "--data", str(hub), check=False)
+        said = " ".join(said.split())
+        assert code == FAILED, said
+        aside = [path.name for path in hub.glob("hub.db.damaged-*Z")]
+        assert len(aside) == 1
+        assert re.search(
+            r"hub\.db was damaged, and (the records of 1 nodes cannot|no \w+ of this hub can) be read", said
+        )
+        assert f"it is kept as {aside[0]}; put a backup in its place" in said
+        assert not (hub / "hub.db").exists()
+        code, said = await it.command("hub", "serve", "--data", str(hub), check=False)
+        assert code == FAILED
+        assert "hub.db is missing: put it back from a backup" in " ".join(said.split())
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid, "what runs runs on"
+
+        shutil.copy(copy / "hub.db", hub)
+        await it.hub.start()
+        await deeds.hub_answers(it)
+        await it.command("hub", "accept-restore")
+        await it.until(lambda: it.online("oslo"), "oslo is back")
+        assert await deeds.pid_of(it, "oslo", "numbers") == pid
 
 
 def _smash_entries(path: Path) -> None:

@@ -43,8 +43,6 @@ async def test_an_agent_on_what_it_cannot_use_says_what_to_do(tmp_path: Path) ->
             assert "newer" in said
             assert name in said
             _set_version(copy / name, 1)
-        (copy / "journal.db").write_bytes(b"this is no database" * 400)
-        assert "journal.db" in await _run(it, copy)
         assert "enroll" in await _run(it, tmp_path / "nothing")
         (copy / "agent.json").write_text("{")
         assert "agent.json" in await _run(it, copy)

@@ -7,7 +7,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -306,6 +306,34 @@ async def test_damage_that_shows_while_the_store_is_open_leads_to_the_same_recov
     with suppress(asyncio.CancelledError):
         await task
     await stage.journal.close()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "newest row", "far below"])
+async def test_of_a_large_store_its_size_and_its_newest_rows_are_looked_at_and_the_rest_when_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(limits, "QUICK_CHECK_BYTES_MAX", 64 * limits.KIB)
+    truth = await made(tmp_path, count=600, acked=100, clean=False)
+    _merge_wal(tmp_path)
+    path = tmp_path / "journal.db"
+    assert path.stat().st_size > limits.QUICK_CHECK_BYTES_MAX
+    if damage == "cut off":
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size - PAGE)
+    else:
+        seq = 600 if damage == "newest row" else 150
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("UPDATE own_audit SET raw = x'5b5d' WHERE seq = ?", (seq,))
+    journal = await opened(tmp_path, 500)
+    assert len(swap.damaged(path)) == (damage != "far below"), "what lies deep costs no start"
+    if damage == "far below":
+        epoch = journal.snapshot().streams["audit"].epoch
+        with pytest.raises(StoreDamaged, match="rows of audit after 100 do not come to their hashes"):
+            await journal.rows("audit", epoch, 100, 300, limits.MIB)
+    lost = await caught_up(journal, truth)
+    assert len(swap.damaged(path)) == 1
+    assert lost["audit"] == (0 if damage == "cut off" else 1)
+    await journal.close()
 
 
 async def test_only_so_many_damaged_files_are_kept(tmp_path: Path) -> None:
