@@ -271,6 +271,7 @@ class Machine:
         if self._report is None:
             return
         _take_back(process)
+        self._doors.pop(process.connection, None)  # who comes again has closed it: its answers reach nobody
         self._connections += 1
         process.connection = self._connections
         self._doors[self._connections] = process
