@@ -15,7 +15,6 @@ ENTRY_BYTES_MAX = 64 * KIB  # one entry's body
 ENTRY_NAME_BYTES_MAX = 128  # one entry's kind or key
 COMPRESS_BYTES_MIN = 1 * KIB  # smaller messages cross uncompressed
 TOPIC_BYTES_MAX = 256
-TOPIC_LEVELS_MAX = 7
 INLINE_DOCUMENTS_BYTES_MAX = 64 * KIB  # small bodies that ride along with a Desired
 DOCUMENT_BYTES_MAX = 256 * KIB  # one document
 MANIFEST_DOCUMENTS_MAX = 4_096
@@ -247,7 +246,7 @@ MISTAKES_MAX = 50
 
 # --- a hub of thousands
 NODES_MAX = 20_000
-GENERATIONS_KNOWN = 64  # of each device: what a parent knows that it asked for, by which it notices that it was restored
+GENERATIONS_KNOWN = 64  # of each device: what a parent knows that it asked for, and notices by that it was restored
 RESOURCES_MAX = 4_096  # services and workflows, deleted ones (their generations) included
 TOKENS_MAX = 1_000
 ENROLLMENTS_PENDING_MAX = 256  # certificates asked for and not issued yet

@@ -5,8 +5,7 @@
 
 Every message of a parent carries its incarnation; every message that belongs to a session carries the session's
 counter, so that what is late is recognised and changes nothing (INVARIANTS A13). The bytes are pinned in
-tests/golden. Streams of every class, `relay` included, cross as the same Entries: a relayed entry wraps its origin
-in its body (`Relayed`), so a tier more changes no byte here.
+tests/golden. Streams of every class, `relay` included, cross as the same Entries, so a tier more changes no byte here.
 """
 
 from __future__ import annotations
@@ -61,17 +60,6 @@ class GapBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hash: str
     signature: str = ""
     key: str = ""
-
-
-class Relayed(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of an entry of kind `relayed` in a hub's `relay` stream: another node's row, byte for byte (base64)."""
-
-    node: str
-    epoch: str
-    stream: str
-    seq: int
-    hash: str
-    raw: bytes
 
 
 # ------------------------------------------------------------------------------------------------ child -> parent

@@ -1,7 +1,7 @@
 """Topic <-> (parent, child, direction, channel): `skerry/1/<parent>/<child>/up|down/<channel>`.
 
-The one place where topics are written or read. Six levels (limits.TOPIC_LEVELS_MAX is seven); every level obeys the
-grammar of protocol.ids, so that no name can hold a wildcard (INVARIANTS C6, C9).
+The one place where topics are written or read. Every level obeys the grammar of
+protocol.ids, so that no name can hold a wildcard (INVARIANTS C6, C9).
 """
 
 from __future__ import annotations

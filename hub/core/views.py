@@ -262,11 +262,6 @@ def _run(one: Run) -> JSON:
     }
 
 
-def task_groups(core: HubCore) -> list[JSON]:
-    """Return the groups that are kept, the newest first, without what their nodes said."""
-    return [_group(group) for group in reversed(list(core.tasks.groups()))]
-
-
 def task_group(core: HubCore, group: str, now: Now) -> JSON:
     """Return a group with one task for each node. Raises Refusal (404)."""
     record = core.tasks.get(group)

@@ -13,10 +13,3 @@ class Transport(Protocol):
     def send(self, peer: str, message: AnyMessage) -> None:
         """Hand `message` over for `peer` (a node id). Never blocks, never raises; drops it when not connected."""
         ...
-
-
-class Nowhere:
-    """The transport of a node that has none: drops everything."""
-
-    def send(self, peer: str, message: AnyMessage) -> None:
-        """Drop `message`."""

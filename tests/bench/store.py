@@ -13,8 +13,8 @@ from protocol import effects
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
-from protocol.aio.transport import Nowhere
 from protocol.effects import Action, Effects, Now
+from protocol.messages import AnyMessage
 from protocol.snapshot import Snapshot
 from tests.bench.floors import BATCH_ROWS, ROW_BYTES
 from tests.bench.registry import Bench, Target, figure
@@ -45,6 +45,11 @@ async def journal_rows_per_s(bench: Bench) -> dict[str, float]:
     children = count / (time.perf_counter() - begin)
     await journal.close()
     return {"own": own, "children": children}
+
+
+class _Nowhere:
+    def send(self, peer: str, message: AnyMessage) -> None:
+        """Drop `message`: the one node here has no peers."""
 
 
 class _Next(Action, frozen=True, kw_only=True):
@@ -84,7 +89,7 @@ async def driver_inputs_per_s(bench: Bench) -> float:
         make_core=_Counter,
         journal=journal,
         clock=SystemClock(),
-        transport=Nowhere(),
+        transport=_Nowhere(),
         perform=perform,
         tick=msgspec.UNSET,
     )

@@ -98,7 +98,7 @@ class Tasks:
                 self._size += result.size()
             else:
                 self._doomed.append(key)
-        self._next_ms = min((open_.record.until_ms for open_ in self._groups.values()), default=math.inf)
+        self._next_ms = min((record.until_ms for record in self.groups()), default=math.inf)
         self._of_node: dict[str, dict[str, None]] = {}
         for open_ in self._groups.values():
             self._list(open_)

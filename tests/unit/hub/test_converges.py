@@ -94,9 +94,9 @@ class Fleet:
             if node in one["placement"]["nodes"]
         ]
         waits = [
-            f"task/{group['group']}"
-            for group in views.task_groups(self.world.core)
-            for task in views.task_group(self.world.core, group["group"], self.world.now)["tasks"]
+            f"task/{group.id}"
+            for group in self.world.core.tasks.groups()
+            for task in views.task_group(self.world.core, group.id, self.world.now)["tasks"]
             if task["node"] == node and task["state"] in ("pending", "away", "running")
         ]
         return {*on, *waits}

@@ -66,7 +66,7 @@ def test_a_workflow_is_started_and_a_run_cancelled_by_a_task(world: World) -> No
     device.entries(("task.started", group, {"id": group, "run": "r1"}))
     assert tasks(world, group)["oslo-1"]["run"] == "r1"
     run(world, command=[], cancel_run="r1")
-    assert [group["cancel_run"] for group in views.task_groups(world.core)] == ["r1", ""]
+    assert [group.document.cancel_run for group in world.core.tasks.groups()] == ["", "r1"]
 
 
 def test_an_unknown_task_is_said_to_be_unknown(world: World) -> None:
@@ -132,13 +132,13 @@ def test_the_last_groups_are_kept_and_an_open_one_that_goes_is_cancelled(
     world.later(1.0)
     end(device, second)
     third = run(world)
-    kept = [group["group"] for group in views.task_groups(world.core)]
-    assert kept == [third, first]
+    kept = [group.id for group in world.core.tasks.groups()]
+    assert kept == [first, third]
     device.settle()
     world.settle()
     assert not world.store.spaces["result"]
     fourth = run(world)
-    assert [group["group"] for group in views.task_groups(world.core)] == [fourth, third]
+    assert [group.id for group in world.core.tasks.groups()] == [third, fourth]
     world.settle()
     assert sorted(world.core.parent.view("oslo-1").cursors) == ["state"]
     assert sorted(world.core.tasks.items("oslo-1")) == sorted([f"task/{third}", f"task/{fourth}"])

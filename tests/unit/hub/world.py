@@ -341,9 +341,7 @@ def durable(core: HubCore, now: Now) -> dict[str, Any]:
         "resources": views.resources(core),
         "runs": views.runs(core),
         "tokens": views.tokens(core),
-        "groups": [
-            [core.tasks.get(group["group"]), core.tasks.results(group["group"])] for group in views.task_groups(core)
-        ],
+        "groups": [[group, core.tasks.results(group.id)] for group in core.tasks.groups()],
     }
 
 
