@@ -49,12 +49,10 @@ class Child:
         self.session = int(stored.get(_SESSION, b"0"))
         found = doubt(snapshot)
         self._is_behind = found is not None and found.in_place
-        self.revoked = stored.get(_REVOKED, b"").decode()
+        self.revoked = self.refusal = stored.get(_REVOKED, b"").decode()
         self.last_contact_wall: float | None = None
         self.offset_ms = 0
-        self.contact_s = limits.CONTACT_EVERY_S
-        self.renew_only = False
-        self.refusal = self.revoked
+        self.contact_s, self.renew_only = limits.CONTACT_EVERY_S, False
         self._outbox = Outbox(node, parent, snapshot, trust, lambda: self._entropy.hex(_EPOCH_BYTES), shares or {})
         self._intake = Intake(node, parent, trust, snapshot)
         self._entropy = Entropy(b"")
@@ -64,8 +62,7 @@ class Child:
         self._timer: float | None = None
         self._greeted_at = self._live_at = 0.0
         self._report = b"{}"
-        self._negotiations = 0
-        self._status_count = 0
+        self._negotiations = self._status_count = 0
         self._status_at: float | None = None
 
     # -------------------------------------------------------------------------------------------- views
