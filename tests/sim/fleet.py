@@ -6,7 +6,6 @@ import concurrent.futures
 import json
 import multiprocessing
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.sim import chances, run, shrink
 from tests.sim.plan import Plan, encode
@@ -61,14 +62,16 @@ def main(options: Options) -> int:
     began = time.perf_counter()
     outcomes: list[run.Outcome] = []
     broken = 0
-    for outcome in _all(options):
-        outcomes.append(outcome)
-        if outcome.rule:
-            broken += 1
-            _tell(outcome, options, closely=broken <= _SHRUNK_MAX)
-        _progress(len(outcomes), len(options.seeds), outcomes)
-        if outcome.rule and options.stop:
-            break
+    with _bar() as bar:
+        task = bar.add_task("", total=len(options.seeds), broken=0)
+        for outcome in _all(options):
+            outcomes.append(outcome)
+            if outcome.rule:
+                broken += 1
+                _tell(outcome, options, closely=broken <= _SHRUNK_MAX)
+            bar.update(task, advance=1, broken=broken)
+            if outcome.rule and options.stop:
+                break
     wall_s = time.perf_counter() - began
     _report(options, outcomes, wall_s)
     print(_summary(outcomes, wall_s))
@@ -119,11 +122,16 @@ def shortest(outcome: run.Outcome, options: Options) -> tuple[Plan, float]:
     return shrink.shrink(plan, outcome.at, breaks, tries=_SHRINK_TRIES)
 
 
-def _progress(done: int, of: int, outcomes: list[run.Outcome]) -> None:
-    if sys.stdout.isatty():
-        broken = sum(bool(one.rule) for one in outcomes)
-        bar = "#" * (30 * done // of)
-        print(f"\r[{bar:30}] {done} of {of} seeds, {broken} broken ", end="" if done < of else "\n", flush=True)
+def _bar() -> Progress:
+    """Return the bar of progress; it shows in a terminal alone, and what is printed stands above it."""
+    console = Console()
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("seeds, {task.fields[broken]} broken"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def counted(outcomes: list[run.Outcome]) -> tuple[Counter[str], Counter[str]]:
