@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
-from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import human, lists, nodes, output
+from hub.cli.view import human, lists, live, nodes, output
 from hub.cli.view.output import Format
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 KINDS = ("nodes", "services", "workflows", "runs", "tokens")
-LOOK_EVERY_S = 5.0
-LOOK_APART_S = 0.25
-SPACE_ROWS = 4  # of a terminal, for the head and the prompt
+TOPICS = {"nodes": "node/", "runs": "run/", "tokens": "token/"}
 
 
 def _complete_kind(incomplete: str) -> list[str]:
@@ -42,18 +41,20 @@ def get(
         def fetch() -> Any:
             return _fetch(hub, chosen, name, selector, limit)
 
+        def table(some: list[dict[str, Any]]) -> Table:
+            return lists.table(chosen, some, wide=form is Format.WIDE, now_ms=_now_ms())
+
         if watch:
             with contextlib.suppress(KeyboardInterrupt):
-                _watch(hub, chosen, fetch, form)
+                live.watch(hub, TOPICS.get(chosen, ""), fetch, table, form)
             return
         data = fetch()
         if form.is_exact:
             output.emit(data, form)
             return
-        listed = _listed(data)
+        listed = live.listed(data)
         if listed:
-            wide = form is Format.WIDE
-            output.show(lists.table(chosen, listed, wide=wide, now_ms=_now_ms()), wide=wide)
+            output.show(table(listed), wide=form is Format.WIDE)
         _afterword(chosen, listed, selector)
 
 
@@ -80,10 +81,6 @@ def _fetch(hub: client.Client, kind: str, name: str, selector: str, limit: int) 
     return [_exact_node(one) for one in data] if kind == "nodes" else data
 
 
-def _listed(data: Any) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", data) if isinstance(data, list) else [data]
-
-
 def _no_token(name: str) -> Any:
     raise client.ApiRefused(f'there is no token "{name}": see `skerry get tokens`', 404, [])
 
@@ -93,48 +90,6 @@ def _exact_node(node: dict[str, Any]) -> dict[str, Any]:
     first = ("name", "path", "kind", "labels", "state")
     head = {key: node[key] for key in first} | {"last_contact": human.iso(node["last_contact_ms"])}
     return head | {key: value for key, value in node.items() if key not in first}
-
-
-def _watch(hub: client.Client, kind: str, fetch: Callable[[], Any], form: Format) -> None:
-    """Show it again whenever the hub says "look again", and every few seconds, for what only time changes."""
-    word = threading.Event()
-    topic = {"nodes": "node/", "runs": "run/", "tokens": "token/"}.get(kind, "")
-    threading.Thread(target=_listen, args=(hub, topic, word), daemon=True).start()
-    if form.is_exact:
-        last: Any = None
-        while True:
-            data = fetch()
-            if data != last:
-                output.emit_line(data, form)
-                last = data
-            _pause(word)
-    console = output.console()
-    if not console.is_terminal:
-        while True:
-            output.show(lists.table(kind, _listed(fetch()), wide=form is Format.WIDE, now_ms=_now_ms()))
-            _pause(word)
-    from rich.live import Live
-
-    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
-        while True:
-            data = fetch()
-            listed = _listed(data)
-            shown = listed[: console.height - SPACE_ROWS]
-            live.update(lists.table(kind, shown, wide=form is Format.WIDE, now_ms=_now_ms()), refresh=True)
-            _pause(word)
-
-
-def _pause(word: threading.Event) -> None:
-    word.wait(LOOK_EVERY_S)
-    time.sleep(LOOK_APART_S)  # what changes meanwhile shares the next look
-    word.clear()
-
-
-def _listen(hub: client.Client, topic: str, word: threading.Event) -> None:
-    """Set `word` at each "look again"; when the stream ends, the slow look every few seconds still serves."""
-    with contextlib.suppress(client.HubAway, client.ApiRefused), client.Client(hub.context) as own:
-        for _ in own.lines("GET", "/v1/watch", params={"topic": topic}):
-            word.set()
 
 
 def _now_ms() -> int:
