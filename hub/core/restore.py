@@ -72,8 +72,8 @@ class Restore:
             return ""
         names = ", ".join(ahead[:_NAMED_MAX]) + (" and others" if ahead[_NAMED_MAX:] else "")
         return (
-            f"{names} hold what this hub never asked for (was it restored from a backup?), and are asked nothing until "
-            f"you say `{COMMAND}`, or `skerry node accept NAME` for one; look at `skerry describe node {ahead[0]}`"
+            f"devices hold what this hub never asked for ({names}): was it restored from a backup? Nothing is asked of "
+            f"them until you say `{COMMAND}`, or `skerry node accept NAME` for one; see `skerry describe node NAME`"
         )
 
     def _is_blocked(self, name: str) -> bool:

@@ -55,6 +55,48 @@ async def test_old_copy_restored_of_a_hub_rolls_no_device_back_and_takes_over_wh
         (await deeds.tally(it, ledger, "oslo")).check()
 
 
+async def test_old_copy_restored_of_a_hub_in_place_with_its_lock_holds_up_the_device_that_it_has_overtaken(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger, hub, copy = record.ledger, tmp_path / "f" / "hub", tmp_path / "copy"
+    async with deeds.site(tmp_path / "f", "oslo", "bergen") as it:
+        oslo = it.agents["oslo"].daemon
+        await deeds.declare(it, deeds.producer("numbers", ledger))
+        await deeds.pid_of(it, "oslo", "numbers")
+        await deeds.settled(it)
+        os.kill(it.hub.pid, signal.SIGSTOP)
+        shutil.copytree(hub, copy)
+        os.kill(it.hub.pid, signal.SIGCONT)
+        await deeds.declare(it, deeds.service("later", ["sleep", "600"]))
+        later = [await deeds.pid_of(it, name, "later") for name in ("oslo", "bergen")]
+        await oslo.kill()
+        await it.agents["bergen"].daemon.kill()
+        await it.hub.kill()
+        for path in hub.glob("hub.db*"):
+            path.write_bytes((copy / path.name).read_bytes())
+        record.fault("restore", "cloud", "in place, with its lock file")
+        await it.hub.start()
+        await deeds.hub_answers(it)
+        for name in ("third", "fourth"):
+            await deeds.declare(it, deeds.service(name, ["sleep", "600"]))
+
+        await oslo.start()
+        assert "never asked for" in (await _alarms(it, "oslo", "restored-parent"))["restored-parent"]
+        assert await deeds.pid_of(it, "oslo", "later") == later[0], "a restored hub rolled the device back"
+        _, shown = await it.command("get", "nodes")
+        assert "devices hold what this hub never asked for (oslo)" in " ".join(shown.split())
+        await it.command("hub", "accept-restore")
+        await it.agents["bergen"].daemon.start()  # away while it was confirmed
+        for pid, name in zip(later, ("oslo", "bergen"), strict=True):
+            await deeds.gone(pid)
+            await deeds.pid_of(it, name, "fourth")
+        assert (await it.node("oslo"))["alarms"] == []
+        await deeds.take_away(it, "service/numbers", "service/third", "service/fourth")
+        await deeds.settled(it)
+        record.calm()
+        (await deeds.tally(it, ledger, "oslo")).check()
+
+
 async def test_old_copy_restored_of_a_device_is_noticed_and_nothing_is_taken_twice(
     tmp_path: Path, record: Record
 ) -> None:
