@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -51,6 +50,8 @@ class Source:
 
     def _patched(self, path: Path) -> sqlite3.Connection | None:
         """Return a copy of the store with a first page that can be read; None when there is no use in it."""
+        import shutil  # costs the daemon a megabyte (bz2, lzma), and only a damaged store needs it
+
         page = self._template.read_bytes()[: sqlite.PAGE_BYTES]
         with suppress(FileNotFoundError):
             shutil.copyfile(path, self._copy)
