@@ -98,26 +98,36 @@ class _Serving:
         self._version = VERSION
         self._platform = vitals.platform()
         self._pulling = True
-        trust = DeviceTrust(papers.anchor, data)
-        config = AgentConfig(
-            node=file.node,
-            parent=file.parent,
-            trust=trust,
-            labels=file.labels,
-            quota_bytes=file.quota_bytes,
-        )
-        self._link = MqttLink(
+        self._link = self._make_link()
+        self._driver = self._make_driver(journal)
+        self._sockets = EmitSockets(short_folder(data), self._put)
+        self._runner = ProcessRunner(data, node=file.node, tools=tools, sockets=self._sockets, report=self._put)
+        self._control = Control(data, self._put)
+
+    def _make_link(self) -> MqttLink:
+        file, papers = self._file, self._papers
+        return MqttLink(
             node=file.node,
             parent=file.parent,
             host=file.mqtt.host,
             port=file.mqtt.port,
-            context=lambda: identity.link_context(data, file),
+            context=lambda: identity.link_context(self._data, file),
             opened=lambda session: self._put(inputs.Opened(session=session)),
             closed=self._closed,
             got=lambda message: papers.heard(message, self._helpers, self._got),
             seal=self._seal if file.mqtt.sealed else None,
         )
-        self._driver: Driver[AgentCore] = Driver(
+
+    def _make_driver(self, journal: Journal) -> Driver[AgentCore]:
+        file = self._file
+        config = AgentConfig(
+            node=file.node,
+            parent=file.parent,
+            trust=DeviceTrust(self._papers.anchor, self._data),
+            labels=file.labels,
+            quota_bytes=file.quota_bytes,
+        )
+        return Driver(
             make_core=lambda snapshot: AgentCore(snapshot, config),
             journal=journal,
             clock=SystemClock(),
@@ -127,11 +137,8 @@ class _Serving:
             on_store_error=self._store_failed,
             on_store_healed=lambda: log.warning("the store is well again"),
             on_dropped=self._dropped,
-            trace=trace.begin("agent", file.node, data / "journal.db"),
+            trace=trace.begin("agent", file.node, self._data / "journal.db"),
         )
-        self._sockets = EmitSockets(short_folder(data), self._put)
-        self._runner = ProcessRunner(data, node=file.node, tools=tools, sockets=self._sockets, report=self._put)
-        self._control = Control(data, self._put)
 
     # -------------------------------------------------------------------------------------------- a life
 

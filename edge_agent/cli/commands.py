@@ -118,10 +118,14 @@ def enroll(
         result = enrollment.enroll(place, request)
     except enrollment.Unreachable as error:
         _end(error, UNREACHABLE)
-    file = result.file
-    if not result.new:
-        view.say(f"This device is {file.node} at hub {file.hub} already; nothing was changed.")
-        return
+    if result.new:
+        _say_enrolled(result.file, data)
+    else:
+        view.say(f"This device is {result.file.node} at hub {result.file.hub} already; nothing was changed.")
+
+
+def _say_enrolled(file: identity.AgentFile, data: Path | None) -> None:
+    place = data or identity.default_data()
     view.say(f'trusting     hub "{file.hub}": its fingerprint matches the token')
     view.say(f"enrolled     as {file.node}; the key was made here and stays here ({place})")
     option = "" if data is None else f" --data {data}"
