@@ -47,15 +47,13 @@ def get(
         if watch:
             with contextlib.suppress(KeyboardInterrupt):
                 live.watch(hub, TOPICS.get(chosen, ""), fetch, table, form)
-            return
-        data = fetch()
-        if form.is_exact:
-            output.emit(data, form)
-            return
-        listed = live.listed(data)
-        if listed:
-            output.show(table(listed), wide=form is Format.WIDE)
-        _afterword(chosen, listed, selector)
+        elif form.is_exact:
+            output.emit(fetch(), form)
+        else:
+            listed = live.listed(fetch())
+            if listed:
+                output.show(table(listed), wide=form is Format.WIDE)
+            _afterword(chosen, listed, selector)
 
 
 def _kind(word: str) -> str:
