@@ -1,8 +1,8 @@
 """A15. Time decides no order, no dedupe, no pruning.
 
 Demands: a core's `mono` never falls within a life; the commit in which a wall clock that jumped is first seen turns no
-epoch and lets no row go, unless a message came too, or rows for which a small quota makes room; and rows whose times run
-backwards are received in the order of their numbers all the same.
+epoch and lets no row go, unless a message came too, or rows for which a small quota makes room; and rows whose times
+run backwards are received in the order of their numbers all the same.
 
 Cannot see: what was left undone because of a clock; A19 and A20 do.
 """

@@ -1,8 +1,9 @@
 """A17. A restored peer is detected, both ways; never a silent roll-back of a fleet.
 
 Demands: a parent asks nothing of a child that is at or below what the child said it holds (but the same, again), and
-raises an alarm when a child holds more than was ever asked; within an epoch a parent's cursor never falls; and of a
-child whose head is behind that cursor nothing more is taken in the same epoch.
+raises an alarm when a child holds more than was ever asked; within an epoch a parent's cursor never falls; of a
+child whose head is behind that cursor nothing more is taken in the same epoch; and a hub that lives from a backup asks
+nothing new before an operator has accepted that.
 
 Cannot see: a restored peer that nobody could tell from the one that was lost.
 """
@@ -15,7 +16,7 @@ from hub.core import inputs, registry
 from protocol import effects, messages
 from protocol.link import parent, parent_desired, parent_entries
 from tests.checkers import base
-from tests.checkers.history import Born, Sent, Stored, Took
+from tests.checkers.history import Born, Fault, Sent, Stored, Took
 
 _ALARM = b'"restored-parent"'
 _decode_child = msgspec.json.Decoder(parent.Record).decode
@@ -35,7 +36,10 @@ class RestoredPeer(base.Checker):
         self._due: dict[tuple[str, str], str] = {}
         self._newest: dict[tuple[str, str], int] = {}
         self._expired: dict[tuple[str, str], int] = {}
+        self._doubted: set[str] = set()
         self.on(Born, self._born)
+        self.on(Fault, self._fault)
+        self.on_took(inputs.Request, self._asked)
         self.on(Stored, self._stored)
         self.on_took(inputs.Opened, self._opened)
         self.on_heard(messages.Hello, self._hello)
@@ -49,6 +53,14 @@ class RestoredPeer(base.Checker):
             for where in [where for where in table if where[0] == fact.node]:
                 del table[where]
         self._behind = {where: epoch for where, epoch in self._behind.items() if where[0] != fact.node}
+
+    def _fault(self, fact: Fault) -> None:
+        if fact.kind == "restore" and "copied" in fact.note and self.machine(fact).role == "hub":
+            self._doubted.add(fact.node)
+
+    def _asked(self, fact: Took, request: inputs.Request) -> None:
+        if isinstance(request.op, inputs.AcceptRestore):
+            self._doubted.discard(fact.node)
 
     def _opened(self, fact: Took, opened: inputs.Opened) -> None:
         self._expired[fact.node, opened.node] = opened.connection if opened.expired else -1
@@ -111,6 +123,10 @@ class RestoredPeer(base.Checker):
             )
 
     def _put(self, fact: Stored, op: effects.Put) -> None:
+        if op.space == parent_desired.ASKED and fact.node in self._doubted:
+            raise self.broken(
+                f"{fact.node} lives from a backup, and asks {op.key} for more before anybody accepts that"
+            )
         if op.space != parent_entries.CURSOR:
             return
         node, _, stream = op.key.partition("/")
