@@ -121,6 +121,8 @@ class World:
                 machine.alive = False
                 if not self.exact:
                     self._doubt(machine)
+                if fact.how == "power":
+                    self._forget_telemetry(machine)
             case history.Fault(kind=kind) if kind in DISK_FAULTS:
                 self.machine(fact.node).doubtful = True
             case history.Ran():
@@ -146,6 +148,12 @@ class World:
         machine.sure, machine.learned = False, set()
         for own in machine.streams.values():
             own.sure = False
+
+    def _forget_telemetry(self, machine: Machine) -> None:
+        """What is not synced may be gone, and goes on in an epoch that the store takes when it is opened."""
+        for name, own in machine.streams.items():
+            if not is_chained(name):
+                own.sure = own.placed = False
 
     def learn_op(self, machine: Machine, op: effects.Store) -> None:
         """Take one op of a transaction that the checkers have judged."""
