@@ -13,6 +13,8 @@ PARENT = "protocol/link/parent.py"
 TAKING = "protocol/link/parent_entries.py"
 DRIVER = "protocol/aio/driver.py"
 TASKS = "edge_agent/core/tasks.py"
+OPERATIONS = "protocol/aio/operations.py"
+SALVAGE = "protocol/aio/recovery/salvage.py"
 WORKLOAD = "edge_agent/core/services/workload.py"
 
 
@@ -117,7 +119,7 @@ MUTANTS = [
         "cursor-apart",
         "A5",
         "state is committed in a transaction of its own",
-        "protocol/aio/operations.py",
+        OPERATIONS,
         "        self._write_puts(db)\n",
         '        db.execute("COMMIT")\n        db.execute("BEGIN IMMEDIATE")\n        self._write_puts(db)\n',
         sim=False,
@@ -129,7 +131,7 @@ MUTANTS = [
         "a copied or restored journal goes on in its old epoch",
         [
             Edit("protocol/aio/life.py", '        return "restored or copied"\n', '        return ""\n'),
-            Edit("protocol/aio/life.py", '        return "restored"\n', '        return ""\n'),
+            Edit("protocol/aio/life.py", "        return _RESTORED\n", '        return ""\n'),
         ],
         tests=AIO_TESTS,
     ),
@@ -140,6 +142,7 @@ MUTANTS = [
         TAKING,
         "walk.tip.hex() != message.hash:",
         "False:",
+        sim=False,  # no fault alters bytes under way, and a hello tells of every fork before
         tests=LINK_TESTS,
     ),
     _one(
@@ -169,6 +172,8 @@ MUTANTS = [
         DESIRED,
         "        if version < (held.term, held.generation):\n",
         "        if False:\n",
+        # what is late or comes again has no valid seal, and the hub asks nothing lower: the last of three doors
+        sim=False,
         tests=LINK_TESTS,
     ),
     _one(
@@ -187,6 +192,7 @@ MUTANTS = [
         WORKLOAD,
         "        self.known = False\n",
         "        self.known = True\n",
+        sim=False,  # a device that starts takes its last manifest before it settles anything
         tests=["tests/unit/agent", "tests/scripts"],
     ),
     _one(
@@ -196,6 +202,7 @@ MUTANTS = [
         PARENT,
         "        if message.count <= child.status_count:\n",
         "        if False:\n",
+        sim=False,  # what is late or comes again has no valid seal: the second of two doors
         tests=LINK_TESTS,
     ),
     Mutant(
@@ -206,6 +213,7 @@ MUTANTS = [
             Edit(PARENT, "ours = (session, nonce) == (child.record.session, child.record.nonce)", "ours = True"),
             Edit(PARENT, "ours = connection == child.connection", "ours = True"),
         ],
+        sim=False,  # wires and seals drop what is late before the fence is asked: the second of two doors
         tests=LINK_TESTS,
     ),
     _one(
@@ -233,6 +241,7 @@ MUTANTS = [
         TASKS,
         "        if document.deadline_ms and late_ms > 0:\n",
         "        if False:\n",
+        sim=False,  # a deadline is a matter of clocks, and every world bends them
         tests=["tests/unit/agent"],
     ),
     _one(
@@ -261,6 +270,7 @@ MUTANTS = [
         SENDING,
         "            limit = min(stream.last - flow.held, stream.acked + flow.credit)\n",
         "            limit = stream.last - flow.held\n",
+        sim=False,  # a link at its own pace has less under way than any credit that a small fleet is given
         tests=LINK_TESTS,
     ),
     _one(
@@ -327,5 +337,90 @@ MUTANTS = [
         "            pass\n",
         sim=False,
         tests=LINK_TESTS,
+    ),
+    _one(
+        "copied-rows-taken-twice",
+        "A8",
+        "rows that a copy of the device brought are stored again",
+        OPERATIONS,
+        "row[0] > op.again or not _stands(db, op, row[0], row[2])",
+        "row",
+        tests=[*LINK_TESTS, *AIO_TESTS],
+    ),
+    _one(
+        "said-forgotten",
+        "B",
+        "an agent forgets which items of a producer it has kept",
+        "edge_agent/core/speech/said.py",
+        '        fx.store.append(Put(_SAID, instance, b"%d" % last))\n',
+        "",
+        tests=["tests/unit/agent"],
+    ),
+    _one(
+        "quota-ignored",
+        "A16",
+        "a stream grows over its quota",
+        "protocol/link/room/pool.py",
+        "        if over <= 0:\n",
+        "        if True:\n",
+        tests=LINK_TESTS,
+    ),
+    _one(
+        "doubted-hub-goes-on",
+        "A17",
+        "a hub that was restored or recovered asks nobody before it makes manifests",
+        "hub/core/restore.py",
+        "        self._core.delegate.held = self._doubt is not None\n",
+        "        self._core.delegate.held = False\n",
+        tests=["tests/unit/hub"],
+    ),
+    _one(
+        "damaged-epoch-goes-on",
+        "A6",
+        "a store that was recovered goes on in its old epoch",
+        SALVAGE,
+        "        epoch = self.opening.mint()\n",
+        "        epoch = self.opening.mint() if head is None else head.epoch\n",
+        tests=AIO_TESTS,
+    ),
+    _one(
+        "damaged-rows-trusted",
+        "A7",
+        "a recovery takes rows whose chain does not hold",
+        "protocol/aio/recovery/walk.py",
+        " and cursor.chain(point[1], raw) == tip",
+        "",
+        sim=False,
+        tests=AIO_TESTS,
+    ),
+    _one(
+        "damaged-state-trusted",
+        "D",
+        "a recovery takes values whose sum does not hold",
+        "protocol/aio/recovery/states.py",
+        " or checksum(space, key, value) != total:",
+        ":",
+        sim=False,
+        tests=AIO_TESTS,
+    ),
+    _one(
+        "wall-clock-retires",
+        "A15",
+        "what a hub keeps ages by its wall clock",
+        "protocol/aio/upkeep/retention.py",
+        "            arrived.age_ms += max(0, mono_ms - self._mono_ms)\n",
+        "            arrived.age_ms += max(0, now_ms - arrived.wall_ms)\n",
+        sim=False,
+        tests=AIO_TESTS,
+    ),
+    _one(
+        "opening-forgotten",
+        "A6",
+        "that telemetry was opened may be lost with the power, and its numbers be used again",
+        "protocol/aio/life.py",
+        '    db.execute("PRAGMA wal_checkpoint")\n',
+        "    pass\n",
+        sim=False,
+        tests=[POWER],
     ),
 ]
