@@ -1,4 +1,4 @@
-"""Times, durations and sizes in the words of people. What is exact is in `-o json`."""
+"""Times and durations in the words of people (sizes: protocol.doctor.words). What is exact is in `-o json`."""
 
 from __future__ import annotations
 
@@ -37,15 +37,6 @@ def clock(ms: int, now_ms: int) -> str:
 def stamp(ms: int) -> str:
     """Return the exact local time."""
     return _local(ms).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-
-
-def size(count: float) -> str:
-    """Return `812 B`, `3.1 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edge_agent.cli import human
+from protocol.doctor import words
 
 Json = dict[str, Any]
 
@@ -42,7 +43,7 @@ def _gap(answer: Json, stream: str, now: int) -> str:
     if gap is None:
         return ""
     quota = answer["quota"][stream]
-    held = f"{human.size(quota['bytes'])} here, {human.size(quota['share'])} are its share"
+    held = f"{words.size(quota['bytes'])} here, {words.size(quota['share'])} are its share"
     range_ = f"{gap['first']:,} to {gap['last']:,}, {human.clock(gap['declared_ms'], now)}"
     return f": the last {range_} ({gap['reason']}; {held})"
 
@@ -53,7 +54,7 @@ def link(answer: Json) -> str:
     rows = sum(one["rows"] for one in answer["backlog"].values())
     size = sum(one["bytes"] for one in answer["backlog"].values())
     waits = human.plural(rows, "entry waits to sync", "entries wait to sync")
-    waiting = f"{waits} ({human.size(size)})" if rows else "all entries are synced"
+    waiting = f"{waits} ({words.size(size)})" if rows else "all entries are synced"
     age = human.since(view["since_ms"], now)
     if view["state"] == "live":
         return f"online for {age} (hub {view['parent']}); {waiting}"

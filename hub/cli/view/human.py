@@ -1,4 +1,4 @@
-"""Times, durations and sizes in the words of people. What is exact is in `-o json`."""
+"""Times and durations in the words of people (sizes: protocol.doctor.words). What is exact is in `-o json`."""
 
 from __future__ import annotations
 
@@ -61,15 +61,6 @@ def iso(ms: int | None) -> str | None:
     if not ms:
         return None
     return _moment(ms).isoformat(timespec="milliseconds")
-
-
-def size(count: float) -> str:
-    """Return `812 B`, `3.1 MB`, `29 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def number(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.cli.view import human
+from protocol.doctor import words
 
 GOOD = ("running", "exited")
 
@@ -90,14 +91,14 @@ def vitals(node: dict[str, Any]) -> str:
     seen = node.get("vitals")
     if not seen:
         return "–"
-    words = [f"cpu {100 * seen.get('cpu', 0.0):.0f} %"]
+    said = [f"cpu {100 * seen.get('cpu', 0.0):.0f} %"]
     if seen.get("memory_total"):
-        words.append(f"memory {human.size(seen.get('memory_used', 0))} of {human.size(seen['memory_total'])}")
+        said.append(f"memory {words.size(seen.get('memory_used', 0))} of {words.size(seen['memory_total'])}")
     if seen.get("disk_total"):
-        words.append(f"disk {100 * seen.get('disk_used', 0) / seen['disk_total']:.0f} %")
+        said.append(f"disk {100 * seen.get('disk_used', 0) / seen['disk_total']:.0f} %")
     if seen.get("temperature_c") is not None:
-        words.append(f"{seen['temperature_c']:.0f} °C")
-    return ", ".join(words)
+        said.append(f"{seen['temperature_c']:.0f} °C")
+    return ", ".join(said)
 
 
 def short(services: list[dict[str, Any]]) -> str:
