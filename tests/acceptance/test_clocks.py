@@ -15,6 +15,7 @@ from protocol import messages
 from protocol.aio.mqtt import MqttLink
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
 DAY_MS = 86_400_000
@@ -50,9 +51,9 @@ async def _renewed(it: Fleet, before_ms: int) -> None:
 
 @pytest.mark.parametrize("agent_days", [100, 0, -20_000], ids=["both-know-the-time", "agent-slow", "agent-in-1970"])
 async def test_certificate_expired_while_away_is_renewed_by_itself_and_work_goes_on(
-    tmp_path: Path, agent_days: int
+    tmp_path: Path, record: Record, agent_days: int
 ) -> None:
-    ledger = tmp_path / "ledger"
+    ledger = record.ledger
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger, every_s=0.01))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -65,6 +66,7 @@ async def test_certificate_expired_while_away_is_renewed_by_itself_and_work_goes
         assert (await it.node("oslo"))["alarms"] == []
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         assert len(await deeds.events(it, node="oslo", kind="certificate.renewed")) == 1
         (await deeds.tally(it, ledger, "oslo")).check()
 
@@ -132,9 +134,9 @@ def _jumping(file: Path) -> dict[str, str]:
     return {"LD_PRELOAD": LIBRARY, "FAKETIME_DONT_FAKE_MONOTONIC": "1", **by_file}
 
 
-async def test_wall_clock_400_days_jumping_no_rtc(tmp_path: Path) -> None:
+async def test_wall_clock_400_days_jumping_no_rtc(tmp_path: Path, record: Record) -> None:
     """The clocks of a device and of its hub jump while both run; after each jump they must find each other anew."""
-    ledger, at_agent, at_hub = tmp_path / "ledger", tmp_path / "at-agent", tmp_path / "at-hub"
+    ledger, at_agent, at_hub = record.ledger, tmp_path / "at-agent", tmp_path / "at-hub"
     async with deeds.site(tmp_path / "f", "oslo", wire=True) as it:
         await deeds.declare(it, deeds.producer("numbers", ledger, every_s=0.01))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -160,14 +162,17 @@ async def test_wall_clock_400_days_jumping_no_rtc(tmp_path: Path) -> None:
         assert node["alarms"] == []
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check()
         numbers = [one["body"]["n"] for one in await deeds.events(it, node="oslo", kind="app.number")]
         assert numbers == sorted(numbers), "the order is the journal's, not the clock's"
 
 
 @pytest.mark.parametrize("days", [-400, 400])
-async def test_wall_clock_400_days_off_loses_nothing_and_keeps_its_order(tmp_path: Path, days: int) -> None:
-    ledger = tmp_path / "ledger"
+async def test_wall_clock_400_days_off_loses_nothing_and_keeps_its_order(
+    tmp_path: Path, record: Record, days: int
+) -> None:
+    ledger = record.ledger
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -184,6 +189,7 @@ async def test_wall_clock_400_days_off_loses_nothing_and_keeps_its_order(tmp_pat
         assert await deeds.pid_of(it, "oslo", "numbers") == pid
         await deeds.take_away(it, "service/numbers")
         await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check()
         numbers = [one["body"]["n"] for one in await deeds.events(it, node="oslo", kind="app.number")]
         assert numbers == sorted(numbers), "the order is the journal's, not the clock's"

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support import deeds
 from tests.support.fleet import Fleet
-from tests.support.recorded import Record
+from tests.support.recorded import Record, recorded
 
 SIZE = "24m"
 FAILING = "20..24"  # of the syncs of each thread; then the disk is well again
@@ -54,9 +54,9 @@ async def _cannot_store(it: Fleet) -> None:
 
 
 async def test_enospc_at_the_device_acks_nothing_stops_nothing_and_heals(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
     with _small_disk(tmp_path / "f" / "oslo") as disk:
-        async with deeds.site(tmp_path / "f", "oslo") as it:
+        async with recorded(tmp_path) as record, deeds.site(tmp_path / "f", "oslo") as it:
+            ledger = record.ledger
             await deeds.declare(it, deeds.producer("numbers", ledger))
             pid = await deeds.pid_of(it, "oslo", "numbers")
             await deeds.settled(it)
@@ -76,12 +76,13 @@ async def test_enospc_at_the_device_acks_nothing_stops_nothing_and_heals(tmp_pat
             assert it.agents["oslo"].daemon.pid == agent
             await deeds.take_away(it, "service/numbers")
             await deeds.settled(it)
+            record.calm()
             (await deeds.tally(it, ledger, "oslo")).check()
 
 
 async def test_enospc_when_an_agent_starts_is_said_and_its_work_goes_on(tmp_path: Path) -> None:
     with _small_disk(tmp_path / "f" / "oslo") as disk:
-        async with deeds.site(tmp_path / "f", "oslo") as it:
+        async with recorded(tmp_path) as record, deeds.site(tmp_path / "f", "oslo") as it:
             await deeds.declare(it, deeds.service("stands", ["sleep", "600"]))
             pid = await deeds.pid_of(it, "oslo", "stands")
             await it.agents["oslo"].daemon.kill()
@@ -98,11 +99,13 @@ async def test_enospc_when_an_agent_starts_is_said_and_its_work_goes_on(tmp_path
             ballast.unlink()
             assert await deeds.pid_of(it, "oslo", "stands") == pid, "it waited for room, and took its work up again"
             await it.until(lambda: it.online("oslo"), "oslo is back")
+            await deeds.settled(it)
+            record.calm()
 
 
 async def test_enospc_when_a_hub_starts_is_said_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
     with _small_disk(tmp_path / "f" / "hub") as disk:
-        async with deeds.site(tmp_path / "f", "oslo") as it:
+        async with recorded(tmp_path) as record, deeds.site(tmp_path / "f", "oslo") as it:
             await it.hub.kill()
             ballast = _fill(disk)
             await it.hub.start()
@@ -116,12 +119,14 @@ async def test_enospc_when_a_hub_starts_is_said_and_it_goes_on_when_there_is_roo
             ballast.unlink()
             await deeds.hub_answers(it)
             await it.until(lambda: it.online("oslo"), "oslo is back")
+            await deeds.settled(it)
+            record.calm()
 
 
 async def test_enospc_at_the_hub_acks_nothing_and_heals(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
     with _small_disk(tmp_path / "f" / "hub") as disk:
-        async with deeds.site(tmp_path / "f", "oslo") as it:
+        async with recorded(tmp_path) as record, deeds.site(tmp_path / "f", "oslo") as it:
+            ledger = record.ledger
             await deeds.declare(it, deeds.producer("numbers", ledger))
             pid = await deeds.pid_of(it, "oslo", "numbers")
             await it.until(lambda: it.online("oslo"), "oslo is online")
@@ -148,6 +153,7 @@ async def test_enospc_at_the_hub_acks_nothing_and_heals(tmp_path: Path) -> None:
             await it.until(healed, "the hub says that it can store again")
             await deeds.take_away(it, "service/numbers")
             await deeds.settled(it)
+            record.calm()
             await deeds.gone(pid)
             (await deeds.tally(it, ledger, "oslo")).check()
 

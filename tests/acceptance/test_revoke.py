@@ -20,6 +20,7 @@ from protocol import limits
 from protocol.trust import signing
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 BOTH = [pytest.param("embedded"), pytest.param("mosquitto", marks=pytest.mark.mosquitto)]
 
@@ -44,8 +45,10 @@ async def _site(folder: Path, through: str, *names: str) -> AsyncGenerator[Fleet
 
 
 @pytest.mark.parametrize("through", BOTH)
-async def test_revoked_while_connected_is_cut_off_at_once_and_its_work_goes_on(tmp_path: Path, through: str) -> None:
-    ledger = tmp_path / "ledger"
+async def test_revoked_while_connected_is_cut_off_at_once_and_its_work_goes_on(
+    tmp_path: Path, record: Record, through: str
+) -> None:
+    ledger = record.ledger
     async with _site(tmp_path / "f", through, "oslo", "bergen") as it:
         await deeds.declare(it, deeds.producer("numbers", ledger, every_s=0.05))
         pid = await deeds.pid_of(it, "oslo", "numbers")
@@ -76,7 +79,7 @@ async def test_revoked_while_connected_is_cut_off_at_once_and_its_work_goes_on(t
         assert await it.online("bergen")
 
 
-async def test_revoked_while_away_is_told_when_it_comes_back(tmp_path: Path) -> None:
+async def test_revoked_while_away_is_told_when_it_comes_back(tmp_path: Path, record: Record) -> None:
     async with deeds.site(tmp_path / "f", "oslo", wire=True) as it:
         await deeds.declare(it, deeds.service("stands", ["sleep", "600"]))
         pid = await deeds.pid_of(it, "oslo", "stands")

@@ -15,6 +15,7 @@ from hub.demo import fleet as demo
 from tests.support import deeds
 from tests.support.fleet import Fleet
 from tests.support.net import host, lands
+from tests.support.recorded import Record
 
 STOPPED_S = 4.0
 
@@ -38,15 +39,16 @@ async def _is_away(it: Fleet, node: str) -> bool:
     return (await it.node(node))["state"] == "away"
 
 
-async def _counted(it: Fleet, ledger: Path, pids: dict[str, int]) -> None:
+async def _counted(it: Fleet, record: Record, pids: dict[str, int]) -> None:
     """Everyone is back for good; healthy work was never touched, nothing was lost or doubled."""
     for name, pid in pids.items():
         await it.until(lambda name=name: it.online(name), f"{name} is back", 90.0)
         assert await deeds.pid_of(it, name, "numbers") == pid, "healthy work was restarted"
     await deeds.take_away(it, "service/numbers")
     await deeds.settled(it)
+    record.calm()
     for name in pids:
-        (await deeds.tally(it, ledger, name)).check()
+        (await deeds.tally(it, record.ledger, name)).check()
         node = await it.node(name)
         assert (node["state"], node["alarms"]) == ("online", [])
         assert (await _seen(it, name))[-1] == "node.live", "an older session had the last word"
@@ -62,12 +64,11 @@ async def _producing(it: Fleet, ledger: Path) -> dict[str, int]:
 
 
 @pytest.mark.skipif(bool(host.missing()), reason=host.missing() or "all is here")
-async def test_zombie_session(tmp_path: Path) -> None:
+async def test_zombie_session(tmp_path: Path, record: Record) -> None:
     """One agent stands still until it is missed, one too briefly for that; one moves to another network while its old
     connection stands half open, and the old network comes back; the hub stands still too."""
-    ledger = tmp_path / "ledger"
     async with lands.apart(tmp_path / "f", "stands", "dozes", "roams", seed=41) as it:
-        pids = await _producing(it, ledger)
+        pids = await _producing(it, record.ledger)
         async with _stopped(it.agents["stands"].daemon):
             await _for_a_while(it.agents["dozes"].daemon)
             old = it.hosts["roams"]
@@ -81,7 +82,7 @@ async def test_zombie_session(tmp_path: Path) -> None:
             await it.until(lambda: _is_away(it, "stands"), "stands is missed", 90.0)
         await it.until(lambda: _lived(it, "stands", 2), "stands greets anew")
         await _for_a_while(it.hub)
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
         assert list(await _seen(it, "dozes")) == ["node.live"], "a short stop is no absence"
 
 
@@ -90,12 +91,11 @@ async def _lived(it: Fleet, node: str, times: int) -> bool:
 
 
 @pytest.mark.mosquitto
-async def test_late_will(tmp_path: Path) -> None:
+async def test_late_will(tmp_path: Path, record: Record) -> None:
     """Through mosquitto: a will by keepalive's end, wills and greetings that a stopped hub hears all at once, and a
     broker that stands still."""
-    ledger = tmp_path / "ledger"
     async with deeds.brokered(tmp_path / "f", "stands", "dies") as (it, broker):
-        pids = await _producing(it, ledger)
+        pids = await _producing(it, record.ledger)
         async with _stopped(it.agents["stands"].daemon):
             async with _stopped(it.hub):
                 for _ in range(3):
@@ -106,4 +106,4 @@ async def test_late_will(tmp_path: Path) -> None:
             await _for_a_while(broker)
             await it.until(lambda: _is_away(it, "stands"), "stands is missed", 90.0)
         await it.until(lambda: _lived(it, "stands", 2), "stands greets anew")
-        await _counted(it, ledger, pids)
+        await _counted(it, record, pids)
