@@ -60,11 +60,6 @@ def chain(prev: bytes, raw: bytes) -> bytes:
     return _sha256(prev + raw).digest()
 
 
-def encode_row(seq: int, time_ms: int, kind: str, key: str, body: bytes) -> bytes:
-    """Return the row of one entry; `body` is one JSON value, which goes in as it is."""
-    return _encode(Entry(seq, time_ms, kind, key, msgspec.Raw(body)))
-
-
 def encode_rows(
     seq: int, tip: bytes, chained: bool, time_ms: int, items: Sequence[tuple[str, str, bytes]]
 ) -> list[tuple[int, bytes, bytes]]:

@@ -8,6 +8,7 @@ import pytest
 from edge_agent.core import inputs
 from protocol import limits
 from protocol.link import cursor
+from tests.support import single
 from tests.unit.agent.world import World, only, running, service
 
 
@@ -39,7 +40,7 @@ def test_what_is_acknowledged_is_an_entry_for_the_parent_too(world: World) -> No
     kind = "k" * (limits.ENTRY_NAME_BYTES_MAX - len("app.") - 1)
     world.do(inputs.Emitted(connection=3, instance="s-web-1", items=[item(b"1", kind, "x"), item('"wörter"'.encode())]))
     one, _ = world.entries("state", "app.")
-    raw = cursor.encode_row(one.seq, one.time_ms, one.kind, one.key, bytes(one.body))
+    raw = single.row(one.seq, one.time_ms, one.kind, one.key, bytes(one.body))
     assert cursor.decode_head(raw).kind == f"app.{kind}"
     fx = world.do(inputs.Emitted(connection=3, instance="s-web-1", items=[item(b"1", kind + "k", "x")]))
     assert [act.count for act in fx.act if isinstance(act, inputs.EmitAck)][-1] == 0

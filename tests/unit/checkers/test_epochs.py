@@ -24,6 +24,7 @@ from tests.checkers.a16_bounded import Bounded
 from tests.checkers.a21_poison import Poison
 from tests.checkers.all import Checkers
 from tests.checkers.history import Broken
+from tests.support import single
 from tests.unit.checkers import telling
 from tests.unit.checkers.telling import EPOCH, HUB, NODE, OTHER, Tale, at_cursor, entries, received, rows
 
@@ -118,7 +119,7 @@ class TestOneTransaction:
     def test_the_end_of_a_task_and_its_result(self) -> None:
         task = documents.Task(id="t1", command=["true"])
         group = tasks.Group(id="t1", number=1, by="me", created_ms=0, until_ms=9, document=task, nodes=[NODE])
-        row = cursor.encode_row(1, 0, "task.ended", "t1", b'{"id":"t1","state":"ok"}')
+        row = single.row(1, 0, "task.ended", "t1", b'{"id":"t1","state":"ok"}')
         told = effects.Received(NODE, EPOCH, "state", [(1, row, b"h" * 32, 0, "task.ended", "t1")])
         known = (telling.put(tasks.GROUPS, "t1", group), at_cursor(0))
         tale = Tale()

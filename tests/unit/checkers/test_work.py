@@ -5,7 +5,6 @@ from __future__ import annotations
 from edge_agent.core import inputs, tasks
 from edge_agent.core.services import overrides, workload
 from protocol import documents, effects, limits
-from protocol.link import cursor
 from tests.checkers import history
 from tests.checkers.a14_tasks_declared import TasksDeclared
 from tests.checkers.a20_no_waiting import SLACK_S, NoWaiting
@@ -15,6 +14,7 @@ from tests.checkers.b_nothing_lost import NothingLost
 from tests.checkers.b_nothing_twice import NothingTwice
 from tests.checkers.b_override_kept import OverrideKept
 from tests.checkers.b_two_copies import TwoCopies
+from tests.support import single
 from tests.unit.checkers import telling
 from tests.unit.checkers.telling import EPOCH, HUB, NODE, Tale, manifest, received, rows
 
@@ -59,7 +59,7 @@ class Work(Tale):
 
 def fact(seq: int, kind: str, key: str, body: dict[str, str]) -> effects.Rows:
     """A row of a device's own."""
-    raw = cursor.encode_row(seq, 0, kind, key, telling.encoded(body))
+    raw = single.row(seq, 0, kind, key, telling.encoded(body))
     return effects.Rows("state", EPOCH, [(seq, raw, b"")])
 
 

@@ -13,6 +13,7 @@ from protocol.link.own_stream import OwnStream
 from protocol.link.parent_entries import Incoming
 from protocol.link.room.pages import ROW_BYTES
 from protocol.snapshot import Snapshot, StreamState
+from tests.support import single
 from tests.support.link_world import FakeSigner
 
 NODE, EPOCH, NOW = "gw-1", "a" * 16, Now(1.0, 1_700_000_000.0)
@@ -62,7 +63,7 @@ def test_the_chain_is_bound_to_node_epoch_and_stream() -> None:
     [(seq, raw, tip)] = rows(one, 1)
     assert seq == 1
     assert tip == cursor.chain(cursor.genesis(NODE, EPOCH, "state"), raw)
-    assert raw == cursor.encode_row(1, 1_700_000_000_000, "k", "", b'"xxxxxxxxxx"')
+    assert raw == single.row(1, 1_700_000_000_000, "k", "", b'"xxxxxxxxxx"')
 
 
 def test_rows_cursor_and_ack_leave_together() -> None:
@@ -114,7 +115,7 @@ def test_a_poison_row_is_set_aside_and_the_stream_goes_on() -> None:
     stream = own("metrics")
     one = incoming(stream)
     some = rows(stream, 3)
-    large = cursor.encode_row(3, 0, "k", "", b'"' + b"x" * (limits.ENTRY_BYTES_MAX * 2) + b'"')
+    large = single.row(3, 0, "k", "", b'"' + b"x" * (limits.ENTRY_BYTES_MAX * 2) + b'"')
     message = entries([some[0], (2, b'{"no":"entry"}', b""), (3, large, b"")], stream="metrics")
     ack, told = one.take(message, fx := Effects())
     assert ack is not None
@@ -450,7 +451,7 @@ def test_two_holes_in_one_message_are_both_counted_and_listed() -> None:
         body = messages.GapBody(first=first, last=first + 2, count=3, reason=f"damage {first}", hash="")
         signed = FakeSigner().sign_gap(NODE, EPOCH, "metrics", body)
         some.append((first, cursor.encode_gap(first + 2, 5, signed), b""))
-        some += [(seq, cursor.encode_row(seq, 5, "k", "", b"1"), b"") for seq in range(first + 3, first + 6)]
+        some += [(seq, single.row(seq, 5, "k", "", b"1"), b"") for seq in range(first + 3, first + 6)]
     ack, told = parent.take(entries(some, stream="metrics"), Effects())
     assert ack is not None
     assert (ack.seq, parent.cursors["metrics"].lost) == (12, 6)
