@@ -213,7 +213,10 @@ class Disk:
             path.write_bytes(file.bytes())
             ladder.recover(replace(opening, path=path), None, wall=self.wall)
             file.replace(path.read_bytes())
-        file.inode = self.mint_inode()
+        file.inode = self.mint_inode()  # as the journal's file keeps the one that its papers name
+        named = replace(opening, inode=file.inode)
+        sqlite.transaction(file.db, lambda db: life.write_papers(db, named, opening.seen))
+        sqlite.transaction(file.db, life.end)
 
     def power_cut(self, chance: Random) -> list[str]:
         """Lose what was not written yet; return the files that lost something."""

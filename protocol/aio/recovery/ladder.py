@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from protocol.aio import sqlite
@@ -41,7 +42,8 @@ def recover(opening: Opening, judge: Judge | None = None, *, wall: Callable[[], 
     new = swap.making(path)
     try:
         with closing(_made(new)) as target, closing(Source(opening, new)) as source:
-            salvage = Salvage(source.db, target, opening, int(now * 1000))
+            named = replace(opening, inode=str(new.stat().st_ino))  # it keeps that: it is no copy
+            salvage = Salvage(source.db, target, named, int(now * 1000))
             doubt = sqlite.transaction(target, lambda _: salvage.run(swap.aside_name(path, stamp)))
             lacks = judge(_spaces(target)) if judge is not None else ""
     except (sqlite3.Error, OSError) as error:

@@ -252,6 +252,22 @@ async def test_a_store_cut_off_anywhere_keeps_what_is_before_the_cut(tmp_path: P
         assert len(swap.damaged(path)) == 1, f"cut at {at} of {size}: not noticed"
 
 
+async def test_a_recovered_store_takes_one_new_epoch_which_names_the_one_that_its_parent_knows(tmp_path: Path) -> None:
+    truth = await made(tmp_path)
+    path = tmp_path / "journal.db"
+    raw = bytearray(path.read_bytes())
+    middle = len(raw) // (2 * PAGE) * PAGE
+    raw[middle : middle + PAGE] = bytes(PAGE)
+    path.write_bytes(raw)
+    journal = await opened(tmp_path, 500)
+    for name, stream in journal.snapshot().streams.items():
+        assert stream.epoch != truth.epochs[name]
+        assert stream.former is not None
+        assert stream.former.epoch == truth.epochs[name]
+        assert stream.former.reason.startswith("the store was damaged")
+    await journal.close()
+
+
 async def test_a_file_of_rubbish_is_gone_on_from_with_nothing_and_the_parent_is_not_misled(tmp_path: Path) -> None:
     truth = await made(tmp_path)
     path = tmp_path / "journal.db"
