@@ -24,6 +24,7 @@ from hub.shell.artifacts import Artifacts
 from hub.shell.authority import Authority
 from hub.shell.broker import BrokerDoor
 from hub.shell.desk import Desk
+from hub.shell.door.knocks import Knocks
 from hub.shell.front_door import FrontDoor, Verdict
 from hub.shell.home import Home, HubFile, Place, parse_broker
 from hub.shell.init import mint_epoch
@@ -105,6 +106,7 @@ class _Serving:
             on_store_healed=self._store_healed,
             trace=trace.begin("hub", file.id, home.database),
         )
+        self._knocks = Knocks()
         self._desk = Desk(self.put, self._driver.room)
         self._refresh_tls()
         self._artifacts = Artifacts(self._home.artifacts)
@@ -126,6 +128,7 @@ class _Serving:
             operators=operators,
             entries=Entries(self._home.database, self._file.id),
             artifacts=self._artifacts,
+            knocks=lambda: self._knocks.recent(time.time()),
         )
 
     def _make_door(self) -> Door:
@@ -166,9 +169,13 @@ class _Serving:
     def _gate(self, node: str, key: str) -> Verdict:
         registry = self._driver.core.registry
         if not registry.gate(node, key):
+            self._knocks.known(node, key)
             return Verdict.ADMITTED
         found = registry.find(node)
-        return Verdict.REVOKED if found is not None and found.revoked_ms else Verdict.UNKNOWN
+        if found is not None and found.revoked_ms:
+            return Verdict.REVOKED
+        self._knocks.note(node, key, time.time())
+        return Verdict.UNKNOWN
 
     def _farewell(self, node: str) -> messages.Revoked | None:
         return self._driver.core.farewell(node)  # the core of now: another one after a failure of the store

@@ -6,13 +6,19 @@ import enum
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from edge_agent.cli import client, view
 from edge_agent.shell import identity
+from protocol import limits
+from protocol.doctor import words
 from protocol.errors import SkerryError
+from protocol.spec.quantities import format_size
+
+if TYPE_CHECKING:
+    from edge_agent.shell import enroll as enrollment
 
 DONE, FAILED, USAGE, UNREACHABLE = 0, 1, 2, 3
 
@@ -97,12 +103,22 @@ def enroll(
         str, typer.Option("--mqtt", metavar="HOST:PORT", help="Reach the hub's MQTT here, not where the hub says.")
     ] = "",
     quota: Annotated[
-        str, typer.Option("--quota", metavar="SIZE", help="What journal and telemetry may take on disk: 64M.")
+        str,
+        typer.Option(
+            "--quota",
+            metavar="SIZE",
+            help=f"What journal and telemetry may take on disk, {format_size(limits.DEVICE_QUOTA_BYTES_MIN)} at least.",
+            show_default=format_size(limits.DEVICE_QUOTA_BYTES),
+        ),
     ] = "",
+    again: Annotated[bool, typer.Option("--again", help="Even if the hub knows it: same key, same name.")] = False,
     discover: Annotated[bool, typer.Option("--discover", help="Look for a hub on this network.")] = False,
     data: Data = None,
 ) -> None:
-    """Make this device a part of a fleet. The key is made here and stays here; twice is harmless."""
+    """Make this device a part of a fleet. The key is made here and stays here; twice is harmless.
+
+    A device that its hub does not know any more (it was restored from an older backup) is enrolled again.
+    """
     from edge_agent.shell import enroll as enrollment
 
     if not hub and discover:
@@ -112,24 +128,37 @@ def enroll(
         raise typer.BadParameter("name the hub: --hub https://HOST:8443, or --discover")
     text = sys.stdin.readline().strip() if token in ("", "-") and not sys.stdin.isatty() else token
     request = enrollment.Request(
-        hub=hub, token=text, name=name, mqtt=mqtt, quota=quota, labels=_pairs(label, "--label")
+        hub=hub, token=text, name=name, mqtt=mqtt, quota=quota, labels=_pairs(label, "--label"), again=again
     )
     try:
         result = enrollment.enroll(place, request)
     except enrollment.Unreachable as error:
         _end(error, UNREACHABLE)
-    if result.new:
-        _say_enrolled(result.file, data)
-    else:
-        view.say(f"This device is {result.file.node} at hub {result.file.hub} already; nothing was changed.")
+    (_say_enrolled if result.new else _say_known)(result, data)
 
 
-def _say_enrolled(file: identity.AgentFile, data: Path | None) -> None:
-    place = data or identity.default_data()
+def _say_enrolled(result: enrollment.Result, data: Path | None) -> None:
+    file, place = result.file, data or identity.default_data()
     view.say(f'trusting     hub "{file.hub}": its fingerprint matches the token')
-    view.say(f"enrolled     as {file.node}; the key was made here and stays here ({place})")
     option = "" if data is None else f" --data {data}"
+    if result.again:
+        view.say(f"enrolled     again as {file.node}, with the key and the journal it has ({place})")
+        view.say("Next:  nothing, if its agent runs: it comes back by itself. Its hub may ask an operator first.")
+        return
+    view.say(f"enrolled     as {file.node}; the key was made here and stays here ({place})")
     view.say(f"Next:  skerry-agent run{option}   (or: sudo systemctl enable --now skerry-agent)")
+
+
+def _say_known(result: enrollment.Result, data: Path | None) -> None:
+    file = result.file
+    changed = "nothing was changed"
+    if result.quota_changed:
+        changed = f"its quota is {words.size(file.quota_bytes)} from the next start of the agent on"
+    view.say(f"This device is {file.node} at hub {file.hub} already; {changed}.")
+    if result.unasked:
+        option = "" if data is None else f" --data {data}"
+        view.say(f"Whether the hub still knows it could not be asked: {result.unasked}")
+        view.say(f"If it does not: skerry-agent enroll --again --token TOKEN{option}")
 
 
 def _discovered() -> str:

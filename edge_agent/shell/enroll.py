@@ -4,6 +4,9 @@
     POST /v1/enroll        verified: that CA, and the hub's name; the token and the CSR go only now
     root.pem, cert.pem, then agent.json, each whole; agent.json is what makes it count
 
+A device that is enrolled enrolls again only when its hub does not know it any more (restored from a backup that is
+older), or when it is told to: with the key and the name it had, so that its journal goes on (C5).
+
 Not imported by the daemon (httpx).
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +23,7 @@ import httpx
 import msgspec
 
 from edge_agent.shell import identity
-from edge_agent.shell.papers import own
+from edge_agent.shell.papers import apart, own
 from edge_agent.shell.vitals import platform
 from protocol import ids, limits
 from protocol.aio import tls
@@ -76,31 +79,35 @@ class Request:
     mqtt: str = ""
     quota: str = ""
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of it. `new` False: this device was enrolled already, nothing was done."""
+    """What came of it. `new` False: this device was enrolled already, and its hub knows it, as far as it could be asked
+    (`unasked`: why not); `again`: it was enrolled before, and is so anew; `quota_changed`: good from the next start."""
 
     file: identity.AgentFile
     new: bool
+    again: bool = False
+    quota_changed: bool = False
+    unasked: str = ""
 
 
 def enroll(data: Path, request: Request) -> Result:
     """Enroll this device. Raises Refused, TrustError, Unreachable, BadId; then nothing of it stays."""
     if (data / "agent.json").exists():
-        return Result(file=_same(data, request), new=False)
+        return _enrolled(data, request)
     if request.name:
         ids.node_id(request.name)
     if request.mqtt:
         _place(request.mqtt)
     _quota(request.quota)
-    token = signing.token_parse(request.token)
-    base = _base(request.hub)
-    root, hub = _meet(base, token.pin)
-    made = identity.make_directory(data)
     had_key = (data / "key.pem").exists()
+    made = False
     try:
+        base, root, hub = _meet(request)
+        made = identity.make_directory(data)
         answer = _ask(base, root, hub, request, data)
         return Result(file=_keep(data, answer, base, request), new=True)
     except Unreachable:
@@ -114,11 +121,80 @@ def enroll(data: Path, request: Request) -> Result:
         raise
 
 
-def _same(data: Path, request: Request) -> identity.AgentFile:
-    file = identity.load(data)
-    if request.name and request.name != file.node:
-        raise Refused(f"this device is {file.node!r} already (in {data}): name another --data to enroll a second agent")
-    return file
+# ------------------------------------------------------------------------------------------------ enrolled already
+
+
+def _enrolled(data: Path, request: Request) -> Result:
+    """What is new for a device that is enrolled: a quota, or that its hub does not know it. Raises as enroll."""
+    former = identity.load(data)
+    if request.name and request.name != former.node:
+        raise Refused(
+            f"this device is {former.node!r} already (in {data}): name another --data to enroll a second agent"
+        )
+    if request.mqtt:
+        _place(request.mqtt)
+    quota = _quota(request.quota) if request.quota else former.quota_bytes
+    file = msgspec.structs.replace(former, quota_bytes=quota)
+    changed = file != former
+    is_wanted, unasked = _is_wanted(data, former, request)
+    if is_wanted:
+        return Result(file=_again(data, file, request), new=True, again=True, quota_changed=changed)
+    if changed:
+        identity.save(data, file)
+    return Result(file=file, new=False, quota_changed=changed, unasked=unasked)
+
+
+def _is_wanted(data: Path, former: identity.AgentFile, request: Request) -> tuple[bool, str]:
+    """Tell whether to enroll again; or why the hub could not be asked, which is no error: twice is harmless."""
+    if not request.token:
+        if request.again:
+            raise Refused("to enroll again takes a token: skerry token create makes one at the hub")
+        return False, ""
+    if signing.token_parse(request.token).pin != former.root_pin:
+        raise Refused(
+            f"this device is {former.node} at hub {former.hub} (in {data}), and the token is of another hub: "
+            "name another --data to enroll a second agent"
+        )
+    if request.again:
+        return True, ""
+    asked = former if not request.hub else msgspec.structs.replace(former, api=_api(_base(request.hub)))
+    try:
+        return apart.ask(data, asked).unknown, ""
+    except Refused as error:
+        return False, str(error)
+
+
+def _again(data: Path, file: identity.AgentFile, request: Request) -> identity.AgentFile:
+    """Enroll with the key and the name that this device had; what is not said anew stays. Raises as enroll."""
+    here = request.hub or f"https://{_host(file.api.host)}:{file.api.port}"
+    dialled = request.mqtt or ("" if request.hub else f"{_host(file.mqtt.host)}:{file.mqtt.port}")
+    asked = replace(
+        request,
+        hub=here,
+        name=file.node,
+        mqtt=dialled,
+        labels=request.labels or file.labels,
+        quota=request.quota or str(file.quota_bytes),
+    )
+    base, root, hub = _meet(asked)
+    try:
+        answer = _ask(base, root, hub, asked, data)
+    except Refused as error:
+        more = "" if "taken by another key" not in str(error) else f"; its journal goes by {file.node}, so --data too"
+        raise Refused(f"{error}{more}") from error
+    return _keep(data, answer, base, asked)
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _api(base: str) -> identity.Address:
+    parts = urlsplit(base)
+    return identity.Address(host=parts.hostname or "", port=parts.port or _PORT)
+
+
+# ------------------------------------------------------------------------------------------------ the hub
 
 
 def _base(hub: str) -> str:
@@ -130,8 +206,7 @@ def _base(hub: str) -> str:
         port = 0
     if parts.scheme != "https" or not parts.hostname or not port:
         raise Refused(f"{hub!r} is not the address of a hub: write --hub https://HOST:{_PORT}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"https://{host}:{port}"
+    return f"https://{_host(parts.hostname)}:{port}"
 
 
 def _place(text: str) -> tuple[str, int]:
@@ -154,8 +229,9 @@ def _quota(text: str) -> int:
     return size
 
 
-def _meet(base: str, pin: str) -> tuple[str, str]:
-    """Return the CA and the hub's name, the CA proven by the token's pin."""
+def _meet(request: Request) -> tuple[str, str, str]:
+    """Return the hub's address, its CA and its name, the CA proven by the token's pin."""
+    base, pin = _base(request.hub), signing.token_parse(request.token).pin
     open_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     open_context.check_hostname = False
     open_context.verify_mode = ssl.CERT_NONE  # the pin proves what comes, or it is thrown away
@@ -167,7 +243,7 @@ def _meet(base: str, pin: str) -> tuple[str, str]:
             f"the hub at {base} is not the one that made this token (its CA does not match the token's pin): "
             "check --hub, or somebody stands in between"
         )
-    return root, ids.node_id(_decode(info, _Info, base).hub)
+    return base, root, ids.node_id(_decode(info, _Info, base).hub)
 
 
 def _ask(base: str, root: str, hub: str, request: Request, data: Path) -> _Enrolled:
@@ -234,6 +310,11 @@ def _get(client: httpx.Client, path: str) -> httpx.Response:
 
 
 def _unreachable(base: str, error: httpx.HTTPError) -> Unreachable:
+    if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+        return Unreachable(
+            f"{base} takes connections but does not answer as a hub's API: is it the port of MQTT? "
+            f"Write the API's: --hub https://HOST:{_PORT}"
+        )
     return Unreachable(
         f"cannot reach the hub at {base}: {error or type(error).__name__}; check the address and the network"
     )

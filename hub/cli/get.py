@@ -53,7 +53,7 @@ def get(
             listed = live.listed(fetch())
             if listed:
                 output.show(table(listed), wide=form is Format.WIDE)
-            _afterword(chosen, listed, selector)
+            _afterword(hub, chosen, listed, selector)
 
 
 def _kind(word: str) -> str:
@@ -94,7 +94,7 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _afterword(kind: str, listed: list[dict[str, Any]], selector: str) -> None:
+def _afterword(hub: client.Client, kind: str, listed: list[dict[str, Any]], selector: str) -> None:
     if kind == "nodes":
         if not listed:
             output.note(
@@ -102,6 +102,10 @@ def _afterword(kind: str, listed: list[dict[str, Any]], selector: str) -> None:
             )
         elif text := nodes.advice(listed):
             output.note(text)
+        if strangers := nodes.knocks(hub.get("/v1/nodes/-/knocks")):
+            from hub.core.doctor import fleet
+
+            output.warn(f"turned away, because this hub does not know it: {', '.join(strangers)}. {fleet.STRANGER}")
     elif kind == "services" and (short := nodes.short(listed)):
         output.note(short)
     elif not listed:

@@ -190,7 +190,8 @@ class Enrollment:
         """
         node = self._registry.find(op.node)
         if node is None or node.key != op.key:
-            raise Refusal("no node of this name is enrolled here with this key: enroll the device (anew)", 403)
+            text = "no node of this name is enrolled here with this key"
+            raise Refusal(f"{text}: enroll the device again, with a new token (skerry-agent enroll --token TOKEN)", 404)
         if not self._apart.setdefault(node.name, rate.Rates()).take(rate.Kind.RENEW, now.mono):
             raise Refusal(f"{node.name} has asked too often: ask again in {limits.RENEWS_EVERY_S:.0f} s", 429)
         if node.revoked_ms or now.wall * 1000 < op.until_ms - _DUE_MS:

@@ -46,8 +46,9 @@ def ask(data: Path, file: identity.AgentFile) -> notes.Answer:
         with httpx.Client(base_url=url, verify=context, timeout=limits.CONNECT_WAIT_S, trust_env=False) as client:
             time_ms = msgspec.json.decode(_bounded(client.get("/v1/info")), type=_Info).time_ms
             answer = client.post("/v1/renew", json=msgspec.to_builtins(_question(data, file, time_ms)))
-            if answer.status_code in (403, 409, 422):
-                return notes.Answer(refused=msgspec.json.decode(_bounded(answer), type=_Said).error)
+            if answer.status_code in (403, 404, 409, 422):
+                said = msgspec.json.decode(_bounded(answer), type=_Said).error
+                return notes.Answer(refused=said, unknown=answer.status_code == 404)
             if answer.status_code != 200:
                 raise Refused(f"the hub at {url} cannot tell now how this device stands ({answer.status_code})")
             return _read(msgspec.json.decode(_bounded(answer), type=_Standing), data, file)

@@ -44,8 +44,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One of them, or why there is none. Apart: a chain that was `renewed`, why it was `refused`, or `revoked` with
-    the proof of the key that signed it; none of these: our certificate is good."""
+    """One of them, or why there is none. Apart: a chain that was `renewed`, why it was `refused` (`unknown`: the hub
+    knows no such node, or not by our key), or `revoked` with the proof of the key that signed it; none of these: our
+    certificate is good."""
 
     error: str = ""
     certificate: Certificate | None = None
@@ -53,6 +54,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     proof: Proof | None = None
     renewed: str = ""
     refused: str = ""
+    unknown: bool = False
     revoked: Revoked | None = None
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from hub.cli import client
+from hub.cli.view import nodes as views
 from hub.core.doctor.facts import Context, Fleet, Node
 from protocol.aio import tls
 from protocol.aio.checkup import files, look, ways
@@ -27,12 +28,14 @@ def fleet() -> Fleet:
     found = context()
     answer = Look("the hub", _answer)
     nodes = Look("the list of nodes", _nodes, _RIGHT)
+    knocks = Look("who knocks", _knocks, _RIGHT)
     return Fleet(
         version=importlib.metadata.version("skerry"),
         user=os.geteuid(),
         context=found,
         answer=answer.seen(),
         nodes=nodes.seen(),
+        knocks=knocks.seen(),
         clock=look.clock(began),
     )
 
@@ -63,6 +66,11 @@ def _answer() -> Answer:
 def _nodes() -> list[Node]:
     with client.Client() as asking:
         return [_node(one) for one in cast("list[dict[str, Any]]", asking.get("/v1/nodes"))]
+
+
+def _knocks() -> list[str]:
+    with client.Client() as asking:
+        return views.knocks(cast("list[dict[str, Any]]", asking.get("/v1/nodes/-/knocks")))
 
 
 def _node(one: dict[str, Any]) -> Node:

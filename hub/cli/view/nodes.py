@@ -109,6 +109,11 @@ def short(services: list[dict[str, Any]]) -> str:
     return ""
 
 
+def knocks(found: list[dict[str, Any]]) -> list[str]:
+    """Return `oslo-gw-4 (key 9f3c2a1b…)` for each device that the hub turns away because it does not know it."""
+    return [f"{one['node']} (key {one['key'][:8]}…)" for one in found]
+
+
 def advice(nodes: list[dict[str, Any]]) -> str:
     """Return what to do next about the first thing that is wrong, or nothing."""
     for node in nodes:

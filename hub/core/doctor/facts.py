@@ -70,11 +70,13 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator sees from where they are. `nodes` shows whether the token is good, too."""
+    """What an operator sees from where they are. `nodes` shows whether the token is good, too;
+    `knocks`: the devices that the hub turns away because it does not know them, with the begin of their key."""
 
     version: str
     user: int
     context: Context | Unseen
     answer: Answer | Unseen
     nodes: list[Node] | Unseen
+    knocks: list[str] | Unseen
     clock: Clock

@@ -52,6 +52,7 @@ def _fleet(nodes: list[Node], seen: Fleet) -> list[Finding]:
     hubs = "" if isinstance(seen.answer, Unseen) else seen.answer.version
     return [
         _states(nodes),
+        judged("strangers", seen.knocks, _knocks),
         _some("alarms", mine, lambda one: bool(one.alarms), "with an alarm", _ALARM, lambda one: one.alarms[0]),
         _some("clocks", mine, _is_off, "with a clock far off", _CLOCK, lambda one: words.duration(one.offset_s)),
         _some("losses", mine, lambda one: bool(one.lost), "lost entries", _LOST, lambda one: f"{one.lost:,}"),
@@ -68,6 +69,10 @@ def _fleet(nodes: list[Node], seen: Fleet) -> list[Finding]:
     ]
 
 
+STRANGER = (
+    "enrolled after the backup that the hub lives from? then enroll it again: skerry token create, and there "
+    "skerry-agent enroll --token TOKEN; its key, its name and its journal stay"
+)
 _ALARM = "skerry describe node NAME says what happened; skerry node accept NAME ends it"
 _CLOCK = "set it there (timedatectl): schedules and deadlines go by it, order does not"
 _LOST = "skerry describe node NAME says how many of which stream; its disk or its quota is too small for its absences"
@@ -84,6 +89,13 @@ def _states(nodes: list[Node]) -> Finding:
         advice = f"skerry describe node {quarantined[0]} says why; skerry node accept {quarantined[0]} takes it back"
         return problem("nodes", f"{counts}: {words.names(quarantined)} quarantined", advice)
     return ok("nodes", counts or "none yet: skerry token create invites one")
+
+
+def _knocks(found: list[str]) -> Finding:
+    if not found:
+        return ok("strangers", "no device knocks that this hub does not know")
+    says = f"{words.names(found)} would come in with a certificate of this hub, which does not know it"
+    return warning("strangers", says, STRANGER)
 
 
 def _some(

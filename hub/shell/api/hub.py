@@ -11,6 +11,7 @@ from hub.core.hub import HubCore
 from hub.shell.artifacts import Artifacts
 from hub.shell.authority import Authority
 from hub.shell.desk import Desk
+from hub.shell.door.knocks import Knock
 from hub.shell.home import HubFile, Place
 from hub.shell.operators import Operators
 from hub.shell.store.entries import Entries
@@ -21,7 +22,8 @@ _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
-    """One hub as its API sees it. `core` gives the core of now, for pure views; `mqtt` and `api` where it listens."""
+    """One hub as its API sees it. `core` gives the core of now, for pure views; `mqtt` and `api` where it listens,
+    `knocks` who is turned away because this hub does not know it."""
 
     file: HubFile
     mqtt: Callable[[], Place]
@@ -34,6 +36,7 @@ class Hub:
     operators: Operators
     entries: Entries
     artifacts: Artifacts
+    knocks: Callable[[], list[Knock]]
 
 
 def who(request: Request) -> str:

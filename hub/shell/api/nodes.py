@@ -52,6 +52,11 @@ def router(hub: Hub) -> APIRouter:
         """Go on, though this hub's store may be behind its own past; every device is taken back under a new term."""
         return await ask(request, inputs.AcceptRestore(reason=body.reason))
 
+    @routes.get("/-/knocks")
+    async def knocks() -> Response:
+        """Return who came with a certificate of this hub that it does not know: enrolled after its backup, mostly."""
+        return errors.answer(hub.knocks())
+
     @routes.get("")
     async def nodes(selector: str = "") -> Response:
         """Return the nodes that match (all without a selector): how they are and what was last known of them."""

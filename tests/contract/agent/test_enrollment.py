@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge_agent.shell import enroll, identity
@@ -57,6 +58,43 @@ async def test_twice_is_harmless_and_needs_no_hub(tmp_path: Path) -> None:
         enroll.enroll(tmp_path / "a", enroll.Request(hub="https://nowhere.invalid", token="", name="oslo-2"))
 
 
+async def test_a_quota_is_changed_later_and_a_bad_one_is_refused_as_at_first(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "f") as it:
+        first = await _enroll(it, tmp_path / "a", (await _token(it))[1], "oslo-1")
+
+    changed = enroll.enroll(tmp_path / "a", enroll.Request(hub="", token="", quota="128M"))
+
+    assert (changed.new, changed.quota_changed) == (False, True)
+    expected = msgspec.structs.replace(first.file, quota_bytes=128_000_000)
+    assert identity.load(tmp_path / "a") == expected
+    with pytest.raises(Refused, match="--quota 1Ki"):
+        enroll.enroll(tmp_path / "a", enroll.Request(hub="", token="", quota="1Ki"))
+    assert identity.load(tmp_path / "a") == expected
+
+
+async def test_who_is_known_is_not_enrolled_again_unless_told_to_and_never_at_another_hub(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "f") as it:
+        _, token = await _token(it)
+        data = tmp_path / "a"
+        first = await _enroll(it, data, token, "oslo-1")
+        key = (data / "key.pem").read_bytes()
+
+        known = await _enroll(it, data, token)
+        assert (known.new, known.unasked) == (False, "")
+        other = signing.token_make("abc", b"x" * 24, "0" * 64)
+        with pytest.raises(Refused, match="the token is of another hub"):
+            await _enroll(it, data, other)
+        with pytest.raises(Refused, match="takes a token"):
+            enroll.enroll(data, enroll.Request(hub="", token="", again=True))
+        again = await asyncio.to_thread(enroll.enroll, data, enroll.Request(hub="", token=token, again=True))
+
+    assert (again.new, again.again, again.file) == (True, True, first.file)
+    assert (data / "key.pem").read_bytes() == key
+    away = enroll.enroll(data, enroll.Request(hub="", token=token))
+    assert not away.new
+    assert "cannot reach the hub's API" in away.unasked
+
+
 async def test_mistakes_are_told_clearly_and_leave_nothing(tmp_path: Path) -> None:
     async with fleet(tmp_path / "f") as it:
         deleted, withdrawn = await _token(it)
@@ -94,7 +132,7 @@ async def test_a_hub_that_is_away_or_is_none_is_told(tmp_path: Path) -> None:
             await _enroll(it, tmp_path / "a", token, hub="127.0.0.1:1")
         with pytest.raises(Refused, match="is not the address of a hub"):
             await _enroll(it, tmp_path / "a", token, hub="http://127.0.0.1:8443")
-        with pytest.raises(enroll.Unreachable):
+        with pytest.raises(enroll.Unreachable, match="is it the port of MQTT"):
             await _enroll(it, tmp_path / "a", token, hub=f"127.0.0.1:{it.mqtt_port}")
 
     assert not (tmp_path / "a").exists()

@@ -82,7 +82,7 @@ async def test_a_key_that_no_node_has_learns_nothing(hub: Served, device: Path, 
     stranger.mkdir()
     unknown = await post(hub, question(stranger, node="gw-2"))
     assert unknown == await post(hub, question(stranger))
-    assert unknown[0] == 403
+    assert unknown[0] == 404
     assert "enrolled here with this key" in unknown[1]
     (device / "key.pem").write_bytes((stranger / "key.pem").read_bytes())
     assert "enrolled here with this key" in (await ask(device)).refused

@@ -47,6 +47,7 @@ class FakeApi:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
                 """Say nothing."""
 
+        self.says("GET", "/v1/nodes/-/knocks", [])
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()

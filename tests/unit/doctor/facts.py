@@ -84,4 +84,4 @@ def node(name: str = "oslo", **more: object) -> Node:
     return Node(name=name, **made)  # pyright: ignore[reportArgumentType] - each is of its own kind
 
 
-FLEET = Fleet(version="0.1.0", user=0, context=CONTEXT, answer=ANSWER, nodes=[node()], clock=CLOCK)
+FLEET = Fleet(version="0.1.0", user=0, context=CONTEXT, answer=ANSWER, nodes=[node()], knocks=[], clock=CLOCK)
