@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def ask(data: Path | None, request: dict[str, object], wait_s: float = _WAIT_S) 
 
 def stream(data: Path | None, request: dict[str, object], wait_s: float | None = None) -> Iterator[Any]:
     """Yield what the agent answers, line by line: {"line": ...}, entries, and the final data. Raises as `ask`."""
-    with _connect(data or identity.default_data()) as sock:
+    with contextlib.suppress(ConnectionError), _connect(data or identity.default_data()) as sock:
         sock.settimeout(wait_s)
         sock.sendall(msgspec.json.encode(request) + b"\n")
         for line in _lines(sock):
