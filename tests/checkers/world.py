@@ -125,6 +125,8 @@ class World:
                     self._forget_telemetry(machine)
             case history.Fault(kind=kind) if kind in DISK_FAULTS:
                 self.machine(fact.node).doubtful = True
+            case history.Fault(kind="power"):
+                self._forget_telemetry(self.machine(fact.node))
             case history.Ran():
                 self.machine(fact.node).running[fact.instance] = fact.proof
             case history.Gone():
@@ -151,9 +153,7 @@ class World:
 
     def _forget_telemetry(self, machine: Machine) -> None:
         """What is not synced may be gone, and goes on in an epoch that the store takes when it is opened."""
-        for name, own in machine.streams.items():
-            if not is_chained(name):
-                own.sure = own.placed = False
+        machine.streams = {name: own for name, own in machine.streams.items() if is_chained(name)}
 
     def learn_op(self, machine: Machine, op: effects.Store) -> None:
         """Take one op of a transaction that the checkers have judged."""

@@ -43,7 +43,7 @@ class Record:
         """(node, service) of which no process ran at Calm."""
 
     def fault(self, kind: str, node: str, note: str = "") -> None:
-        """Say what was done to a node; its disk: `restore`, `clone`, `corrupt`, `lost`."""
+        """Say what was done to a node; its disk: `restore`, `clone`, `corrupt`, `lost`; or `power`."""
         self._notes.append(history.Fault(at=real.clock(), node=node, kind=kind, note=note))
 
     def calm(self) -> None:

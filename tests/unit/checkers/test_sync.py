@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edge_agent.core import inputs as agent
 from protocol import documents, effects, messages
 from protocol.link import cursor
@@ -164,6 +166,19 @@ class TestNoReuse:
         tale.born()
         tale.stored(rows(2, 3))
         tale.breaks(NoReuse, "appends row 2 to state, whose last row is 2", exact=False)
+
+    @pytest.mark.parametrize("stream", ["metrics", "state"])
+    def test_a_number_of_telemetry_may_come_again_after_a_power_cut_in_another_epoch(self, stream: str) -> None:
+        tale = Tale()
+        tale.stored(rows(1, 2, stream=stream))
+        tale.fault("power")
+        tale.died()
+        tale.born()
+        tale.stored(rows(2, 3, stream=stream, epoch=OTHER))
+        if stream == "metrics":
+            assert tale.judged(NoReuse, exact=False) == 4
+        else:
+            tale.breaks(NoReuse, "appends row 2 to state, whose last row is 2", exact=False)
 
     def test_an_epoch_comes_again(self) -> None:
         tale = Tale()
