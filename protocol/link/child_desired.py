@@ -2,6 +2,10 @@
 
     Desired --verify--> pending (its digest proven, some documents lacking) --Documents--> held --Wanted--> the core
 
+Documents come in parts, one under way at a time: the next is asked for when the one before it is in. A part that does
+not come within its wait is asked for again, and the wait doubles, up to NEED_WAIT_S_MAX: on a slow link it is on its
+way more often than it is lost, and what is asked for twice crosses twice. Decision 0028.
+
 A manifest is refused when it is not signed for us, when it is lower than the held one, or equal with another digest;
 the last good one stays. What is held is stored with its documents before it is told. A pending one is forgotten in a
 restart: the parent sends it again, because Hello names the held one.
@@ -46,7 +50,11 @@ class Intake:
         self._documents: dict[str, bytes] = dict(snapshot.spaces.get(DOCUMENT, {}))
         self._pending: Manifest | None = None
         self._former: Manifest | None = None
+        self._asked: frozenset[str] = frozenset()
+        """What the part under way may hold; empty: nothing is under way."""
+        self._asked_at = 0.0
         self._need_at: float | None = None
+        self._wait_s = limits.ACK_WAIT_S
 
     @property
     def held(self) -> Held:
@@ -65,7 +73,11 @@ class Intake:
 
     def forget_session(self) -> None:
         """The session ended: what was pending is sent again in the next one, or was of a parent since restored."""
-        self._pending = self._need_at = None
+        self._pending, self._wait_s = None, limits.ACK_WAIT_S
+        self._rest()
+
+    def _rest(self) -> None:
+        self._asked, self._need_at = frozenset(), None
 
     # -------------------------------------------------------------------------------------------- taking
 
@@ -115,27 +127,37 @@ class Intake:
         """Take documents that were asked for."""
         if self._pending is None:
             return []
-        if message.missing:
-            reason = f"the parent lacks {len(message.missing)} documents of {_text(self._pending.signed)}"
-            self._pending, self._need_at = None, None
+        missing = set(message.missing)
+        lacked = missing.intersection(self._lacking())  # else they are of an older manifest, which was asked for first
+        if lacked:
+            reason = f"the parent lacks {len(lacked)} documents of {_text(self._pending.signed)}"
+            self._pending = None
+            self._rest()
             return [events.DesiredRefused(reason=reason)]
+        self._arrived(missing, now)
         return self._complete(message.documents, session, now, fx)
 
     def _complete(self, bodies: Iterable[msgspec.Raw], session: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
         assert self._pending is not None
         wished = self._pending.items
-        wished_digests = set(wished.values())
+        wished_digests, came = set(wished.values()), set[str]()
         for body in bodies:
             raw = bytes(body)
             digest = "sha256:" + hashlib.sha256(raw).hexdigest()
-            if digest in wished_digests and digest not in self._documents and len(raw) <= limits.DOCUMENT_BYTES_MAX:
+            if len(raw) > limits.DOCUMENT_BYTES_MAX:
+                continue
+            came.add(digest)
+            if digest in wished_digests and digest not in self._documents:
                 self._documents[digest] = raw
                 fx.store.append(effects.Put(DOCUMENT, digest, raw))
+        self._arrived(came, now)
         lacking = self._lacking()
         if lacking:
-            self._ask(lacking, session, now, fx)
+            if not self._asked:
+                self._ask(lacking, session, now, fx)
             return []
-        self._former, self._manifest, self._pending, self._need_at = self._manifest, self._pending, None, None
+        self._former, self._manifest, self._pending = self._manifest, self._pending, None
+        self._rest()
         self._collect(wished_digests, fx)
         fx.store.append(effects.Put(MANIFEST, self._parent, _encode(self._manifest)))
         return self.wanted()
@@ -144,10 +166,20 @@ class Intake:
         assert self._pending is not None
         return [digest for digest in dict.fromkeys(self._pending.items.values()) if digest not in self._documents]
 
+    def _arrived(self, digests: set[str], now: Now) -> None:
+        """These came, or will not come: if they are of the part under way, it is in, and tells how long one takes."""
+        if not self._asked.isdisjoint(digests):
+            took = now.mono - self._asked_at
+            self._wait_s = min(limits.NEED_WAIT_S_MAX, max(limits.ACK_WAIT_S, 2 * took))
+            self._rest()
+
     def _ask(self, lacking: list[str], session: int, now: Now, fx: Effects) -> None:
-        self._need_at = now.mono + limits.ACK_WAIT_S
-        need = Need(session=session, documents=lacking[: limits.NEED_DIGESTS_MAX])
-        fx.send.append(effects.Send(self._parent, need))
+        if not self._asked:
+            self._asked_at = now.mono
+        self._need_at = now.mono + self._wait_s
+        wished = lacking[: limits.NEED_DIGESTS_MAX]
+        self._asked = frozenset(wished)
+        fx.send.append(effects.Send(self._parent, Need(session=session, documents=wished)))
 
     def _collect(self, wished: set[str], fx: Effects) -> None:
         for digest in [one for one in self._documents if one not in wished]:
@@ -157,8 +189,9 @@ class Intake:
     # -------------------------------------------------------------------------------------------- time
 
     def tick(self, session: int, now: Now, fx: Effects) -> None:
-        """Ask again for documents that did not come."""
+        """Ask again for a part that did not come."""
         if self._need_at is not None and now.mono >= self._need_at:
+            self._wait_s = min(limits.NEED_WAIT_S_MAX, 2 * self._wait_s)
             self._ask(self._lacking(), session, now, fx)
 
     def next_wake(self) -> float | None:

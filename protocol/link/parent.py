@@ -354,10 +354,10 @@ class Parent:
         return told
 
     def _need(self, child: _Child, message: messages.Need, now: Now, fx: Effects) -> None:
-        if message.manifest and child.asked.due:
+        if message.manifest:
             self._send_desired(child, now, fx, whole=True)
         tickets = {one: self.ticket_for(child.node, one) or "" for one in message.tickets[: limits.NEED_DIGESTS_MAX]}
-        for reply in child.asked.replies(message.documents, tickets, self._incarnation, child.session):
+        for reply in child.asked.replies(message.documents, tickets, self._incarnation, child.session, now):
             fx.send.append(effects.Send(child.node, reply))
 
     # -------------------------------------------------------------------------------------------- sessions

@@ -22,7 +22,6 @@ BODY = "body"
 
 _BASES_KEPT = 4
 _BEGINNING = 8  # hex digits of a digest in Record.past
-_REPLY_BYTES_MAX = limits.ENTRIES_BYTES_MAX
 
 _encode = msgspec.json.Encoder().encode
 
@@ -197,9 +196,15 @@ class Delegation:
                 yield msgspec.Raw(raw)
 
     def replies(
-        self, digests: list[str], tickets: dict[str, str], incarnation: str, session: int
+        self, digests: list[str], tickets: dict[str, str], incarnation: str, session: int, now: Now
     ) -> Iterator[Documents]:
-        """Return what a child needs, in messages of bounded size; only what this child is asked for is given out."""
+        """Return what a child needs, one message if any; only what this child is asked for is given out.
+
+        It is one part: the first of `digests`, in their order, that come to limits.DOCUMENTS_BYTES_MAX, and at least
+        one. The child asks for the rest when it has them: answers must fit into what may wait for its socket.
+        """
+        if digests and self.retry_at is not None:  # it has the manifest, which need not be sent again for now
+            self.retry_at = now.mono + self._retry_s
         asked = set(self.record.items.values())
         parts: list[msgspec.Raw] = []
         missing: list[str] = []
@@ -209,9 +214,8 @@ class Delegation:
             if raw is None:
                 missing.append(digest)
                 continue
-            if parts and size + len(raw) > _REPLY_BYTES_MAX:
-                yield Documents(incarnation=incarnation, session=session, documents=parts)
-                parts, size = [], 0
+            if parts and size + len(raw) > limits.DOCUMENTS_BYTES_MAX:
+                break
             parts.append(msgspec.Raw(raw))
             size += len(raw)
         if parts or missing or tickets:

@@ -442,10 +442,70 @@ def test_nothing_is_wanted_until_every_document_is_here() -> None:
     assert one.got(reply, T0, Effects()) == []
 
 
+def _needs(fx: Effects) -> list[list[str]]:
+    return [
+        one.message.documents
+        for one in fx.send
+        if isinstance(one, effects.Send) and isinstance(one.message, messages.Need)
+    ]
+
+
+def _part(*tasks: documents.Task) -> messages.Documents:
+    bodies = [msgspec.Raw(documents.encode(one)) for one in tasks]
+    return messages.Documents(incarnation="life", session=1, documents=bodies)
+
+
+def test_the_next_part_is_asked_for_when_the_one_before_it_is_in() -> None:
+    one = live()
+    tasks = [task(number) for number in range(4)]
+    digests = [documents.digest_of(documents.encode(each)) for each in tasks]
+    manifest = desired(5, *tasks, inline=False)
+    one.got(manifest, T0, fx := Effects())
+    assert _needs(fx) == [digests]
+    for word in (manifest, messages.Documents(incarnation="life", session=1, tickets={"d": "t"})):
+        one.got(word, T0, fx := Effects())
+        assert _needs(fx) == [], "a part is under way"
+    one.got(_part(tasks[0], tasks[1]), T0, fx := Effects())
+    assert _needs(fx) == [digests[2:]]
+    one.got(_part(tasks[0], tasks[1]), T0, fx := Effects())
+    assert _needs(fx) == [], "the same part again"
+    one.got(_part(tasks[2]), T0, fx := Effects())
+    assert _needs(fx) == [digests[3:]]
+
+
+def test_a_part_that_takes_long_is_asked_for_ever_more_seldom() -> None:
+    one = live()
+    tasks = [task(number) for number in range(3)]
+    one.got(desired(5, *tasks, inline=False), T0, Effects())
+    asked, at = list[float](), 0.0
+    while at < 320.0:
+        at += 1.0
+        one.tick(after(at), fx := Effects())
+        asked += [at] * len(_needs(fx))
+    assert asked == [10.0, 30.0, 70.0, 150.0, 310.0]
+    one.got(_part(tasks[0]), after(at), fx := Effects())
+    assert len(_needs(fx)) == 1
+    one.tick(after(at + limits.NEED_WAIT_S_MAX - 1.0), fx := Effects())
+    assert _needs(fx) == [], "a part takes its time here"
+    one.got(_part(tasks[1]), after(at + 1.0), fx := Effects())
+    one.tick(after(at + 1.0 + limits.ACK_WAIT_S), fx := Effects())
+    assert len(_needs(fx)) == 1, "the link is quick again"
+
+
+def test_a_document_over_its_bound_is_not_asked_for_again_and_again() -> None:
+    one = live()
+    large = task(1, size=limits.DOCUMENT_BYTES_MAX)
+    one.got(desired(5, large, inline=False), T0, Effects())
+    one.got(_part(large), T0, fx := Effects())
+    assert _needs(fx) == []
+
+
 def test_documents_that_the_parent_lacks_end_the_wait() -> None:
     one = live()
     one.got(desired(1, task(1), inline=False), T0, Effects())
-    reply = messages.Documents(incarnation="life", session=1, missing=["sha256:x"])
+    older = messages.Documents(incarnation="life", session=1, missing=["sha256:x"])
+    assert one.got(older, T0, Effects()) == []
+    reply = messages.Documents(incarnation="life", session=1, missing=[documents.digest_of(documents.encode(task(1)))])
     told = one.got(reply, T0, Effects())
     assert isinstance(told[0], events.DesiredRefused)
     assert "lacks 1 documents" in told[0].reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from protocol import documents, effects, limits, messages
+from protocol import codec, documents, effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.link import events
@@ -358,11 +358,38 @@ def test_only_what_this_child_is_asked_for_is_given_out_in_bounded_parts() -> No
     one.ticket_for = lambda node, digest: "t" if digest == "known" else None
     need = messages.Need(session=1, documents=[*digests, "sha256:other"], tickets=["known", "unknown"], manifest=True)
     one.got(CHILD, 1, need, T0, fx := Effects())
-    replies = [message for message in sent(fx) if isinstance(message, messages.Documents)]
-    assert [len(reply.documents) for reply in replies] == [2, 2]
-    assert replies[-1].missing == ["sha256:other"]
-    assert replies[-1].tickets == {"known": "t", "unknown": ""}
+    [reply] = [message for message in sent(fx) if isinstance(message, messages.Documents)]
+    assert [documents.digest_of(bytes(raw)) for raw in reply.documents] == digests[:1], "the rest is asked for again"
+    assert reply.tickets == {"known": "t", "unknown": ""}
     assert desired(fx).base == ""
+    one.got(CHILD, 1, messages.Need(session=1, documents=["sha256:other", digests[3]]), T0, fx := Effects())
+    [reply] = [message for message in sent(fx) if isinstance(message, messages.Documents)]
+    assert (len(reply.documents), reply.missing) == (1, ["sha256:other"])
+
+
+def test_whatever_a_child_asks_for_fits_into_what_may_wait_for_its_socket() -> None:
+    one = live()
+    count = limits.NEED_DIGESTS_MAX
+    bodies = [documents.encode(task(n, size=60_000)) for n in range(count)]
+    one.set_desired(CHILD, {f"task/t{n}": raw for n, raw in enumerate(bodies)}, T0, Effects())
+    need = messages.Need(session=1, documents=[documents.digest_of(raw) for raw in bodies])
+    one.got(CHILD, 1, need, T0, fx := Effects())
+    assert sum(len(codec.encode(message)) for message in sent(fx)) <= limits.DOCUMENTS_BYTES_MAX + limits.KIB
+    waits_s, asked = limits.ACK_WAIT_S, 1
+    while waits_s < limits.CONTACT_EVERY_S * limits.CONTACT_MISSES_MAX:  # so long may a socket take nothing
+        waits_s, asked = 2 * waits_s + limits.ACK_WAIT_S, asked + 1
+    largest = max(limits.DOCUMENTS_BYTES_MAX, limits.DOCUMENT_BYTES_MAX)
+    assert asked * largest < limits.WRITE_BUFFER_BYTES_MAX * 3 // 4, "and there is room for all else"
+    assert limits.NEED_DIGESTS_MAX * limits.DOCUMENT_BYTES_MAX > limits.WRITE_BUFFER_BYTES_MAX, "or nothing is bounded"
+
+
+def test_a_manifest_whose_documents_are_asked_for_is_not_sent_again_meanwhile() -> None:
+    one = live()
+    raw = documents.encode(task(1, size=200_000))
+    one.set_desired(CHILD, {"task/t1": raw}, T0, Effects())
+    one.got(CHILD, 1, messages.Need(session=1, documents=[documents.digest_of(raw)]), after(9.0), Effects())
+    one.tick(after(limits.ACK_WAIT_S), fx := Effects())
+    assert sent(fx) == []
 
 
 def test_what_is_asked_outlives_a_restart() -> None:
