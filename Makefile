@@ -53,7 +53,7 @@ sim: $(STAMP)  ## the whole fleet in one process under faults, seed by seed (SEE
 
 acceptance: $(STAMP)  ## real processes and faults, slow
 	@sh tests/support/parts.sh faketime strace e2fsprogs
-	@$(BIN)/pytest -q -n 2 tests/acceptance
+	@$(BIN)/pytest -q -n 2 --dist worksteal tests/acceptance
 
 mutants: $(STAMP)  ## break each rule on purpose: the simulator or a test must turn red (ONLY=name, SEEDS=60)
 	@$(BIN)/python -m tests.mutants

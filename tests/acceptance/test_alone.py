@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 SHELL = ["sh", "-c"]
 
@@ -25,7 +26,9 @@ async def _written(it: Fleet, ledger: Path, what: str, count: int = 1) -> None:
     await it.until(enough, f"{what} stands in {ledger.name} {count} times")
 
 
-async def test_an_exit_code_is_not_lost_when_the_process_ends_while_its_agent_is_dead(tmp_path: Path) -> None:
+async def test_an_exit_code_is_not_lost_when_the_process_ends_while_its_agent_is_dead(
+    tmp_path: Path, record: Record
+) -> None:
     go = tmp_path / "go"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         wait = f"until [ -e {go} ]; do sleep 0.05; done; exit 37"
@@ -45,8 +48,9 @@ async def test_an_exit_code_is_not_lost_when_the_process_ends_while_its_agent_is
 
 async def test_crash_between_start_effect_end_counts_a_step_that_ended_meanwhile_and_runs_it_once(
     tmp_path: Path,
+    record: Record,
 ) -> None:
-    go, ledger = tmp_path / "go", tmp_path / "ledger"
+    go, ledger = tmp_path / "go", tmp_path / "said"
     steps = [
         {"name": "one", "run": [*SHELL, f"echo one >>{ledger}"]},
         {
@@ -69,7 +73,7 @@ async def test_crash_between_start_effect_end_counts_a_step_that_ended_meanwhile
         assert _said(ledger) == ["one", "two", "end", "three"]
 
 
-async def test_kill_9_over_and_over_leaves_one_copy_of_each_service(tmp_path: Path) -> None:
+async def test_kill_9_over_and_over_leaves_one_copy_of_each_service(tmp_path: Path, record: Record) -> None:
     mark = f"mark-{os.urandom(6).hex()}"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         names = [f"s{number}" for number in range(4)]
@@ -87,8 +91,8 @@ async def test_kill_9_over_and_over_leaves_one_copy_of_each_service(tmp_path: Pa
         assert deeds.copies(mark) == []
 
 
-async def test_a_device_that_reboots_with_no_hub_runs_its_work_again(tmp_path: Path) -> None:
-    go, ledger, ticks = tmp_path / "go", tmp_path / "ledger", tmp_path / "ticks"
+async def test_a_device_that_reboots_with_no_hub_runs_its_work_again(tmp_path: Path, record: Record) -> None:
+    go, ledger, ticks = tmp_path / "go", tmp_path / "said", tmp_path / "ticks"
     hold = f"echo held >>{ledger}; until [ -e {go} ]; do sleep 0.05; done"
     steps = [
         {"name": "one", "run": [*SHELL, f"echo one >>{ledger}"]},
@@ -128,8 +132,10 @@ async def test_a_device_that_reboots_with_no_hub_runs_its_work_again(tmp_path: P
         assert len([pid for pid in deeds.copies(mark) if os.getpgid(pid) == pid]) == 1
 
 
-async def test_crash_between_start_effect_end_fails_the_run_of_a_step_that_may_not_be_repeated(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
+async def test_crash_between_start_effect_end_fails_the_run_of_a_step_that_may_not_be_repeated(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger = tmp_path / "said"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         steps = [{"name": "pay", "run": [*SHELL, f"echo paid >>{ledger}; sleep 600"], "interrupted": "fail"}]
         await deeds.declare(it, deeds.workflow("flow", steps))
@@ -142,8 +148,10 @@ async def test_crash_between_start_effect_end_fails_the_run_of_a_step_that_may_n
         assert _said(ledger) == ["paid"]
 
 
-async def test_crash_between_start_effect_end_leaves_a_task_unknown_and_not_run_again(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
+async def test_crash_between_start_effect_end_leaves_a_task_unknown_and_not_run_again(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger = tmp_path / "said"
     async with deeds.site(tmp_path / "f", "oslo") as it:
         group = await _task(it, "oslo", [*SHELL, f"echo did >>{ledger}; sleep 600"])
         await _written(it, ledger, "did")
@@ -154,8 +162,10 @@ async def test_crash_between_start_effect_end_leaves_a_task_unknown_and_not_run_
         assert _said(ledger) == ["did"]
 
 
-async def test_a_task_whose_deadline_passed_while_the_device_was_away_is_refused_there(tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger"
+async def test_a_task_whose_deadline_passed_while_the_device_was_away_is_refused_there(
+    tmp_path: Path, record: Record
+) -> None:
+    ledger = tmp_path / "said"
     async with deeds.site(tmp_path / "f", "oslo", wire=True) as it:
         it.agents["oslo"].wire.cut()
         await it.until(lambda: _is(it, "oslo", "away"), "oslo is away")
@@ -183,7 +193,7 @@ async def test_a_task_whose_deadline_passed_while_the_device_was_away_is_refused
         assert _said(ledger) == []
 
 
-async def test_what_is_deleted_while_the_device_is_away_stops_when_it_is_back(tmp_path: Path) -> None:
+async def test_what_is_deleted_while_the_device_is_away_stops_when_it_is_back(tmp_path: Path, record: Record) -> None:
     async with deeds.site(tmp_path / "f", "oslo", wire=True) as it:
         await deeds.declare(it, deeds.service("old", ["sleep", "600"]), deeds.service("kept", ["sleep", "600"]))
         old, kept = await deeds.pid_of(it, "oslo", "old"), await deeds.pid_of(it, "oslo", "kept")
@@ -201,7 +211,7 @@ async def test_what_is_deleted_while_the_device_is_away_stops_when_it_is_back(tm
         await it.until(forgotten, "the hub sees that it is gone")
 
 
-async def test_a_process_that_is_killed_is_told_by_its_signal_and_started_again(tmp_path: Path) -> None:
+async def test_a_process_that_is_killed_is_told_by_its_signal_and_started_again(tmp_path: Path, record: Record) -> None:
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.declare(it, deeds.service("s", ["sleep", "600"], restart={"backoff": "0.1s..1s"}))
         pid = await deeds.pid_of(it, "oslo", "s")

@@ -21,8 +21,8 @@ LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
 DAY_MS = 86_400_000
 WAIT_S = 15.0
 JUMPS = (
-    *(("agent", 400), ("agent", -400), ("hub", 400), ("agent", -20_000), ("hub", -400)),
-    *(("hub", 0), ("agent", 0)),
+    *(("agent", 400), ("hub", 400), ("agent", -400), ("hub", -400)),
+    *(("agent", -20_000), ("agent", 0)),
 )
 
 pytestmark = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not installed here (sudo apt install faketime)")
@@ -72,6 +72,7 @@ async def test_certificate_expired_while_away_is_renewed_by_itself_and_work_goes
 
 
 async def test_a_certificate_is_renewed_before_it_expires(tmp_path: Path) -> None:
+    """Not recorded: there is no work to judge."""
     async with deeds.site(tmp_path / "f", "oslo") as it:
         before_ms = await _lets_go(it)
         await deeds.hub_again(it, env=_days(75)).start()
@@ -82,6 +83,7 @@ async def test_a_certificate_is_renewed_before_it_expires(tmp_path: Path) -> Non
 
 
 async def test_with_an_expired_certificate_nothing_but_renewal_is_served(tmp_path: Path) -> None:
+    """Not recorded: this test speaks for the device, and writes no trace."""
     async with deeds.site(tmp_path / "f", "oslo") as it:
         await deeds.settled(it)
         await _lets_go(it)

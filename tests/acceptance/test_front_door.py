@@ -15,6 +15,7 @@ from edge_agent.shell import identity
 from protocol import codec, limits, messages, topics
 from tests.support import deeds
 from tests.support.fleet import Fleet, fleet
+from tests.support.recorded import Record
 
 WAIT_S = 15.0
 LORISES = 40
@@ -126,8 +127,9 @@ ATTACKS = (_garbage, _huge_packet, _qos_2, _other_name, _other_topics, _other_no
 
 async def test_foreign_topic_huge_packet_qos_2_flood_and_garbage_are_denied_and_a_neighbour_loses_nothing(
     tmp_path: Path,
+    record: Record,
 ) -> None:
-    ledger = tmp_path / "ledger"
+    ledger = record.ledger
     async with deeds.site(tmp_path / "f", "oslo", "mallory") as it:
         await it.agents["mallory"].daemon.stop()
         await deeds.declare(it, deeds.producer("numbers", ledger))
@@ -144,12 +146,15 @@ async def test_foreign_topic_huge_packet_qos_2_flood_and_garbage_are_denied_and_
         assert await it.online("oslo")
         assert (await it.node("oslo"))["since_ms"] == since_ms, "the neighbour's link was cut"
         assert await deeds.pid_of(it, "oslo", "numbers") == pid
-        await it.ask("DELETE", "/v1/resources/service/numbers")
-        await deeds.settled(it, "oslo")
+        await it.agents["mallory"].daemon.start()
+        await it.until(lambda: it.online("mallory"), "the device itself is welcome again")
+        await deeds.take_away(it, "service/numbers")
+        await deeds.settled(it)
+        record.calm()
         (await deeds.tally(it, ledger, "oslo")).check()
 
 
-async def test_slow_loris_holds_nobody_up(tmp_path: Path) -> None:
+async def test_slow_loris_holds_nobody_up(tmp_path: Path, record: Record) -> None:
     async with deeds.site(tmp_path / "f", "oslo") as it:
         slow = [await asyncio.open_connection("127.0.0.1", it.mqtt_port) for _ in range(LORISES)]
         slow += [await asyncio.open_connection("127.0.0.1", it.api_port) for _ in range(LORISES)]
@@ -173,6 +178,7 @@ async def test_slow_loris_holds_nobody_up(tmp_path: Path) -> None:
 
 
 async def test_garbage_that_is_no_tls_gets_nothing(tmp_path: Path) -> None:
+    """Not recorded: there is no device."""
     plain = b"\x10\x0c\x00\x04MQTT\x05\x02\x00\x3c\x00\x00"
     async with fleet(tmp_path / "f") as it:
         for first in (bytes(64), b"GET / HTTP/1.1\r\n\r\n", plain):

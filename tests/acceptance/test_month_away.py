@@ -1,4 +1,7 @@
-"""A device with a quota of 64 MB, away for 30 days: 127 million metrics on real files (some minutes)."""
+"""A device with a quota of 64 MB, away for 30 days: 127 million metrics on real files (some minutes).
+
+Not recorded: there is no daemon, and a trace would hold every metric; all is counted at both ends.
+"""
 
 from __future__ import annotations
 

@@ -102,6 +102,7 @@ async def test_revoked_while_away_is_told_when_it_comes_back(tmp_path: Path, rec
 
 
 async def test_revoked_while_connected_has_tickets_that_open_no_artifact(tmp_path: Path) -> None:
+    """Not recorded: tickets are the API's, no link has a part in it."""
     folder = tmp_path / "spec"
     (folder / "app").mkdir(parents=True)
     (folder / "app" / "run.sh").write_text("exec sleep 600\n")

@@ -1,4 +1,7 @@
-"""D: thousands reconnect at once: the rate is held, all return, memory is bounded. The figures are `make bench`'s."""
+"""D: thousands reconnect at once: the rate is held, all return, memory is bounded. The figures are `make bench`'s.
+
+Not recorded: the crowd are no daemons but cores of this process, whose stores are in memory; the hub's disk is counted.
+"""
 
 from __future__ import annotations
 

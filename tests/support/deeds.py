@@ -182,10 +182,11 @@ async def gone(pid: int) -> None:
 async def power_cut(it: Fleet, name: str, at_once: Callable[[], None] = lambda: None) -> None:
     """Let a device lose its power: its agent, its workloads and their shims are gone at once, unwarned.
 
-    `at_once` is called before the first of them is gone: it may take the disk away.
+    `at_once` is called while the agent stands still: it may take the disk away.
     """
     agent = it.agents[name]
     pids = _workloads(agent)
+    await stand_still(agent.daemon.pid)
     at_once()
     await agent.daemon.kill()
     pids |= _workloads(agent)
@@ -198,6 +199,25 @@ async def power_cut(it: Fleet, name: str, at_once: Callable[[], None] = lambda: 
                 os.killpg(pid, signal.SIGKILL)
     for pid in pids:
         await gone(pid)
+
+
+async def stand_still(pid: int) -> None:
+    """Stop a process, each of its threads: what loses its power says nothing more.
+
+    A disk alone cannot lose its power: for a moment it would tell who is still running that all is synced.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    async with asyncio.timeout(_STEPS_S):
+        while not all(_is_still(status) for status in Path(f"/proc/{pid}/task").glob("*/status")):
+            await asyncio.sleep(0.001)  # bounded poll
+
+
+def _is_still(status: Path) -> bool:
+    """Tell whether a thread is stopped, or will be before it returns from the kernel (it waits for a disk)."""
+    with contextlib.suppress(OSError):
+        line = next(line for line in status.read_text().splitlines() if line.startswith("State:"))
+        return line.split()[1] in "TD"
+    return True  # it has ended
 
 
 def _workloads(agent: demo.Agent) -> set[int]:
@@ -298,6 +318,8 @@ async def take_away(it: Fleet, *resources: str) -> None:
 
     async def nothing() -> bool:
         nodes = [await it.node(name) for name in it.agents]
+        if any(node["observed_generation"] != node["desired_generation"] for node in nodes):
+            return False  # what it told of its work is older than the deletion: it may not name what has just begun
         names = {one.partition("/")[2] for one in resources}
         return not any(names & {*node["services"], *node["workflows"]} for node in nodes)
 
