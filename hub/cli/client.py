@@ -102,7 +102,8 @@ def trust(found: Context) -> ssl.SSLContext:
 class Client:
     """One connection to the hub's API. Methods raise HubAway, ApiRefused; use as a context manager."""
 
-    def __init__(self, found: Context | None = None) -> None:
+    def __init__(self, found: Context | None = None, *, quiet: bool = False) -> None:
+        """`quiet`: keep the hub's alarm for `alarm`, unsaid."""
         import httpx
 
         self.context = found or context()
@@ -115,7 +116,9 @@ class Client:
             timeout=httpx.Timeout(ANSWER_WAIT_S, connect=CONNECT_WAIT_S),
             trust_env=False,
         )
-        self._alarmed = False
+        self.alarm = ""
+        """What the hub waits for an operator to decide, as far as it has answered."""
+        self._is_quiet = quiet
         self._extensions = {"sni_hostname": self.context.hub + NAME_SUFFIX}
 
     def __enter__(self) -> Client:
@@ -174,9 +177,9 @@ class Client:
     def _show_alarm(self, answer: httpx.Response) -> None:
         """Show, once, what the hub waits for an operator to decide: on stderr, whatever was asked."""
         alarm = answer.headers.get(ALARM, "")
-        if alarm and not self._alarmed:
-            self._alarmed = True
+        if alarm and not self.alarm and not self._is_quiet:
             output.warn(alarm)
+        self.alarm = alarm
 
     def holds(self, path: str) -> bool:
         """Tell whether there is something at `path`."""

@@ -129,8 +129,7 @@ def accept_restore(
     Until then nothing new is sent to any device. Afterwards every device follows what this hub knows, whatever it was
     asked since the backup.
     """
-    if not yes and sys.stdin.isatty():
-        typer.confirm("What was declared after the backup and is not declared again is taken away. Go on?", abort=True)
+    options.confirm("What was declared after the backup and is not declared again is taken away. Go on?", yes)
     with client.Client() as api:
         done = api.post("/v1/nodes/-/accept-restore", {"reason": reason})
     output.say(f"accepted: {done['nodes']} nodes follow this hub again, {done['ahead']} of them held more than it knew")

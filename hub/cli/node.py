@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from typing import Annotated, Any
 
@@ -14,7 +13,11 @@ from hub.cli.view import human, output
 from hub.cli.view.output import Format
 
 tokens = typer.Typer(help="Invite devices: one-time tokens.", no_args_is_help=True, rich_markup_mode=None)
-nodes = typer.Typer(help="Label, cordon, drain or revoke a node.", no_args_is_help=True, rich_markup_mode=None)
+nodes = typer.Typer(
+    help="Label, cordon, drain, accept or revoke a node; ask it to release a service.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @tokens.command()
@@ -102,17 +105,21 @@ def revoke(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Cut it off at once, for ever: its certificate is good for nothing from now on."""
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Revoke {node}? It is cut off at once and must enroll anew under another name.", abort=True)
+    options.confirm(f"Revoke {node}? It is cut off at once and must enroll anew under another name.", yes)
     _post(node, "revoke", {"reason": reason})
     output.say(f"{node} revoked")
 
 
 @nodes.command()
 def accept(node: options.Node, reason: options.Reason = "") -> None:
-    """Clear its alarms and take it back from quarantine, having looked at it."""
-    _post(node, "accept", {"reason": reason})
-    output.say(f"{node} accepted: its alarms are cleared")
+    """Clear its alarms and take it back from quarantine, having looked at it: this node alone, at once."""
+    with client.Client() as hub:
+        before = hub.get(f"/v1/nodes/{node}")
+        hub.post(f"/v1/nodes/{node}/accept", {"reason": reason})
+    if before["alarms"] or before["state"] == "quarantined":
+        output.say(f"{node} accepted: its alarms are cleared")
+    else:
+        output.say(f"{node} had no alarm and is not quarantined: there was nothing to accept")
 
 
 @nodes.command()

@@ -68,6 +68,19 @@ def labels(pairs: list[str], option: str) -> dict[str, str]:
         raise UsageError(f"{option}: {error}") from error
 
 
+def confirm(question: str, yes: bool) -> None:
+    """Ask a person before what cannot be undone. Raises UsageError where nobody can answer and `--yes` is not said."""
+    import sys
+
+    import typer
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} There is nobody here to ask: say --yes, with --reason, if you mean it")
+    typer.confirm(question, abort=True)
+
+
 def checked_selector(text: str) -> str:
     """Return `text` if it is a selector; said before the hub is asked. Raises UsageError."""
     from protocol import selector

@@ -45,7 +45,7 @@ async def test_old_copy_restored_of_a_hub_rolls_no_device_back_and_takes_over_wh
         assert "this hub was restored" in " ".join(shown.split())
 
         assert "skerry hub accept-restore" in " ".join(shown.split()), "every answer says what is waited for"
-        await it.command("hub", "accept-restore")
+        await it.command("hub", "accept-restore", "--yes")
         await deeds.gone(later)
         assert await deeds.pid_of(it, "oslo", "numbers") == pid, "healthy work was restarted"
         assert (await it.node("oslo"))["alarms"] == []
@@ -85,7 +85,7 @@ async def test_old_copy_restored_of_a_hub_in_place_with_its_lock_holds_up_the_de
         assert await deeds.pid_of(it, "oslo", "later") == later[0], "a restored hub rolled the device back"
         _, shown = await it.command("get", "nodes")
         assert "devices hold what this hub never asked for (oslo)" in " ".join(shown.split())
-        await it.command("hub", "accept-restore")
+        await it.command("hub", "accept-restore", "--yes")
         await it.agents["bergen"].daemon.start()  # away while it was confirmed
         for pid, name in zip(later, ("oslo", "bergen"), strict=True):
             await deeds.gone(pid)

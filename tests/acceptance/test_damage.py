@@ -119,7 +119,7 @@ async def test_bit_flip_of_a_hub_is_recovered_refilled_and_waits_for_its_operato
         _, shown = await it.command("get", "nodes")
         assert "skerry hub accept-restore" in " ".join(shown.split())
         assert await deeds.pid_of(it, "oslo", "numbers") == pid
-        await it.command("hub", "accept-restore")
+        await it.command("hub", "accept-restore", "--yes")
         _, shown = await it.command("get", "nodes")
         assert "accept-restore" not in shown
         await it.until(lambda: it.online("oslo"), "oslo is back")
@@ -169,7 +169,7 @@ async def test_bit_flip_of_a_hubs_registry_ends_it_with_a_word_and_nothing_is_ma
         code, said = await it.command("hub", "serve", "--data", str(hub), check=False)
         said = " ".join(said.split())
         assert code == FAILED, said
-        aside = [path.name for path in hub.glob("hub.db.damaged-*Z")]
+        aside = [path.name for path in hub.glob("hub.db.damaged-*-lost")]
         assert len(aside) == 1
         assert re.search(
             r"hub\.db was damaged, and (the records of 1 nodes cannot|no \w+ of this hub can) be read", said
@@ -184,7 +184,7 @@ async def test_bit_flip_of_a_hubs_registry_ends_it_with_a_word_and_nothing_is_ma
         shutil.copy(copy / "hub.db", hub)
         await it.hub.start()
         await deeds.hub_answers(it)
-        await it.command("hub", "accept-restore")
+        await it.command("hub", "accept-restore", "--yes")
         await it.until(lambda: it.online("oslo"), "oslo is back")
         assert await deeds.pid_of(it, "oslo", "numbers") == pid
 

@@ -38,6 +38,10 @@ def doctor(
         found = folder.folder(seen)
         if not isinstance(seen.named, Unseen) and not isinstance(seen.root, Unseen):
             found.append(fleet.beside(seen.named.id, seen.root.public, operator.context()))
+            if found[-1].state is findings.State.OK and not isinstance(seen.store, Unseen) and seen.store.holder:
+                alarms, strangers = fleet.waiting(operator.waiting())
+                found = [alarms if one.check == alarms.check and not one.next else one for one in found]
+                found.append(strangers)
     if form.is_exact:
         output.emit(findings.as_json(found), form)
     else:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hub.cli import client
 from hub.cli.view import nodes as views
-from hub.core.doctor.facts import Context, Fleet, Node
+from hub.core.doctor.facts import Context, Fleet, Node, Waiting
 from protocol.aio import tls
 from protocol.aio.checkup import files, look, ways
 from protocol.aio.checkup.look import Look
@@ -28,14 +28,14 @@ def fleet() -> Fleet:
     found = context()
     answer = Look("the hub", _answer)
     nodes = Look("the list of nodes", _nodes, _RIGHT)
-    knocks = Look("who knocks", _knocks, _RIGHT)
+    waits = Look("what waits for an operator", _waiting, _RIGHT)
     return Fleet(
         version=importlib.metadata.version("skerry"),
         user=os.geteuid(),
         context=found,
         answer=answer.seen(),
         nodes=nodes.seen(),
-        knocks=knocks.seen(),
+        waiting=waits.seen(),
         clock=look.clock(began),
     )
 
@@ -64,13 +64,19 @@ def _answer() -> Answer:
 
 
 def _nodes() -> list[Node]:
-    with client.Client() as asking:
+    with client.Client(quiet=True) as asking:
         return [_node(one) for one in cast("list[dict[str, Any]]", asking.get("/v1/nodes"))]
 
 
-def _knocks() -> list[str]:
-    with client.Client() as asking:
-        return views.knocks(cast("list[dict[str, Any]]", asking.get("/v1/nodes/-/knocks")))
+def waiting() -> Waiting | Unseen:
+    """Return what waits for an operator at the hub of this user's context."""
+    return Look("what waits for an operator", _waiting, _RIGHT).seen()
+
+
+def _waiting() -> Waiting:
+    with client.Client(quiet=True) as asking:
+        knocks = views.knocks(cast("list[dict[str, Any]]", asking.get("/v1/nodes/-/knocks")))
+        return Waiting(alarm=asking.alarm, knocks=knocks)
 
 
 def _node(one: dict[str, Any]) -> Node:

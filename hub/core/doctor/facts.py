@@ -25,13 +25,15 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
-    """A hub's directory on this machine, and what surrounds it. `keys` by file name."""
+    """A hub's directory on this machine, and what surrounds it. `keys` by file name; `doubt`: why its
+    store is not the one that it last had, as long as no operator has accepted that."""
 
     data: str
     version: str
     user: int
     folder: File | Unseen
     named: Named | Unseen
+    doubt: str | Unseen
     keys: dict[str, Key | Unseen]
     root: Paper | Unseen
     tls: Paper | Unseen
@@ -69,14 +71,21 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     certificate_until_ms: int
 
 
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for an operator: the hub's `alarm`, and the devices that it turns away because it does not know them
+    (`knocks`, with the begin of their key)."""
+
+    alarm: str = ""
+    knocks: list[str] = []
+
+
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator sees from where they are. `nodes` shows whether the token is good, too;
-    `knocks`: the devices that the hub turns away because it does not know them, with the begin of their key."""
+    """What an operator sees from where they are. `nodes` shows whether the token is good, too."""
 
     version: str
     user: int
     context: Context | Unseen
     answer: Answer | Unseen
     nodes: list[Node] | Unseen
-    knocks: list[str] | Unseen
+    waiting: Waiting | Unseen
     clock: Clock

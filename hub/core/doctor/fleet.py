@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hub.core.doctor.facts import Context, Fleet, Node
+from hub.core.doctor import folder
+from hub.core.doctor.facts import Context, Fleet, Node, Waiting
 from protocol import limits
 from protocol.doctor import ways, words
 from protocol.doctor.findings import Finding, Unseen, judged, ok, problem, warning
@@ -52,7 +53,7 @@ def _fleet(nodes: list[Node], seen: Fleet) -> list[Finding]:
     hubs = "" if isinstance(seen.answer, Unseen) else seen.answer.version
     return [
         _states(nodes),
-        judged("strangers", seen.knocks, _knocks),
+        *waiting(seen.waiting),
         _some("alarms", mine, lambda one: bool(one.alarms), "with an alarm", _ALARM, lambda one: one.alarms[0]),
         _some("clocks", mine, _is_off, "with a clock far off", _CLOCK, lambda one: words.duration(one.offset_s)),
         _some("losses", mine, lambda one: bool(one.lost), "lost entries", _LOST, lambda one: f"{one.lost:,}"),
@@ -91,10 +92,22 @@ def _states(nodes: list[Node]) -> Finding:
     return ok("nodes", counts or "none yet: skerry token create invites one")
 
 
-def _knocks(found: list[str]) -> Finding:
-    if not found:
+def waiting(seen: Waiting | Unseen) -> list[Finding]:
+    """Judge what waits for an operator at a hub."""
+    return [judged("restore", seen, lambda one: restored(one.alarm)), judged("strangers", seen, _strangers)]
+
+
+def restored(alarm: str) -> Finding:
+    """Judge a hub's word on its own past: `alarm` is empty while it has no doubt of it."""
+    if not alarm:
+        return ok("restore", "this hub goes on from its own past; nothing waits for an operator")
+    return problem("restore", alarm, folder.RESTORED)
+
+
+def _strangers(seen: Waiting) -> Finding:
+    if not seen.knocks:
         return ok("strangers", "no device knocks that this hub does not know")
-    says = f"{words.names(found)} would come in with a certificate of this hub, which does not know it"
+    says = f"{words.names(seen.knocks)} would come in with a certificate of this hub, which does not know it"
     return warning("strangers", says, STRANGER)
 
 

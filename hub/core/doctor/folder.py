@@ -11,6 +11,10 @@ _FOLDER_MODE = 0o700
 _OPEN_FILES = 4_096  # a hub of two thousand devices, and its API
 _RESTORE = "put the whole directory back from one backup"
 _RENEW = "skerry hub serve renews it when it starts, and while it serves"
+RESTORED = (
+    "look at `skerry get nodes`, then skerry hub accept-restore: all go on; or skerry node accept NAME: that one "
+    "alone, at once. Devices enrolled since the backup are enrolled again (skerry token create, skerry-agent enroll)"
+)
 _DAMAGED = (
     "stop the hub and copy the file for a look; put a backup back, or start it: it sets the file aside, saves what can "
     "be read, and what devices still hold comes again; look why (dmesg, power, disk)"
@@ -27,6 +31,7 @@ def folder(seen: Folder) -> list[Finding]:
         _keys(seen),
         *_papers(seen, seen.named),
         judged("store", seen.store, lambda one: _store(one, seen.named)),
+        judged("restore", seen.doubt, _doubt),
         judged("set aside", seen.aside, lambda one: files.aside("set aside", one)),
         judged("artifacts", seen.artifacts, _artifacts),
         judged("disk", seen.disk, lambda one: files.disk("disk", one)),
@@ -40,6 +45,13 @@ def folder(seen: Folder) -> list[Finding]:
 def _store(seen: Store, named: Named | Unseen) -> Finding:
     node = "" if isinstance(named, Unseen) else named.id
     return stores.store("store", seen, node, missing=_RESTORE, damaged=_DAMAGED)
+
+
+def _doubt(reason: str) -> Finding:
+    if not reason:
+        return ok("restore", "the store goes on from its own past")
+    says = f"the store is not the one that it last had ({reason}): nothing new is sent to any device"
+    return problem("restore", says, RESTORED)
 
 
 def _keys(seen: Folder) -> Finding:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from hub.core.doctor.facts import Folder, Named, Port
 from hub.shell.doctor import serving
 from hub.shell.home import Broker, Home, HubFile
+from protocol import snapshot
 from protocol.aio import tls
 from protocol.aio.checkup import files, look, stores, ways
 from protocol.aio.checkup.look import Look
@@ -36,6 +39,7 @@ class _Looks:
     tls: Look[Paper]
     signer: Look[Paper]
     store: Look[Store]
+    doubt: Look[str]
     aside: Look[list[str]]
     artifacts: Look[File]
     disk: Look[Disk]
@@ -58,6 +62,7 @@ def folder(data: Path) -> Folder:
         user=os.geteuid(),
         folder=looks.folder.seen(),
         named=named if isinstance(named, Unseen) else Named(id=named.id, broker=broker.name if broker else ""),
+        doubt=looks.doubt.seen(),
         keys={name: key.seen() for name, key in looks.keys.items()},
         root=looks.root.seen(),
         tls=looks.tls.seen(),
@@ -91,6 +96,7 @@ def _begin(home: Home, named: HubFile | Unseen, broker: Broker | None) -> _Looks
         tls=of("hub.pem", lambda: files.paper(home.path("hub.pem"), root)),
         signer=of("signer.pem", lambda: files.paper(home.path("signer.pem"), root)),
         store=of("hub.db", lambda: stores.store(home.database)),
+        doubt=of("hub.db", lambda: _doubt(home)),
         aside=of("the folder", lambda: files.set_aside(home.database)),
         artifacts=of("artifacts", lambda: files.file(home.artifacts)),
         disk=of("the disk", lambda: files.disk(home.folder)),
@@ -98,6 +104,11 @@ def _begin(home: Home, named: HubFile | Unseen, broker: Broker | None) -> _Looks
         ports=of("the ports", lambda: serving.ports(named, broker)),
         answer=of("the API", lambda: _answer(home, named)),
     )
+
+
+def _doubt(home: Home) -> str:
+    raw = stores.state(home.database, snapshot.STORE, snapshot.DOUBT)
+    return msgspec.json.decode(raw, type=snapshot.Doubt).reason if raw else ""
 
 
 def _key(path: Path, public: Callable[[bytes], str]) -> Callable[[], Key]:

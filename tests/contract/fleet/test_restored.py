@@ -26,6 +26,10 @@ async def test_a_device_enrolled_after_the_backup_is_named_and_comes_in_again_wi
         await it.hub.start()
         await deeds.hub_answers(it)
 
+        for words in (("doctor", "--data", str(hub)), ("doctor",)):
+            code, shown = await it.command(*words, check=False)
+            assert (code, "accept-restore: all go on" in " ".join(shown.split())) == (1, True), shown
+
         async def knocked() -> bool:
             return [one["node"] for one in await it.ask("GET", "/v1/nodes/-/knocks")] == ["bergen"]
 
@@ -42,3 +46,8 @@ async def test_a_device_enrolled_after_the_backup_is_named_and_comes_in_again_wi
         assert identity.load(data) == before
         assert (await it.node("bergen"))["cursors"]["state"]["epoch"] == epoch, "the journal went on"
         assert await it.ask("GET", "/v1/nodes/-/knocks") == []
+        await it.command("hub", "accept-restore", "--yes", "--reason", "looked")
+        assert any(one["body"]["reason"] == "looked" for one in await deeds.events(it, kind="operator.accept-restore"))
+        code, shown = await it.command("doctor", "--data", str(hub), check=False)
+        assert "restore " in shown
+        assert "accept-restore" not in shown

@@ -340,7 +340,6 @@ def test_labels_are_set_and_taken_away(skerry: Skerry, api: FakeApi) -> None:
         (("uncordon", "a"), "cordon", {"cordoned": False}),
         (("drain", "a"), "drain", {}),
         (("revoke", "a", "--yes", "--reason", "sold"), "revoke", {"reason": "sold"}),
-        (("accept", "a"), "accept", {"reason": ""}),
         (("release", "a", "vision"), "release", {"service": "vision", "reason": ""}),
     ],
 )
@@ -350,6 +349,25 @@ def test_what_an_operator_does_with_a_node(
     api.says("POST", f"/v1/nodes/a/{path}", node("a"))
     assert skerry("node", *words)[0] == 0
     assert api.asked == [("POST", f"/v1/nodes/a/{path}", body)]
+
+
+def test_what_cannot_be_undone_asks_and_without_a_person_takes_yes(skerry: Skerry, api: FakeApi) -> None:
+    api.says("POST", "/v1/nodes/-/accept-restore", {"nodes": 2, "ahead": 1})
+    for words in (("node", "revoke", "a"), ("hub", "accept-restore")):
+        code, _, err = skerry(*words)
+        assert (code, "--yes" in err) == (2, True), err
+    assert api.asked == []
+    assert skerry("hub", "accept-restore", "--yes", "--reason", "looked")[0] == 0
+    assert api.asked == [("POST", "/v1/nodes/-/accept-restore", {"reason": "looked"})]
+
+
+def test_accept_says_whether_there_was_anything_to_accept(skerry: Skerry, api: FakeApi) -> None:
+    api.says("POST", "/v1/nodes/a/accept", node("a"))
+    for before, said in ((node("a"), "nothing to accept"), (node("a", state="quarantined"), "alarms are cleared")):
+        api.says("GET", "/v1/nodes/a", before)
+        code, out, _ = skerry("node", "accept", "a", "--reason", "looked")
+        assert (code, said in out) == (0, True), out
+    assert api.asked[1] == ("POST", "/v1/nodes/a/accept", {"reason": "looked"})
 
 
 def test_delete_names_kind_and_name(skerry: Skerry, api: FakeApi) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hub.core.doctor import fleet, folder
-from hub.core.doctor.facts import Named, Port
+from hub.core.doctor.facts import Named, Port, Waiting
 from protocol.doctor import findings, words
 from protocol.doctor.facts import File, Key, Step
 from protocol.doctor.findings import State, Unseen
@@ -140,3 +140,16 @@ def test_words() -> None:
     ]
     assert words.moment(10**20).startswith("9999")
     assert words.names(["a", "b"]) == "a, b"
+
+
+def test_a_hub_that_waits_for_an_operator_is_not_well_and_strangers_are_named() -> None:
+    doubted = folder.folder(but(HUB, doubt="it was restored"))
+    assert [(one.check, one.state) for one in doubted if one.next] == [("restore", State.PROBLEM)]
+    waits = Waiting(alarm="this hub's store is not the one it last had", knocks=["gw-4 (key 9f3c2a1b…)"])
+    found = {one.check: one for one in fleet.fleet(but(FLEET, waiting=waits)) if one.next}
+    assert {check: one.state for check, one in found.items()} == {
+        "restore": State.PROBLEM,
+        "strangers": State.WARNING,
+    }
+    assert "gw-4" in found["strangers"].says
+    assert all(word in found["restore"].next for word in ("accept-restore", "node accept", "enrolled again"))
