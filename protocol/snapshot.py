@@ -41,7 +41,8 @@ DOUBT = "doubt"
 class Doubt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why this store may be behind its own past; in space `store` under `doubt` until the core has acted on it.
 
-    `aside`: the name that a damaged file was given. `lost`: rows of own streams that are known to be gone. `partial`:
+    `aside`: the name that a damaged file was given. `lost`: rows of own streams that are known to be gone. `unknown`:
+    the last seq known of each stream whose end cannot be read; rows after it, if there were any, are lost. `partial`:
     some of the state could not be read, so that what is absent from it proves nothing (INVARIANTS A11).
     """
 
@@ -49,6 +50,7 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_ms: int = 0
     aside: str = ""
     lost: dict[str, int] = {}
+    unknown: dict[str, int] = {}
     partial: bool = False
     in_place: bool = False
     """It is the file that it was, on the machine that it was: nobody else can be using what it remembers (A13)."""

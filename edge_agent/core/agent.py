@@ -65,6 +65,7 @@ class StoreDoubted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     reason: str
     aside: str = ""
     lost: dict[str, int] = {}
+    unknown: dict[str, int] = {}
     partial: bool = False
 
 
@@ -226,7 +227,9 @@ class AgentCore:
 
     def _doubted(self, doubt: Doubt, now: Now, fx: Effects) -> None:
         """The store was damaged, restored or copied: put it on record; what is absent from it proves nothing (A11)."""
-        body = StoreDoubted(reason=doubt.reason, aside=doubt.aside, lost=doubt.lost, partial=doubt.partial)
+        body = StoreDoubted(
+            reason=doubt.reason, aside=doubt.aside, lost=doubt.lost, unknown=doubt.unknown, partial=doubt.partial
+        )
         self._ctx.note("audit", "store.doubted", "", body, now, fx)
         fx.store.extend(Delete(space, key) for space, key in self._broken)
         if not doubt.partial:

@@ -20,7 +20,7 @@ from protocol.aio import life
 from protocol.aio.life import Opening
 from protocol.aio.lock import Lock
 from protocol.aio.operations import Operations
-from protocol.aio.recovery import check, ladder, swap
+from protocol.aio.recovery import check, ladder
 from protocol.aio.recovery.ladder import Judge
 from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, explain, of, read_only
 from protocol.aio.tail import Tail
@@ -29,7 +29,7 @@ from protocol.aio.upkeep.retention import Kept, Retention
 from protocol.effects import StoredRow
 from protocol.errors import StoreDamaged, StoreError, StoreLost
 from protocol.messages import CHAINED
-from protocol.snapshot import Snapshot, StreamState
+from protocol.snapshot import Doubt, Snapshot, StreamState
 
 __all__ = ["Journal", "Kept", "read_only"]
 
@@ -196,7 +196,7 @@ class Journal:
             boot=_boot(),
             durable=durable,
         )
-        await asyncio.to_thread(swap.finish, path)
+        await asyncio.to_thread(ladder.finish, path)
         try:
             if durable and self._lock.life and _is_empty(path):
                 raise StoreDamaged(f"{path} is empty, and was not")
@@ -242,16 +242,18 @@ class Journal:
                 self._parts[place] = await self._begin(part.opening)
 
     async def _recover(self, opening: Opening, error: StoreError | None) -> None:
+        if await asyncio.to_thread(ladder.finish, opening.path):
+            return  # it was recovered, and a disk that failed kept it from its place
         log.error("%s; what can be read is recovered", error or f"{opening.path} is damaged")
         if not opening.durable:
             await asyncio.to_thread(ladder.start_anew, opening.path)
             return
         doubt = await asyncio.to_thread(ladder.recover, opening, self._judge)
         log.error(
-            "%s is recovered, with new epochs; the damaged file is kept as %s; rows lost: %s%s",
+            "%s is recovered, with new epochs; the damaged file is kept as %s; %s%s",
             opening.path,
             doubt.aside,
-            doubt.lost or "none that are known",
+            _losses(doubt),
             "; some of the state is lost" if doubt.partial else "",
         )
 
@@ -287,6 +289,12 @@ class Journal:
                 self._tails[op.stream].clear()
             case _:
                 pass
+
+
+def _losses(doubt: Doubt) -> str:
+    known = [f"{count} rows of {stream} are lost" for stream, count in doubt.lost.items()]
+    unknown = [f"rows of {stream} after {seq}, if there were any, are lost" for stream, seq in doubt.unknown.items()]
+    return "; ".join(known + unknown) or "no row of its own streams is lost"
 
 
 def _is_of(op: effects.Store, streams: list[str]) -> bool:

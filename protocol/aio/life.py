@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from protocol import ids, limits
+from protocol.aio import sqlite
 from protocol.aio.recovery import check
 from protocol.aio.sqlite import checksum, of
 from protocol.effects import NewEpoch
@@ -149,6 +150,16 @@ def _begin_stream(db: sqlite3.Connection, stream: str, reason: str, mint: Callab
         former = FormerEpoch(epoch=head.epoch, seq=head.last, hash=head.hash.hex(), reason=reason)
         head.epoch, head.former = mint(), former
         write_head(db, stream, head)
+
+
+def make_tables(db: sqlite3.Connection, streams: Sequence[str]) -> None:
+    """Make the tables of a new store that writes `streams`, inside a transaction: nothing lies between their roots.
+
+    Each store is made so, a recovered one too: when its first page is lost, another one's tells where they begin.
+    """
+    sqlite.make_schema(db)
+    for stream in streams:
+        make_rows(db, stream)
 
 
 def make_rows(db: sqlite3.Connection, stream: str) -> None:

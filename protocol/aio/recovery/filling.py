@@ -76,8 +76,7 @@ class Filling:
 
     def _note(self, found: walk.Hole, *, is_first: bool) -> None:
         hole = Hole(found.first, found.last, found.hash.hex(), self.now_ms, found.reason)
-        if found.reason == walk.DAMAGED:
-            self.lost += max(0, found.last - max(self.acked, found.first - 1))
+        self.lost += max(0, found.last - max(self.acked, found.first - 1) - found.declared)
         if is_first:
             self.front = hole
         else:

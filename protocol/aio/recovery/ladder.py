@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from protocol.aio import sqlite
+from protocol.aio import life, sqlite
 from protocol.aio.life import Opening
 from protocol.aio.recovery import swap
 from protocol.aio.recovery.salvage import Salvage
 from protocol.aio.recovery.source import Source
+from protocol.aio.upkeep import room
 from protocol.errors import StoreLost
 from protocol.snapshot import Doubt
 
@@ -37,25 +38,30 @@ def recover(opening: Opening, judge: Judge | None = None, *, wall: Callable[[], 
     Raises StoreError when it cannot be done now: then it is as it was.
     """
     path = opening.path
-    now = wall()
+    try:
+        room.require(path, room.of(path))
+        return _recovered(opening, judge, wall())
+    except (sqlite3.Error, OSError) as error:
+        raise sqlite.explain(error, path) from error
+    finally:
+        with suppress(OSError):  # what failed for want of room gives it back
+            swap.clear(path)
+
+
+def _recovered(opening: Opening, judge: Judge | None, now: float) -> Doubt:
+    path = opening.path
     stamp = swap.stamp(path, now)
     new = swap.making(path)
-    try:
-        with closing(_made(new)) as target, closing(Source(opening, new)) as source:
-            named = replace(opening, inode=str(new.stat().st_ino))  # it keeps that: it is no copy
-            salvage = Salvage(source.db, target, named, int(now * 1000))
-            doubt = sqlite.transaction(target, lambda _: salvage.run(swap.aside_name(path, stamp)))
-            lacks = judge(_spaces(target)) if judge is not None else ""
-    except (sqlite3.Error, OSError) as error:
-        raise sqlite.explain(error, new) from error
-    try:
-        if lacks:
-            swap.put_aside(path, stamp)
-            swap.making(path)
-            raise StoreLost(f"{path} was damaged, and {lacks}: it is kept as {doubt.aside}; put a backup in its place")
-        swap.commit(path, stamp)
-    except OSError as error:
-        raise sqlite.explain(error, path) from error
+    with closing(_made(new, opening.streams)) as target, closing(Source(opening, new)) as source:
+        named = replace(opening, inode=str(new.stat().st_ino))  # it keeps that: it is no copy
+        salvage = Salvage(source.db, target, named, int(now * 1000))
+        doubt = sqlite.transaction(target, lambda _: salvage.run(swap.aside(path, stamp).name))
+        lacks = judge(_spaces(target)) if judge is not None else ""
+    if lacks:
+        kept = swap.aside(path, swap.lost(stamp)).name
+        swap.put_aside(path, swap.lost(stamp))
+        raise StoreLost(f"{path} was damaged, and {lacks}: it is kept as {kept}; put a backup in its place")
+    swap.commit(path, stamp)
     return doubt
 
 
@@ -66,6 +72,14 @@ def _spaces(db: sqlite3.Connection) -> Spaces:
     return spaces
 
 
+def finish(path: Path) -> bool:
+    """End a change that a crash or a failing disk interrupted; tell whether there was one. Raises StoreError."""
+    try:
+        return swap.finish(path)
+    except OSError as error:
+        raise sqlite.explain(error, path) from error
+
+
 def start_anew(path: Path) -> None:
     """Set a store aside whose rows may go (telemetry): the next opening makes an empty one, with new epochs."""
     try:
@@ -74,10 +88,10 @@ def start_anew(path: Path) -> None:
         raise sqlite.explain(error, path) from error
 
 
-def _made(path: Path) -> sqlite3.Connection:
+def _made(path: Path, streams: Sequence[str]) -> sqlite3.Connection:
     """Return a new store at `path`: written once, synced at the end."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA journal_mode = OFF")
     db.execute("PRAGMA synchronous = OFF")
-    sqlite.transaction(db, sqlite.make_schema)
+    sqlite.transaction(db, lambda db: life.make_tables(db, streams))
     return db

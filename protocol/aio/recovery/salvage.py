@@ -23,14 +23,15 @@ from protocol.aio.recovery.children import Children
 from protocol.aio.recovery.filling import Filling
 from protocol.aio.recovery.scan import UNREADABLE, Scan
 from protocol.aio.recovery.states import States
-from protocol.aio.recovery.walk import Point, Walk
+from protocol.aio.recovery.walk import DAMAGED, Hole, Point, Walk
 from protocol.effects import StoredRow
 from protocol.link import cursor, own_stream
 from protocol.link.room import holes
 from protocol.messages import CHAINED, FormerEpoch
 from protocol.snapshot import Doubt
 
-_REASON = "the store was damaged; rows after {} may be lost"
+_REASON = "recovered from a damaged file"
+_MORE = "; rows after {} may be lost"
 _UNKNOWN = "unknown"
 
 
@@ -43,6 +44,8 @@ class Salvage:
     opening: Opening
     at_ms: int
     lost: dict[str, int] = field(default_factory=dict[str, int])
+    unknown: dict[str, int] = field(default_factory=dict[str, int])
+    """The last seq known of a stream whose end cannot be read: whether there were more, nobody knows."""
     _states: States = field(init=False)
     _is_headless: bool = False
 
@@ -59,10 +62,11 @@ class Salvage:
         for key, value in children.moved.items():
             self._states.put("cursor", key, value)
         doubt = Doubt(
-            reason="recovered from a damaged file",
+            reason=_REASON,
             at_ms=self.at_ms,
             aside=aside,
             lost=self.lost,
+            unknown=self.unknown,
             partial=self._states.partial or self._is_headless,
             in_place=True,
         )
@@ -81,13 +85,27 @@ class Salvage:
         if floor is not None:
             known.append(floor)
         chained = name in CHAINED
-        one = Walk(chained=chained, base=base, anchor=floor, end=max(known, default=None))
+        one = Walk(
+            chained=chained, base=base, anchor=floor, end=max(known, default=None), known=self._known_holes(name)
+        )
         self._is_headless = self._is_headless or head is None
-        life.make_rows(self.target, name)
         filling = Filling(self.target, name, self.at_ms, 0 if head is None else head.acked)
         filling.take(one.run(self._rows(name)))
         last = (base, b"") if one.tip is None else one.tip
+        self._note_end(name, filling, last[0], one.newest)
         self._write(name, head, record, filling, last)
+
+    def _note_end(self, name: str, filling: Filling, last: int, newest: int) -> None:
+        """Count the rows that were there beyond the last one that is borne out; note where more may have been."""
+        filling.lost += max(0, newest - max(last, filling.acked))
+        edge = Scan(self.source).last(f"own_{name}", "seq")
+        if edge is None or edge > max(last, newest):
+            self.unknown[name] = max(last, newest)
+
+    def _known_holes(self, name: str) -> dict[int, Hole]:
+        """Return holes of a former recovery, whose GAPs the core may not have written yet."""
+        stored = [msgspec.json.decode(value, type=holes.Hole) for value in self._states.under(holes.HOLES, name)]
+        return {one.last: Hole(one.first, one.last, bytes.fromhex(one.hash), one.reason) for one in stored}
 
     def _rows(self, name: str) -> Iterator[StoredRow]:
         for seq, raw, tip in Scan(self.source).numbered(f"own_{name}", "seq", "raw, hash"):
@@ -107,9 +125,8 @@ class Salvage:
     def _write(self, name: str, head: Head | None, record: own_stream.Record | None, got: Filling, last: Point) -> None:
         seq, tip = last
         epoch = self.opening.mint()
-        former = FormerEpoch(
-            epoch=_UNKNOWN if head is None else head.epoch, seq=seq, hash=tip.hex(), reason=_REASON.format(seq)
-        )
+        reason = DAMAGED + (_MORE.format(seq) if name in self.unknown or got.lost else "")
+        former = FormerEpoch(epoch=_UNKNOWN if head is None else head.epoch, seq=seq, hash=tip.hex(), reason=reason)
         acked = 0 if head is None else min(head.acked, seq)
         life.write_head(self.target, name, Head(epoch, seq, tip, acked, former))
         genesis = cursor.genesis(self.opening.node, epoch, name).hex() if name in CHAINED else ""

@@ -13,6 +13,7 @@ from typing import Any
 UNREADABLE = (sqlite3.Error, UnicodeError)
 """What SQLite raises over damage: the words of an error may be damaged too."""
 _NUMBER_MAX = 2**62
+_STATES = "SELECT space, key, value, sum FROM state WHERE (space, key) > (?, ?) ORDER BY space, key"
 _AFTER_SURROGATES = 0xE000
 
 
@@ -29,30 +30,51 @@ class Scan:
 
     def numbered(self, table: str, key: str, columns: str) -> Iterator[tuple[Any, ...]]:
         """Yield `(key, *columns)` of a table with the integer primary key `key`, keys rising from 1."""
-        at: int | None = 0
+        at: int | None = 1
         while at is not None:
             try:
-                for row in self._db.execute(_sql(table, key, columns, ">"), (at,)):
-                    if row[0] <= at:
+                for row in self._db.execute(_sql(table, key, columns), (at,)):
+                    if row[0] < at:
                         raise Disorder
-                    at = int(row[0])
+                    at = int(row[0]) + 1
                     yield row
                 return
             except UNREADABLE:
                 self.failures += 1
-            at = self._beyond(table, key, columns, at)
+            # Python asks for the row after before it hands one over: what failed may have been that one.
+            row = self._one(_sql(table, key, columns) + " LIMIT 1", (at,))
+            if row is not None and row[0] >= at:
+                at = int(row[0]) + 1
+                yield row
+            else:
+                at = self._beyond(table, key, columns, at)
+
+    def _one(self, query: str, place: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        try:
+            return self._db.execute(query, place).fetchone()
+        except UNREADABLE:
+            return None
+
+    def last(self, table: str, key: str) -> int | None:
+        """Return the highest key of a table, 0 when it is empty; None when its end cannot be read."""
+        query = f"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1"  # noqa: S608 - names of ours
+        try:
+            row = self._db.execute(query).fetchone()
+        except UNREADABLE:
+            return None
+        return 0 if row is None else int(row[0])
 
     def _beyond(self, table: str, key: str, columns: str, at: int) -> int | None:
-        """Return a number after which reading works again, `at` or more; None when there is no such place."""
+        """Return a number from which reading works again, over `at`; None when there is no such place."""
         try:
-            found = self._db.execute(_sql(table, key, key, ">") + " LIMIT 1", (at,)).fetchone()
+            found = self._db.execute(_sql(table, key, key) + " LIMIT 1", (at,)).fetchone()
             if found is None:
                 return None
-            if found[0] > at:
-                return int(found[0])  # its key can be read, its content cannot: only this row is lost
+            if found[0] >= at:
+                return int(found[0]) + 1  # its key can be read, its content cannot: only this row is lost
         except UNREADABLE:
             pass
-        bad, stride = at + 1, 1
+        bad, stride = at, 1
         while not self._readable(table, key, columns, bad + stride):
             bad, stride = bad + stride, stride * 2
             if bad > _NUMBER_MAX:
@@ -64,11 +86,11 @@ class Scan:
                 good = middle
             else:
                 bad = middle
-        return good - 1
+        return good
 
     def _readable(self, table: str, key: str, columns: str, at: int) -> bool:
         try:
-            row = self._db.execute(_sql(table, key, columns, ">=") + " LIMIT 1", (at,)).fetchone()
+            row = self._db.execute(_sql(table, key, columns) + " LIMIT 1", (at,)).fetchone()
         except UNREADABLE:
             return False
         return row is None or row[0] >= at
@@ -78,8 +100,7 @@ class Scan:
         at: tuple[str, str] | None = ("", "")
         while at is not None:
             try:
-                query = "SELECT space, key, value, sum FROM state WHERE (space, key) > (?, ?) ORDER BY space, key"
-                for row in self._db.execute(query, at):
+                for row in self._db.execute(_STATES, at):
                     if (row[0], row[1]) <= at:
                         raise Disorder
                     at = (str(row[0]), str(row[1]))
@@ -87,7 +108,12 @@ class Scan:
                 return
             except (*UNREADABLE, TypeError):
                 self.failures += 1
-            at = self._next_state(at)
+            row = self._one(_STATES + " LIMIT 1", at)
+            if row is not None and (str(row[0]), str(row[1])) > at:
+                at = (str(row[0]), str(row[1]))
+                yield row
+            else:
+                at = self._next_state(at)
 
     def _next_state(self, at: tuple[str, str]) -> tuple[str, str] | None:
         query = "SELECT space, key{} FROM state WHERE (space, key) > (?, ?) ORDER BY space, key LIMIT 1"
@@ -109,8 +135,8 @@ class Scan:
         return None
 
 
-def _sql(table: str, key: str, columns: str, than: str) -> str:
-    return f"SELECT {key}, {columns} FROM {table} WHERE {key} {than} ? ORDER BY {key}"  # noqa: S608 - names of ours
+def _sql(table: str, key: str, columns: str) -> str:
+    return f"SELECT {key}, {columns} FROM {table} WHERE {key} >= ? ORDER BY {key}"  # noqa: S608 - names of ours
 
 
 def _later(at: tuple[str, str]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""A damaged store, open to be read: in place, or a copy of it whose first page is that of a store newly made."""
+"""A damaged store, open to be read: in place, or a copy of it with a first page that was made anew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from protocol.aio import life, sqlite
 from protocol.aio.life import Opening
+from protocol.aio.recovery import worth
 from protocol.aio.recovery.scan import UNREADABLE
+from protocol.aio.upkeep import room
 from protocol.errors import StoreError
 
 _HEADER_BYTES = 100
@@ -16,18 +18,24 @@ _CHANGED_AT, _PAGES_AT, _FREELIST_AT, _VALID_AT = 24, 28, 32, 92
 
 
 class Source:
-    """See the module. `db` is empty when nothing can be read."""
+    """See the module. `db` is empty when nothing can be read.
+
+    Where each table begins is the file's own word, the word of a store newly made, or of one that was VACUUMed: when
+    the first two agree there is no question, else that one counts by which most can be read.
+    """
 
     def __init__(self, opening: Opening, beside: Path) -> None:
+        self._path, self._streams = opening.path, opening.streams
         self._template = beside.with_name(beside.name + "-template")
         self._copy = beside.with_name(beside.name + "-copy")
         self._clear()
-        wanted = self._make_template(opening)
+        wanted = self._make_template()
         found = _reader(opening.path)
-        if found is not None and _schema(found) != wanted:
+        schema = [] if found is None else _schema(found)
+        if found is not None and not _is_like(schema, wanted):
             found.close()
             found = None
-        self.db = found or self._patched(opening.path) or sqlite3.connect(":memory:")
+        self.db = found if found is not None and schema == wanted else self._best(found, wanted)
 
     def close(self) -> None:
         """Let go; what was made to read it is gone."""
@@ -39,24 +47,50 @@ class Source:
             for end in ("", "-wal", "-shm"):
                 path.with_name(path.name + end).unlink(missing_ok=True)
 
-    def _make_template(self, opening: Opening) -> list[tuple[str, int, str]]:
+    def _make_template(self) -> list[tuple[str, int, str]]:
         """Make a store as this one was made; return its schema. Its pages lie where every such store has them."""
         with closing(sqlite3.connect(self._template, isolation_level=None)) as db:
-            sqlite.transaction(db, sqlite.make_schema)
-            for stream in opening.streams:
-                life.make_rows(db, stream)
+            sqlite.transaction(db, lambda db: life.make_tables(db, self._streams))
             db.execute("PRAGMA journal_mode = WAL")
             return _schema(db)
 
-    def _patched(self, path: Path) -> sqlite3.Connection | None:
-        """Return a copy of the store with a first page that can be read; None when there is no use in it."""
+    def _vacuum_template(self) -> list[tuple[str, int, str]]:
+        with closing(sqlite3.connect(self._template, isolation_level=None)) as db:
+            db.execute("VACUUM")
+            return _schema(db)
+
+    def _best(self, found: sqlite3.Connection | None, made: list[tuple[str, int, str]]) -> sqlite3.Connection:
+        """Return the file as most can be read of it: by `found`, its own schema, or by that of a template."""
+        own = 0 if found is None else worth.of(found, self._streams)
+        by_made = self._worth_of_copy()
+        vacuumed = self._vacuum_template()
+        by_vacuumed = self._worth_of_copy()
+        if found is not None and own >= max(by_made, by_vacuumed):
+            return found
+        if found is not None:
+            found.close()
+        if by_made >= by_vacuumed and vacuumed != made:
+            self._clear()
+            self._make_template()
+        return self._patched() or sqlite3.connect(":memory:")
+
+    def _worth_of_copy(self) -> int:
+        db = self._patched()
+        if db is None:
+            return 0
+        with closing(db):
+            return worth.of(db, self._streams)
+
+    def _patched(self) -> sqlite3.Connection | None:
+        """Return a copy of the store with the template's first page; None when there is no use in it."""
         import shutil  # costs the daemon a megabyte (bz2, lzma), and only a damaged store needs it
 
+        room.require(self._path, 2 * room.of(self._path) - room.of(self._copy))
         page = self._template.read_bytes()[: sqlite.PAGE_BYTES]
         with suppress(FileNotFoundError):
-            shutil.copyfile(path, self._copy)
+            shutil.copyfile(self._path, self._copy)
         with suppress(FileNotFoundError):
-            wal = path.with_name(path.name + "-wal")
+            wal = self._path.with_name(self._path.name + "-wal")
             shutil.copyfile(wal, self._copy.with_name(self._copy.name + "-wal"))
         self._copy.touch()
         with self._copy.open("r+b") as file:
@@ -113,3 +147,9 @@ def _schema(db: sqlite3.Connection) -> list[tuple[str, int, str]]:
     except UNREADABLE:
         return []
     return [(name, root, sql) for name, root, sql in found]
+
+
+def _is_like(found: list[tuple[str, int, str]], wanted: list[tuple[str, int, str]]) -> bool:
+    """Tell whether a schema has the tables that are wanted, each with a root of its own."""
+    words = [(name, sql) for name, _, sql in found]
+    return words == [(name, sql) for name, _, sql in wanted] and len({root for _, root, _ in found}) == len(found)

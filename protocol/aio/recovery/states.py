@@ -46,6 +46,10 @@ class States:
         """Return what is kept of `space`; documents without their values, which may be many."""
         return self._kept.get(space, {})
 
+    def under(self, space: str, stream: str) -> Iterator[bytes]:
+        """Yield what is kept of `space` under keys `STREAM/...`."""
+        return (value for key, value in self.of(space).items() if key.startswith(f"{stream}/"))
+
     def put(self, space: str, key: str, value: bytes) -> None:
         """Write a value that is known otherwise."""
         row = (space, key, value, checksum(space, key, value))

@@ -1,10 +1,12 @@
-"""A damaged store makes way for the recovered one, and is kept: `journal.db.damaged-20261122T071500Z`.
+"""A damaged store makes way for the recovered one, and is kept: `journal.db.damaged-20261122T071500Z-1`.
 
-    journal.db.making                 being filled; a crash leaves it, and it is begun anew
-    journal.db.recovered-STAMP        whole and durable: from here on the change is only finished, after a crash too
-    journal.db.damaged-STAMP          the old file, with its -wal and -shm
+    journal.db.making              being filled; what is left of it after a failure or a crash is removed
+    journal.db.change              the change is decided and durable: from here on it is finished, after a crash too
+    journal.db.damaged-STAMP-N     the old file, with its -wal and -shm; N counts up, for a clock may go back
+    journal.db.damaged-STAMP-N-lost    the same, when nothing took its place: only a person removes it
 
-The write-ahead log goes first: beside the new file it would be taken for its own.
+The write-ahead log goes first: beside the new file it would be taken for its own. Only `journal.db.change` says that
+something is to be changed: other files are nobody's business, whatever they are called.
 """
 
 from __future__ import annotations
@@ -12,90 +14,156 @@ from __future__ import annotations
 import os
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from protocol import limits
 from protocol.aio.upkeep import synced
 
-_STAMP = re.compile(r"\d{8}T\d{6}Z(-\d+)?", re.ASCII)
+_STAMP = r"\d{8,}T\d{6}Z-(\d+)(-lost)?"
+_ASIDE = re.compile(_STAMP, re.ASCII)
+_CHANGE = re.compile(rf"({_STAMP}) ([0-9.]+|none)\n", re.ASCII)
+_LOST = "-lost"
+_NONE = "none"
 _MAIN_LAST = ("-wal", "-shm", "")
+_MADE = ("", "-template", "-copy")
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is decided: the file that `_mark` tells so goes aside as `stamp`."""
+
+    stamp: str
+    mark: str
 
 
 def exists(path: Path) -> bool:
     """Tell whether there is a store at `path`, or one about to be put there."""
-    return path.exists() or _recovered(path) is not None
+    return path.exists() or (_decided(path) is not None and _new(path).exists())
 
 
 def damaged(path: Path) -> list[Path]:
-    """Return the files that were set aside beside `path`, without their -wal and -shm, oldest first."""
+    """Return the files that were set aside beside `path`, without their -wal and -shm, first one first."""
     before = f"{path.name}.damaged-"
-    found = [one for one in path.parent.glob(f"{before}*") if _STAMP.fullmatch(one.name.removeprefix(before))]
-    return sorted(found)
+    names = [one.name.removeprefix(before) for one in path.parent.iterdir() if one.name.startswith(before)]
+    found = [(int(is_one[1]), name) for name in names if (is_one := _ASIDE.fullmatch(name)) is not None]
+    return [aside(path, name) for _, name in sorted(found)]
 
 
 def making(path: Path) -> Path:
     """Return where the new file is made; what a crash left of it is gone."""
-    new = path.with_name(f"{path.name}.making")
-    _remove(new)
-    return new
+    clear(path)
+    return _new(path)
+
+
+def clear(path: Path) -> None:
+    """Remove what was being made, unless it is decided that it takes the store's place."""
+    if _decided(path) is not None:
+        return
+    for end in _MADE:
+        new = _new(path)
+        _remove(new.with_name(new.name + end))
+    for half in path.parent.glob(f".{_note(path).name}.*"):
+        half.unlink()
 
 
 def stamp(path: Path, wall_s: float) -> str:
-    """Return a stamp, of now, that no file beside `path` has."""
-    text = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(wall_s))
-    taken = {one.name for one in path.parent.iterdir()}
-    number = 0
-    while any(f"{path.name}.{kind}-{_numbered(text, number)}" in taken for kind in ("damaged", "recovered")):
-        number += 1
-    return _numbered(text, number)
+    """Return the stamp of what is set aside next: the time is for people, the number says what came after what."""
+    number = 1
+    for one in damaged(path):
+        found = _ASIDE.fullmatch(one.name.removeprefix(f"{path.name}.damaged-"))
+        number = max(number, int(found[1]) + 1 if found is not None else 0)
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(wall_s))}-{number}"
 
 
-def _numbered(text: str, number: int) -> str:
-    return f"{text}-{number}" if number else text
+def lost(stamp: str) -> str:
+    """Return `stamp` for a store in whose place nothing is put."""
+    return stamp + _LOST
 
 
-def aside_name(path: Path, stamp: str) -> str:
-    """Return the name that the damaged file gets."""
-    return f"{path.name}.damaged-{stamp}"
+def aside(path: Path, stamp: str) -> Path:
+    """Return where the damaged file goes."""
+    return path.with_name(f"{path.name}.damaged-{stamp}")
 
 
 def commit(path: Path, stamp: str) -> None:
     """The new file is whole: from here on it is the store."""
-    new = path.with_name(f"{path.name}.making")
-    descriptor = os.open(new, os.O_RDONLY)
+    descriptor = os.open(_new(path), os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    new.rename(path.with_name(f"{path.name}.recovered-{stamp}"))
-    synced.sync_folder(path.parent)
-    finish(path)
-
-
-def finish(path: Path) -> None:
-    """End a change that a crash interrupted; harmless when there is none."""
-    new = _recovered(path)
-    if new is None:
-        return
-    put_aside(path, new.name.removeprefix(f"{path.name}.recovered-"))
-    new.rename(path)
-    synced.sync_folder(path.parent)
+    _decide(path, stamp)
 
 
 def put_aside(path: Path, stamp: str) -> None:
-    """Give the files of the store at `path` their new names; of older ones only limits.DAMAGED_FILES_KEPT stay."""
-    aside = path.with_name(aside_name(path, stamp))
+    """Set the store at `path` aside, and put nothing in its place."""
+    clear(path)
+    _decide(path, stamp)
+
+
+def finish(path: Path) -> bool:
+    """End a change that was decided, and tell whether there was one; remove what was being made and came to nothing.
+
+    A file that somebody has put at `path` since then stays.
+    """
+    change = _decided(path)
+    if change is not None and _mark(path) in (change.mark, _NONE):
+        _move(path, aside(path, change.stamp))
+        if _new(path).exists():
+            _new(path).rename(path)
+            synced.sync_folder(path.parent)
+        if not change.stamp.endswith(_LOST):
+            _prune(path)
+    if change is not None:
+        _note(path).unlink()
+        synced.sync_folder(path.parent)
+    clear(path)
+    return change is not None
+
+
+def _decide(path: Path, stamp: str) -> None:
+    synced.write(_note(path), f"{stamp} {_mark(path)}\n".encode())
+    finish(path)
+
+
+def _decided(path: Path) -> _Change | None:
+    try:
+        found = _CHANGE.fullmatch(_note(path).read_text("ascii", "replace"))
+    except FileNotFoundError:
+        return None
+    return None if found is None else _Change(stamp=found[1], mark=found[4])
+
+
+def _mark(path: Path) -> str:
+    """Return what tells the file at `path` from one that is put there later: inodes are used again."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return _NONE
+    return f"{found.st_ino}.{found.st_size}.{found.st_mtime_ns}"
+
+
+def _move(path: Path, to: Path) -> None:
     for end in _MAIN_LAST:
         old = path.with_name(path.name + end)
         if old.exists():
-            old.rename(aside.with_name(aside.name + end))
+            old.rename(to.with_name(to.name + end))
     synced.sync_folder(path.parent)
-    for old in damaged(path)[: -limits.DAMAGED_FILES_KEPT]:
+
+
+def _prune(path: Path) -> None:
+    """Of what was set aside when something took its place, only the last limits.DAMAGED_FILES_KEPT stay."""
+    for old in [one for one in damaged(path) if not one.name.endswith(_LOST)][: -limits.DAMAGED_FILES_KEPT]:
         _remove(old)
 
 
-def _recovered(path: Path) -> Path | None:
-    return next(iter(sorted(path.parent.glob(f"{path.name}.recovered-*"))), None)
+def _new(path: Path) -> Path:
+    return path.with_name(f"{path.name}.making")
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.change")
 
 
 def _remove(path: Path) -> None:

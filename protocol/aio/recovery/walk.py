@@ -7,8 +7,8 @@ out at the end is not told: nobody knows how much it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -28,6 +28,8 @@ class Hole:
     last: int
     hash: bytes
     reason: str
+    declared: int = 0
+    """How many of these rows were declared lost before."""
 
 
 @dataclass(slots=True)
@@ -35,22 +37,26 @@ class Walk:
     """One pass over a stream's rows.
 
     `base`: where the numbering begins. `anchor`: a place whose hash is known (the floor), or None. `end`: the newest
-    row as the head names it, or None. After `run`, `tip` is the newest place that is borne out.
+    row as the head names it, or None. `known`: holes of a former recovery that no GAP stands for yet, by their last
+    seq. After `run`, `tip` is the newest place that is borne out, and `newest` the newest entry that was there at all.
     """
 
     chained: bool
     base: int = 0
     anchor: Point | None = None
     end: Point | None = None
+    known: Mapping[int, Hole] = field(default_factory=dict[int, Hole])
     tip: Point | None = None
+    newest: int = 0
 
     def run(self, rows: Iterable[StoredRow]) -> Iterator[StoredRow | Hole]:
         """Yield what is true of `rows`, which rise, and Holes for what lies between."""
         self.tip = self.anchor
         doubtful: StoredRow | None = None
         for row in rows:
+            self.newest = row[0] if _is_entry(row[0], row[1]) else self.newest
             if doubtful is None and self._is_at_anchor(row):
-                yield Hole(_gap_first(row, self.base + 1), row[0], row[2], _gap_reason(row))
+                yield Hole(_gap_first(row, self.base + 1), row[0], row[2], _gap_reason(row), _count(row))
                 continue
             if self.tip is not None and row[0] <= self.tip[0]:
                 continue
@@ -70,6 +76,10 @@ class Walk:
         """Return what stands between the tip and `row`, if anything bears `row` out; else None."""
         if self._follows(self.tip, row):
             return []
+        hole = self.known.get(row[0] - 1)
+        if hole is not None and self._follows((hole.last, hole.hash), row):
+            first = self._next()
+            return [Hole(first, hole.last, hole.hash, hole.reason, hole.last - max(first, hole.first) + 1)]
         if self._is_behind_end() and self._follows(self.end, row):
             return [self._up_to_end()]
         if doubtful is None:
@@ -105,11 +115,15 @@ class Walk:
     def _up_to_end(self) -> Hole:
         assert self.end is not None
         seq, tip = self.end
-        return Hole(self.base + 1 if self.tip is None else self.tip[0] + 1, seq, tip, DAMAGED)
+        return Hole(self._next(), seq, tip, DAMAGED)
 
     def _hole(self, upto: StoredRow) -> Hole:
-        first = self.base + 1 if self.tip is None else self.tip[0] + 1
-        return Hole(first, upto[0], upto[2], _gap_reason(upto) if _gap_first(upto, first + 1) <= first else DAMAGED)
+        first = self._next()
+        reason = _gap_reason(upto) if _gap_first(upto, first + 1) <= first else DAMAGED
+        return Hole(first, upto[0], upto[2], reason, min(_count(upto), upto[0] - first + 1))
+
+    def _next(self) -> int:
+        return self.base + 1 if self.tip is None else self.tip[0] + 1
 
 
 def _is_entry(seq: int, raw: bytes) -> bool:
@@ -129,6 +143,10 @@ def _gap(row: StoredRow) -> cursor.GapBody | None:
 def _gap_first(row: StoredRow, otherwise: int) -> int:
     body = _gap(row)
     return otherwise if body is None else body.first
+
+
+def _count(row: StoredRow) -> int:
+    return row[0] - _gap_first(row, row[0] + 1) + 1
 
 
 def _gap_reason(row: StoredRow) -> str:

@@ -358,19 +358,3 @@ async def test_only_so_many_damaged_files_are_kept(tmp_path: Path) -> None:
         (tmp_path / "journal.db").write_bytes(b"rubbish" * 2_000)
     await (await opened(tmp_path, 900)).close()
     assert len(swap.damaged(tmp_path / "journal.db")) == limits.DAMAGED_FILES_KEPT
-
-
-@pytest.mark.parametrize("stage", ["making", "recovered", "log aside"])
-async def test_a_crash_in_the_middle_of_the_change_only_delays_it(tmp_path: Path, stage: str) -> None:
-    truth = await made(tmp_path, clean=False)
-    _merge_wal(tmp_path)
-    path = tmp_path / "journal.db"
-    if stage == "making":
-        (tmp_path / "journal.db.making").write_bytes(b"half of it")
-    else:
-        shutil.copy(path, tmp_path / "journal.db.recovered-20261122T071500Z")
-        path.write_bytes(b"rubbish" * 2_000)
-        if stage == "log aside":
-            path.rename(tmp_path / "journal.db.damaged-20261122T071500Z")
-    assert await recovered(tmp_path, truth) == {"audit": 0, "state": 0}
-    assert not list(tmp_path.glob("journal.db.recovered-*"))
