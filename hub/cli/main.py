@@ -109,6 +109,8 @@ def broker(
 def serve(
     data: Annotated[Path | None, typer.Option("--data", help="The folder that `hub init` made.")] = None,
     broker: Annotated[str, typer.Option("--broker", metavar="URL", help="Go through this MQTT broker.")] = "",
+    mqtt: Annotated[str, typer.Option("--mqtt", metavar="HOST:PORT", help="Children connect here from now on.")] = "",
+    api: Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="The API listens here from now on.")] = "",
 ) -> None:
     """Serve a hub until it is told to stop."""
     import asyncio
@@ -116,7 +118,10 @@ def serve(
     from hub import app as served
     from hub.shell import init as shell
 
-    asyncio.run(served.serve(data or shell.default_folder(), broker or None))
+    folder = data or shell.default_folder()
+    if mqtt or api:
+        shell.move(folder, mqtt=mqtt, api=api)
+    asyncio.run(served.serve(folder, broker or None))
 
 
 @hub.command("accept-restore")

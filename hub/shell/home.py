@@ -30,6 +30,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
 
+    def meets(self, other: Place) -> bool:
+        """Tell whether a listener here would be in the way of one at `other`."""
+        wildcards = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        hosts = (self.host, other.host)
+        return self.port == other.port and (hosts[0] == hosts[1] or any(host in wildcards for host in hosts))
+
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):
     """An external broker in place of the front door; `name` stands in its certificate, which our root has signed."""

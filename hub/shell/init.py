@@ -79,6 +79,8 @@ async def init(
         api=parse_place(api, "--api"),
         broker=parse_broker(broker, name) if broker else None,
     )
+    if hub.broker is None and hub.mqtt.meets(hub.api):
+        raise Refused(f"--mqtt and --api are one place ({api}): choose two ports, for example 8883 and 8443")
     making = _prepare(folder)
     try:
         secret = await _make(Home(making), hub)
@@ -92,6 +94,33 @@ async def init(
     former = _write_context(target, Context(url=_url(hub.api), token=secret, root_pem=root.decode(), hub=hub.id))
     pin = authority.Authority(Home(folder), hub.id).root_pin
     return Made(hub=hub, folder=folder, context=target, root_pin=pin, former=former)
+
+
+def move(folder: Path, *, mqtt: str = "", api: str = "") -> None:
+    """Have the hub in `folder` listen elsewhere from its next start on, and this user's context lead there.
+
+    Raises Refused, StoreNewer.
+    """
+    home = Home(folder)
+    former = home.load()
+    moved = msgspec.structs.replace(
+        former,
+        mqtt=parse_place(mqtt, "--mqtt") if mqtt else former.mqtt,
+        api=parse_place(api, "--api") if api else former.api,
+    )
+    if moved.broker is None and moved.mqtt.meets(moved.api):
+        raise Refused(f"MQTT and the API would be one place ({api or mqtt}): choose another port for one of them")
+    try:
+        synced.write(home.file, msgspec.json.format(msgspec.json.encode(moved)) + b"\n")
+        path = context_path()
+        known = msgspec.json.decode(path.read_bytes(), type=Context) if path.exists() else None
+        if known is not None and known.hub == former.id and known.url == _url(former.api):
+            known = msgspec.structs.replace(known, url=_url(moved.api))
+            synced.write(path, msgspec.json.format(msgspec.json.encode(known)) + b"\n")
+    except OSError as error:
+        raise Refused(f"cannot write where the hub listens ({error.strerror}): run as the user who made it") from error
+    except msgspec.DecodeError as error:
+        raise Refused(f"{context_path()} is damaged ({error}): restore it, or remove it and name another") from error
 
 
 def _prepare(folder: Path) -> Path:

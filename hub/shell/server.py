@@ -107,7 +107,7 @@ class ApiServer:
             self._socket = socket.create_server((host, port), family=family, backlog=1024)
         except OSError as error:
             why = "another process has it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-            text = f"cannot serve the API on {host}:{port}: {why}; choose another place with --api HOST:PORT"
+            text = f"cannot serve the API on {host}:{port}: {why}; choose another with --api HOST:PORT"
             raise Refused(text) from error
         no_delay(self._socket)  # what it accepts inherits this; asyncio sees to it only for sockets it made itself
         self.port = int(self._socket.getsockname()[1])

@@ -152,3 +152,26 @@ def test_a_machine_is_reached_by_its_addresses_but_not_by_a_wildcard():
     hosts = authority.hosts_of_machine("0.0.0.0", "hub.example", "bad host!")
     assert {"localhost", "127.0.0.1", "hub.example"} <= set(hosts)
     assert not {"0.0.0.0", "bad host!"} & set(hosts)
+
+
+async def test_two_listeners_at_one_place_are_refused(tmp_path: Path):
+    for mqtt, api in (("127.0.0.1:8443", "127.0.0.1:8443"), ("0.0.0.0:8443", "127.0.0.1:8443")):
+        with pytest.raises(Refused, match="are one place"):
+            await make(tmp_path / "hub", mqtt=mqtt, api=api)
+    assert not (tmp_path / "hub").exists()
+    await make(tmp_path / "hub", mqtt="127.0.0.2:8443", api="127.0.0.1:8443")
+
+
+async def test_a_hub_that_moves_keeps_its_new_place_and_the_context_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = await make(tmp_path / "hub", mqtt="127.0.0.1:1883", api="127.0.0.1:8000")
+    monkeypatch.setenv("SKERRY_CONTEXT", str(made.context))
+    init.move(made.folder, api="127.0.0.1:8001")
+    assert Home(made.folder).load() == msgspec.structs.replace(made.hub, api=parse_place("127.0.0.1:8001", ""))
+    assert msgspec.json.decode(made.context.read_bytes(), type=init.Context).url == "https://127.0.0.1:8001"
+    assert mode(made.context) == mode(Home(made.folder).file) == 0o600
+    with pytest.raises(Refused, match="one place"):
+        init.move(made.folder, mqtt="127.0.0.1:8001")
+    with pytest.raises(Refused, match="--mqtt"):
+        init.move(made.folder, mqtt="here")
