@@ -344,8 +344,7 @@ def _decide(data: Path | None, output: Output, request: dict[str, object]) -> No
     if output is Output.json:
         view.as_json(answer)
         return
-    until_ms = request.get("until_ms")
-    view.decided(answer, until_ms if isinstance(until_ms, int) else 0, _now_ms())
+    view.decided(answer, _now_ms())
 
 
 def _now_ms() -> int:

@@ -156,8 +156,9 @@ def _reason(text: str, at_ms: int, until_ms: int, now: int) -> str:
     return f"{text} ({word} {human.clock(at_ms, now)})" if at_ms else text
 
 
-def decided(answer: Json, until_ms: int, now: int) -> None:
-    """Print what the agent says of a decision that holds until `until_ms` (0: until released)."""
+def decided(answer: Json, now: int) -> None:
+    """Print what the agent says of a decision."""
+    until_ms = answer.get("until_ms", 0)
     say(str(answer["text"]).replace("until the time you gave", f"until {human.clock(until_ms, now)}"))
 
 

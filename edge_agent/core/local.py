@@ -82,6 +82,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     text: str
     run: str = ""
+    until_ms: int = 0
+    """When a decision about a service ends, 0 until released."""
 
 
 class Local:
@@ -154,14 +156,15 @@ class Local:
             since_ms=context.ms(now),
             until_ms=command.until_ms,
         )
-        self._overrides.set(command.service, override, fx)
-        body = Decision(user=local.user, uid=local.uid, reason=command.reason, until_ms=command.until_ms)
+        override, kept = self._overrides.decide(command.service, override, fx)
+        body = Decision(user=local.user, uid=local.uid, reason=override.reason, until_ms=override.until_ms)
         self._note(decision, command.service, body, now, fx)
         if decision == "start":
             service.fresh(fx)
         service.settle(now, fx)
-        until = "until the time you gave" if command.until_ms else "until released"
-        return Done(text=f"{command.service} is to {decision} here, {until}; the hub will see who said so and why")
+        until = "until the time you gave" if override.until_ms else "until released"
+        text = f"{command.service} is to {decision} here, {until}{kept}; the hub will see who said so and why"
+        return Done(text=text, until_ms=override.until_ms)
 
     def _restart(self, local: inputs.Local, command: inputs.LocalRestart, now: Now, fx: Effects) -> Done:
         service = self._service(command.service)

@@ -34,6 +34,10 @@ class OverrideEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     why: str
 
 
+def _kept(held: Override, given: Override) -> Override:
+    return msgspec.structs.replace(given, reason=given.reason or held.reason, until_ms=given.until_ms or held.until_ms)
+
+
 class Overrides:
     """All overrides of this device, by service."""
 
@@ -50,10 +54,21 @@ class Overrides:
         held = self._all.get(service)
         return held.decision if held else ""
 
-    def set(self, service: str, override: Override, fx: Effects) -> None:
-        """Keep a decision; it takes the place of a former one."""
+    def decide(self, service: str, override: Override, fx: Effects) -> tuple[Override, str]:
+        """Keep a decision; return it, and in words what it kept or replaced of a former one.
+
+        The same decision once more keeps the reason and the end that are not given anew; another one replaces it.
+        """
+        held, said = self._all.get(service), ""
+        if held is not None and held.decision == override.decision:
+            given, override = override, _kept(held, override)
+            said = " (its end and reason stay; release it to begin anew)" if override != given else ""
+        elif held is not None:
+            why = f' ("{held.reason}")' if held.reason else ""
+            said = f", in place of the {held.decision} by {held.user}{why}"
         self._all[service] = override
         self._ctx.put("override", service, override, fx)
+        return override, said
 
     def release(self, service: str, fx: Effects) -> None:
         """End a decision, if there is one."""

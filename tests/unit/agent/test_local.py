@@ -66,6 +66,24 @@ def test_a_life_that_is_over_already_is_refused(world: World) -> None:
     assert "has passed already" in world.local(stop(until_ms=5))
 
 
+def test_the_same_decision_once_more_keeps_what_is_not_given_anew_and_another_says_what_it_replaces(
+    world: World,
+) -> None:
+    until_ms = int((world.wall + 7_200) * 1000)
+    world.local(stop(until_ms=until_ms))
+    said = world.local(inputs.LocalStop(service="web"))["text"]
+    assert "until the time you gave (its end and reason stay; release it to begin anew)" in said
+    kept = world.service("web")["override"]
+    assert (kept["reason"], kept["until_ms"]) == ("belt jammed", until_ms)
+
+    world.local(inputs.LocalStop(service="web", reason="belt torn"))
+    kept = world.service("web")["override"]
+    assert (kept["reason"], kept["until_ms"]) == ("belt torn", until_ms)
+    said = world.local(inputs.LocalStart(service="web"))["text"]
+    assert ", in place of the stop by ada" in said
+    assert '("belt torn")' in said
+
+
 def test_a_clock_that_was_set_ends_it_soon(world: World) -> None:
     world.local(stop(until_ms=int((world.wall + 9_000) * 1000)))
     world.do(exited("s-web-1", None, 15))

@@ -70,7 +70,8 @@ def test_why_says_when_each_thing_came_about_and_how_long_it_holds(
 
 
 def test_a_decision_says_until_when_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    view.decided({"text": "x is to stop here, until the time you gave; the hub will see"}, NOW + HOUR_MS, NOW)
+    text = "x is to stop here, until the time you gave; the hub will see"
+    view.decided({"text": text, "until_ms": NOW + HOUR_MS}, NOW)
     assert capsys.readouterr().out == f"x is to stop here, until {human.clock(NOW + HOUR_MS, NOW)}; the hub will see\n"
 
 
