@@ -46,8 +46,6 @@ class Delegate:
         for raw in snapshot.spaces.get(RELEASES, {}).values():
             release = msgspec.json.decode(raw, type=Release)
             self._releases.setdefault(release.node, {})[release.document.service] = release
-        self.held = False
-        """An operator is waited for: no manifest is made."""
         self._parent = parent
         self._registry = registry
         self._resources = resources
@@ -113,9 +111,7 @@ class Delegate:
     # -------------------------------------------------------------------------------------------- making
 
     def process(self, now: Now, fx: Effects) -> None:
-        """Make some of the manifests that are due; none while an operator is waited for (hub.core.restore)."""
-        if self.held:
-            return
+        """Make some of the manifests that are due."""
         if now.mono >= self._soon_at:
             self._now |= self._soon
             self._soon, self._soon_at = {}, math.inf
@@ -147,4 +143,4 @@ class Delegate:
 
     def next_wake(self, now: Now) -> float:
         """Return the mono time at which manifests are due."""
-        return math.inf if self.held else (now.mono if self._now else self._soon_at)
+        return now.mono if self._now else self._soon_at

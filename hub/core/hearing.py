@@ -90,8 +90,7 @@ class Hearing:
     def _status(self, event: events.ChildStatus, now: Now, fx: Effects) -> None:
         core, node = self._core, event.node
         is_first, before = event.status.count == 1, _known(core, node)
-        if core.restore.awaits(node) and not core.parent.view(node).blocked:
-            core.restore.met(node, fx)
+        core.restore.met(node, fx)
         report = core.rollup.status(node, event.status, now, fx)
         if is_first or before != _known(core, node):  # else nobody need know at once, and its commit can wait
             fx.act.append(inputs.Notify(topic=f"node/{node}"))
@@ -105,7 +104,8 @@ class Hearing:
             if workflow.last is not None and cursor is not None:
                 core.runs.report(node, cursor.epoch, event.status.heads.get("state", 0), workflow.last)
         self._flush_runs(fx)
-        if event.status.held.generation == link.generation:
+        held = event.status.held
+        if (held.term, held.generation) == (link.term, link.generation):
             self._caught_up(node, fx)
             if core.delegate.has_releases(node):
                 core.delegate.end_releases(node, report, now, fx)

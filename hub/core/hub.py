@@ -192,7 +192,7 @@ class HubCore:
 
     def _named(self) -> set[str] | None:
         """Return the artifacts that anything names; None while an operator is waited for."""
-        return None if self.delegate.held else self.resources.artifacts() | self.delegate.named.all()
+        return None if self.restore.waits else self.resources.artifacts() | self.delegate.named.all()
 
     def _ticket_for(self, node: str, digest: str) -> str | None:
         known = self.registry.find(node)
@@ -218,7 +218,8 @@ class HubCore:
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
         self.operations.tick(now, fx)
         self.restore.process(now, fx)
-        self.delegate.process(now, fx)
+        if not self.restore.waits:
+            self.delegate.process(now, fx)
         self.artifacts.tick(now, fx)
 
     def _next_wake(self, now: Now) -> float | None:
@@ -227,7 +228,7 @@ class HubCore:
             self.tasks.next_wake(now),
             self.operations.next_wake(),
             self.restore.next_wake(now),
-            self.delegate.next_wake(now),
+            math.inf if self.restore.waits else self.delegate.next_wake(now),
             self.artifacts.next_wake(),
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)

@@ -1,8 +1,8 @@
 """A hub whose store may be behind its own past: restored from a backup, copied, recovered from damage (A17).
 
-It hears and stores everything, so that devices fill it in again; but it asks nothing new of any device until an
-operator says so. Devices that hold more than it knows are then asked beyond that, under a new term; those that are away
-at that moment when they come back (space `retake`, one row for each).
+It hears and stores everything, so that devices fill it in again; but it makes no manifest and sends none that it had
+made until an operator says so. Devices that hold more than it knows are then asked beyond that, under a new term; those
+that are away when they come back (space `retake`: a row for each device that is not taken back yet).
 """
 
 from __future__ import annotations
@@ -50,18 +50,22 @@ class Restore:
         self._ahead: dict[str, None] = {}
 
     @property
+    def waits(self) -> bool:
+        """Tell whether an operator is waited for: no manifest is made, no artifact goes."""
+        return self._doubt is not None
+
+    @property
     def alarm(self) -> str:
         """What an operator must know and decide; empty when there is nothing."""
-        found = self._doubt
-        if found is None:
+        if (found := self._doubt) is None:
             return self._alarm_of_devices()
         kept = f", the damaged file is kept as {found.aside}" if found.aside else ""
-        look = "look at `skerry get nodes`"
-        if found.partial:
-            look = "some of its state is lost: apply again what `skerry get services` lacks"
+        lacks = "some of its state is lost: apply again what `skerry get services` lacks"
+        look = lacks if found.partial else "look at `skerry get nodes`"
         return (
             f"this hub's store is not the one it last had ({found.reason}{kept}): nothing new is sent to any device "
-            f"until you say `{COMMAND}`; before that, {look}"
+            f"until you say `{COMMAND}` (all go on), or `skerry node accept NAME` (that one alone, at once); before "
+            f"that, {look}. Devices enrolled since the backup are not known any more: enroll them again"
         )
 
     def _alarm_of_devices(self) -> str:
@@ -73,7 +77,8 @@ class Restore:
         names = ", ".join(ahead[:_NAMED_MAX]) + (" and others" if ahead[_NAMED_MAX:] else "")
         return (
             f"devices hold what this hub never asked for ({names}): was it restored from a backup? Nothing is asked of "
-            f"them until you say `{COMMAND}`, or `skerry node accept NAME` for one; see `skerry describe node NAME`"
+            f"them until you say `{COMMAND}` (all go on), or `skerry node accept NAME` (that one alone, at once); see "
+            "`skerry describe node NAME`. Devices enrolled since the backup are not known any more: enroll them again"
         )
 
     def _is_blocked(self, name: str) -> bool:
@@ -92,7 +97,7 @@ class Restore:
             self._core.streams.audit("hub.doubted", self._core.node, said, now, fx)
             fx.store.extend(Delete(RETAKE, name) for name in self._awaited)  # confirmed in another past
             self._awaited.clear()
-        self._core.delegate.held = self._doubt is not None
+            self._core.parent.hold()
 
     def accept(self, who: str, reason: str, now: Now, fx: Effects) -> dict[str, object]:
         """An operator has looked: go on. Raises Refusal when nothing waits for that."""
@@ -102,44 +107,41 @@ class Restore:
             raise Refusal("nothing waits for an operator: this hub goes on as it is", 409)
         said = {"who": who, "reason": reason, "doubt": "" if self._doubt is None else self._doubt.reason}
         self._core.streams.audit("operator.accept-restore", self._core.node, said, now, fx)
-        self._doubt, self._core.delegate.held = None, False
-        fx.store.append(Delete(STORE, DOUBT))
+        self._doubt = None
+        retaken = (Put(RETAKE, name, b"1") for name in waiting)  # all with the word: a crash forgets none
+        fx.store += [Delete(STORE, DOUBT), *retaken]
+        self._awaited.update(waiting)
         self._to_take.extend(waiting)
         return {"nodes": len(waiting), "ahead": len(blocked)}
 
     def process(self, now: Now, fx: Effects) -> None:
         """Take some of the devices back."""
         for _ in range(min(len(self._to_take), limits.DELEGATE_NODES_PER_INPUT_MAX)):
-            self._take(self._to_take.popleft(), now, fx)
-
-    def _take(self, name: str, now: Now, fx: Effects) -> None:
-        view = self._core.parent.view(name)
-        if view.blocked:
-            self._retake(name, now, fx)
-        elif not view.live:
-            self._awaited.add(name)
-            fx.store.append(Put(RETAKE, name, b"1"))
-        self._core.delegate.mark(name)
+            name = self._to_take.popleft()
+            view = self._core.parent.view(name)
+            self._take(name, view.blocked, now, fx)
+            if view.live:
+                self.met(name, fx)
 
     def takes_back(self, name: str, now: Now, fx: Effects) -> bool:
         """`name` holds more than this hub knows; tell whether an operator has confirmed that already. Then it is so."""
         if name not in self._awaited:
             return False
-        self._retake(name, now, fx)
+        self._take(name, True, now, fx)
         self.met(name, fx)
         return True
 
-    def awaits(self, name: str) -> bool:
-        """Tell whether `name` was away when an operator confirmed, and has not come back since."""
-        return name in self._awaited
-
     def met(self, name: str, fx: Effects) -> None:
-        """`name` has come back: what it may hold later is not confirmed."""
-        self._awaited.discard(name)
-        fx.store.append(Delete(RETAKE, name))
+        """`name` is here: unless it is held up, what it may hold later is not confirmed."""
+        if name in self._awaited and not self._core.parent.view(name).blocked:
+            self._awaited.discard(name)
+            fx.store.append(Delete(RETAKE, name))
 
-    def _retake(self, name: str, now: Now, fx: Effects) -> None:
+    def _take(self, name: str, is_ahead: bool, now: Now, fx: Effects) -> None:
         self._core.delegate.make(name, now, fx)  # a task that has ended since must not be asked for again (A14)
+        if not is_ahead:
+            self._core.parent.resume(name, now, fx)
+            return
         self._core.parent.new_term(name, now, fx)
         self._core.registry.calm(name, "restored-parent", fx)
 

@@ -350,7 +350,7 @@ class Parent:
         told: Events = [events.ChildStatus(node=child.node, status=message)]
         was_blocked = child.asked.blocked
         if not child.asked.note_held(message.held) and not was_blocked:
-            told.append(self._restored(child))
+            told.append(child.asked.restored())
         return told
 
     def _need(self, child: _Child, message: messages.Need, now: Now, fx: Effects) -> None:
@@ -439,7 +439,9 @@ class Parent:
         told.append(events.ChildLive(node=child.node, hello=hello, renew_only=expired))
         told += negotiated
         if not expired:
-            told += self._greet_desired(child, hello.held, now, fx)
+            if not child.asked.greet(hello.held):
+                told.append(child.asked.restored())
+            self._send_desired(child, now, fx)
         return told
 
     def _send_welcome(self, child: _Child, hello: messages.Hello, now: Now, fx: Effects) -> None:
@@ -460,32 +462,33 @@ class Parent:
 
     # -------------------------------------------------------------------------------------------- desired
 
-    def _greet_desired(self, child: _Child, held: messages.Held, now: Now, fx: Effects) -> Events:
-        if not child.asked.greet(held):
-            return [self._restored(child)]
-        if child.asked.due:
-            self._send_desired(child, now, fx)
-        return []
-
-    def _restored(self, child: _Child) -> events.ParentEvent:
-        record = child.asked.record
-        return events.RestoredParent(
-            node=child.node, held=child.asked.held, term=record.term, generation=record.generation
-        )
-
     def _send_desired(self, child: _Child, now: Now, fx: Effects, *, whole: bool = False) -> None:
-        message = child.asked.message(self._incarnation, child.session, now, whole=whole)
-        fx.send.append(effects.Send(child.node, message))
-        self._queue(child)
+        """Send what is asked, if that is due. Every Desired goes through here."""
+        if child.asked.due:
+            message = child.asked.message(self._incarnation, child.session, now, whole=whole)
+            fx.send.append(effects.Send(child.node, message))
+            self._queue(child)
 
     def set_desired(self, node: str, items: dict[str, bytes], now: Now, fx: Effects) -> bool:
         """Ask `node` for exactly `items` (document id -> canonical bytes). Return False when nothing changed."""
         child = self._children[node]
         if not child.asked.change(items, fx):
             return False
-        if child.state is ParentState.LIVE and child.asked.due:
+        if child.state is ParentState.LIVE:
             self._send_desired(child, now, fx)
         return True
+
+    def hold(self) -> None:
+        """Send none of the children what is asked of it, before `resume` or `new_term` says so for that one (A17)."""
+        for child in self._children.values():
+            child.asked.waits = True
+
+    def resume(self, node: str, now: Now, fx: Effects) -> None:
+        """Send `node` again what is asked of it; harmless when it was not held."""
+        child = self._children[node]
+        was_held, child.asked.waits = child.asked.waits, False
+        if was_held and child.state is ParentState.LIVE:
+            self._send_desired(child, now, fx)
 
     def new_term(self, node: str, now: Now, fx: Effects) -> None:
         """An operator confirms that this hub was restored, or the node re-homed: ask beyond all that was seen (A17)."""

@@ -13,7 +13,7 @@ import msgspec
 
 from protocol import documents, effects, limits
 from protocol.effects import Effects, Now
-from protocol.link.events import Signer
+from protocol.link.events import RestoredParent, Signer
 from protocol.messages import Desired, Documents, Held
 from protocol.snapshot import Snapshot
 
@@ -85,6 +85,8 @@ class Delegation:
         self.record = Record()
         self.held = Held()
         self.blocked = False
+        self.waits = False
+        """An operator has yet to say that this parent may go on: nothing is sent (A17)."""
         self.retry_at: float | None = None
         self._retry_s = limits.ACK_WAIT_S
         self._sent = ""
@@ -117,7 +119,7 @@ class Delegation:
         """Go beyond all that was ever seen, on an operator's word (A10, A17)."""
         record, held = self.record, self.held
         term, generation = max(record.term, held.term) + 1, max(record.generation, held.generation) + 1
-        self.blocked = False
+        self.blocked = self.waits = False
         digest = record.digest or documents.manifest_digest(record.items)
         self._store(Record(term=term, generation=generation, digest=digest, items=record.items), fx)
 
@@ -141,9 +143,14 @@ class Delegation:
         ours, theirs = (self.record.term, self.record.generation), (held.term, held.generation)
         if held.generation and (theirs > ours or not self._is_ours(held)):
             self.blocked = True
-        elif theirs == ours:
+        if not self.due:
             self.retry_at = None
         return not self.blocked
+
+    def restored(self) -> RestoredParent:
+        """Return the event that says what `blocked` means."""
+        record = self.record
+        return RestoredParent(node=self._node, held=self.held, term=record.term, generation=record.generation)
 
     def _is_ours(self, held: Held) -> bool:
         """Tell whether we asked for `held`, which is not beyond us; what is too long ago is believed."""
@@ -157,9 +164,9 @@ class Delegation:
 
     @property
     def due(self) -> bool:
-        """Tell whether the child is to be sent what is asked: it holds something older, and none is under way."""
+        """Tell whether the child may be sent what is asked, and holds something older."""
         behind = (self.held.term, self.held.generation) < (self.record.term, self.record.generation)
-        return behind and self.record.generation > 0 and not self.blocked
+        return behind and self.record.generation > 0 and not self.blocked and not self.waits
 
     def forget_session(self) -> None:
         """The session ended: nothing is under way."""

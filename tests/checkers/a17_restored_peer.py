@@ -3,7 +3,7 @@
 Demands: a parent asks nothing of a child that is at or below what the child said it holds (but the same, again), and
 raises an alarm when a child holds more than was ever asked; within an epoch a parent's cursor never falls; of a
 child whose head is behind that cursor nothing more is taken in the same epoch; and a hub that lives from a backup asks
-nothing new before an operator has accepted that.
+nothing, neither new nor as it asked before, until an operator has accepted that.
 
 Cannot see: a restored peer that nobody could tell from the one that was lost.
 """
@@ -103,6 +103,10 @@ class RestoredPeer(base.Checker):
 
     def _desired(self, fact: Sent, desired: messages.Desired) -> None:
         held, one = self._held.get((fact.node, fact.peer)), desired.signed
+        if fact.node in self._doubted and fact.peer not in self._taken:
+            raise self.broken(
+                f"{fact.node} lives from a backup, and sends {fact.peer} a manifest before that is accepted"
+            )
         if held is not None:
             theirs, ours = (held.term, held.generation), (one.term, one.generation)
             text = f"{fact.node} asks {fact.peer} for generation {one.generation} of term {one.term}"

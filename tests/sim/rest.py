@@ -75,7 +75,7 @@ def operate(world: World) -> None:
     hub = world.hub
     if not hub.alive:
         return
-    if hub.hub_core.delegate.held:
+    if hub.hub_core.restore.waits:
         hub.ask(inputs.AcceptRestore(reason="we know"))
     for device in world.devices.values():
         found = hub.hub_core.registry.find(device.node)

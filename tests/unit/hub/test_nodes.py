@@ -247,6 +247,22 @@ def test_an_override_is_asked_back_until_it_is_over(world: World) -> None:
     assert list(device.items) == ["assignment/line"]
 
 
+def test_a_report_under_another_term_is_not_one_that_saw_the_request(world: World) -> None:
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
+    device.see(world.request(inputs.Apply(documents=[service("line", "site=oslo")])))
+    override = status.OverrideReport(decision="stop", user="kari", uid=1001)
+    device.report(status.Report(services={"line": status.ServiceReport(state="stopped", override=override)}))
+    device.leave()
+    device.held = messages.Held(term=2, generation=1, digest="sha256:" + "f" * 64)
+    device.connect()
+    device.see(world.request(inputs.AcceptNode(node="oslo-1")))
+    device.see(world.request(inputs.RequestRelease(node="oslo-1", service="line")))
+    device.held = messages.Held(term=2, generation=device.held.generation, digest=device.held.digest)
+    device.report(status.Report(services={"line": status.ServiceReport(state="running")}))
+    device.settle()
+    assert world.core.delegate.has_releases("oslo-1")
+
+
 def test_only_a_revoked_node_hears_a_farewell_when_it_comes_back(world: World) -> None:
     world.token()
     world.enroll("oslo-1")

@@ -9,7 +9,7 @@ import pytest
 from hub.core import inputs
 from hub.core.restore import RETAKE
 from hub.shell.store.judge import judge
-from protocol import messages, status
+from protocol import limits, messages, status
 from protocol.effects import Effects, Send
 from protocol.link import cursor, parent
 from protocol.snapshot import DOUBT, STORE, Doubt
@@ -198,3 +198,48 @@ def test_a_restored_hub_that_has_overtaken_a_device_rolls_it_back_only_with_an_o
     }
     devices["bergen-1"].connect()
     assert set(devices["bergen-1"].items) == set(devices["oslo-1"].items), "it was confirmed while it was away"
+
+
+def test_what_was_asked_before_the_backup_is_not_sent_either_before_an_operator_confirms() -> None:
+    """`old` was deleted after the backup: a device that was away since before it never ran it, and must not begin."""
+    world = World(rebuild=False)
+    devices = world.fleet(**SITES)
+    oslo = devices["oslo-1"]
+    away = oslo.held
+    apply(world, {"bergen-1": devices["bergen-1"]}, service("old", "site"))
+    restored(world, world.store)
+    oslo.held, oslo.items = away, {}
+    sent = [oslo.connect()]
+    sent.append(oslo.got(messages.Need(session=oslo.session, manifest=True)))
+    sent += [world.later(40.0), *world.settle()]
+    assert [asked_of(fx, "oslo-1") for fx in sent if asked_of(fx, "oslo-1")] == []
+
+    accept(world, devices)
+    assert set(oslo.items) == {"assignment/old"}, "it is live, and behind"
+    assert set(world.store.spaces[RETAKE]) == {"bergen-1"}
+
+
+def test_a_node_that_is_taken_back_alone_is_asked_and_the_others_are_not(
+    fleet: tuple[World, dict[str, Device], Store],
+) -> None:
+    world, devices, backup = fleet
+    restored(world, backup)
+    held = devices["bergen-1"].held
+    for one in devices.values():
+        one.connect()
+    seen(devices, world.request(inputs.AcceptNode(node="oslo-1")), *world.settle())
+    assert set(devices["oslo-1"].items) == {"assignment/old"}
+    assert devices["bergen-1"].held == held
+
+
+def test_a_crash_right_after_the_operators_word_forgets_no_device() -> None:
+    world = World(rebuild=False)
+    names = [f"n{count:03}" for count in range(limits.DELEGATE_NODES_PER_INPUT_MAX + 10)]
+    world.token("many", uses=len(names))
+    for name in names:
+        world.enroll(name, token="many")
+    restored(world, world.store)
+    world.request(inputs.AcceptRestore())
+    world.restart()
+    assert world.core.restore.alarm == ""
+    assert sorted(world.store.spaces[RETAKE]) == names
