@@ -3,7 +3,8 @@
 Rows go in ranges (SendRows), several Entries in flight, up to the parent's credit and at the link's own pace
 (protocol.link.flow.pace); classes in the order of table.ORDER.
 An ack is cumulative and moves the cursor; a refill says "resume from". No ack within limits.ACK_WAIT_S: everything from
-the cursor on is sent again; limits.ACK_MISSES_MAX times in a row: the link is opened anew.
+the cursor on is sent again, and the wait doubles, so that a slow parent gets no row twice for long;
+limits.ACK_MISSES_MAX times in a row: the link is opened anew.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class _Flow:
     sent: int = 0
     credit: int = 0
     waits_since: float = 0.0
+    wait_s: float = limits.ACK_WAIT_S
     misses: int = 0
     refilled: int = -1
 
@@ -171,6 +173,8 @@ class Outbox:
             stream.note_verified(ack.seq, bytes.fromhex(ack.hash))
             flow.sent = max(flow.sent, ack.seq)
             self._pace.acked(stream.name, ack.seq, now.mono)
+            if not flow.misses and flow.wait_s >= 4 * (now.mono - flow.waits_since):
+                flow.wait_s = max(limits.ACK_WAIT_S, flow.wait_s / 2)
             flow.misses, flow.waits_since, flow.refilled = 0, now.mono, -1
             told.append(events.Acked(stream=stream.name, seq=ack.seq))
         if ack.refill and ack.seq == stream.acked and flow.refilled != ack.seq:
@@ -181,8 +185,9 @@ class Outbox:
     def tick(self, now: Now) -> bool:
         """Rewind the streams whose acks are overdue. Return False when the parent answers no more."""
         for flow in self._flows.values():
-            if flow.sent > flow.stream.acked and now.mono >= flow.waits_since + limits.ACK_WAIT_S:
+            if flow.sent > flow.stream.acked and now.mono >= flow.waits_since + flow.wait_s:
                 flow.misses += 1
+                flow.wait_s = min(2 * flow.wait_s, limits.ACK_WAIT_S_MAX)
                 self._pace.slower(now.mono)
                 if flow.misses > limits.ACK_MISSES_MAX:
                     return False
@@ -192,7 +197,7 @@ class Outbox:
 
     def next_wake(self) -> float | None:
         """Return when the next ack is overdue (mono), while a session is live."""
-        due = [one.waits_since + limits.ACK_WAIT_S for one in self._flows.values() if one.sent > one.stream.acked]
+        due = [one.waits_since + one.wait_s for one in self._flows.values() if one.sent > one.stream.acked]
         return min(due, default=None)
 
 

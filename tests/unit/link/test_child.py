@@ -267,13 +267,35 @@ def test_a_parent_that_acks_nothing_gets_the_rows_again_and_is_left_in_the_end()
     one = live()
     one.append("state", [("k", "", b"1")], T0, Effects())
     now = T0
-    for _ in range(limits.ACK_MISSES_MAX):
-        now = Now(now.mono + limits.ACK_WAIT_S, now.wall)
+    waits_s = [limits.ACK_WAIT_S, 2 * limits.ACK_WAIT_S, limits.ACK_WAIT_S_MAX, limits.ACK_WAIT_S_MAX]
+    assert len(waits_s) == limits.ACK_MISSES_MAX + 1
+    for wait_s in waits_s[:-1]:
+        one.tick(Now(now.mono + wait_s - 1.0, now.wall), fx := Effects())
+        assert "SendRows" not in sent(fx)
+        now = Now(now.mono + wait_s, now.wall)
         one.tick(now, fx := Effects())
         assert "SendRows" in sent(fx)
-    told = one.tick(Now(now.mono + limits.ACK_WAIT_S, now.wall), fx := Effects())
+    told = one.tick(Now(now.mono + waits_s[-1], now.wall), fx := Effects())
     assert told == [events.WentOffline(reason="the parent acks nothing")]
     assert fx.act == [table.Disconnect(session=1, reason="no acks")]
+
+
+def test_a_parent_whose_acks_take_long_gets_no_row_twice_for_long() -> None:
+    one = live()
+    at, took, sent_twice = 0.0, limits.ACK_WAIT_S + 5.0, list[int]()
+    for seq in range(1, 20):
+        if seq == 15:
+            took = 0.1
+        one.append("state", [("k", "", b"1")], after(at), Effects())
+        one.tick(after(at + min(took, limits.ACK_WAIT_S)), fx := Effects())
+        sent_twice += [seq] * sent(fx).count("SendRows")
+        at += took
+        ack = messages.EntriesAck(incarnation="life", session=1, stream="state", epoch=EPOCH, seq=seq, credit=100)
+        one.got(ack, after(at), Effects())
+    assert sent_twice == [1], "it has learned how long an ack takes"
+    one.append("state", [("k", "", b"1")], after(at), Effects())
+    one.tick(after(at + limits.ACK_WAIT_S), fx := Effects())
+    assert "SendRows" in sent(fx), "and that it takes long no more"
 
 
 def test_an_ack_alone_is_not_worth_a_commit_of_its_own() -> None:
