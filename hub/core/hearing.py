@@ -224,7 +224,7 @@ def alarm_text(event: events.ParentEvent) -> str:
                 "on when you accept the loss"
             )
         case events.Poison():
-            return f"row {event.seq} of its {event.stream} is no entry: set aside, the stream goes on"
+            return _poison_text(event)
         case events.RestoredParent():
             return (
                 f"the device holds a generation {event.held.generation} of term {event.held.term} that this hub, which "
@@ -235,3 +235,12 @@ def alarm_text(event: events.ParentEvent) -> str:
             return f"it sent what the link forbids: {event.reason}"
         case _:
             return type(event).__name__
+
+
+def _poison_text(event: events.Poison) -> str:
+    if event.count == 1:
+        return f"row {event.seq} of its {event.stream} is no entry: set aside, the stream goes on"
+    return (
+        f"{event.count} rows of its {event.stream} in one message, the first of them row {event.seq}, are no entries: "
+        "the first ones are set aside, all are counted, the stream goes on"
+    )

@@ -94,7 +94,8 @@ class FrontDoor:
         except OSError as error:
             why = "another process has it" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
             raise Refused(
-                f"cannot listen for children on {self.host}:{self.port}: {why}; choose another with --mqtt HOST:PORT"
+                f"cannot listen for children on {self.host}:{self.port}: {why}; choose another with --mqtt HOST:PORT "
+                "(skerry hub serve keeps it); devices that are enrolled go on dialling the place they know"
             ) from error
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -278,11 +279,12 @@ class FrontDoor:
     def _over(self, connection: Connection, node: str, event: session.Over) -> None:
         if self._by_node.get(node) is connection:
             del self._by_node[node]
+        if not connection.announced:
+            return
+        self._put(inputs.Closed(node=node, connection=connection.number, reason=event.reason))  # we saw why: it counts
         will = event.will
-        if will is not None and connection.announced:
+        if will is not None:
             self._put(inputs.Closed(node=node, session=will.session, nonce=will.nonce, reason=will.reason))
-        if connection.announced:
-            self._put(inputs.Closed(node=node, connection=connection.number, reason=event.reason))
 
     def gone(self, connection: Connection) -> None:
         """The socket is closed."""

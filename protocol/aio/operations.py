@@ -19,6 +19,12 @@ _INTO_ENTRY = "INSERT OR IGNORE INTO entry (channel, seq, time_ms, kind, key, ra
 _STANDS = """
     SELECT 1 FROM entry WHERE channel IN (SELECT id FROM channel WHERE node = ? AND stream = ?) AND seq = ? AND hash = ?
 """
+# Place 1 is a node's newest row. The rows of the highest places go: no node pushes out what stands there of another.
+_ASIDE_TOO_MANY = """
+    WITH placed AS (SELECT id, row_number() OVER (PARTITION BY node ORDER BY id DESC) AS place FROM aside),
+    kept AS (SELECT id FROM placed WHERE place <= ? ORDER BY place, id DESC LIMIT ?)
+    DELETE FROM aside WHERE id NOT IN kept
+"""
 
 
 class Operations:
@@ -29,6 +35,7 @@ class Operations:
         self._channels: dict[Channel, int] = {}
         self._touched: dict[str, None] = {}
         self._puts: dict[tuple[str, str], bytes | None] = {}
+        self._has_aside = False
 
     def epoch(self, stream: str) -> str:
         """Return the epoch that `stream` is in."""
@@ -45,6 +52,9 @@ class Operations:
         for op in ops:
             self._apply(db, op)
         self._write_puts(db)
+        if self._has_aside:
+            self._has_aside = False
+            db.execute(_ASIDE_TOO_MANY, (limits.ASIDE_KEPT_OF_NODE_ROWS, limits.ASIDE_KEPT_ROWS))
         for stream in self._touched:
             life.write_head(db, stream, self._heads[stream])
         if failpoints.armed is not None:
@@ -74,7 +84,7 @@ class Operations:
                     "INSERT INTO aside (node, epoch, stream, seq, raw, reason) VALUES (?, ?, ?, ?, ?, ?)",
                     (op.node, op.epoch, op.stream, op.seq, op.raw, op.reason),
                 )
-                db.execute("DELETE FROM aside WHERE id <= last_insert_rowid() - ?", (limits.ASIDE_KEPT_ROWS,))
+                self._has_aside = True
 
     def _append(self, db: sqlite3.Connection, op: effects.Rows) -> None:
         head = self._heads[op.stream]

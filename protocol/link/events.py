@@ -243,11 +243,15 @@ class GapRefused(ParentEvent, frozen=True, kw_only=True):
 
 
 class Poison(ParentEvent, frozen=True, kw_only=True):
-    """A row that is no entry was set aside; its stream goes on (A21)."""
+    """`count` rows of a message, the first of them `seq`, are no entries: counted, the first ones set aside.
+
+    Their stream goes on (A21).
+    """
 
     stream: str
     epoch: str
     seq: int
+    count: int
 
 
 class RestoredParent(ParentEvent, frozen=True, kw_only=True):

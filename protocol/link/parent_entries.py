@@ -159,7 +159,7 @@ class Incoming:
             seq=seq,
             hash=tip,
             former=former,
-            lost=lost + (had.lost if had is not None else 0),
+            lost=min(lost + (had.lost if had is not None else 0), limits.INTEGER_MAX),
             aside=had.aside if had is not None else 0,
             again=reach if reach > seq else 0,
         )
@@ -227,10 +227,10 @@ class Incoming:
             return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
         walk = _Walk(message, held, lambda body: self._doubt(self._node, message.epoch, message.stream, body))
         if not walk.run():
-            if walk.refused is not None:
-                return self._refuse(message, held, walk.refused, fx)
             reason = f"{message.stream}: row {walk.seq} is not followed by row {walk.seq + 1}"
             return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
+        if (refused := walk.refusal()) is not None:
+            return self._refuse(message, held, refused, fx)
         if message.stream in CHAINED and message.hash and walk.position == walk.seq and walk.tip.hex() != message.hash:
             return self._set_aside(message, held, walk, fx)
         if walk.seq == held.seq:
@@ -242,15 +242,7 @@ class Incoming:
     ) -> tuple[EntriesAck, list[events.ParentEvent]]:
         held.seq, held.hash, held.forked = walk.seq, walk.tip.hex(), False
         held.refused, held.accepted = "", False
-        held.aside += len(walk.poison)
-        for seq, raw in walk.poison:
-            fx.store.append(
-                effects.SetAside(self._node, message.epoch, message.stream, seq, raw, "the row is no entry")
-            )
-        told: list[events.ParentEvent] = [
-            events.Poison(node=self._node, stream=message.stream, epoch=message.epoch, seq=seq)
-            for seq, _ in walk.poison
-        ]
+        told = self._poison(message, held, walk, fx)
         told += self._declared(message, held, walk, fx)
         if walk.rows:
             fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows, held.again))
@@ -262,11 +254,25 @@ class Incoming:
         self._save(message.stream, fx)
         return _ack(message, held), told
 
+    def _poison(self, message: Entries, held: Record, walk: _Walk, fx: Effects) -> list[events.ParentEvent]:
+        """Count the rows that are no entries, and keep the first of them for people (A21)."""
+        if not walk.poison:
+            return []
+        held.aside = min(held.aside + walk.poisoned, limits.INTEGER_MAX)
+        fx.store += [
+            effects.SetAside(self._node, message.epoch, message.stream, seq, raw, "the row is no entry")
+            for seq, raw in walk.poison
+        ]
+        seq = walk.poison[0][0]
+        return [
+            events.Poison(node=self._node, stream=message.stream, epoch=message.epoch, seq=seq, count=walk.poisoned)
+        ]
+
     def _declared(self, message: Entries, held: Record, walk: _Walk, fx: Effects) -> list[events.ParentEvent]:
         """Count and list what the GAPs of a message declare lost."""
         told: list[events.ParentEvent] = []
         for gone, time_ms in walk.gaps:
-            held.lost += gone.count
+            held.lost = min(held.lost + gone.count, limits.INTEGER_MAX)
             self.losses.add(message.stream, message.epoch, gone, time_ms, fx)
             told.append(
                 events.LossDeclared(
@@ -307,7 +313,7 @@ class Incoming:
         self, message: Entries, held: Record, walk: _Walk, fx: Effects
     ) -> tuple[EntriesAck, list[events.ParentEvent]]:
         if not held.forked:
-            for seq, raw, *_ in walk.rows:
+            for seq, raw, *_ in walk.rows[: limits.ASIDE_KEPT_OF_NODE_ROWS]:
                 fx.store.append(effects.SetAside(self._node, message.epoch, message.stream, seq, raw, _REASON))
             held.aside += len(walk.rows)
         told = self._fork(message.stream, held, held.seq + 1, _REASON, fx)
@@ -328,12 +334,15 @@ class _Walk:
         self.seq, self.tip = held.seq, bytes.fromhex(held.hash)
         self.rows: list[Row] = []
         self.poison: list[tuple[int, bytes]] = []
+        self.poisoned = 0
+        """How many rows are no entries; `poison` holds the first of them."""
         self.gaps: list[tuple[GapBody, int]] = []
         """What each new GAP takes from this parent, and when it was declared."""
-        self.refused: _Refused | None = None
+        self._unproven: list[tuple[GapBody, bytes, int, int]] = []
+        """New GAPs, their rows, what is held before each, and when it was declared."""
 
     def run(self) -> bool:
-        """Walk; return False when a row does not follow the one before it, or a GAP is `refused`: nothing is applied.
+        """Walk; return False when a row does not follow the one before it, or GAPs are too many: nothing is applied.
 
         The one hot loop of a receiver.
         """
@@ -364,11 +373,16 @@ class _Walk:
             if chained:
                 tip = sha256(tip + raw).digest()
             if head is None:
-                self.poison.append((seq, raw[:_ROW_BYTES_MAX]))
+                self._note_poison(seq, raw)
             else:
                 add((seq, raw, tip, head.time_ms, head.kind, head.key))
         self.position, self.seq, self.tip = position, seq, tip
         return True
+
+    def _note_poison(self, seq: int, raw: bytes) -> None:
+        self.poisoned += 1
+        if len(self.poison) < limits.ENTRIES_POISON_KEPT:
+            self.poison.append((seq, raw[:_ROW_BYTES_MAX]))
 
     def _gap(self, raw: bytes, head: cursor.Head) -> bool:
         body = cursor.decode_gap(raw) if head.kind == cursor.GAP else None
@@ -377,15 +391,22 @@ class _Walk:
         if self._chained is not bool(body.hash):
             return False
         if body.last > self.seq:
-            doubt = self._doubt(body)
-            if doubt and not self._accepted:
-                self.refused = (body, raw, doubt)
+            if len(self._unproven) == limits.ENTRIES_GAPS_MAX:
                 return False
-            self.gaps.append((_gone(body, self.seq, doubt), head.time_ms))
+            self._unproven.append((body, raw, self.seq, head.time_ms))
             self.seq, self.tip = body.last, bytes.fromhex(body.hash)
             self.rows.append((body.last, raw, self.tip, head.time_ms, head.kind, head.key))
         self.position = body.last
         return True
+
+    def refusal(self) -> _Refused | None:
+        """Check the signatures of the GAPs, after all that costs less; return the first one that does not hold."""
+        for body, raw, held, time_ms in self._unproven:
+            doubt = self._doubt(body)
+            if doubt and not self._accepted:
+                return body, raw, doubt
+            self.gaps.append((_gone(body, held, doubt), time_ms))
+        return None
 
 
 def _gone(body: GapBody, held: int, doubt: str) -> GapBody:

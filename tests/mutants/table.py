@@ -297,7 +297,7 @@ MUTANTS = [
         "A21",
         "a row that nobody can read stops its stream",
         TAKING,
-        "                self.poison.append((seq, raw[:_ROW_BYTES_MAX]))\n",
+        "                self._note_poison(seq, raw)\n",
         "                return False\n",
         tests=LINK_TESTS,
     ),

@@ -3,7 +3,8 @@
 The core takes inputs in the order in which they come, and a batch of them shares one commit: who sends most would be
 heard most, and a device that tells of a month would hold up what another says of now. So each node may have
 EXPRESS_BYTES under way at once; what is beyond waits here, and TURNS_BYTES of it are under way at a time, shared by
-bytes among the nodes that wait (start-time fair queueing). Pure.
+bytes among the nodes that wait (start-time fair queueing). Rows and GAPs count as more than
+their bytes: what they cost the hub is work, not room. Pure.
 
 What must keep its order for one node keeps it: entries, and what begins and ends a session. Status, needs, renewals and
 answers overtake the same node's entries: a level does not wait for history (INVARIANTS A12).
@@ -18,10 +19,13 @@ from dataclasses import dataclass, field
 
 from hub.core import inputs
 from protocol import limits, messages
+from protocol.link import cursor
 
 Done = Callable[[], None]
 Give = Callable[[inputs.Input, Done], None]
 
+_GAP = b'"' + cursor.GAP.encode() + b'"'
+_FEW_ROWS = 256
 _FREE = (messages.Status, messages.Need, messages.Renew, messages.Answer)
 
 
@@ -56,7 +60,8 @@ class Turns:
         return len(self._line)
 
     def put(self, node: str, event: inputs.Input, cost: int, done: Done | None = None) -> None:
-        """Take an input of `node` that costs `cost` bytes; `done` is called after its commit, or never."""
+        """Take an input of `node` of `cost` bytes; `done` is called after its commit, or never."""
+        cost += _work(event)
         under_way = self._express.get(node, 0)
         if under_way + cost <= limits.EXPRESS_BYTES and (node not in self._of or _is_free(event)):
             self._express[node] = under_way + cost
@@ -110,6 +115,18 @@ class Turns:
         if done is not None:
             done()
         self._go_on()
+
+
+def _work(event: inputs.Input) -> int:
+    """Return what an input costs beside its bytes, as bytes: few of them may be a thousand rows, or a signature.
+
+    Of many rows the GAPs are not looked for: their signatures are a part of what so many rows cost.
+    """
+    if not isinstance(event, inputs.Got) or not isinstance(event.message, messages.Entries):
+        return 0
+    rows = event.message.rows
+    gaps = sum(_GAP in bytes(row) for row in rows) if len(rows) <= _FEW_ROWS else 0
+    return len(rows) * limits.ROW_WORK_BYTES + gaps * limits.GAP_WORK_BYTES
 
 
 def _is_free(event: inputs.Input) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from protocol import effects
+from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.snapshot import Snapshot
 
@@ -44,7 +44,11 @@ class Holes:
         self.all = [hole for hole in (_decode(value) for _, value in stored) if hole.last > floor]
 
     def stop(self, after: int, upto: int) -> int:
-        """Return where an Entries after `after` can stop that was to stop at `upto`: not inside a hole."""
+        """Return where an Entries after `after` can stop that was to stop at `upto`: not inside a hole, and not beyond
+        more of them than one message may have (limits.ENTRIES_GAPS_MAX)."""
+        ahead = [hole.last for hole in self.all if after < hole.last <= upto]
+        if len(ahead) > limits.ENTRIES_GAPS_MAX:
+            return ahead[limits.ENTRIES_GAPS_MAX - 1]
         for hole in self.all:
             if hole.first <= upto < hole.last:
                 return hole.last if after >= hole.first - 1 else hole.first - 1

@@ -214,6 +214,24 @@ async def test_the_same_entry_of_a_child_is_never_stored_twice_and_fails_nobody_
     db.close()
 
 
+async def test_no_node_pushes_out_what_was_set_aside_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "ASIDE_KEPT_ROWS", 7)
+    monkeypatch.setattr(limits, "ASIDE_KEPT_OF_NODE_ROWS", 5)
+    journal = await opened(tmp_path)
+    await journal.commit([SetAside("b", "e", "state", seq, b"poison", "odd") for seq in (1, 2)])
+    for start in (1, 11):
+        some = [SetAside("a", "e", "state", seq, b"poison", "odd") for seq in range(start, start + 10)]
+        await journal.commit(some)
+    await journal.commit([SetAside("c", "e", "state", 1, b"poison", "odd")])
+    await journal.close()
+    db = read_only(tmp_path / "journal.db")
+    kept = db.execute("SELECT node, seq FROM aside ORDER BY node, seq").fetchall()
+    assert kept == [("a", 17), ("a", 18), ("a", 19), ("a", 20), ("b", 1), ("b", 2), ("c", 1)]
+    db.close()
+
+
 async def test_only_the_newest_of_what_was_set_aside_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ASIDE_KEPT_ROWS", 3)
     journal = await opened(tmp_path)

@@ -10,6 +10,7 @@ import msgspec
 from hub.core import inputs
 from hub.shell.door.turns import Turns
 from protocol import limits, messages
+from protocol.link import cursor
 
 LARGE = limits.TURNS_BYTES // 2
 SMALL = 2 * limits.KIB
@@ -135,3 +136,19 @@ def test_done_is_called_after_the_commit_and_never_for_what_the_store_lost() -> 
     core.turns.put("a", entries("a"), LARGE, lambda: done.append("again"))
     core.commit_all()
     assert done == ["express", "again"]
+
+
+def test_rows_and_gaps_count_however_few_bytes_they_are() -> None:
+    core = Core()
+    count = limits.ENTRIES_COUNT_MAX
+    poison = messages.Entries(session=1, stream="metrics", epoch="e", prev=0, rows=[msgspec.Raw(b"0")] * count)
+    for _ in range(10):
+        core.turns.put("evil", inputs.Got(node="evil", connection=1, message=poison), SMALL)
+    most = limits.TURNS_BYTES // (count * limits.ROW_WORK_BYTES) + 1
+    assert len(core.heard) <= most
+    other = Core()
+    raw = cursor.encode_gap(1, 0, messages.GapBody(first=1, last=1, count=1, reason="", hash=""))
+    hole = msgspec.structs.replace(poison, rows=[msgspec.Raw(raw)] * limits.ENTRIES_GAPS_MAX)
+    for _ in range(100):
+        other.turns.put("evil", inputs.Got(node="evil", connection=1, message=hole), SMALL)
+    assert len(other.heard) <= limits.TURNS_BYTES // (limits.ENTRIES_GAPS_MAX * limits.GAP_WORK_BYTES) + 1

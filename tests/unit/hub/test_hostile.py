@@ -42,6 +42,18 @@ def test_no_device_fills_the_fleets_trail_with_what_its_link_does(world: World) 
     assert (kind, said["unsaid"] > 0) == ("node.away", True)
 
 
+def test_poison_of_one_message_is_one_alarm_and_one_notice(world: World) -> None:
+    device = world.fleet(oslo_1={})["oslo-1"]
+    rows = [msgspec.Raw(b"0")] * limits.ENTRIES_COUNT_MAX
+    heard = device.got(
+        messages.Entries(session=device.session, stream="state", epoch=device.epoch, prev=device.seq, rows=rows)
+    )
+    notices = [one for one in acts(heard, inputs.Notify) if one.topic == "node/oslo-1"]
+    assert len(notices) == 1
+    [alarm] = world.node("oslo-1")["alarms"]
+    assert f"{limits.ENTRIES_COUNT_MAX} rows of its state" in alarm["text"]
+
+
 def test_statuses_without_end_lead_to_few_commits(world: World) -> None:
     device = world.fleet(oslo_1={})["oslo-1"]
     reports = [status.Report(platform={"os": str(number)}) for number in range(1_000)]

@@ -11,6 +11,7 @@ from protocol.errors import RemoteProtocolError, TrustError
 from protocol.link import cursor, events
 from protocol.link.own_stream import OwnStream
 from protocol.link.parent_entries import Incoming
+from protocol.link.room.holes import HOLES, Hole, key
 from protocol.link.room.pages import ROW_BYTES
 from protocol.snapshot import Snapshot, StreamState
 from tests.support import single
@@ -120,9 +121,21 @@ def test_a_poison_row_is_set_aside_and_the_stream_goes_on() -> None:
     ack, told = one.take(message, fx := Effects())
     assert ack is not None
     assert ack.seq == 3
-    assert [type(event).__name__ for event in told] == ["Poison", "Poison", "ChildEntries"]
+    assert [type(event).__name__ for event in told] == ["Poison", "ChildEntries"]
     assert [op.seq for op in fx.store if isinstance(op, effects.SetAside)] == [2, 3]
     assert one.cursors["metrics"].aside == 2
+
+
+def test_much_poison_in_a_message_is_all_counted_and_little_of_it_kept() -> None:
+    one = incoming(own("metrics"))
+    count = limits.ENTRIES_COUNT_MAX
+    message = entries([(seq, b"0", b"") for seq in range(1, count + 1)], stream="metrics")
+    ack, told = one.take(message, fx := Effects())
+    assert ack is not None
+    assert (ack.seq, one.cursors["metrics"].aside) == (count, count)
+    assert told == [events.Poison(node=NODE, stream="metrics", epoch=EPOCH, seq=1, count=count)]
+    kept = [op.seq for op in fx.store if isinstance(op, effects.SetAside)]
+    assert kept == list(range(1, limits.ENTRIES_POISON_KEPT + 1))
 
 
 @pytest.mark.parametrize("odd", [b"[" * 980 + b"]" * 980, b'"\xff"'])
@@ -460,3 +473,65 @@ def test_two_holes_in_one_message_are_both_counted_and_listed() -> None:
         (7, 3, "damage 7"),
     ]
     assert [event.count for event in told if isinstance(event, events.LossDeclared)] == [3, 3]
+
+
+def gaps(first: int, count: int) -> list[tuple[int, bytes, bytes]]:
+    """Return `count` GAPs of metrics, each over one row, all signed."""
+    rows = list[tuple[int, bytes, bytes]]()
+    for seq in range(first, first + count):
+        body = messages.GapBody(first=seq, last=seq, count=1, reason="r", hash="")
+        signed = FakeSigner().sign_gap(NODE, EPOCH, "metrics", body)
+        rows.append((seq, cursor.encode_gap(seq, 0, signed), b""))
+    return rows
+
+
+def test_signatures_are_few_in_a_message_and_checked_last() -> None:
+    checked = list[int]()
+
+    def counted(node: str, epoch: str, stream: str, body: messages.GapBody) -> str:
+        checked.append(body.first)
+        return doubt(node, epoch, stream, body)
+
+    one = Incoming(NODE, counted)
+    one.greet({"metrics": own("metrics").head()}, Effects())
+    most = limits.ENTRIES_GAPS_MAX
+    stray = (9_999, single.row(9_999, 0, "k", "", b"1"), b"")
+    for bad in ([*gaps(1, most), stray], gaps(1, most + 1)):
+        _, told = one.take(entries(bad, stream="metrics"), fx := Effects())
+        assert [type(event) for event in told] == [events.Misbehaved]
+        assert (fx.store, checked) == ([], [])
+    ack, _ = one.take(entries(gaps(1, most), stream="metrics"), Effects())
+    assert ack is not None
+    assert (ack.seq, len(checked)) == (most, most)
+
+
+def test_a_stream_with_many_holes_sends_few_in_a_message() -> None:
+    holes = [Hole(seq, seq, "", 0, "r") for seq in range(2, 2 * limits.HOLES_MAX, 2)]
+    spaces = {HOLES: {key("metrics", hole): msgspec.json.encode(hole) for hole in holes}}
+    state = msgspec.structs.replace(StreamState(epoch=EPOCH), last=1_000)
+    snapshot = Snapshot(node=NODE, streams={"metrics": state}, spaces=spaces)
+    stream = OwnStream(NODE, "metrics", snapshot, FakeSigner())
+    after, most = 0, 0
+    while after < stream.last:
+        upto, _ = stream.chunk(after, stream.last, limits.MIB)
+        most = max(most, sum(after < hole.last <= upto for hole in holes))
+        after = upto
+    assert most == limits.ENTRIES_GAPS_MAX
+
+
+def test_what_a_child_says_is_lost_never_comes_to_more_than_a_number_holds() -> None:
+    one = incoming(own("metrics"))
+    most = limits.INTEGER_MAX
+    for number in range(1, 5):
+        was = messages.FormerEpoch(epoch=one.cursors["metrics"].epoch, seq=0, hash="", reason="r")
+        for head in (
+            messages.StreamHead(epoch=f"{2 * number:016x}", seq=0, was=was),
+            messages.StreamHead(
+                epoch=f"{2 * number + 1:016x}",
+                seq=most,
+                base=most,
+                was=msgspec.structs.replace(was, epoch=f"{2 * number:016x}"),
+            ),
+        ):
+            one.greet({"metrics": head}, Effects())
+    assert one.cursors["metrics"].lost == most
