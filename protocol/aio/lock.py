@@ -42,7 +42,7 @@ class Lock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            holder = f"process {words[0]}" if words else "another process"
+            holder = f"process {words[0]}" if words and words[0] != _NOBODY else "another process"  # that only begins
             raise StoreLocked(
                 f"{store} is in use by {holder}: stop that one first, or choose another folder"
             ) from error

@@ -145,7 +145,8 @@ def explain(error: sqlite3.Error | OSError, path: Path) -> StoreError:
     if isinstance(error, OSError):
         if error.errno in _STUCK:
             return StoreStuck(f"{path}: {_ADVICE[_STUCK[error.errno]]} ({error.strerror})")
-        return StoreError(f"cannot use {path}: {error.strerror or error}; check the folder and its owner")
+        where = error.filename or path  # what stands beside the store may be what cannot be used
+        return StoreError(f"cannot use {where}: {error.strerror or error}; check the folder and its owner")
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGE:
         return StoreDamaged(f"{path} is damaged ({error}): Skerry sets it aside and recovers what can be read")

@@ -1,5 +1,6 @@
 """What is set aside stays, what is not decided changes nothing, and what fails for want of room leaves the room."""
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -16,7 +17,7 @@ from protocol import effects, limits
 from protocol.aio.journal import Journal
 from protocol.aio.recovery import ladder, swap
 from protocol.aio.upkeep import room
-from protocol.errors import StoreError, StoreLost, StoreStuck
+from protocol.errors import StoreError, StoreLocked, StoreLost, StoreStuck
 from tests.unit.aio.parts import minted
 
 RUBBISH = b"rubbish" * 2_000
@@ -150,6 +151,33 @@ async def test_a_process_that_dies_at_any_step_of_the_change_only_delays_it(tmp_
             break
         steps += 1
     assert steps > 8
+
+
+@pytest.mark.parametrize("name", ["making", "making-copy", "change"])
+async def test_a_name_that_cannot_be_used_is_said(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(RUBBISH)
+    blocked = tmp_path / f"journal.db.{name}"
+    blocked.mkdir()
+    with pytest.raises(StoreError, match=f"cannot use .*/{blocked.name}: Is a directory; check the folder"):
+        await opened(path, 1)
+    assert path.read_bytes() == RUBBISH
+    blocked.rmdir()
+    await (await opened(path, 300)).close()
+
+
+async def test_of_two_that_find_the_store_damaged_one_recovers_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await made(path, b"value")
+    with path.open("r+b") as file:
+        file.write(bytes(100))
+    both = await asyncio.gather(opened(path, 300), opened(path, 600), return_exceptions=True)
+    journal = next(one for one in both if isinstance(one, Journal))
+    error = next(one for one in both if isinstance(one, StoreLocked))
+    assert str(error) == f"{path} is in use by another process: stop that one first, or choose another folder"
+    assert journal.snapshot().spaces["a"]["k"] == b"value"
+    await journal.close()
+    assert len(swap.damaged(path)) == 1
 
 
 @pytest.fixture
