@@ -153,7 +153,8 @@ class World:
 
     def _forget_telemetry(self, machine: Machine) -> None:
         """What is not synced may be gone, and goes on in an epoch that the store takes when it is opened."""
-        machine.streams = {name: own for name, own in machine.streams.items() if is_chained(name)}
+        for name in [name for name in machine.streams if not is_chained(name)]:
+            machine.streams[name] = Own(sure=False)
 
     def learn_op(self, machine: Machine, op: effects.Store) -> None:
         """Take one op of a transaction that the checkers have judged."""
