@@ -18,9 +18,9 @@ from tests.support.recorded import Record
 SLOW_BYTES_S = 8_000.0
 BULK_ROWS, BULK_BYTES = 200, 200 * 1_640  # base64 of 1.2 KiB shrinks to no less
 BULK = f"""
-import base64, os
+import base64, json, os
 for _ in range({BULK_ROWS}):
-    print(chr(34) + base64.b64encode(os.urandom(1230)).decode() + chr(34))
+    print(json.dumps([base64.b64encode(os.urandom(1230)).decode()]))
 """
 
 pytestmark = pytest.mark.skipif(bool(host.missing()), reason=host.missing() or "all is here")
