@@ -19,7 +19,7 @@ from tests.support.loopfs import LoopDisk, loop_disk
 from tests.support.power.cut import cut
 from tests.support.recorded import recorded
 
-POINTS = 1_000  # of each
+POINTS = 2_000  # of each
 ROUNDS = 4
 
 
