@@ -1,7 +1,8 @@
 """What a daemon did, at the moments when it was true: the history that tests judge.
 
-Set SKERRY_TRACE to a folder, and each life of a daemon there writes NODE.PID.trace, one JSON object a line, each line
-one write(2): a process that is killed leaves what it had written. Unset, a driver has no trace, and none is paid for.
+Set SKERRY_TRACE to a folder of your own, and each life of a daemon there writes a new NODE.PID.MOMENT.trace, one JSON
+object a line, each line one write(2): a process that is killed leaves what it had written. Unset, a driver has no
+trace, and none is paid for.
 
     {"is": "born",   "at": 12.5, "node": "oslo", "role": "agent", "store": "/data/journal.db", "inode": 42}
     {"is": "took",   "at": ..., "kind": "Got", "input": {...}, "now": [MONO, WALL]}     the core has handled it

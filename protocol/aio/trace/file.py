@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from protocol.effects import Action, Now, Store
+from protocol.errors import Refused
 from protocol.messages import AnyMessage
 
 VARIABLE = "SKERRY_TRACE"
@@ -18,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def begin(role: str, node: str, store: Path) -> TraceFile | None:
-    """Return a trace when SKERRY_TRACE asks for one. `store`: the daemon's database. Raises OSError."""
+    """Return a trace when SKERRY_TRACE asks for one. `store`: the daemon's database. Raises OSError, Refused."""
     folder = os.environ.get(VARIABLE, "")
     return TraceFile(Path(folder), role, node, store) if folder else None
 
@@ -28,8 +30,7 @@ class TraceFile:
 
     def __init__(self, folder: Path, role: str, node: str, store: Path) -> None:
         self._role, self._node, self._store = role, node, store
-        flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
-        self._handle = os.open(folder / f"{node}.{os.getpid()}.trace", flags, 0o600)
+        self._handle = _opened(folder, f"{node}.{os.getpid()}.{time.monotonic_ns()}.trace")
 
     def begun(self) -> None:
         """As Trace."""
@@ -61,3 +62,15 @@ class TraceFile:
         line = _encode(fact) + b"\n"
         if os.write(self._handle, line) != len(line):
             raise OSError(f"the trace of {self._node} takes no whole line: its disk is full")
+
+
+def _opened(folder: Path, name: str) -> int:
+    """Make the file `name`, and nobody else's: a trace holds what keys are made of, and a daemon may be root."""
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.fstat(place).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Refused(f"{VARIABLE}={folder} may be written by others: name a folder of your own (chmod go-w)")
+        flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC
+        return os.open(name, flags, 0o600, dir_fd=place)
+    finally:
+        os.close(place)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from hub.core import inputs as hub
 from protocol import effects, messages
 from protocol.aio.trace import file as trace
 from protocol.effects import Now
+from protocol.errors import Refused
 from tests.checkers import history, real
 from tests.unit.aio.parts import Add, Begin, Send, Stage, opened
 
@@ -31,6 +35,31 @@ def a_trace(folder: Path, monkeypatch: pytest.MonkeyPatch, role: str = "agent") 
 def test_without_the_variable_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(trace.VARIABLE, raising=False)
     assert trace.begin("agent", "oslo", tmp_path / "journal.db") is None
+
+
+def test_nothing_that_lies_there_already_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 7)
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    place = tmp_path / f"oslo.{os.getpid()}.7.trace"
+    place.symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        a_trace(tmp_path, monkeypatch)
+    assert victim.read_text() == "mine"
+    place.unlink()
+    place.touch(0o666)
+    with pytest.raises(FileExistsError):
+        a_trace(tmp_path, monkeypatch)
+    place.unlink()
+    a_trace(tmp_path, monkeypatch)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+
+
+def test_a_folder_that_others_may_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for mode in (0o777, 0o1777, 0o770):
+        tmp_path.chmod(mode)
+        with pytest.raises(Refused, match="may be written by others"):
+            a_trace(tmp_path, monkeypatch)
 
 
 def test_what_is_written_reads_back_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
