@@ -22,7 +22,7 @@ from protocol.aio.life import Opening
 from protocol.aio.recovery import swap
 from protocol.aio.recovery.salvage import Salvage
 from protocol.aio.recovery.source import Source
-from protocol.aio.upkeep import room
+from protocol.aio.upkeep import aside, room
 from protocol.errors import StoreLost
 from protocol.snapshot import Doubt
 
@@ -50,16 +50,16 @@ def recover(opening: Opening, judge: Judge | None = None, *, wall: Callable[[], 
 
 def _recovered(opening: Opening, judge: Judge | None, now: float) -> Doubt:
     path = opening.path
-    stamp = swap.stamp(path, now)
+    stamp = aside.stamp(path, now)
     new = swap.making(path)
     with closing(_made(new, opening.streams)) as target, closing(Source(opening, new)) as source:
         named = replace(opening, inode=str(new.stat().st_ino))  # it keeps that: it is no copy
         salvage = Salvage(source.db, target, named, int(now * 1000))
-        doubt = sqlite.transaction(target, lambda _: salvage.run(swap.aside(path, stamp).name))
+        doubt = sqlite.transaction(target, lambda _: salvage.run(aside.name(path, stamp).name))
         lacks = judge(_spaces(target)) if judge is not None else ""
     if lacks:
-        kept = swap.aside(path, swap.lost(stamp)).name
-        swap.put_aside(path, swap.lost(stamp))
+        kept = aside.name(path, aside.lost(stamp)).name
+        swap.put_aside(path, aside.lost(stamp))
         raise StoreLost(f"{path} was damaged, and {lacks}: it is kept as {kept}; put a backup in its place")
     swap.commit(path, stamp)
     return doubt
@@ -83,7 +83,7 @@ def finish(path: Path) -> bool:
 def start_anew(path: Path) -> None:
     """Set a store aside whose rows may go (telemetry): the next opening makes an empty one, with new epochs."""
     try:
-        swap.put_aside(path, swap.stamp(path, time.time()))
+        swap.put_aside(path, aside.stamp(path, time.time()))
     except OSError as error:
         raise sqlite.explain(error, path) from error
 

@@ -13,17 +13,12 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol import limits
-from protocol.aio.upkeep import synced
+from protocol.aio.upkeep import aside, synced
 
-_STAMP = r"\d{8,}T\d{6}Z-(\d+)(-lost)?"
-_ASIDE = re.compile(_STAMP, re.ASCII)
-_CHANGE = re.compile(rf"({_STAMP}) ([0-9.]+|none)\n", re.ASCII)
-_LOST = "-lost"
+_CHANGE = re.compile(rf"({aside.STAMP}) ([0-9.]+|none)\n", re.ASCII)
 _NONE = "none"
 _MAIN_LAST = ("-wal", "-shm", "")
 _MADE = ("", "-template", "-copy")
@@ -42,14 +37,6 @@ def exists(path: Path) -> bool:
     return path.exists() or (_decided(path) is not None and _new(path).exists())
 
 
-def damaged(path: Path) -> list[Path]:
-    """Return the files that were set aside beside `path`, without their -wal and -shm, first one first."""
-    before = f"{path.name}.damaged-"
-    names = [one.name.removeprefix(before) for one in path.parent.iterdir() if one.name.startswith(before)]
-    found = [(int(is_one[1]), name) for name in names if (is_one := _ASIDE.fullmatch(name)) is not None]
-    return [aside(path, name) for _, name in sorted(found)]
-
-
 def making(path: Path) -> Path:
     """Return where the new file is made; what a crash left of it is gone."""
     clear(path)
@@ -62,28 +49,9 @@ def clear(path: Path) -> None:
         return
     for end in _MADE:
         new = _new(path)
-        _remove(new.with_name(new.name + end))
+        aside.remove(new.with_name(new.name + end))
     for half in path.parent.glob(f".{_note(path).name}.*"):
         half.unlink()
-
-
-def stamp(path: Path, wall_s: float) -> str:
-    """Return the stamp of what is set aside next: the time is for people, the number says what came after what."""
-    number = 1
-    for one in damaged(path):
-        found = _ASIDE.fullmatch(one.name.removeprefix(f"{path.name}.damaged-"))
-        number = max(number, int(found[1]) + 1 if found is not None else 0)
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(wall_s))}-{number}"
-
-
-def lost(stamp: str) -> str:
-    """Return `stamp` for a store in whose place nothing is put."""
-    return stamp + _LOST
-
-
-def aside(path: Path, stamp: str) -> Path:
-    """Return where the damaged file goes."""
-    return path.with_name(f"{path.name}.damaged-{stamp}")
 
 
 def commit(path: Path, stamp: str) -> None:
@@ -109,12 +77,12 @@ def finish(path: Path) -> bool:
     """
     change = _decided(path)
     if change is not None and _mark(path) in (change.mark, _NONE):
-        _move(path, aside(path, change.stamp))
+        _move(path, aside.name(path, change.stamp))
         if _new(path).exists():
             _new(path).rename(path)
             synced.sync_folder(path.parent)
-        if not change.stamp.endswith(_LOST):
-            _prune(path)
+        if not change.stamp.endswith(aside.LOST):
+            aside.prune(path)
     if change is not None:
         _note(path).unlink()
         synced.sync_folder(path.parent)
@@ -152,20 +120,9 @@ def _move(path: Path, to: Path) -> None:
     synced.sync_folder(path.parent)
 
 
-def _prune(path: Path) -> None:
-    """Of what was set aside when something took its place, only the last limits.DAMAGED_FILES_KEPT stay."""
-    for old in [one for one in damaged(path) if not one.name.endswith(_LOST)][: -limits.DAMAGED_FILES_KEPT]:
-        _remove(old)
-
-
 def _new(path: Path) -> Path:
     return path.with_name(f"{path.name}.making")
 
 
 def _note(path: Path) -> Path:
     return path.with_name(f"{path.name}.change")
-
-
-def _remove(path: Path) -> None:
-    for end in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + end).unlink(missing_ok=True)

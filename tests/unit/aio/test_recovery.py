@@ -16,7 +16,7 @@ import pytest
 
 from protocol import effects, limits, messages
 from protocol.aio.journal import Journal
-from protocol.aio.recovery import swap
+from protocol.aio.upkeep import aside
 from protocol.documents import digest_of
 from protocol.effects import Acked, Effects, Now, Put, Received, Rows
 from protocol.errors import StoreDamaged, StoreNewer
@@ -230,7 +230,7 @@ async def test_each_page_in_turn_can_be_lost(tmp_path: Path, part: int) -> None:
         smash(folder / "journal.db", page)
         lost = await recovered(folder, truth)
         assert all(count <= SMALL - truth.acked for count in lost.values())
-        assert len(swap.damaged(folder / "journal.db")) == 1, f"page {page} was not noticed"
+        assert len(aside.damaged(folder / "journal.db")) == 1, f"page {page} was not noticed"
         shutil.rmtree(folder)
         page += 4
     assert pages > 20
@@ -249,7 +249,7 @@ async def test_a_store_cut_off_anywhere_keeps_what_is_before_the_cut(tmp_path: P
         with path.open("r+b") as file:
             file.truncate(at)
         await recovered(folder, truth)
-        assert len(swap.damaged(path)) == 1, f"cut at {at} of {size}: not noticed"
+        assert len(aside.damaged(path)) == 1, f"cut at {at} of {size}: not noticed"
 
 
 async def test_a_recovered_store_takes_one_new_epoch_which_names_the_one_that_its_parent_knows(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ async def test_a_file_of_rubbish_is_gone_on_from_with_nothing_and_the_parent_is_
     found = doubt(journal.snapshot())
     assert found is not None
     assert found.partial
-    assert found.aside == swap.damaged(path)[0].name
+    assert found.aside == aside.damaged(path)[0].name
     assert await caught_up(journal, truth) == {"audit": 0, "state": 0}
     assert truth.incoming.cursors["state"].seq == 0
     assert truth.incoming.cursors["state"].former[-1].seq == truth.acked, "what it has under the former epoch stays"
@@ -317,7 +317,7 @@ async def test_damage_that_shows_while_the_store_is_open_leads_to_the_same_recov
         await asyncio.sleep(0.01)  # bounded poll: what is put while the store fails is dropped aloud
         stage.driver.put(Add(text=b"on"))
     assert isinstance(stage.errors[0], StoreDamaged)
-    assert len(swap.damaged(tmp_path / "journal.db")) == 1
+    assert len(aside.damaged(tmp_path / "journal.db")) == 1
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -341,13 +341,13 @@ async def test_of_a_large_store_its_size_and_its_newest_rows_are_looked_at_and_t
         with closing(sqlite3.connect(path)) as db, db:
             db.execute("UPDATE own_audit SET raw = x'5b5d' WHERE seq = ?", (seq,))
     journal = await opened(tmp_path, 500)
-    assert len(swap.damaged(path)) == (damage != "far below"), "what lies deep costs no start"
+    assert len(aside.damaged(path)) == (damage != "far below"), "what lies deep costs no start"
     if damage == "far below":
         epoch = journal.snapshot().streams["audit"].epoch
         with pytest.raises(StoreDamaged, match="rows of audit after 100 do not come to their hashes"):
             await journal.rows("audit", epoch, 100, 300, limits.MIB)
     lost = await caught_up(journal, truth)
-    assert len(swap.damaged(path)) == 1
+    assert len(aside.damaged(path)) == 1
     assert lost["audit"] == (0 if damage == "cut off" else 1)
     await journal.close()
 
@@ -357,4 +357,4 @@ async def test_only_so_many_damaged_files_are_kept(tmp_path: Path) -> None:
         await (await opened(tmp_path, start * 100 + 1)).close()
         (tmp_path / "journal.db").write_bytes(b"rubbish" * 2_000)
     await (await opened(tmp_path, 900)).close()
-    assert len(swap.damaged(tmp_path / "journal.db")) == limits.DAMAGED_FILES_KEPT
+    assert len(aside.damaged(tmp_path / "journal.db")) == limits.DAMAGED_FILES_KEPT

@@ -10,7 +10,8 @@ import pytest
 
 from protocol.aio import life
 from protocol.aio.life import Opening
-from protocol.aio.recovery import ladder, swap
+from protocol.aio.recovery import ladder
+from protocol.aio.upkeep import aside
 from tests.unit.aio.parts import STREAMS, minted
 from tests.unit.aio.test_recovery import NODE, PAGE, Truth, caught_up, check_state, made, opened, smash
 
@@ -102,7 +103,7 @@ async def test_a_store_damaged_several_times_in_a_row_keeps_each_time_what_is_bo
         rng.choice(DAMAGES)(path, rng)
         expected = owed(path, truth, had)
         await merged_and_dropped(tmp_path, truth, 500 * (time + 1))
-        assert swap.damaged(path), "it was not noticed"
+        assert aside.damaged(path), "it was not noticed"
         assert expected <= kept(path, truth), sorted(expected - kept(path, truth))[:5]
 
 

@@ -16,7 +16,7 @@ import pytest
 from protocol import effects, limits
 from protocol.aio.journal import Journal
 from protocol.aio.recovery import ladder, swap
-from protocol.aio.upkeep import room
+from protocol.aio.upkeep import aside, room
 from protocol.errors import StoreError, StoreLocked, StoreLost, StoreStuck
 from tests.unit.aio.parts import minted
 
@@ -49,8 +49,8 @@ def test_what_was_just_set_aside_stays_whatever_the_clock_says(tmp_path: Path) -
     store = tmp_path / "hub.db"
     for number, wall in enumerate((1.8e9, 1.8e9 + 100, 5.0, 4.0e11, 5.0)):
         store.write_text(str(number))
-        swap.put_aside(store, swap.stamp(store, wall))
-        assert [int(one.read_text()) for one in swap.damaged(store)] == [*range(number + 1)][
+        swap.put_aside(store, aside.stamp(store, wall))
+        assert [int(one.read_text()) for one in aside.damaged(store)] == [*range(number + 1)][
             -limits.DAMAGED_FILES_KEPT :
         ]
 
@@ -65,9 +65,9 @@ async def test_a_store_that_was_lost_is_not_pushed_out_by_bad_backups(tmp_path: 
     for number in range(limits.DAMAGED_FILES_KEPT + 1):
         path.write_bytes(RUBBISH)
         await (await opened(path, 100 * number + 1)).close()
-    lost = [one for one in swap.damaged(path) if one.name.endswith("-lost")]
+    lost = [one for one in aside.damaged(path) if one.name.endswith("-lost")]
     assert [one.read_bytes()[0] for one in lost] == [*range(limits.DAMAGED_FILES_KEPT + 2)]
-    assert len(swap.damaged(path)) == len(lost) + limits.DAMAGED_FILES_KEPT
+    assert len(aside.damaged(path)) == len(lost) + limits.DAMAGED_FILES_KEPT
 
 
 @pytest.mark.parametrize("name", ["recovered-by-hand", "recovered-20261122T071500Z-1", "making", "change"])
@@ -77,7 +77,7 @@ async def test_a_file_that_nobody_decided_on_never_takes_the_stores_place(tmp_pa
     shutil.copy(path, tmp_path / f"journal.db.{name}")
     await made(path, b"new")
     assert await value_of(path, 300) == b"new"
-    assert not swap.damaged(path)
+    assert not aside.damaged(path)
 
 
 async def test_a_store_that_a_person_put_in_the_middle_of_a_change_stays(
@@ -142,8 +142,8 @@ async def test_a_process_that_dies_at_any_step_of_the_change_only_delays_it(tmp_
             assert await value_of(path, 500) == b"value"
         else:
             ladder.finish(path)
-        if not is_lost or swap.damaged(path):
-            assert [one.read_bytes() == raw for one in swap.damaged(path)] == [True]
+        if not is_lost or aside.damaged(path):
+            assert [one.read_bytes() == raw for one in aside.damaged(path)] == [True]
         else:
             assert path.read_bytes() == raw, "nothing was decided"
         assert not [one.name for one in folder.iterdir() if "making" in one.name or "change" in one.name]
@@ -177,7 +177,7 @@ async def test_of_two_that_find_the_store_damaged_one_recovers_it(tmp_path: Path
     assert str(error) == f"{path} is in use by another process: stop that one first, or choose another folder"
     assert journal.snapshot().spaces["a"]["k"] == b"value"
     await journal.close()
-    assert len(swap.damaged(path)) == 1
+    assert len(aside.damaged(path)) == 1
 
 
 @pytest.fixture
