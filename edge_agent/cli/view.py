@@ -44,8 +44,8 @@ def _gap(answer: Json, stream: str, now: int) -> str:
         return ""
     quota = answer["quota"][stream]
     held = f"{words.size(quota['bytes'])} here, {words.size(quota['share'])} are its share"
-    range_ = f"{gap['first']:,} to {gap['last']:,}, {human.clock(gap['declared_ms'], now)}"
-    return f": the last {range_} ({gap['reason']}; {held})"
+    range_ = f"from number {gap['first']:,} to {gap['last']:,}, {human.clock(gap['declared_ms'], now)}"
+    return f"; the newest gap goes {range_} ({gap['reason']}; {held})"
 
 
 def link(answer: Json) -> str:
@@ -61,7 +61,9 @@ def link(answer: Json) -> str:
     if view["state"] == "refused":
         return f"{view['reason']}; {waiting}"
     reason = f" ({human.plain(view['reason'])})" if view["reason"] else ""
-    return f"offline for {age}{reason}. Everything here keeps running; {waiting}."
+    retry_s = view.get("retry_s")
+    retry = "" if retry_s is None else f" Next try in {human.duration(max(1, round(retry_s)))}."
+    return f"offline for {age}{reason}. Everything here keeps running; {waiting}.{retry}"
 
 
 def services(answer: Json) -> None:

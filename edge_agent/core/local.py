@@ -125,7 +125,7 @@ class Local:
             case inputs.LocalRuns(workflow=workflow):
                 return self.runs(workflow)
             case inputs.LocalWhy(service=service):
-                return self._why(self._service(service))
+                return self._why(self._service(service), now)
             case inputs.LocalStop() | inputs.LocalStart():
                 return self._decide(local, local.command, now, fx)
             case inputs.LocalRestart():
@@ -225,7 +225,7 @@ class Local:
             node=self._node,
             version=self.version,
             now_ms=context.ms(now),
-            link=self._contact.view(),
+            link=self._contact.view(now),
             backlog=self._contact.backlog(),
             services=report.services,
             workflows=report.workflows,
@@ -233,7 +233,7 @@ class Local:
             lost=report.lost,
             gaps=self._ctx.child.gaps,
             quota={
-                name: Quota(bytes=one[3], share=self._ctx.child.shares()[name])
+                name: Quota(bytes=one[4], share=self._ctx.child.shares()[name])
                 for name, one in self._ctx.child.heads().items()
             },
             vitals=report.vitals,
@@ -247,8 +247,8 @@ class Local:
         """Tell whether `service` is on this device."""
         return service in self._roster.all
 
-    def _why(self, service: Workload) -> WhyReply:
-        report, link = service.report(), self._contact.view()
+    def _why(self, service: Workload, now: Now) -> WhyReply:
+        report, link = service.report(), self._contact.view(now)
         override = self._overrides.get(service.name)
         reasons = _reasons(service, report, override, link)
         return WhyReply(

@@ -228,8 +228,8 @@ def alarm_text(event: events.ParentEvent) -> str:
         case events.RestoredParent():
             return (
                 f"the device holds a generation {event.held.generation} of term {event.held.term} that this hub, which "
-                f"is at {event.generation} of {event.term}, never asked for: this hub was restored; accept the node to "
-                "take over again"
+                f"is at {event.generation} of {event.term}, never asked for: this hub was restored; "
+                "`skerry node accept` takes over this node alone, at once, `skerry hub accept-restore` all of them"
             )
         case events.Misbehaved():
             return f"it sent what the link forbids: {event.reason}"

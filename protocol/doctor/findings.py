@@ -18,6 +18,7 @@ class State(enum.StrEnum):
     """How a check ended; the words are those of `-o json`."""
 
     OK = "ok"
+    UNKNOWN = "unknown"
     WARNING = "warning"
     PROBLEM = "problem"
 
@@ -42,6 +43,11 @@ class Unseen(msgspec.Struct, frozen=True, kw_only=True):
 def ok(check: str, says: str) -> Finding:
     """Return a finding that all is well."""
     return Finding(check=check, state=State.OK, says=says)
+
+
+def unknown(check: str, says: str) -> Finding:
+    """Return that nobody can tell now, for a reason that another finding names."""
+    return Finding(check=check, state=State.UNKNOWN, says=says)
 
 
 def warning(check: str, says: str, next: str) -> Finding:  # noqa: A002 - the word of `-o json`
@@ -90,10 +96,11 @@ def _summary(found: Sequence[Finding]) -> tuple[str, str]:
     counts = {state: sum(one.state is state for one in found) for state in State}
     bad, doubtful = counts[State.PROBLEM], counts[State.WARNING]
     if not bad and not doubtful:
-        return f"All {len(found)} checks are well.", "green"
+        return f"All {counts[State.OK]} checks are well.", "green"
     words = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in ((bad, "problem"), (doubtful, "warning"))]
     said = ", ".join(word for word in words if not word.startswith("0 "))
-    return f"{said}, {counts[State.OK]} ok.", "red" if bad else "yellow"
+    skipped = f", {counts[State.UNKNOWN]} not known" if counts[State.UNKNOWN] else ""
+    return f"{said}, {counts[State.OK]} ok{skipped}.", "red" if bad else "yellow"
 
 
 def _clean(text: str) -> str:
@@ -101,4 +108,9 @@ def _clean(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-_WORDS = {State.OK: ("ok", "green"), State.WARNING: ("warn", "yellow"), State.PROBLEM: ("bad", "red")}
+_WORDS = {
+    State.OK: ("ok", "green"),
+    State.UNKNOWN: ("?", ""),
+    State.WARNING: ("warn", "yellow"),
+    State.PROBLEM: ("bad", "red"),
+}

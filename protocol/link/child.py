@@ -96,9 +96,16 @@ class Child:
         one = self._outbox.streams[stream]
         return one.acked >= one.last
 
-    def heads(self) -> dict[str, tuple[str, int, int, int]]:
-        """Return for each stream (epoch, last seq, acked seq, bytes held), for people."""
-        return {name: (one.epoch, one.last, one.acked, one.bytes) for name, one in self._outbox.streams.items()}
+    def heads(self) -> dict[str, tuple[str, int, int, int, int]]:
+        """Return for each stream (epoch, last, acked, the seq before the first row held, bytes held), for people."""
+        return {
+            name: (one.epoch, one.last, one.acked, one.floor, one.bytes) for name, one in self._outbox.streams.items()
+        }
+
+    @property
+    def retry_at(self) -> float | None:
+        """When (mono) the next try to connect begins, or None while one is made, or none will be."""
+        return self._timer if self.state is ChildState.WAITING else None
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""

@@ -26,7 +26,7 @@ _LINE_CHARS = 200
 def lines(fact: AnyFact) -> Iterator[str]:
     """Yield the lines of one fact."""
     for kind, text in _said(fact):
-        yield f"{fact.at:12.3f}  {fact.node or '-':8} {kind:7} {text}"[:_LINE_CHARS]
+        yield _cut(f"{fact.at:12.3f}  {fact.node or '-':8} {kind:7} {text}", _LINE_CHARS)
 
 
 def _said(fact: AnyFact) -> Iterator[tuple[str, str]]:
@@ -109,6 +109,9 @@ def _word(one: object) -> str:
     if isinstance(one, float):
         return f"{one:g}"
     if isinstance(one, msgspec.Struct):
-        return f"({_struct(one)})"[:_WORD_CHARS]
-    text = repr(one) if isinstance(one, str) else msgspec.json.encode(one).decode()
-    return text if len(text) <= _WORD_CHARS else text[: _WORD_CHARS - 1] + "…"
+        return _cut(f"({_struct(one)})", _WORD_CHARS)
+    return _cut(repr(one) if isinstance(one, str) else msgspec.json.encode(one).decode(), _WORD_CHARS)
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[: chars - 1] + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_agent.core.doctor.facts import Device, Enrolled, Resting, Running
 from protocol.doctor import ways, words
 from protocol.doctor.facts import Way
-from protocol.doctor.findings import Finding, Unseen, judged, ok, problem, warning
+from protocol.doctor.findings import Finding, Unseen, judged, ok, problem, unknown, warning
 
 ENROLL = "enroll this device again: skerry-agent enroll --hub URL --token TOKEN"
 
@@ -53,7 +53,8 @@ def _link(seen: Device) -> Finding:
             return _standing(agent.standing)
         last = f"last contact {words.moment(agent.contact_ms)}" if agent.contact_ms else "there was no contact yet"
         return warning("link", f"no agent, no link; {last}", "start the agent")
-    waiting = f"{agent.waiting_rows:,} entries wait to sync ({words.size(agent.waiting_bytes)})"
+    noun = "entry waits" if agent.waiting_rows == 1 else "entries wait"
+    waiting = f"{agent.waiting_rows:,} {noun} to sync ({words.size(agent.waiting_bytes)})"
     waiting = waiting if agent.waiting_rows else "all entries are synced"
     if agent.link == "live":
         return ok("link", f"live for {_for(seen, agent.since_ms)}; {waiting}")
@@ -74,7 +75,7 @@ def _standing(standing: str) -> Finding:
 
 def _losses(agent: Running | Resting | Unseen) -> Finding:
     if not isinstance(agent, Running):
-        return ok("losses", "not known while no agent answers")
+        return unknown("losses", "nobody can tell while no agent answers")
     lost = [f"{count:,} of {stream}" for stream, count in sorted(agent.lost.items()) if count]
     if lost:
         says = f"declared lost, for want of room or by a fault: {', '.join(lost)} entries"

@@ -34,6 +34,8 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     held: Held
     received_ms: int
     """When the manifest in force came."""
+    retry_s: float | None = None
+    """In how many seconds the next try to connect begins; None while one is made, or none will be."""
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +98,10 @@ class Contact:
             self._kept.contact_ms = int(self._ctx.child.last_contact_wall * 1000)
         self._ctx.put("agent", "contact", self._kept, fx)
 
-    def view(self) -> LinkView:
+    def view(self, now: Now) -> LinkView:
         """Return the link as seen from here."""
         child = self._ctx.child
+        retry_at = child.retry_at
         contact_ms = int((child.last_contact_wall or 0.0) * 1000)
         return LinkView(
             parent=self._parent,
@@ -108,14 +111,15 @@ class Contact:
             reason=self._kept.standing or self._reason,
             held=child.held,
             received_ms=self._kept.received_ms,
+            retry_s=None if retry_at is None else round(max(0.0, retry_at - now.mono), 1),
         )
 
     def backlog(self) -> dict[str, Backlog]:
         """Return what waits to sync, by stream."""
         found: dict[str, Backlog] = {}
-        for stream, (epoch, last, acked, size) in self._ctx.child.heads().items():
-            rows = last - acked
-            share = rows / last if last else 0.0
+        for stream, (epoch, last, acked, floor, size) in self._ctx.child.heads().items():
+            rows = last - max(acked, floor)  # what was declared lost does not wait
+            share = rows / (last - floor) if last > floor else 0.0
             found[stream] = Backlog(epoch=epoch, last=last, acked=acked, rows=rows, bytes=int(size * share))
         return found
 

@@ -6,6 +6,7 @@ import json
 from typing import Any, cast
 
 from hub.cli.view import lists
+from protocol.link import cursor
 
 VALUE_CHARS_MAX = 120
 
@@ -13,6 +14,8 @@ VALUE_CHARS_MAX = 120
 def words(event: dict[str, Any], *, whole: bool = False) -> str:
     """Return the body of `event` as `name=value`; unless `whole`, without what its key says, and long values cut."""
     body = event.get("body")
+    if event["kind"] == cursor.GAP and isinstance(body, dict) and not whole:
+        return _gap(cast("dict[str, Any]", body), str(event["stream"]))
     if not isinstance(body, dict):
         return "" if body is None else _value(body, whole)
     pairs = cast("dict[str, Any]", body).items()
@@ -22,6 +25,11 @@ def words(event: dict[str, Any], *, whole: bool = False) -> str:
         for name, value in pairs
         if whole or not (name in ("id", "run") and value == key)
     )
+
+
+def _gap(body: dict[str, Any], stream: str) -> str:
+    noun = "entry" if body["count"] == 1 else "entries"
+    return f"{body['count']:,} {noun} of {stream} lost, {body['first']:,} to {body['last']:,}: {body['reason']}"
 
 
 def _steps(value: Any) -> str:

@@ -11,7 +11,8 @@ GOOD = ("running", "exited")
 
 
 def state(node: dict[str, Any], now_ms: int) -> str:
-    """Return `online`, `online, catching up`, `away 3 h 12 m`, `revoked`, with what a person changed."""
+    """Return `online`, `online, catching up`, `away 3 h 12 m`, `revoked`, whether it has an alarm, and what a person
+    changed."""
     name = str(node["state"])
     if name == "away":
         text = f"away {human.age(node['since_ms'], now_ms)}" if node["last_contact_ms"] else "away, never connected"
@@ -19,6 +20,8 @@ def state(node: dict[str, Any], now_ms: int) -> str:
         text = "online, catching up"
     else:
         text = name
+    if node["alarms"]:
+        text += ", ALARM"
     if node.get("drained"):
         return f"{text}, drained"
     return f"{text}, cordoned" if node.get("cordoned") else text
@@ -119,6 +122,8 @@ def advice(nodes: list[dict[str, Any]]) -> str:
     for node in nodes:
         if node["state"] == "quarantined":
             return f"{node['name']} is quarantined: see `skerry describe node {node['name']}`"
+        if node["alarms"] and node["state"] != "revoked":
+            return f"{node['name']} has an alarm: see `skerry describe node {node['name']}`"
         for name, one in node["services"].items():
             if node["state"] == "online" and not is_good(one) and not one.get("override"):
                 return f"{name} on {node['name']}: see `skerry describe service {name}`, or `skerry logs {name}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 from collections.abc import Callable
@@ -31,6 +32,9 @@ _KEYS: dict[str, Callable[[bytes], str]] = {
 }
 
 
+_ELSEWHERE = "or name the folder that `skerry hub init` has made: --data DIR"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Looks:
     folder: Look[File]
@@ -52,7 +56,7 @@ def folder(data: Path) -> Folder:
     """Return the facts about the hub in `data`, within limits.DOCTOR_WAIT_S or a little more."""
     began = look.clocks()
     home = Home(data)
-    named = Look("hub.json", home.load, _again(data)).seen()
+    named = Look("hub.json", lambda: _named(home), _again(data) if _is_there(home) else _ELSEWHERE).seen()
     broker = None if isinstance(named, Unseen) else serving.broker(named, stores.holder(home.database))
     looks = _begin(home, named, broker)
     way = Look("the broker", lambda: _way(home, named, broker)) if broker is not None else None
@@ -77,6 +81,19 @@ def folder(data: Path) -> Folder:
         broker=None if way is None else way.seen(),
         clock=look.clock(began),
     )
+
+
+def _is_there(home: Home) -> bool:
+    try:
+        return home.file.exists()
+    except OSError:
+        return True  # it may not be looked at: that is told of hub.json itself
+
+
+def _named(home: Home) -> HubFile:
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        files.read(home.file)
+    return home.load()
 
 
 def _again(data: Path) -> str:
@@ -117,12 +134,14 @@ def _key(path: Path, public: Callable[[bytes], str]) -> Callable[[], Key]:
 
 def _answer(home: Home, named: HubFile | Unseen) -> Answer:
     file = serving.known(named)
-    context = tls.api_context(home.path("root.pem").read_text(), file.id)
+    context = tls.api_context(files.read(home.path("root.pem")).decode(), file.id)
     return ways.ask(serving.dialled(file.api.host), file.api.port, context)
 
 
 def _way(home: Home, named: HubFile | Unseen, broker: Broker) -> Way:
     file = serving.known(named)
+    for name in ("hub.pem", "hub.key", "root.pem"):
+        files.read(home.path(name))
     context = tls.child_context(
         chain=home.path("hub.pem"), key=home.path("hub.key"), root=home.path("root.pem"), name=broker.name
     )

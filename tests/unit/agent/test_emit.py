@@ -146,6 +146,9 @@ def test_what_a_full_quota_lets_go_is_declared(world: World, monkeypatch: pytest
     told = world.local(inputs.LocalStatus())
     assert sum(gap["count"] for gap in gaps) == told["lost"]["state"]
     assert (told["gaps"]["state"]["count"], told["gaps"]["state"]["first"]) == (told["lost"]["state"], 1)
+    waits = told["backlog"]["state"]
+    assert waits["rows"] == waits["last"] - told["lost"]["state"], "what is lost does not wait"
+    assert 0 < waits["bytes"] <= told["quota"]["state"]["bytes"]
     assert told["quota"]["state"]["bytes"] <= 2 * told["quota"]["state"]["share"] == 16_000
 
 

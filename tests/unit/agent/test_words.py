@@ -48,7 +48,7 @@ def test_what_is_lost_is_told_with_its_range_and_the_room_that_there_was(capsys:
     quota = {"metrics": {"bytes": 20_000_000, "share": 16_000_000}}
     view.status(answer() | {"lost": {"metrics": 5_000, "logs": 3}, "gaps": {"metrics": gap}, "quota": quota})
     out = capsys.readouterr().out
-    assert "5,000 entries of metrics are lost and declared so: the last 1 to 4,000, " in out
+    assert "5,000 entries of metrics are lost and declared so; the newest gap goes from number 1 to 4,000, " in out
     assert "(the quota of the stream is full; 20.0 MB here, 16.0 MB are its share)" in out
     assert "3 entries of logs are lost and declared so\n" in out
 
@@ -93,3 +93,9 @@ def test_a_folder_that_only_its_owner_may_read_is_no_mistake_in_the_words(
         commands.main()
     assert ended.value.code == commands.UNREACHABLE
     assert "not enrolled" in capsys.readouterr().err
+
+
+def test_an_offline_device_says_when_it_tries_again() -> None:
+    away = {"state": "offline", "since_ms": NOW, "reason": "no route", "parent": "cloud", "retry_s": 19.6}
+    assert view.link(answer() | {"link": away}).endswith(" Next try in 20 s.")
+    assert "Next try" not in view.link(answer() | {"link": away | {"retry_s": None}})

@@ -512,3 +512,24 @@ def test_what_was_declared_lost_is_shown_by_class_and_by_range(skerry: Skerry, a
     assert f"1 to 1,500,000, 1,500,000 rows: the quota is full (epoch {'a' * 16})" in out
     assert "9 to 9, 1 row: the quota is full, declared 14 Nov 2023" in out
     assert "declared lost 1, waits before rows that nobody vouches for" in out
+
+
+def test_a_node_with_an_alarm_is_marked_and_a_gap_is_a_sentence(skerry: Skerry, api: FakeApi) -> None:
+    alarm = {"what": "fork", "text": "forked", "since_ms": 1_700_000_000_000}
+    api.says("GET", "/v1/nodes", [node("a", alarms=[alarm]), node("b")])
+    _, out, err = skerry("get", "nodes")
+    assert out.count("online, ALARM") == 1
+    assert "a has an alarm: see `skerry describe node a`" in " ".join(err.split())
+    body = {
+        "first": 5,
+        "last": 9,
+        "count": 5,
+        "reason": "the quota of the stream is full",
+        "hash": "ab",
+        "signature": "x",
+    }
+    gap = {"id": "1", "node": "a", "stream": "metrics", "epoch": "e", "seq": 9, "time_ms": 0, "received_ms": 0}
+    api.says("GET", "/v1/events", (gap | {"kind": "gap", "key": "", "body": body},))
+    _, out, _ = skerry("events")
+    assert "5 entries of metrics lost, 5 to 9: the quota of the stream is full" in out
+    assert "signature" not in out

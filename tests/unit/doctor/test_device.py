@@ -38,8 +38,8 @@ def but(struct: Any, **changes: Any) -> Any:
 
 
 def bad(found: list[findings.Finding]) -> list[tuple[str, State]]:
-    """Return (check, state) of what is not ok."""
-    return [(one.check, one.state) for one in found if one.state is not OK]
+    """Return (check, state) of what is not ok, or not known."""
+    return [(one.check, one.state) for one in found if one.state in (WARNING, PROBLEM)]
 
 
 def test_a_well_device_has_nothing_to_say() -> None:
@@ -215,3 +215,9 @@ def test_lines_and_json_carry_no_control_characters_and_sum_up() -> None:
     assert lines[-1] == ("2 problems, 1 warning, 1 ok.", "red")
     assert findings.lines(found[:2])[-1] == ("1 warning, 1 ok.", "yellow")
     assert [findings.code(found), findings.code(found[:3]), findings.code(found[:2])] == [1, 3, 0]
+
+
+def test_what_nobody_can_tell_is_neither_well_nor_wrong() -> None:
+    found = judge.device(but(DEVICE, agent=Resting(why="away")))
+    assert [one.check for one in found if one.state is State.UNKNOWN] == ["losses"]
+    assert findings.lines(found)[-1][0].endswith(", 1 not known.")
