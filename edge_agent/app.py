@@ -102,7 +102,7 @@ class _Serving:
         self._driver = self._make_driver(journal)
         self._sockets = EmitSockets(short_folder(data), self._put)
         self._runner = ProcessRunner(data, node=file.node, tools=tools, sockets=self._sockets, report=self._put)
-        self._control = Control(data, self._put)
+        self._control = Control(data, self._put, self._driver.distrust)
 
     def _make_link(self) -> MqttLink:
         file, papers = self._file, self._papers

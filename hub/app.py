@@ -126,7 +126,7 @@ class _Serving:
             now=self._clock.now,
             authority=self._keys,
             operators=operators,
-            entries=Entries(self._home.database, self._file.id),
+            entries=Entries(self._home.database, self._file.id, self._driver.distrust),
             artifacts=self._artifacts,
             knocks=lambda: self._knocks.recent(time.time()),
         )

@@ -22,7 +22,7 @@ import msgspec
 from edge_agent.core import inputs
 from edge_agent.shell import entries, logs
 from protocol import limits
-from protocol.errors import SkerryError
+from protocol.errors import SkerryError, StoreDamaged
 
 _GROUP = "skerry"
 _LOOK_S = 0.25  # of a follower
@@ -51,10 +51,15 @@ _requests: msgspec.json.Decoder[inputs.AnyLocalCommand | Logs | Events] = msgspe
 
 
 class Control:
-    """The socket's server. `put` hands a Local to the driver; `reply` performs its LocalReply."""
+    """The socket's server. `put` hands a Local to the driver; `reply` performs its LocalReply.
 
-    def __init__(self, data: Path, put: Callable[[inputs.Local], None]) -> None:
-        self._data = data
+    `damaged` is told when reading entries meets damage.
+    """
+
+    def __init__(
+        self, data: Path, put: Callable[[inputs.Local], None], damaged: Callable[[StoreDamaged], None]
+    ) -> None:
+        self._data, self._damaged = data, damaged
         self._path = data / "control.sock"
         self._put = put
         self._count = 0
@@ -123,6 +128,8 @@ class Control:
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 await _write(writer, {"error": f"not a request: {error}"})
             except (SkerryError, OSError) as error:
+                if isinstance(error, StoreDamaged):
+                    self._damaged(error)
                 await _write(writer, {"error": str(error)})
 
     async def _answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import msgspec
 
 from protocol import limits, messages
 from protocol.aio import journal
-from protocol.errors import StoreError
+from protocol.aio.recovery import suspect
 
 _STREAMS = {"journal.db": ("audit", "state"), "telemetry.db": ("metrics", "logs")}
 _LOOK_S = 0.25
@@ -36,12 +36,19 @@ async def read(data: Path, kind: str, limit: int, *, follow: bool) -> AsyncItera
     """Yield the last `limit` entries whose kind begins with `kind`, oldest first; with `follow`, all that come."""
     limit = max(0, min(limit, limits.PAGE_ROWS_MAX))
     heads: dict[str, int] = {}
-    for entry in await asyncio.to_thread(_newest, data, kind, limit, heads):
+    for entry in await _look(data, lambda: _newest(data, kind, limit, heads)):
         yield entry
     while follow:
         await asyncio.sleep(_LOOK_S)
-        for entry in await asyncio.to_thread(_since, data, kind, heads):
+        for entry in await _look(data, lambda: _since(data, kind, heads)):
             yield entry
+
+
+async def _look(data: Path, work: Callable[[], list[Shown]]) -> list[Shown]:
+    try:
+        return await asyncio.to_thread(work)
+    except (sqlite3.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise suspect.explain_reading(error, data / "journal.db") from error
 
 
 def _newest(data: Path, kind: str, limit: int, heads: dict[str, int]) -> list[Shown]:
@@ -79,13 +86,10 @@ def _each(data: Path) -> Iterator[tuple[sqlite3.Connection, str, str]]:
     """Yield a read-only connection, a stream and its epoch, for each stream. Raises StoreError."""
     for name, streams in _STREAMS.items():
         with closing(journal.read_only(data / name)) as db:
-            try:
-                epochs = dict(db.execute("SELECT name, epoch FROM stream").fetchall())
-                for stream in streams:
-                    if stream in epochs:
-                        yield db, stream, epochs[stream]
-            except sqlite3.Error as error:
-                raise StoreError(f"cannot read {data / name}: {error}") from error
+            epochs = dict(db.execute("SELECT name, epoch FROM stream").fetchall())
+            for stream in streams:
+                if stream in epochs:
+                    yield db, stream, epochs[stream]
 
 
 def _shown(stream: str, epoch: str, entry: messages.Entry) -> Shown:

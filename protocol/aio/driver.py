@@ -26,7 +26,7 @@ from protocol.aio.journal import Journal
 from protocol.aio.trace import Trace
 from protocol.aio.transport import Transport
 from protocol.effects import Action, Effects, Now
-from protocol.errors import StoreError, StoreLost
+from protocol.errors import StoreDamaged, StoreError, StoreLost
 from protocol.messages import AnyMessage, Entries
 from protocol.snapshot import Snapshot
 
@@ -109,6 +109,7 @@ class Driver(Generic[CoreT]):
         self._pending = _Pending()
         self._wake_at: float | None = None
         self._failures = 0
+        self._distrusted: StoreDamaged | None = None
         self.core: CoreT = make_core(journal.snapshot())
         """The core of now; another one after a failure of the store. For pure views only."""
 
@@ -118,6 +119,12 @@ class Driver(Generic[CoreT]):
         if len(self._inbox) > limits.INBOX_INPUTS_MAX:
             self._roomy.clear()
         self._poke()
+
+    def distrust(self, error: StoreDamaged) -> None:
+        """A reader beside us met damage in the store: take it for ours, so that it leads to the same recovery."""
+        if self._journal.suspect():
+            self._distrusted = error
+            self._poke()
 
     async def room(self) -> None:
         """Wait while the inbox is over limits.INBOX_INPUTS_MAX: sources call this between inputs."""
@@ -152,6 +159,8 @@ class Driver(Generic[CoreT]):
         await self._settle()
         while True:
             await self._wait()
+            if self._distrusted is not None:
+                raise self._distrusted
             self._drain()
             await self._settle()
 
@@ -258,7 +267,7 @@ class Driver(Generic[CoreT]):
 
     async def _wait(self) -> None:
         """Return when there is an input, or the timer or the lazy commit is due (or may be)."""
-        if self._inbox:
+        if self._inbox or self._distrusted is not None:
             return
         delay = limits.CLOCK_LOOK_S
         due = [at for at in (self._wake_at, self._pending.until) if at is not None]
@@ -300,6 +309,7 @@ class Driver(Generic[CoreT]):
             return
 
     def _discard(self, error: StoreError) -> None:
+        self._distrusted = None
         self._pending = _Pending()
         self._inbox.clear()
         self._wake_at = None

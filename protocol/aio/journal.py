@@ -20,7 +20,7 @@ from protocol.aio import life
 from protocol.aio.life import Opening
 from protocol.aio.lock import Lock
 from protocol.aio.operations import Operations
-from protocol.aio.recovery import check, ladder
+from protocol.aio.recovery import check, ladder, suspect
 from protocol.aio.recovery.ladder import Judge
 from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, explain, of, read_only
 from protocol.aio.tail import Tail
@@ -49,6 +49,8 @@ class _Part:
     streams: list[str]
     damaged: bool = False
     """Its bytes are not whole: it is recovered before it is read again."""
+    is_cleared: bool = False
+    """It was suspected and looked at in this life, and is whole."""
     operations: Operations = field(default_factory=lambda: Operations({}))
     states: dict[str, StreamState] = field(default_factory=dict[str, StreamState])
 
@@ -135,6 +137,17 @@ class Journal:
             await self._repair()
             return await self._read()
 
+    def suspect(self) -> bool:
+        """A reader beside us met damage: reload() is to look at the whole store, and recovers it if that finds any.
+
+        Return False when that has been done in this life, and found nothing: it is not done for each reader.
+        """
+        doubtful = [part for part in self._parts if not part.is_cleared]
+        with suppress(OSError):  # the next reader says so again
+            for part in doubtful:
+                suspect.mark(part.opening.path)
+        return bool(doubtful)
+
     async def _read(self) -> Snapshot:
         spaces: dict[str, dict[str, bytes]] = {}
         states: dict[str, StreamState] = {}
@@ -213,6 +226,7 @@ class Journal:
             opening.path, durable=opening.durable, cache_kib=self._cache_kib, wal_bytes=self._wal_bytes
         )
         try:
+            await _is_cleared(opening, file)
             opening = replace(opening, inode=str(opening.path.stat().st_ino))
             clean, count = await file.transact(lambda db: life.begin(db, opening))
             if not opening.durable:  # that it is open must survive a power cut: else its seqs are used again (A6)
@@ -235,10 +249,15 @@ class Journal:
     async def _repair(self) -> None:
         """Recover the files whose damage was noticed while they were open."""
         for place, part in enumerate(self._parts):
+            found = None
+            try:
+                part.is_cleared = part.is_cleared or (not part.damaged and await _is_cleared(part.opening, part.file))
+            except StoreDamaged as error:
+                part.damaged, found = True, error
             if part.damaged:
                 with suppress(StoreError):
                     await part.file.close()
-                await self._recover(part.opening, None)
+                await self._recover(part.opening, found)
                 self._parts[place] = await self._begin(part.opening)
 
     async def _recover(self, opening: Opening, error: StoreError | None) -> None:
@@ -247,8 +266,10 @@ class Journal:
         log.error("%s; what can be read is recovered", error or f"{opening.path} is damaged")
         if not opening.durable:
             await asyncio.to_thread(ladder.start_anew, opening.path)
+            suspect.clear(opening.path)
             return
         doubt = await asyncio.to_thread(ladder.recover, opening, self._judge)
+        suspect.clear(opening.path)
         log.error(
             "%s is recovered, with new epochs; the damaged file is kept as %s; %s%s",
             opening.path,
@@ -289,6 +310,14 @@ class Journal:
                 self._tails[op.stream].clear()
             case _:
                 pass
+
+
+async def _is_cleared(opening: Opening, file: SqliteFile) -> bool:
+    """Check the whole of a suspected file; tell whether it was one. Raises StoreDamaged when it is not whole."""
+    if not suspect.is_marked(opening.path):
+        return False
+    await file.run(lambda db: suspect.look(db, opening.path, opening.streams))
+    return True
 
 
 def _losses(doubt: Doubt) -> str:

@@ -21,8 +21,9 @@ import msgspec
 from hub.core import streams
 from hub.shell.store import rows
 from protocol import limits
-from protocol.aio.sqlite import explain, read_only
-from protocol.errors import Refused
+from protocol.aio.recovery.suspect import explain_reading
+from protocol.aio.sqlite import read_only
+from protocol.errors import Refused, StoreDamaged
 
 T = TypeVar("T")
 _STEPS_PER_LOOK = 50_000  # of SQLite's machine, between looks at the clock
@@ -62,8 +63,9 @@ _encoder = msgspec.json.Encoder()
 class Entries:
     """Reads one hub's store; any number of tasks may ask, READERS_MAX read at a time."""
 
-    def __init__(self, path: Path, hub: str) -> None:
-        self._path = path
+    def __init__(self, path: Path, hub: str, damaged: Callable[[StoreDamaged], None]) -> None:
+        """`damaged` is told when reading meets damage."""
+        self._path, self._damaged = path, damaged
         self._hub = hub
         self._turn = asyncio.Semaphore(limits.READERS_MAX)
 
@@ -77,7 +79,11 @@ class Entries:
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         async with self._turn:
-            return await asyncio.to_thread(self._run, work)
+            try:
+                return await asyncio.to_thread(self._run, work)
+            except StoreDamaged as error:
+                self._damaged(error)
+                raise
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         until = time.monotonic() + limits.READ_WAIT_S
@@ -88,9 +94,9 @@ class Entries:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise Refused(f"reading took over {limits.READ_WAIT_S:.0f} s: narrow it with node or since") from error
-            raise explain(error, self._path) from error
+            raise explain_reading(error, self._path) from error
         except sqlite3.Error as error:
-            raise explain(error, self._path) from error
+            raise explain_reading(error, self._path) from error
         finally:
             db.close()
 

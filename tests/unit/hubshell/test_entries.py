@@ -1,5 +1,7 @@
 """The feed of events, over a real store: filters, places, what is new and what was last."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hub.shell.store.rows import Filter
 from protocol import limits
 from protocol.aio.journal import Journal
 from protocol.effects import Received, Rows
-from protocol.errors import Refused
+from protocol.errors import Refused, StoreDamaged
 
 EPOCH = "00112233445566aa"
 ANY = Filter()
@@ -24,7 +26,8 @@ class Store:
 
     def __init__(self, journal: Journal, path: Path) -> None:
         self.journal = journal
-        self.entries = Entries(path, "cloud")
+        self.damaged: list[StoreDamaged] = []
+        self.entries = Entries(path, "cloud", self.damaged.append)
         self.seqs: dict[str, int] = {}
 
     async def child(self, node: str, *events: tuple[str, str, int], stream: str = "state") -> None:
@@ -203,3 +206,17 @@ def test_a_place_that_is_none_is_refused(text: str):
 
 def test_zero_is_the_beginning():
     assert parse_place("0") == Place()
+
+
+async def test_damage_that_reading_meets_is_told_to_the_hub_and_to_the_one_who_asked(store: Store, tmp_path: Path):
+    await store.child("gw-1", *((f"k{number}", "far" * 20, number) for number in range(400)))
+    path = tmp_path / "hub.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw = bytearray(path.read_bytes())
+    page = raw.index(b"farfarfar") // 4_096 * 4_096
+    raw[page : page + 4_096] = b"\xa5" * 4_096
+    path.write_bytes(raw)
+    with pytest.raises(StoreDamaged, match="all of it is checked now"):
+        await store.entries.after(Place(), ANY, 400)
+    assert len(store.damaged) == 1
