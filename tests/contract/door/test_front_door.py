@@ -86,10 +86,10 @@ class Hub:
         self.raws.append(raw)
         return raw
 
-    async def join(self, node: str = "a1", keep_alive: int = 30) -> Raw:
+    async def join(self, node: str = "a1", keep_alive: int = 30, will: mqtt5.Will | None = None) -> Raw:
         raw = await self.raw(node)
         raw.send(
-            mqtt5.ConnectPacket(node, keep_alive=keep_alive),
+            mqtt5.ConnectPacket(node, keep_alive=keep_alive, will=will),
             mqtt5.SubscribePacket(1, [mqtt5.TopicFilter(topics.child_filter("hub", node))]),
         )
         assert isinstance(await raw.receive(), mqtt5.ConnAckPacket)
@@ -235,8 +235,10 @@ async def _pour(raw: Raw, payload: bytes, count: int, node: str = "a1") -> None:
         await raw.writer.drain()
 
 
-async def test_a_child_that_does_not_read_is_cut_off(hub: Hub) -> None:
-    raw = await hub.join()
+async def test_a_child_that_does_not_read_is_cut_off_for_the_reason_that_the_door_saw(hub: Hub) -> None:
+    last_word = messages.Bye(session=1, nonce="n", reason="the connection broke")
+    will = mqtt5.Will(topics.of("hub", "a1", last_word), payload=codec.encode(last_word), qos=mqtt5.QoS.AT_LEAST_ONCE)
+    raw = await hub.join(will=will)
     transport = raw.writer.transport
     assert isinstance(transport, asyncio.Transport)
     transport.pause_reading()
