@@ -80,7 +80,7 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
         "to look at",
         [
             *((one["what"], one["text"]) for one in node["conditions"]),
-            *((one["what"], f"{one['text']}      (skerry node accept {node['name']})") for one in node["alarms"]),
+            *((one["what"], _alarm(one, node["name"], now_ms)) for one in node["alarms"]),
         ],
     )
     yield (
@@ -92,6 +92,10 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
     )
     yield "declared lost", words.losses(node, now_ms)
     yield "lately", _recent(hub, {"node": node["name"]})
+
+
+def _alarm(one: dict[str, Any], node: str, now_ms: int) -> str:
+    return f"{one['text']} (since {human.clock(one['since_ms'], now_ms)})      (skerry node accept {node})"
 
 
 def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:

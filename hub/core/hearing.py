@@ -177,6 +177,8 @@ class Hearing:
         if not (is_repeated and isinstance(event, events.Misbehaved | events.Poison)):  # a bad child fills no trail
             self._core.streams.note("audit", f"link.{what}", event.node, {"text": text}, now, fx)
         if _is_alarming(event):
+            if isinstance(event, events.EpochChanged):
+                text = _with_other_streams(self._core.registry.alarm_text(event.node, what), event.stream, text)
             self._core.registry.alarm(event.node, what, text, now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{event.node}"))
 
@@ -190,6 +192,15 @@ def _known(core: HubCore, node: str) -> tuple[object, ...]:
 def _is_alarming(event: events.ParentEvent) -> bool:
     """Metrics and logs may begin anew after a power cut: that is on record, and no alarm (DESIGN 4)."""
     return not (isinstance(event, events.EpochChanged | events.LossDeclared) and event.stream not in CHAINED)
+
+
+_ALSO = "; also "
+
+
+def _with_other_streams(before: str, stream: str, text: str) -> str:
+    """Return `text` of `stream`, with what stands there already of other streams."""
+    others = [part for part in before.split(_ALSO) if part and not part.startswith(f"its {stream} ")]
+    return _ALSO.join([*others, text])
 
 
 def _what(event: events.ParentEvent) -> str:

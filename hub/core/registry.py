@@ -117,6 +117,10 @@ class Registry:
         """Tell whether an alarm of this kind stands."""
         return any(alarm.what == what for alarm in self._nodes[name].alarms)
 
+    def alarm_text(self, name: str, what: str) -> str:
+        """Return the text of an alarm of this kind; empty when there is none."""
+        return next((alarm.text for alarm in self._nodes[name].alarms if alarm.what == what), "")
+
     def calm(self, name: str, what: str, fx: Effects) -> None:
         """End an alarm whose cause is gone; harmless when there is none."""
         if self.has_alarm(name, what):

@@ -121,7 +121,7 @@ def test_describe_a_node_tells_all_and_why_something_fails(skerry: Skerry, api: 
         "print": {"state": "stopped", "override": override},
         "probe": {"state": "running", "healthy": False, "pid": 7},
     }
-    alarms = [{"what": "clone", "text": "two devices say they are a"}]
+    alarms = [{"what": "clone", "text": "two devices say they are a", "since_ms": 1_700_000_000_000}]
     flows = {"w": {"running": 1, "last": {"state": "ok", "started_ms": 1_700_000_000_000}}}
     api.says("GET", "/v1/nodes/a", node("a", services=services, alarms=alarms, workflows=flows, revoked_reason=""))
     api.says("GET", "/v1/logs/vision", ({"node": "a", "line": "Trace\x1b[2Jback"},))
@@ -136,7 +136,7 @@ def test_describe_a_node_tells_all_and_why_something_fails(skerry: Skerry, api: 
         "running (unhealthy), pid 7",
         "Trace�[2Jback",
         "(it printed nothing)",
-        "skerry node accept a",
+        "two devices say they are a (since 14 Nov 2023 22:13)      (skerry node accept a)",
         "made 10, synced 10, declared lost 0",
         "1 running, last run ok",
         "service.exited  vision",

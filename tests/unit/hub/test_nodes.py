@@ -283,3 +283,22 @@ def test_revoking_twice_or_without_a_reason(world: World) -> None:
     world.restart()
     assert world.node("oslo-1")["state"] == "revoked"
     assert len(world.core.registry) == 1
+
+
+def test_why_each_stream_goes_on_in_a_new_epoch_stands_in_the_alarm(world: World) -> None:
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
+    reasons = {"audit": "the store was damaged", "state": "the store was damaged; rows after 7 may be lost"}
+    for epochs in ("b" * 16, "c" * 16):
+        device.session += 1
+        heads = {
+            stream: messages.StreamHead(
+                epoch=epochs, seq=0, was=messages.FormerEpoch(epoch=device.epoch, seq=0, reason=reason)
+            )
+            for stream, reason in reasons.items()
+        }
+        device.got(msgspec.structs.replace(device.hello(), streams=heads))
+    text = next(one["text"] for one in world.node("oslo-1")["alarms"] if one["what"] == "epoch-changed")
+    lines = text.split("; also ")
+    assert len(lines) == len(reasons)
+    for line, (stream, reason) in zip(sorted(lines), reasons.items(), strict=True):
+        assert line.startswith(f"its {stream} goes on in a new epoch ({reason})")
