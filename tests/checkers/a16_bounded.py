@@ -10,7 +10,8 @@ Cannot see: the size of the file around the rows; the disk tests measure that.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import ChainMap, deque
+from collections.abc import Mapping
 
 import msgspec
 
@@ -56,7 +57,7 @@ class Bounded(base.Checker):
         """Ask for what grows, what shrinks, and what is lost."""
         self._sizes: dict[tuple[str, str], _Size] = {}
         quota = self.world.quota_bytes
-        self._shares = pool.split(quota) if quota else limits.QUOTA_BYTES
+        self._small = pool.split(quota) if quota else limits.QUOTA_BYTES
         self.on(Born, self._born)
         self.on(Stored, self._stored)
         self.on_op(effects.Rows, self._rows)
@@ -76,15 +77,16 @@ class Bounded(base.Checker):
     def _rows(self, fact: Stored, op: effects.Rows) -> None:
         size = self._size(fact, op.stream)
         size.add(op.rows[-1][0], sum(len(raw) for _, raw, _ in op.rows))
-        if size.total > self._shares[op.stream]:  # else its file cannot be over either
-            self._check_file(fact, op.stream)
+        shares = limits.QUOTA_BYTES if self.machine(fact).role == "hub" else self._small
+        if size.total > shares[op.stream]:  # else its file cannot be over either
+            self._check_file(fact, op.stream, shares)
         self.judged += 1
 
-    def _check_file(self, fact: Stored, stream: str) -> None:
+    def _check_file(self, fact: Stored, stream: str, shares: Mapping[str, int]) -> None:
         names = next(names for names in pool.FILES if stream in names)
-        room = sum(self._shares.get(name, 0) for name in names)
+        room = sum(shares.get(name, 0) for name in names)
         taken = sum(self._size(fact, name).total for name in names)
-        slack = room // 16 + (_SLACK_SMALL_BYTES if self.world.quota_bytes else SLACK_BYTES)
+        slack = room // 16 + (SLACK_BYTES if shares is limits.QUOTA_BYTES else _SLACK_SMALL_BYTES)
         if taken > room + slack and not _shrinks(fact, stream):
             raise self.broken(f"{', '.join(names)} of {fact.node} take {taken} bytes; their quota is {room}")
 
@@ -99,27 +101,34 @@ class Bounded(base.Checker):
 
     def _stored(self, fact: Stored) -> None:
         gone: dict[str, int] = {}
-        for op in fact.ops:
+        held = ChainMap[tuple[str, str], parent_entries.Record]({}, self.machine(fact).cursors)
+        for op in fact.ops:  # one transaction may hold many messages of one stream
             if isinstance(op, effects.Received):
-                self._count_gone(fact, op, gone)
-            elif isinstance(op, effects.Put) and op.space == parent_entries.CURSOR and op.key in gone:
-                self._check_lost(fact, op, gone)
+                self._count_gone(fact, op, held.get((op.node, op.stream)), gone)
+            elif isinstance(op, effects.Put) and op.space == parent_entries.CURSOR:
+                node, _, stream = op.key.partition("/")
+                now = _decode_cursor(op.value)
+                if op.key in gone:
+                    self._check_lost(fact, op, held[node, stream], now, gone.pop(op.key))
+                held[node, stream] = now
 
-    def _count_gone(self, fact: Stored, op: effects.Received, gone: dict[str, int]) -> None:
-        held = self.machine(fact).cursors.get((op.node, op.stream))
+    def _count_gone(
+        self, fact: Stored, op: effects.Received, held: parent_entries.Record | None, gone: dict[str, int]
+    ) -> None:
         for index, (seq, raw, _, _, kind, _) in enumerate(op.rows):
             body = cursor.decode_gap(raw) if kind == cursor.GAP else None
-            if body is not None:
-                self._check_signature(fact, op, body)
-            if body is not None and held is not None:
-                before = op.rows[index - 1][0] if index else max(held.seq, body.first - 1)
-                key = f"{op.node}/{op.stream}"
-                gone[key] = gone.get(key, 0) + seq - before
+            if body is None or held is None:
+                continue
+            self._check_signature(fact, op, body, held)
+            before = op.rows[index - 1][0] if index else max(held.seq, body.first - 1)
+            key = f"{op.node}/{op.stream}"
+            gone[key] = gone.get(key, 0) + seq - before
 
-    def _check_signature(self, fact: Stored, op: effects.Received, body: messages.GapBody) -> None:
+    def _check_signature(
+        self, fact: Stored, op: effects.Received, body: messages.GapBody, held: parent_entries.Record
+    ) -> None:
         record = self.machine(fact).get(registry.SPACE, op.node)
-        held = self.machine(fact).cursors.get((op.node, op.stream))
-        if record is None or held is None or held.accepted:
+        if record is None or held.accepted:
             return
         try:
             gaps.check(op.node, _decode_node(record).key, op.epoch, op.stream, body)
@@ -127,12 +136,17 @@ class Bounded(base.Checker):
             raise self.broken(f"{fact.node} counts a gap of {op.stream} of {op.node}, though {error}") from error
         self.judged += 1
 
-    def _check_lost(self, fact: Stored, op: effects.Put, gone: dict[str, int]) -> None:
-        node, _, stream = op.key.partition("/")
-        old, now = self.machine(fact).cursors[node, stream], _decode_cursor(op.value)
-        text = f"{fact.node} counts {now.lost - old.lost} lost rows of {stream} of {node}; the gap says {gone[op.key]}"
+    def _check_lost(
+        self, fact: Stored, op: effects.Put, old: parent_entries.Record, now: parent_entries.Record, gone: int
+    ) -> None:
+        text = f"{fact.node} counts {now.lost - old.lost} lost rows of {_of(op)}; the gap says {gone}"
         if self.machine(fact).is_sure(op.space, op.key) and old.epoch == now.epoch:
-            self.demand(now.lost - old.lost >= gone.pop(op.key), text)
+            self.demand(now.lost - old.lost >= gone, text)
+
+
+def _of(op: effects.Put) -> str:
+    node, _, stream = op.key.partition("/")
+    return f"{stream} of {node}"
 
 
 def _shrinks(fact: Stored, stream: str) -> bool:

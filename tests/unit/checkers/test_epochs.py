@@ -241,6 +241,17 @@ class TestBounded:
         tale.stored(gap_rows(1, 5), at_cursor(5, lost=4), node=HUB)
         tale.breaks(Bounded, "counts 4 lost rows of state of oslo; the gap says 5")
 
+    @pytest.mark.parametrize(("second", "text"), [(9, ""), (8, "counts 4 lost rows of state of oslo; the gap says 5")])
+    def test_a_hole_that_grows_within_one_transaction_counts_from_where_it_stood(self, second: int, text: str) -> None:
+        tale = Tale()
+        tale.stored(at_cursor(0), node=HUB)
+        ops = (gap_rows(1, 4), at_cursor(4, lost=4), gap_rows(1, 9), at_cursor(9, lost=second))
+        tale.stored(*ops, node=HUB)
+        if text:
+            tale.breaks(Bounded, text)
+        else:
+            assert tale.judged(Bounded) == 2
+
     def test_a_small_quota_of_the_world(self) -> None:
         many = cursor.encode_rows(0, b"", False, 0, [("k", "", b'"' + b"x" * 900 + b'"')] * 100)
         tale = Tale()
@@ -249,6 +260,14 @@ class TestBounded:
         small = Checkers([Bounded], quota_bytes=64 * limits.KIB)
         with pytest.raises(Broken, match="metrics, logs of oslo take"):
             deque(map(small.feed, tale.facts))
+
+    def test_a_small_quota_is_the_devices_not_the_hubs(self) -> None:
+        many = cursor.encode_rows(0, b"", True, 0, [("k", "", b'"' + b"x" * 900 + b'"')] * 100)
+        tale = Tale()
+        tale.stored(effects.Rows("audit", EPOCH, many), node=HUB)
+        small = Checkers([Bounded], quota_bytes=64 * limits.KIB)
+        deque(map(small.feed, tale.facts))
+        assert small.end() == {"A16": 1}
 
     @pytest.mark.parametrize("signed_for", [NODE, "another"])
     def test_a_gap_counts_only_with_the_signature_of_its_node(self, signed_for: str) -> None:

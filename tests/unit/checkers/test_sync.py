@@ -169,7 +169,9 @@ class TestNoReuse:
 
     @pytest.mark.parametrize("exact", [True, False])
     @pytest.mark.parametrize("stream", ["metrics", "state"])
-    def test_a_number_of_telemetry_may_come_again_after_a_power_cut_in_another_epoch(self, stream: str, exact: bool) -> None:
+    def test_telemetry_may_have_lower_numbers_after_a_power_cut_in_another_epoch(
+        self, stream: str, exact: bool
+    ) -> None:
         tale = Tale()
         tale.stored(rows(1, 2, stream=stream))
         tale.fault("power")
