@@ -29,7 +29,7 @@ class Ledger:
         self._at_home: set[str] = set()
         self._arrived: dict[str, int] = {}
         self._declared: set[tuple[str, str]] = set()
-        """(node, stream) of which a GAP stands at the hub; which rows it covers is judged by tests.checkers."""
+        """(node, stream) of which a GAP stands where it can be told; which rows it covers tests.checkers judge."""
 
     def feed(self, fact: AnyFact) -> None:
         """Take the next fact."""
@@ -43,16 +43,19 @@ class Ledger:
             case history.Operated(op=inputs.RevokeNode(node=node), error=""):
                 self._revoked.add(node)
             case history.Disk(entries=entries, own=own, node=node):
-                if node in self._revoked:
+                if node in self._revoked:  # what it says at home is all that it can say
                     self._at_home.update(_item(row.raw) for row in own)
+                    self._declare(own)
+                self._declare(entries)
                 for row in entries:
-                    if cursor.decode_gap(row.raw) is not None:
-                        self._declared.add((row.node, row.stream))
                     item = _item(row.raw)
                     if item:
                         self._arrived[item] = self._arrived.get(item, 0) + 1
             case _:
                 pass
+
+    def _declare(self, rows: list[history.Row]) -> None:
+        self._declared.update((row.node, row.stream) for row in rows if cursor.decode_gap(row.raw) is not None)
 
     def end(self) -> dict[str, int]:
         """Return how many items were judged. Raises Broken."""

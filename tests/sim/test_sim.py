@@ -13,7 +13,7 @@ import pytest
 
 from edge_agent.core import inputs as at_device
 from hub.core import inputs
-from protocol import effects
+from protocol import effects, limits
 from protocol.aio.journal import Journal
 from tests.sim import chances, people, plan, run, shrink, transcript
 from tests.sim.fleet import ROOT
@@ -22,6 +22,7 @@ from tests.sim.world import World
 
 _WEB = plan.Operate(at=5.0, op=inputs.Apply(documents=[people.service("web", "steady", "fleet=sim")]))
 _DAY_S = 86_400.0
+_SMALL = 64 * limits.KIB
 
 FAULTS: list[AnyItem] = [
     plan.Cut(at=60.0, node="gw-1", for_s=100.0),
@@ -81,6 +82,13 @@ def test_a_month_without_power_and_a_certificate_that_expires_meanwhile() -> Non
     items: list[AnyItem] = [_WEB]
     items += [plan.Reboot(at=60.0, node=node, for_s=100 * _DAY_S, power=True) for node in ("gw-1", "cloud")]
     outcome = run.run(6, agents=1, hours=0.1, plan=Plan(seconds=100 * _DAY_S + 400.0, items=items))
+    assert outcome.rule == "", outcome.text
+
+
+def test_what_a_revoked_device_lets_go_for_want_of_room_is_declared_at_home() -> None:
+    revoke = plan.Operate(at=60.0, op=inputs.RevokeNode(node="gw-1", reason="stolen"))
+    tight = Plan(seconds=900.0, items=[_WEB, revoke], quota_bytes=_SMALL, say_every_s=0.5)
+    outcome = run.run(5, agents=1, hours=0.1, plan=tight)
     assert outcome.rule == "", outcome.text
 
 
