@@ -70,8 +70,7 @@ async def init(
     broker: str = "",
     context: Path | None = None,
 ) -> Made:
-    """Make a hub in `folder`, which must be empty or not exist. Raises BadId, Refused, StoreError; then nothing
-    stays."""
+    """Make a hub in `folder`, empty or not there yet. Raises BadId, Refused, StoreError; then nothing stays."""
     hub = HubFile(
         id=ids.node_id(name),
         name=name,
