@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -122,5 +124,18 @@ async def test_one_device_and_all_of_them_are_held_to_a_rate(hub: Served, device
     answers = [await post(hub, asked) for _ in range(limits.RENEWS_BURST + 1)]
     assert [status for status, _ in answers] == [200] * limits.RENEWS_BURST + [429], answers
     assert "asked too often" in answers[-1][1]
-    many = await asyncio.gather(*[post(hub, asked) for _ in range(limits.RENEWALS_PER_S + 30)])
-    assert any("renewals a second" in text for _, text in many)
+    many = await asyncio.gather(*[post(hub, asked) for _ in range(limits.RENEWALS_PER_CALLER_S + 30)])
+    assert any("renewals a second from one address" in text for _, text in many)
+
+
+async def test_who_has_no_key_uses_up_nothing_of_the_devices(hub: Served, device: Path, tmp_path: Path):
+    """He says junk, or signs with a key of his own; the device asks from another address."""
+    stranger = tmp_path / "other"
+    stranger.mkdir()
+    junk = [hub.stranger.post("/v1/renew", content=b"{}") for _ in range(2 * limits.RENEWALS_PER_S)]
+    answers = await asyncio.gather(*junk, *[post(hub, question(stranger)) for _ in range(limits.RENEWALS_PER_S)])
+    assert any(isinstance(one, tuple) and one[0] == 429 for one in answers), answers
+    trust = ssl.create_default_context(cadata=hub.context.root_pem)
+    elsewhere = httpx.AsyncHTTPTransport(verify=trust, local_address="127.0.0.2")
+    async with httpx.AsyncClient(base_url=hub.stranger.base_url, transport=elsewhere) as other:
+        assert (await other.post("/v1/renew", json=msgspec.to_builtins(question(device)))).status_code == 200

@@ -9,7 +9,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from hub.shell import operators
-from hub.shell.api.gate.gate import Gate, Rate
+from hub.shell.api.gate.gate import Gate
+from hub.shell.api.gate.rate import Callers, Rate
 from hub.shell.operators import Operators
 from protocol import limits
 
@@ -145,6 +146,15 @@ async def test_enrollments_come_at_a_bounded_rate():
     statuses = [(await ask("POST", "/v1/enroll", through=gate)).status for _ in range(limits.ENROLLMENTS_PER_S + 5)]
     assert 429 in statuses
     assert (await ask("GET", "/v1/ca", through=gate)).status != 429
+
+
+def test_one_address_uses_up_its_own_rate_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "CALLERS_MAX", 2)
+    callers = Callers(1, lambda: 0.0)
+    assert [callers.take("10.0.0.1"), callers.take("10.0.0.1"), callers.take("10.0.0.2")] == [True, False, True]
+    assert [callers.take("2001:db8::1"), callers.take("2001:db8::2")] == [True, False], "one network"
+    assert callers.take("10.0.0.1"), "only the newest are known"
+    assert not callers.take("::ffff:10.0.0.1")
 
 
 def test_a_rate_recovers_with_time():

@@ -7,7 +7,6 @@ and are bounded where they are written.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.shell.api.gate import body
 from hub.shell.api.gate.body import Turned
+from hub.shell.api.gate.rate import Callers, Rate
 from hub.shell.operators import Operators
 from protocol import limits
 
@@ -22,26 +22,6 @@ OPEN = frozenset({("GET", "/v1/ca"), ("GET", "/v1/info"), ("POST", "/v1/enroll")
 _SMALL = frozenset(path for method, path in OPEN if method == "POST")
 ARTIFACTS = "/v1/artifacts/"
 ALARM = "skerry-alarm"
-
-
-class Rate:
-    """At most `per_s` a second, with a second's worth of burst."""
-
-    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s = per_s
-        self._clock = clock
-        self._left = per_s
-        self._at = clock()
-
-    def take(self) -> bool:
-        """Count one; False when it is one too many."""
-        now = self._clock()
-        self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class Gate:
@@ -53,7 +33,7 @@ class Gate:
         self._alarm = alarm
         self._operators = operators
         self._enrollments = Rate(limits.ENROLLMENTS_PER_S)
-        self._renewals = Rate(limits.RENEWALS_PER_S)
+        self._renewals = Callers(limits.RENEWALS_PER_CALLER_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or turn it away."""
@@ -79,8 +59,9 @@ class Gate:
         if (method, path) in OPEN:
             if path == "/v1/enroll" and not self._enrollments.take():
                 raise Turned(429, f"more than {limits.ENROLLMENTS_PER_S} enrollments a second: try again in a moment")
-            if path == "/v1/renew" and not self._renewals.take():
-                raise Turned(429, f"more than {limits.RENEWALS_PER_S} renewals a second: try again in a while")
+            if path == "/v1/renew" and not self._renewals.take((scope.get("client") or ("", 0))[0]):
+                few = limits.RENEWALS_PER_CALLER_S
+                raise Turned(429, f"more than {few} renewals a second from one address: try again in a while")
             return
         scheme, _, credential = body.header(scope, b"authorization").partition(" ")
         if scheme.lower() == "ticket" and method == "GET" and path.startswith(ARTIFACTS):
