@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 from collections.abc import Callable
@@ -45,7 +46,7 @@ class _Looks:
 def device(data: Path, ask: Ask) -> Device:
     """Return the facts about the device whose directory is `data`, within limits.DOCTOR_WAIT_S or a little more."""
     began = look.clocks()
-    enrolled = Look("agent.json", lambda: identity.load(data), _sudo(data)).seen()
+    enrolled = Look("agent.json", lambda: _named(data), _sudo(data)).seen()
     looks = _begin(data, enrolled if isinstance(enrolled, identity.AgentFile) else None, ask)
     return Device(
         data=str(data),
@@ -68,6 +69,12 @@ def device(data: Path, ask: Ask) -> Device:
         way=looks.way.seen(),
         clock=look.clock(began),
     )
+
+
+def _named(data: Path) -> identity.AgentFile:
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        files.read(data / "agent.json")
+    return identity.load(data)
 
 
 def _sudo(data: Path) -> str:
@@ -112,13 +119,15 @@ def _enrolled(data: Path, seen: identity.AgentFile | Unseen) -> Enrolled | Unsee
 def _answer(data: Path, file: identity.AgentFile | None) -> Answer:
     if file is None:
         raise Refused("no hub to ask before this device is enrolled")
-    context = tls.api_context((data / "root.pem").read_text(), file.hub)
+    context = tls.api_context(files.read(data / "root.pem").decode(), file.hub)
     return ways.ask(file.api.host, file.api.port, context)
 
 
 def _way(data: Path, file: identity.AgentFile | None) -> Way:
     if file is None:
         raise Refused("no way to try before this device is enrolled")
+    for name in ("cert.pem", "key.pem", "root.pem"):
+        files.read(data / name)
     return ways.way(file.mqtt.host, file.mqtt.port, identity.link_context(data, file), client_id=_client_id(data, file))
 
 

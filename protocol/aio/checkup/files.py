@@ -7,9 +7,11 @@ import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
+from protocol import limits
 from protocol.aio.checkup.look import quietly
 from protocol.doctor.facts import Disk, File, Key, Paper, Room
 from protocol.errors import TooLarge, TrustError
@@ -17,6 +19,30 @@ from protocol.trust import certificates
 
 _OPEN_FILES = re.compile(r"^Max open files\s+\S+\s+(\S+)", re.MULTILINE)
 _UNLIMITED = 1 << 30
+
+
+def read(path: Path) -> bytes:
+    """Return what an ordinary file holds. Raises OSError, ValueError, TooLarge."""
+    with _ordinary(path) as opened:
+        raw = opened.read(limits.DOCTOR_FILE_BYTES_MAX + 1)
+    if len(raw) > limits.DOCTOR_FILE_BYTES_MAX:
+        raise TooLarge(
+            f"{path} is over {limits.DOCTOR_FILE_BYTES_MAX} bytes: it is no key, certificate or configuration"
+        )
+    return raw
+
+
+def check(path: Path) -> None:
+    """Raise OSError or ValueError unless `path` is an ordinary file that may be read."""
+    _ordinary(path).close()
+
+
+def _ordinary(path: Path) -> BinaryIO:
+    """Open a file: no pipe, which would never answer, and no device, which may never end or take notice of it."""
+    real = os.path.realpath(path)
+    if not stat.S_ISREG(os.lstat(real).st_mode):
+        raise ValueError(f"{path} is no ordinary file")
+    return open(os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def file(path: Path) -> File:
@@ -34,8 +60,8 @@ def key(path: Path, public: Callable[[bytes], str]) -> Key:
     if not seen.present:
         return Key(file=seen)
     try:
-        return Key(file=seen, public=public(path.read_bytes()))
-    except TrustError as error:
+        return Key(file=seen, public=public(read(path)))
+    except (TrustError, TooLarge) as error:
         return Key(file=seen, flaw=str(error))
 
 
@@ -61,9 +87,9 @@ def paper(path: Path, root: Path, pin: str = "") -> Paper:
     Raises OSError, but for a file that is not there: that is a flaw.
     """
     try:
-        raw = path.read_bytes()
+        raw = read(path)
         said = certificates.identify(raw)
-        issuer = root.read_bytes()
+        issuer = read(root)
         whole = raw if raw.count(b"BEGIN CERTIFICATE") > 1 else raw + issuer
         certificates.check_issued(whole, said.role, said.id, pin or certificates.spki_hash(issuer))
     except FileNotFoundError as error:
@@ -78,7 +104,7 @@ def paper(path: Path, root: Path, pin: str = "") -> Paper:
 def root(path: Path) -> Paper:
     """Return the root certificate. Raises OSError, but for a file that is not there: that is a flaw."""
     try:
-        raw = path.read_bytes()
+        raw = read(path)
         found = certificates.load_chain(raw)[0]
         public = certificates.spki_hash(raw)
     except FileNotFoundError:

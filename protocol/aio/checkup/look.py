@@ -53,6 +53,9 @@ class Look(Generic[T]):
             self._seen = Unseen(why=str(error), next=self._again)
         except ValueError as error:  # no text, no certificate, no JSON where there should be some
             self._seen = Unseen(why=f"{self._what}: a file is damaged ({error})", next=_RESTORE)
+        except Exception as error:  # what lies there may be made by anybody, and one bad file hides no other finding
+            why = f"{self._what} holds what nobody expects there ({type(error).__name__}: {error})"
+            self._seen = Unseen(why=why, next=_RESTORE)
 
 
 def clocks() -> tuple[float, float]:

@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from protocol import limits
+from protocol import ids, limits
+from protocol.aio.checkup import files
 from protocol.aio.checkup.look import quietly
 from protocol.aio.sqlite import SCHEMA_VERSION, of
 from protocol.doctor.facts import Store
@@ -31,6 +32,8 @@ _NOT_NOW = (
     sqlite3.SQLITE_READONLY,
 )
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR)
+_STREAMS_MAX = 64
+_WORD_MAX = 256
 _HEAD = msgspec.json.Decoder(tuple[int, int, str, str, msgspec.Raw])
 
 
@@ -44,8 +47,7 @@ def store(path: Path, guarded: Path | None = None) -> Store:
         size = path.stat().st_size + _size(path, "-wal")
     except FileNotFoundError:
         return Store(path=str(path), present=False, known=SCHEMA_VERSION, holder=holding)
-    with path.open("rb"):
-        pass  # SQLite would not say that it may not be read
+    files.check(path)  # SQLite would not say that it may not be read, and would read a pipe for ever
     seen = Store(path=str(path), present=True, known=SCHEMA_VERSION, bytes=size, holder=holding)
     how = _how(path, held=bool(holding))
     if not how:
@@ -94,14 +96,14 @@ def _read(seen: Store, path: Path, how: str) -> Store:
     try:
         address = f"file:{quote(str(path))}?{how}"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=1.0)) as db:
+            db.set_progress_handler(lambda: time.monotonic() > until, _LOOK_STEPS)
             version: int = db.execute("PRAGMA user_version").fetchone()[0]
             seen = msgspec.structs.replace(seen, version=version)
             if version != SCHEMA_VERSION:
                 return seen  # newer, or never begun: its tables are unknown
             seen = _papers(db, seen)
-            db.set_progress_handler(lambda: time.monotonic() > until, _LOOK_STEPS)
             found: str = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            return msgspec.structs.replace(seen, damage="" if found == "ok" else found.splitlines()[-1])
+            return seen if found == "ok" else msgspec.structs.replace(seen, damage=found.splitlines()[-1])
     except sqlite3.Error as error:
         return _failed(seen, error)
 
@@ -116,9 +118,12 @@ def _failed(seen: Store, error: sqlite3.Error) -> Store:
 
 
 def _papers(db: sqlite3.Connection, seen: Store) -> Store:
-    meta: dict[str, str] = dict(db.execute("SELECT key, value FROM meta"))
-    streams: list[tuple[str]] = db.execute("SELECT name FROM stream").fetchall()
-    newest = max((_newest_ms(db, name) for (name,) in streams), default=0)
+    kept = db.execute("SELECT key, value FROM meta WHERE key IN ('node', 'clean')").fetchall()
+    meta = {str(key): str(value)[:_WORD_MAX] for key, value in kept}
+    streams = [name for (name,) in db.execute("SELECT name FROM stream LIMIT ?", (_STREAMS_MAX + 1,))]
+    if len(streams) > _STREAMS_MAX or not all(isinstance(name, str) and ids.is_name(name) for name in streams):
+        return msgspec.structs.replace(seen, damage="its streams have names that no stream has")
+    newest = max((_newest_ms(db, name) for name in streams), default=0)
     return msgspec.structs.replace(
         seen, node=meta.get("node", ""), clean=meta.get("clean", "1") == "1", newest_ms=newest
     )
@@ -127,8 +132,8 @@ def _papers(db: sqlite3.Connection, seen: Store) -> Store:
 def _newest_ms(db: sqlite3.Connection, stream: str) -> int:
     row = db.execute(of(stream, "SELECT raw FROM own_STREAM ORDER BY seq DESC LIMIT 1")).fetchone()
     try:
-        return 0 if row is None else _HEAD.decode(row[0])[1]
-    except msgspec.DecodeError:
+        return _HEAD.decode(row[0])[1] if row is not None and isinstance(row[0], bytes) else 0
+    except (msgspec.DecodeError, ValueError):  # ValueError: a text in it is none
         return 0  # a row is no entry: its checker is the parent
 
 
@@ -142,4 +147,4 @@ def state(path: Path, space: str, key: str) -> bytes:
             row = db.execute("SELECT value FROM state WHERE space = ? AND key = ?", (space, key)).fetchone()
     except sqlite3.Error:
         return b""
-    return b"" if row is None else bytes(row[0])
+    return row[0] if row is not None and isinstance(row[0], bytes) else b""

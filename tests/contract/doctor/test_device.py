@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable, Generator
@@ -76,6 +77,15 @@ def _vanished(it: Device) -> None:
     (place / "run").write_text(stat)
 
 
+def _become(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+def _zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
 FAULTS: list[tuple[str, Callable[[Device], object], State, str, str]] = [
     ("key", lambda it: (it.data / "key.pem").chmod(0o644), State.PROBLEM, "read by others (644)", "chmod 600"),
     ("key", lambda it: (it.data / "key.pem").unlink(), State.PROBLEM, "is missing", "backup"),
@@ -110,6 +120,20 @@ FAULTS: list[tuple[str, Callable[[Device], object], State, str, str]] = [
         "belongs to node bergen",
         "directory of its own",
     ),
+    (
+        "journal",
+        lambda it: _sql(it.data / "journal.db", "INSERT INTO stream VALUES ('no name', 'e', 0, x'', 0, NULL, 0)"),
+        State.PROBLEM,
+        "names that no stream has",
+        "sets the file aside",
+    ),
+    ("key", lambda it: _become(it.data / "key.pem", os.mkfifo), State.PROBLEM, "no ordinary file", "backup"),
+    ("key", lambda it: _become(it.data / "key.pem", _zeros), State.PROBLEM, "no ordinary file", "backup"),
+    ("root", lambda it: _become(it.data / "root.pem", _zeros), State.PROBLEM, "no ordinary file", "backup"),
+    ("certificate", lambda it: _become(it.data / "cert.pem", _zeros), State.PROBLEM, "no ordinary file", "backup"),
+    ("certificate", lambda it: (it.data / "cert.pem").write_bytes(bytes(300_000)), State.PROBLEM, "is over", "enroll"),
+    ("journal", lambda it: _become(it.data / "journal.db", os.mkfifo), State.PROBLEM, "no ordinary file", "backup"),
+    ("enrolled", lambda it: _become(it.data / "agent.json", os.mkfifo), State.PROBLEM, "no ordinary file", "backup"),
     ("set aside", lambda it: (it.data / "journal.db.damaged-1").touch(), State.WARNING, "journal.db.damaged-1", "look"),
     ("workloads", _vanished, State.WARNING, "beat-1: started", "start it"),
 ]
@@ -264,13 +288,12 @@ def test_who_has_the_journal_open_and_does_not_answer_is_named(device: Device) -
 
 def test_what_hangs_is_said_to_hang_and_hides_no_other(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "DOCTOR_WAIT_S", 1.5)
-    (device.data / "telemetry.db").unlink()
-    os.mkfifo(device.data / "telemetry.db")  # to open it is to wait for somebody who writes
-    found = doctor.examine(device.data)
-    os.close(os.open(device.data / "telemetry.db", os.O_RDWR | os.O_NONBLOCK))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        device.points_to(broker.free_port(), silent.getsockname()[1])
+        found = doctor.examine(device.data)
 
-    assert said(found, "telemetry").state is State.PROBLEM
-    assert "did not answer within 1.5 s" in said(found, "telemetry").says
+    assert said(found, "hub").state is State.PROBLEM
+    assert "did not answer within 1.5 s" in said(found, "hub").says
     assert said(found, "journal").state is State.OK
     assert len(found) == 19
 
