@@ -59,10 +59,9 @@ class Scan:
         """Return the highest key of a table, 0 when it is empty; None when its end cannot be read."""
         query = f"SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 1"  # noqa: S608 - names of ours
         try:
-            row = self._db.execute(query).fetchone()
+            return next((int(row[0]) for row in self._db.execute(query)), 0)
         except UNREADABLE:
             return None
-        return 0 if row is None else int(row[0])
 
     def _beyond(self, table: str, key: str, columns: str, at: int) -> int | None:
         """Return a number from which reading works again, over `at`; None when there is no such place."""
@@ -122,16 +121,11 @@ class Scan:
                 row = self._db.execute(query.format(columns), place).fetchone()
             except UNREADABLE:
                 continue
-            if row is None:
-                if place is at:
-                    continue
+            if row is None and place is not at:
                 return None
-            try:
-                found = (str(row[0]), str(row[1]))
-                if found > place:
-                    return found if place is at else place
-            except TypeError:
-                continue
+            found = place if row is None else (str(row[0]), str(row[1]))
+            if found > place:
+                return found if place is at else place
         return None
 
 

@@ -32,7 +32,7 @@ class Source:
         wanted = self._make_template()
         found = _reader(opening.path)
         schema = [] if found is None else _schema(found)
-        if found is not None and not _is_like(schema, wanted):
+        if found is not None and not worth.is_like(schema, wanted):
             found.close()
             found = None
         self.db = found if found is not None and schema == wanted else self._best(found, wanted)
@@ -147,9 +147,3 @@ def _schema(db: sqlite3.Connection) -> list[tuple[str, int, str]]:
     except UNREADABLE:
         return []
     return [(name, root, sql) for name, root, sql in found]
-
-
-def _is_like(found: list[tuple[str, int, str]], wanted: list[tuple[str, int, str]]) -> bool:
-    """Tell whether a schema has the tables that are wanted, each with a root of its own."""
-    words = [(name, sql) for name, _, sql in found]
-    return words == [(name, sql) for name, _, sql in wanted] and len({root for _, root, _ in found}) == len(found)

@@ -56,7 +56,7 @@ class Walk:
         for row in rows:
             self.newest = row[0] if _is_entry(row[0], row[1]) else self.newest
             if doubtful is None and self._is_at_anchor(row):
-                yield Hole(_gap_first(row, self.base + 1), row[0], row[2], _gap_reason(row), _count(row))
+                yield Hole(row[0] - _count(row) + 1, row[0], row[2], _gap_reason(row), _count(row))
                 continue
             if self.tip is not None and row[0] <= self.tip[0]:
                 continue
@@ -118,9 +118,9 @@ class Walk:
         return Hole(self._next(), seq, tip, DAMAGED)
 
     def _hole(self, upto: StoredRow) -> Hole:
-        first = self._next()
-        reason = _gap_reason(upto) if _gap_first(upto, first + 1) <= first else DAMAGED
-        return Hole(first, upto[0], upto[2], reason, min(_count(upto), upto[0] - first + 1))
+        first, count = self._next(), _count(upto)
+        size = upto[0] - first + 1
+        return Hole(first, upto[0], upto[2], _gap_reason(upto) if count >= size else DAMAGED, min(count, size))
 
     def _next(self) -> int:
         return self.base + 1 if self.tip is None else self.tip[0] + 1
@@ -140,13 +140,9 @@ def _gap(row: StoredRow) -> cursor.GapBody | None:
     return body if whole else None
 
 
-def _gap_first(row: StoredRow, otherwise: int) -> int:
-    body = _gap(row)
-    return otherwise if body is None else body.first
-
-
 def _count(row: StoredRow) -> int:
-    return row[0] - _gap_first(row, row[0] + 1) + 1
+    body = _gap(row)
+    return 0 if body is None else row[0] - body.first + 1
 
 
 def _gap_reason(row: StoredRow) -> str:

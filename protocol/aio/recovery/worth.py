@@ -18,3 +18,9 @@ def of(db: sqlite3.Connection, streams: Sequence[str]) -> int:
         found += sum(isinstance(raw, bytes) and raw.startswith(b"[%d," % seq) for seq, raw, _ in rows)
     entries = scan.numbered("entry", "id", "channel, seq, raw, hash")
     return found + sum(isinstance(raw, bytes) and isinstance(tip, bytes) for _, _, _, raw, tip in entries)
+
+
+def is_like(found: list[tuple[str, int, str]], wanted: list[tuple[str, int, str]]) -> bool:
+    """Tell whether a schema has the tables that are wanted, each with a root of its own."""
+    words = [(name, sql) for name, _, sql in found]
+    return words == [(name, sql) for name, _, sql in wanted] and len({root for _, root, _ in found}) == len(found)
