@@ -39,8 +39,8 @@ def test_a_well_device_without_hub_and_agent_has_only_that_to_say(device: Device
     assert {one.check for one in found if one.state is State.PROBLEM} == AWAY
     assert all(one.away for one in found if one.state is State.PROBLEM)
     assert [one.check for one in found if one.state is State.WARNING] == ["link"]
-    assert all(one.next for one in found if one.state is not State.OK)
-    assert not any(one.next for one in found if one.state is State.OK)
+    assert [one.check for one in found if one.state is State.UNKNOWN] == ["losses"]
+    assert all(bool(one.next) is (one.state in (State.PROBLEM, State.WARNING)) for one in found)
 
 
 # ------------------------------------------------------------------------------------------------ files and papers
