@@ -14,7 +14,7 @@ from edge_agent.core.doctor.facts import Device, Enrolled, Resting, Running, Too
 from edge_agent.shell import identity
 from edge_agent.shell.doctor import agent, works
 from protocol.aio import tls
-from protocol.aio.checkup import files, look, stores, ways
+from protocol.aio.checkup import files, look, machine, stores, ways
 from protocol.aio.checkup.look import Look
 from protocol.doctor.facts import Answer, Disk, File, Key, Paper, Room, Store, Way
 from protocol.doctor.findings import Unseen
@@ -96,8 +96,8 @@ def _begin(data: Path, file: identity.AgentFile | None, ask: Ask) -> _Looks:
         journal=of("journal.db", lambda: stores.store(journal)),
         telemetry=of("telemetry.db", lambda: stores.store(telemetry, journal)),
         aside=of("the folder", lambda: [*files.set_aside(journal), *files.set_aside(telemetry)]),
-        disk=of("the disk", lambda: files.disk(data)),
-        room=of("the limits", lambda: files.room(stores.holder(journal))),
+        disk=of("the disk", lambda: machine.disk(data)),
+        room=of("the limits", lambda: machine.room(stores.holder(journal))),
         tools=of("the tools", works.tools),
         work=of("the workloads", lambda: works.work(data)),
         agent=of("the agent", lambda: agent.state(data, ask)),

@@ -17,7 +17,7 @@ from hub.shell.doctor import serving
 from hub.shell.home import Broker, Home, HubFile
 from protocol import snapshot
 from protocol.aio import tls
-from protocol.aio.checkup import files, look, stores, ways
+from protocol.aio.checkup import files, look, machine, stores, ways
 from protocol.aio.checkup.look import Look
 from protocol.doctor.facts import Answer, Disk, File, Key, Paper, Room, Store, Way
 from protocol.doctor.findings import Unseen
@@ -116,8 +116,8 @@ def _begin(home: Home, named: HubFile | Unseen, broker: Broker | None) -> _Looks
         doubt=of("hub.db", lambda: _doubt(home)),
         aside=of("the folder", lambda: files.set_aside(home.database)),
         artifacts=of("artifacts", lambda: files.file(home.artifacts)),
-        disk=of("the disk", lambda: files.disk(home.folder)),
-        room=of("the limits", lambda: files.room(stores.holder(home.database))),
+        disk=of("the disk", lambda: machine.disk(home.folder)),
+        room=of("the limits", lambda: machine.room(stores.holder(home.database))),
         ports=of("the ports", lambda: serving.ports(named, broker)),
         answer=of("the API", lambda: _answer(home, named)),
     )

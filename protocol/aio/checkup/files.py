@@ -1,24 +1,17 @@
-"""Files, keys, certificates, disks and rooms, as facts."""
+"""Files, keys and certificates, as facts."""
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
-
 from protocol import limits
-from protocol.aio.checkup.look import quietly
-from protocol.doctor.facts import Disk, File, Key, Paper, Room
+from protocol.doctor.facts import File, Key, Paper
 from protocol.errors import TooLarge, TrustError
 from protocol.trust import certificates
-
-_OPEN_FILES = re.compile(r"^Max open files\s+\S+\s+(\S+)", re.MULTILINE)
-_UNLIMITED = 1 << 30
 
 
 def read(path: Path) -> bytes:
@@ -116,33 +109,6 @@ def root(path: Path) -> Paper:
         public=public,
         from_ms=int(found.not_valid_before_utc.timestamp() * 1000),
         until_ms=int(found.not_valid_after_utc.timestamp() * 1000),
-    )
-
-
-def disk(path: Path) -> Disk:
-    """Return the filesystem under `path`. Raises OSError."""
-    found = os.statvfs(path)
-    return Disk(
-        path=str(path),
-        free=found.f_bavail * found.f_frsize,
-        total=found.f_blocks * found.f_frsize,
-        inodes_free=found.f_favail,
-        inodes=found.f_files,
-        read_only=bool(found.f_flag & os.ST_RDONLY),
-    )
-
-
-def room(pid: int) -> Room:
-    """Return what process `pid` may have, or this one where `pid` is not above 0."""
-    who = str(pid) if pid > 0 else "self"
-    text = quietly(Path("/proc", who, "limits").read_text, "")
-    found = _OPEN_FILES.search(text)
-    hard = found[1] if found is not None else "unlimited"
-    memory = psutil.virtual_memory()
-    return Room(
-        open_files=int(hard) if hard.isdecimal() else _UNLIMITED,
-        memory_free=memory.available,
-        memory_total=memory.total,
     )
 
 
