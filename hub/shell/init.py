@@ -71,15 +71,7 @@ async def init(
     context: Path | None = None,
 ) -> Made:
     """Make a hub in `folder`, empty or not there yet. Raises BadId, Refused, StoreError; then nothing stays."""
-    hub = HubFile(
-        id=ids.node_id(name),
-        name=name,
-        mqtt=parse_place(mqtt, "--mqtt"),
-        api=parse_place(api, "--api"),
-        broker=parse_broker(broker, name) if broker else None,
-    )
-    if hub.broker is None and hub.mqtt.meets(hub.api):
-        raise Refused(f"--mqtt and --api are one place ({api}): choose two ports, for example 8883 and 8443")
+    hub = _asked(name, mqtt, api, broker)
     making = _prepare(folder)
     try:
         secret = await _make(Home(making), hub)
@@ -120,6 +112,19 @@ def move(folder: Path, *, mqtt: str = "", api: str = "") -> None:
         raise Refused(f"cannot write where the hub listens ({error.strerror}): run as the user who made it") from error
     except msgspec.DecodeError as error:
         raise Refused(f"{context_path()} is damaged ({error}): restore it, or remove it and name another") from error
+
+
+def _asked(name: str, mqtt: str, api: str, broker: str) -> HubFile:
+    hub = HubFile(
+        id=ids.node_id(name),
+        name=name,
+        mqtt=parse_place(mqtt, "--mqtt"),
+        api=parse_place(api, "--api"),
+        broker=parse_broker(broker, name) if broker else None,
+    )
+    if hub.broker is None and hub.mqtt.meets(hub.api):
+        raise Refused(f"--mqtt and --api are one place ({api}): choose two ports, for example 8883 and 8443")
+    return hub
 
 
 def _prepare(folder: Path) -> Path:
