@@ -47,5 +47,6 @@ def prune(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
+    """Remove a store's file and what SQLite keeps beside it; harmless when it is gone. Raises OSError."""
     for end in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + end).unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from tests.unit.aio.test_recovery import PAGE, caught_up, made, opened, smash
 from tests.unit.aio.test_recovery_again import left_unclean
 
 MET = StoreDamaged("a reader met damage")
+_HEALED_S = 30.0
 
 
 @asynccontextmanager
@@ -34,10 +35,11 @@ async def living(folder: Path) -> AsyncGenerator[Stage]:
 
 async def healed(stage: Stage) -> None:
     """Wait until the store works again after a failure."""
-    await stage.failed.wait()
-    while not stage.healed.is_set():
-        stage.driver.put(Add(text=b"on"))  # what is put while the store fails is dropped aloud
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(_HEALED_S):
+        await stage.failed.wait()
+        while not stage.healed.is_set():
+            stage.driver.put(Add(text=b"on"))  # what is put while the store fails is dropped aloud
+            await asyncio.sleep(0.01)  # bounded poll
 
 
 @pytest.fixture
