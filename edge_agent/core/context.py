@@ -67,9 +67,9 @@ class Context:
         self.changed = True
         fx.store.append(Delete(space, key))
 
-    def note(self, stream: str, kind: str, key: str, body: object, now: Now, fx: Effects) -> None:
-        """Journal one fact: an entry of `stream`."""
-        self.child.append(stream, [(kind, key, _encode(body))], now, fx)
+    def note(self, stream: str, kind: str, key: str, body: object, now: Now, fx: Effects) -> int:
+        """Journal one fact: an entry of `stream`. Return its number."""
+        return self.child.append(stream, [(kind, key, _encode(body))], now, fx)
 
     def next_instance(self, service: str, fx: Effects) -> str:
         """Return an instance id that no service ever had: the counter survives even the service's deletion."""

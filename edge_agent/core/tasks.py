@@ -8,7 +8,8 @@
                                                         boot: the same Launch again (the shim's folder comes before the
                                                         exec, so it never ran); the outcome lost: UNKNOWN, or again
                                                         when `repeatable`
-    ENDED      END journaled                            remembered while the manifest lists it: never twice
+    ENDED      END journaled                            remembered while the manifest lists it: never twice; said again
+                                                        when a GAP takes the row that says so
 
 Leaving the manifest before the end is a cancellation; after it, what is remembered goes.
 """
@@ -49,9 +50,14 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     cancelled: bool = False
     document: documents.Task | None = None
     """What was asked; None once it ended."""
+    end: int = 0
+    """The number of the row in `state` that says how it ended."""
+    outcome: status.TaskFact | None = None
+    """What that row says, without the output."""
 
 
 _NEVER = float("inf")
+_NO_OUTPUT = "its output is lost: the row went for want of room on the device"
 _PAST = "task-past"
 
 
@@ -193,7 +199,8 @@ class Tasks:
         fx.act.append(inputs.Forget(instance=got.instance))
 
     def tick(self, now: Now, fx: Effects) -> None:
-        """Stop what is over its time: the shell does so first, unless it was adopted since."""
+        """Stop what is over its time (the shell does so first, unless it was adopted since); say lost ends again."""
+        self._retell(now, fx)
         for task, record in self._all.items():
             if self._over(task, record) <= now.mono:
                 self._late[task] = None
@@ -258,11 +265,22 @@ class Tasks:
     def _end(self, task: str, record: Record, body: status.TaskFact, now: Now, fx: Effects) -> None:
         record.stage, record.document = Stage.ENDED, None
         self._late.pop(task, None)
+        record.end = self._note("ended", task, body, now, fx)
+        record.outcome = msgspec.structs.replace(body, stdout="", stderr="", reason=body.reason or _NO_OUTPUT)
         if record.cancelled:
             self._forget(task, fx)
         else:
             self._keep(task, record, fx)
-        self._note("ended", task, body, now, fx)
+
+    def _retell(self, now: Now, fx: Effects) -> None:
+        """Say again how a task ended when a GAP took the row: while it is listed, the hub waits to hear it (A19)."""
+        gap = self._ctx.child.gaps.get("state") if self._all else None
+        if gap is None:
+            return
+        for task, record in self._all.items():
+            if record.outcome is not None and gap.first <= record.end <= gap.last:
+                record.end = self._note("ended", task, record.outcome, now, fx)
+                self._keep(task, record, fx)
 
     def _forget(self, task: str, fx: Effects) -> None:
         """Keep of an ended task its id alone; the oldest such id goes."""
@@ -280,8 +298,8 @@ class Tasks:
         self._all[task] = record
         self._ctx.put("task", task, record, fx)
 
-    def _note(self, kind: str, task: str, body: object, now: Now, fx: Effects) -> None:
-        self._ctx.note("state", f"task.{kind}", task, body, now, fx)
+    def _note(self, kind: str, task: str, body: object, now: Now, fx: Effects) -> int:
+        return self._ctx.note("state", f"task.{kind}", task, body, now, fx)
 
 
 def bounded(body: status.TaskFact) -> status.TaskFact:

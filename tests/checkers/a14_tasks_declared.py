@@ -2,7 +2,7 @@
 
 Demands, of what the machine itself saw run: a task's process begins only after START of that attempt is committed; no
 instance runs twice; a second attempt begins only if the task was declared safe to repeat. And of what is journaled:
-an END comes once, and says ok, failed or unknown only of what was started.
+an END comes once (again only after a GAP took its row), and says ok, failed or unknown only of what was started.
 
 Cannot see: a device whose disk came from elsewhere while a task was open (its START may be lost with the disk).
 """
@@ -33,12 +33,16 @@ class TasksDeclared(base.Checker):
         """Ask for what runs and what is journaled of tasks."""
         self._ran: set[tuple[str, str]] = set()
         self._started: set[_Task] = set()
-        self._ended: set[_Task] = set()
+        self._ended: dict[_Task, int] = {}
+        """The row of each END."""
+        self._gap: dict[str, effects.Gap] = {}
+        """The last GAP of each machine's `state`."""
         self._repeatable: dict[str, bool] = {}
         self._task_of: dict[str, str] = {}
         self.on(Ran, self._run)
         self.on_op(effects.Put, self._put)
         self.on_op(effects.Rows, self._rows)
+        self.on_op(effects.Gap, self._went)
 
     def _put(self, fact: Stored, op: effects.Put) -> None:
         if op.space == "task":
@@ -47,15 +51,19 @@ class TasksDeclared(base.Checker):
                 self._repeatable[op.key] = record.document.repeatable
                 self._task_of[record.instance] = op.key
 
+    def _went(self, fact: Stored, op: effects.Gap) -> None:
+        if op.stream == "state":
+            self._gap[fact.node] = op
+
     def _rows(self, fact: Stored, op: effects.Rows) -> None:
         machine = self.machine(fact)
         if op.stream != "state" or machine.role == "hub":
             return
-        for _, raw, _ in op.rows:
+        for seq, raw, _ in op.rows:
             if b',"task.' in raw:
-                self._journaled(machine, raw)
+                self._journaled(machine, seq, raw)
 
-    def _journaled(self, machine: Machine, raw: bytes) -> None:
+    def _journaled(self, machine: Machine, seq: int, raw: bytes) -> None:
         kind, task, body = words_of(raw)
         if machine.foreign:
             return
@@ -64,8 +72,10 @@ class TasksDeclared(base.Checker):
         elif kind == "task.ended":
             said = _decode_said(body)
             text = f"{machine.name} journals that task {task} is {said.state}"
-            self.demand((machine.name, task) not in self._ended, f"{text}, and it had ended already")
-            self._ended.add((machine.name, task))
+            before, gap = self._ended.get((machine.name, task)), self._gap.get(machine.name)
+            lost = before is not None and gap is not None and gap.first <= before <= gap.last
+            self.demand(before is None or lost, f"{text}, and it had ended already")
+            self._ended[machine.name, task] = seq
             if said.state in ("failed", "unknown") and machine.sure:
                 self.demand((machine.name, task) in self._started, f"{text}, and it was never started")
 

@@ -58,6 +58,25 @@ def test_it_never_runs_twice_as_long_as_the_manifest_lists_it(world: World) -> N
     assert "df" not in world.store.spaces["task"]
 
 
+def test_an_end_that_the_quota_took_is_said_again_without_its_output(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 4)
+    monkeypatch.setattr(limits, "QUOTA_BYTES", dict.fromkeys(limits.QUOTA_BYTES, 2_000))
+    world.start()
+    world.online()
+    world.desire(task(), *(task(f"t{number}") for number in range(9)))
+    world.offline()
+    world.do(exited("t-df", 3, stdout="98%\n"))
+    for number in range(9):
+        world.do(exited(f"t-t{number}", 0, stdout="x" * 400))
+    first, again = (body(one) for one in world.entries("state", "task.ended") if one.key == "df")
+    assert (first["state"], first["exit_code"], first["stdout"]) == ("failed", 3, "98%\n")
+    assert (again["state"], again["exit_code"]) == ("failed", 3)
+    assert "stdout" not in again
+    assert "its output is lost" in again["reason"]
+
+
 def test_what_a_restored_hub_asks_for_again_is_not_run_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "TASKS_PAST_KEPT", 2)
     for name in ("one", "two", "three"):

@@ -103,6 +103,16 @@ class TestTasksDeclared:
         tale.ended("failed", 3)
         tale.breaks(TasksDeclared, "is failed, and it had ended already")
 
+    def test_an_end_comes_again_after_a_gap_took_it(self) -> None:
+        tale = Work()
+        tale.started()
+        tale.ended("ok", 2)
+        tale.stored(effects.Gap("state", EPOCH, 1, 2, b"", b""))
+        tale.ended("ok", 3)
+        assert tale.judged(TasksDeclared) == 2
+        tale.ended("ok", 4)
+        tale.breaks(TasksDeclared, "is ok, and it had ended already")
+
     def test_unknown_without_a_start(self) -> None:
         tale = Work()
         tale.ended("unknown", 1)
