@@ -15,108 +15,25 @@ from protocol import effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import RemoteProtocolError, TrustError
-from protocol.link import events, table
+from protocol.link import events
+from protocol.link.below import view
+from protocol.link.below.child import CHILD, Child, Record
+from protocol.link.below.view import ChildView
 from protocol.link.flow.agenda import Agenda
 from protocol.link.flow.credit import Credit
 from protocol.link.flow.looks import Looks
-from protocol.link.flow.rate import Kind, Rates
-from protocol.link.parent_desired import ASKED, Bodies, Delegation
-from protocol.link.parent_entries import CURSOR, Doubt, Incoming
-from protocol.link.room.losses import LOSS, Loss
+from protocol.link.flow.rate import Kind
+from protocol.link.parent_desired import ASKED, Bodies
+from protocol.link.parent_entries import CURSOR
+from protocol.link.room.losses import LOSS
 from protocol.link.table import ParentCue, ParentState
 from protocol.snapshot import Snapshot
 
-CHILD = "child"
 STATUS = "status"
 
 _LOOK_AGAIN_S = 5.0  # a child that speaks without a session is told to look again, this seldom
 
 Events = list[events.ParentEvent]
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is stored of a child's sessions, in space `child` under its node id. `quarantined`, `revoked`: reasons."""
-
-    session: int = 0
-    nonce: str = ""
-    quarantined: str = ""
-    revoked: str = ""
-
-
-class ChildView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a parent knows of a child, for people and for the core. Times are wall seconds; None: no contact yet."""
-
-    node: str
-    state: ParentState
-    live: bool
-    since_wall: float | None
-    last_contact_wall: float | None
-    session: int
-    connection: int
-    held: messages.Held
-    term: int
-    generation: int
-    digest: str
-    blocked: bool
-    """The child holds a manifest beyond ours: an operator must confirm a new term."""
-    status: messages.Status | None
-    cursors: dict[str, messages.Cursor]
-    lost: dict[str, int]
-    losses: dict[str, list[Loss]]
-    """The newest of what `lost` sums up."""
-    waiting: list[str]
-    """Streams that wait before a GAP which was refused, for `Parent.release`."""
-    aside: dict[str, int]
-    quarantined: str
-    revoked: str
-    version: str
-
-
-class _Child:
-    """One child: its state, its session, its streams, what is asked of it."""
-
-    __slots__ = (
-        "asked",
-        "connection",
-        "contact_mono",
-        "expired_on",
-        "heads",
-        "incoming",
-        "last_contact_wall",
-        "looked_at",
-        "node",
-        "postponed",
-        "rates",
-        "record",
-        "session",
-        "since_wall",
-        "state",
-        "status",
-        "status_count",
-        "version",
-    )
-
-    def __init__(self, node: str, bodies: Bodies, signer: events.Signer, doubt: Doubt) -> None:
-        self.node = node
-        self.record = Record()
-        self.state = ParentState.AWAY
-        self.session = self.connection = self.status_count = 0
-        self.expired_on: int | None = None
-        self.since_wall: float | None = None
-        self.last_contact_wall: float | None = None
-        self.contact_mono = 0.0
-        self.looked_at: float | None = None
-        self.rates = Rates()
-        self.heads: dict[str, int] = {}
-        self.postponed: messages.Status | None = None
-        self.status: messages.Status | None = None
-        self.version = ""
-        self.incoming = Incoming(node, doubt)
-        self.asked = Delegation(node, bodies, signer)
-
-    @property
-    def greeted(self) -> bool:
-        return self.state is ParentState.LIVE or self.state is ParentState.RENEWING
 
 
 class Parent:
@@ -125,7 +42,7 @@ class Parent:
     def __init__(self, snapshot: Snapshot, *, node: str, signer: events.Signer) -> None:
         self._node, self._signer = node, signer
         self._incarnation = self._version = ""
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, Child] = {}
         self._bodies = Bodies(snapshot)
         self._looks = Looks()
         self._agenda = Agenda()
@@ -160,8 +77,8 @@ class Parent:
             child.status = statuses.decode(value)
             child.last_contact_wall = child.status.time_ms / 1000
 
-    def _new(self, node: str) -> _Child:
-        return _Child(node, self._bodies, self._signer, self._doubt)
+    def _new(self, node: str) -> Child:
+        return Child(node, self._bodies, self._signer, self._doubt)
 
     def _doubt(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> str:
         try:
@@ -178,31 +95,7 @@ class Parent:
 
     def view(self, node: str) -> ChildView:
         """Return what is known of `node`. Raises KeyError for a stranger."""
-        child = self._children[node]
-        asked, cursors = child.asked, child.incoming.cursors
-        return ChildView(
-            node=node,
-            state=child.state,
-            live=child.state is ParentState.LIVE,
-            since_wall=child.since_wall,
-            last_contact_wall=child.last_contact_wall,
-            session=child.record.session,
-            connection=child.connection,
-            held=asked.held,
-            term=asked.record.term,
-            generation=asked.record.generation,
-            digest=asked.record.digest,
-            blocked=asked.blocked,
-            status=child.status,
-            cursors=child.incoming.given(self._credit.rows(node)),
-            lost={stream: one.lost for stream, one in cursors.items() if one.lost},
-            losses=child.incoming.losses.known,
-            waiting=[stream for stream in cursors if child.incoming.waits(stream)],
-            aside={stream: one.aside for stream, one in cursors.items() if one.aside},
-            quarantined=child.record.quarantined,
-            revoked=child.record.revoked,
-            version=child.version,
-        )
+        return view.of(self._children[node], self._credit.rows(node))
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""
@@ -223,7 +116,7 @@ class Parent:
         """Know `node` from now on; harmless when it is known."""
         if node not in self._children:
             self._children[node] = self._new(node)
-            self._save(self._children[node], fx)
+            self._children[node].save(fx)
 
     def opened(self, node: str, connection: int, key: str, expired: bool, now: Now, fx: Effects) -> Events:
         """The transport of `node` is connected. `expired`: on this connection only Renew is served."""
@@ -246,22 +139,12 @@ class Parent:
             ours = connection == child.connection
         return self._leave(child, reason, now) if ours else []
 
-    def _leave(self, child: _Child, reason: str, now: Now) -> Events:
-        self._move(child, ParentCue.CLOSED)
+    def _leave(self, child: Child, reason: str, now: Now) -> Events:
+        child.move(ParentCue.CLOSED)
         child.asked.forget_session()
         child.since_wall, child.postponed = now.wall, None
         self._credit.note(child.node, 0)
         return [events.ChildAway(node=child.node, reason=reason)]
-
-    def _move(self, child: _Child, cue: ParentCue) -> bool:
-        after = table.PARENT[child.state].get(cue)
-        if after is None:
-            return False
-        child.state = after
-        return True
-
-    def _save(self, child: _Child, fx: Effects) -> None:
-        fx.store.append(effects.Put(CHILD, child.node, msgspec.json.encode(child.record)))
 
     # -------------------------------------------------------------------------------------------- messages
 
@@ -286,7 +169,7 @@ class Parent:
             case _:
                 return [events.Misbehaved(node=node, reason=f"{type(message).__name__} is a parent's word")]
 
-    def _look_again(self, child: _Child, session: int, now: Now, fx: Effects) -> None:
+    def _look_again(self, child: Child, session: int, now: Now, fx: Effects) -> None:
         """A child speaks in a session that we ended or never saw: say so, seldom."""
         if child.state is not ParentState.AWAY or session < child.record.session:
             return
@@ -296,7 +179,7 @@ class Parent:
 
     def _served(
         self,
-        child: _Child,
+        child: Child,
         message: messages.Status | messages.Entries | messages.Need | messages.Renew | messages.Answer,
         now: Now,
         fx: Effects,
@@ -319,19 +202,19 @@ class Parent:
             case messages.Answer():
                 return [events.ChildAnswer(node=child.node, answer=message)]
 
-    def _entries(self, child: _Child, message: messages.Entries, fx: Effects) -> Events:
+    def _entries(self, child: Child, message: messages.Entries, fx: Effects) -> Events:
         ack, told = child.incoming.take(message, fx)
         if ack is not None:
             self._credit.note(child.node, child.incoming.waiting(child.heads))
             self._send_ack(child, ack, fx)
         return told
 
-    def _send_ack(self, child: _Child, ack: messages.EntriesAck, fx: Effects) -> None:
+    def _send_ack(self, child: Child, ack: messages.EntriesAck, fx: Effects) -> None:
         credit = 0 if child.incoming.waits(ack.stream) else self._credit.rows(child.node)[ack.stream]
         ack = msgspec.structs.replace(ack, incarnation=self._incarnation, session=child.session, credit=credit)
         fx.send.append(effects.Send(child.node, ack))
 
-    def _status(self, child: _Child, message: messages.Status, now: Now, fx: Effects) -> Events:
+    def _status(self, child: Child, message: messages.Status, now: Now, fx: Effects) -> Events:
         if message.count <= child.status_count:
             return []  # older never overwrites newer (A12)
         child.status_count = message.count
@@ -341,7 +224,7 @@ class Parent:
         self._queue(child)
         return []
 
-    def _take_status(self, child: _Child, message: messages.Status, fx: Effects) -> Events:
+    def _take_status(self, child: Child, message: messages.Status, fx: Effects) -> Events:
         child.heads = message.heads
         self._credit.note(child.node, child.incoming.waiting(child.heads))
         fx.lazy = not (fx.store or fx.send or fx.act)
@@ -353,7 +236,7 @@ class Parent:
             told.append(child.asked.restored())
         return told
 
-    def _need(self, child: _Child, message: messages.Need, now: Now, fx: Effects) -> None:
+    def _need(self, child: Child, message: messages.Need, now: Now, fx: Effects) -> None:
         if message.manifest:
             self._send_desired(child, now, fx, whole=True)
         tickets = {one: self.ticket_for(child.node, one) or "" for one in message.tickets[: limits.NEED_DIGESTS_MAX]}
@@ -362,7 +245,7 @@ class Parent:
 
     # -------------------------------------------------------------------------------------------- sessions
 
-    def _hello(self, child: _Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
+    def _hello(self, child: Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
         record = child.record
         if hello.node != child.node or hello.session < 1 or not hello.nonce:
             return [events.Misbehaved(node=child.node, reason=f"a Hello of {hello.node[:64]!r} that makes no sense")]
@@ -381,7 +264,7 @@ class Parent:
             return []
         return self._greet(child, connection, hello, now, fx)
 
-    def _behind(self, child: _Child, connection: int, hello: messages.Hello, fx: Effects) -> Events:
+    def _behind(self, child: Child, connection: int, hello: messages.Hello, fx: Effects) -> Events:
         """A Hello below the newest session: late, or the child runs on an old copy of its store. Let it mint above."""
         newest = child.record.session
         fx.send.append(effects.Send(child.node, messages.Look(incarnation=self._incarnation, session=newest)))
@@ -389,20 +272,20 @@ class Parent:
             return []
         return [events.ChildRestored(node=child.node, session=hello.session, newest=newest)]
 
-    def _clone(self, child: _Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
+    def _clone(self, child: Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
         reason = "a second device uses this node's identity: remove one, then `skerry node accept` takes the other back"
         told: Events = [events.CloseAsked(node=child.node, connection=connection, reason=reason)]
         if child.greeted:
             told += self._leave(child, reason, now)
             if child.connection != connection:
                 told.append(events.CloseAsked(node=child.node, connection=child.connection, reason=reason))
-        self._move(child, ParentCue.CLONED)
+        child.move(ParentCue.CLONED)
         child.record = msgspec.structs.replace(child.record, quarantined=reason)
-        self._save(child, fx)
+        child.save(fx)
         self._refuse(child, hello, reason, now, fx)
         return [events.CloneSeen(node=child.node, session=hello.session), *told]
 
-    def _refuse(self, child: _Child, hello: messages.Hello, reason: str, now: Now, fx: Effects) -> None:
+    def _refuse(self, child: Child, hello: messages.Hello, reason: str, now: Now, fx: Effects) -> None:
         welcome = messages.Welcome(
             incarnation=self._incarnation,
             session=hello.session,
@@ -415,7 +298,7 @@ class Parent:
         )
         fx.send.append(effects.Send(child.node, welcome))
 
-    def _greet(self, child: _Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
+    def _greet(self, child: Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
         expired = connection == child.expired_on
         told: Events = []
         try:
@@ -427,8 +310,8 @@ class Parent:
         if not child.greeted:
             child.since_wall = now.wall
         child.record = msgspec.structs.replace(child.record, session=hello.session, nonce=hello.nonce)
-        self._save(child, fx)
-        self._move(child, ParentCue.GREETED_EXPIRED if expired else ParentCue.GREETED)
+        child.save(fx)
+        child.move(ParentCue.GREETED_EXPIRED if expired else ParentCue.GREETED)
         child.session, child.connection, child.status_count = hello.session, connection, 0
         child.version = hello.version
         child.heads = {stream: head.seq for stream, head in hello.streams.items()}
@@ -444,7 +327,7 @@ class Parent:
             self._send_desired(child, now, fx)
         return told
 
-    def _send_welcome(self, child: _Child, hello: messages.Hello, now: Now, fx: Effects) -> None:
+    def _send_welcome(self, child: Child, hello: messages.Hello, now: Now, fx: Effects) -> None:
         renew_only = child.state is ParentState.RENEWING
         welcome = messages.Welcome(
             incarnation=self._incarnation,
@@ -462,7 +345,7 @@ class Parent:
 
     # -------------------------------------------------------------------------------------------- desired
 
-    def _send_desired(self, child: _Child, now: Now, fx: Effects, *, whole: bool = False) -> None:
+    def _send_desired(self, child: Child, now: Now, fx: Effects, *, whole: bool = False) -> None:
         """Send what is asked, if that is due. Every Desired goes through here."""
         if child.asked.due:
             message = child.asked.message(self._incarnation, child.session, now, whole=whole)
@@ -502,13 +385,13 @@ class Parent:
     def revoke(self, node: str, reason: str, now: Now, fx: Effects) -> Events:
         """Let go of `node` for ever: tell it, signed, then cut it off (C5)."""
         child = self._children[node]
-        if not self._move(child, ParentCue.REVOKED):
+        if not child.move(ParentCue.REVOKED):
             return []
         child.record = msgspec.structs.replace(child.record, revoked=reason or "revoked")
         child.asked.forget_session()
         child.since_wall = now.wall
         self._credit.note(node, 0)
-        self._save(child, fx)
+        child.save(fx)
         signed = self._signer.revoked(node, int(now.wall * 1000), reason, self._incarnation)
         fx.send.append(effects.Send(node, signed))
         return [events.CloseAsked(node=node, connection=child.connection, reason="revoked", ban=True)]
@@ -524,9 +407,9 @@ class Parent:
         """An operator has decided: the clone of `node` is gone, let the node in again; holes that its streams wait
         before are accepted, and the streams go on."""
         child = self._children[node]
-        if self._move(child, ParentCue.RELEASED):
+        if child.move(ParentCue.RELEASED):
             child.record = msgspec.structs.replace(child.record, quarantined="")
-            self._save(child, fx)
+            child.save(fx)
         for stream in child.incoming.accept(fx):
             if child.state is ParentState.LIVE:
                 self._send_ack(child, child.incoming.resume(stream), fx)
@@ -560,7 +443,7 @@ class Parent:
 
     # -------------------------------------------------------------------------------------------- time
 
-    def _queue(self, child: _Child) -> None:
+    def _queue(self, child: Child) -> None:
         """Have `tick` look at `child` when its next timer is due."""
         due = child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX
         if child.asked.retry_at is not None:
@@ -584,7 +467,7 @@ class Parent:
                 fx.send.append(effects.Send(node, messages.Look(incarnation=self._incarnation)))
         return told
 
-    def _check(self, child: _Child, now: Now, fx: Effects) -> Events:
+    def _check(self, child: Child, now: Now, fx: Effects) -> Events:
         if now.mono >= child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX:
             silent = [events.CloseAsked(node=child.node, connection=child.connection, reason="silent")]
             return [*self._leave(child, "nothing heard for too long", now), *silent]

@@ -1,0 +1,88 @@
+"""One child, as its parent holds it: a state of protocol.link.table, a session, streams, and what is asked of it.
+
+What is asked of a child, what came from it and how often it may speak have owners of their own; here they meet. The
+rules stand in protocol.link.parent.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol import effects, messages
+from protocol.effects import Effects
+from protocol.link import events, table
+from protocol.link.flow.rate import Rates
+from protocol.link.parent_desired import Bodies, Delegation
+from protocol.link.parent_entries import Doubt, Incoming
+from protocol.link.table import ParentCue, ParentState
+
+CHILD = "child"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is stored of a child's sessions, in space `child` under its node id. `quarantined`, `revoked`: reasons."""
+
+    session: int = 0
+    nonce: str = ""
+    quarantined: str = ""
+    revoked: str = ""
+
+
+class Child:
+    """One child: its state, its session, its streams, what is asked of it."""
+
+    __slots__ = (
+        "asked",
+        "connection",
+        "contact_mono",
+        "expired_on",
+        "heads",
+        "incoming",
+        "last_contact_wall",
+        "looked_at",
+        "node",
+        "postponed",
+        "rates",
+        "record",
+        "session",
+        "since_wall",
+        "state",
+        "status",
+        "status_count",
+        "version",
+    )
+
+    def __init__(self, node: str, bodies: Bodies, signer: events.Signer, doubt: Doubt) -> None:
+        self.node = node
+        self.record = Record()
+        self.state = ParentState.AWAY
+        self.session = self.connection = self.status_count = 0
+        self.expired_on: int | None = None
+        self.since_wall: float | None = None
+        self.last_contact_wall: float | None = None
+        self.contact_mono = 0.0
+        self.looked_at: float | None = None
+        self.rates = Rates()
+        self.heads: dict[str, int] = {}
+        self.postponed: messages.Status | None = None
+        self.status: messages.Status | None = None
+        self.version = ""
+        self.incoming = Incoming(node, doubt)
+        self.asked = Delegation(node, bodies, signer)
+
+    @property
+    def greeted(self) -> bool:
+        """Whether it has a session, if only to renew its certificate."""
+        return self.state is ParentState.LIVE or self.state is ParentState.RENEWING
+
+    def move(self, cue: ParentCue) -> bool:
+        """Take the step of protocol.link.table for `cue`; return False, and stay, where there is none."""
+        after = table.PARENT[self.state].get(cue)
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    def save(self, fx: Effects) -> None:
+        """Store what must outlive this life."""
+        fx.store.append(effects.Put(CHILD, self.node, msgspec.json.encode(self.record)))
