@@ -44,7 +44,7 @@ cover: $(STAMP)  ## the cores' and the protocol's tests, which must reach 95 % o
 
 test: static cover  ## all that a contributor needs, in minutes: check, coverage, real brokers, TLS, SQLite files, processes
 	@sh tests/support/parts.sh
-	@$(BIN)/pytest -q tests/contract
+	@$(BIN)/pytest -q -n 2 --dist worksteal tests/contract
 	@$(BIN)/pytest -q -n 2 tests/sim
 	@SEEDS=20 $(BIN)/python -m tests.sim
 

@@ -242,7 +242,7 @@ async def test_a_second_hub_on_the_same_store_or_port_is_told_what_to_change(hub
     other = await made(tmp_path / "other")
     port = hub.line.rpartition(":")[2]
     other.file.write_bytes(other.file.read_bytes().replace(b'"port":0}}', f'"port":{port}}}}}'.encode()))
-    with pytest.raises(Refused, match="choose another place with --api"):
+    with pytest.raises(Refused, match="choose another with --api"):
         await app.serve(other.folder)
     with pytest.raises(Refused, match="skerry hub init"):
         await app.serve(tmp_path / "nowhere")
