@@ -34,7 +34,7 @@ from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
 from protocol.aio.mqtt import MqttLink
-from protocol.aio.trace import file as trace
+from protocol.aio.trace import VARIABLE, Trace
 from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
 from protocol.errors import StoreError, TrustError
@@ -137,7 +137,7 @@ class _Serving:
             on_store_error=self._store_failed,
             on_store_healed=lambda: log.warning("the store is well again"),
             on_dropped=self._dropped,
-            trace=trace.begin("agent", file.node, self._data / "journal.db"),
+            trace=_trace(file.node, self._data / "journal.db"),
         )
 
     # -------------------------------------------------------------------------------------------- a life
@@ -285,6 +285,14 @@ class _Serving:
             anchor=self._papers.anchor,
             secret=os.urandom(32),
         )
+
+
+def _trace(node: str, store: Path) -> Trace | None:
+    if VARIABLE not in os.environ:
+        return None
+    from protocol.aio.trace import file  # by who is asked for one
+
+    return file.begin("agent", node, store)
 
 
 def _raise_open_files() -> int:

@@ -13,15 +13,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from protocol import effects, limits
 from protocol.aio import life
 from protocol.aio.life import Opening
 from protocol.aio.lock import Lock
 from protocol.aio.operations import Operations
-from protocol.aio.recovery import check, ladder, suspect
-from protocol.aio.recovery.ladder import Judge
+from protocol.aio.recovery import check, suspect, swap
 from protocol.aio.sqlite import PAGE_BYTES, SqliteFile, checksum, explain, of, read_only
 from protocol.aio.tail import Tail
 from protocol.aio.upkeep import wal
@@ -30,6 +29,9 @@ from protocol.effects import StoredRow
 from protocol.errors import StoreDamaged, StoreError, StoreLost
 from protocol.messages import CHAINED
 from protocol.snapshot import Doubt, Snapshot, StreamState
+
+if TYPE_CHECKING:
+    from protocol.aio.recovery.ladder import Judge
 
 __all__ = ["Journal", "Kept", "read_only"]
 
@@ -209,7 +211,7 @@ class Journal:
             boot=_boot(),
             durable=durable,
         )
-        await asyncio.to_thread(ladder.finish, path)
+        await asyncio.to_thread(_finish, path)
         try:
             if durable and self._lock.life and _is_empty(path):
                 raise StoreDamaged(f"{path} is empty, and was not")
@@ -261,7 +263,9 @@ class Journal:
                 self._parts[place] = await self._begin(part.opening)
 
     async def _recover(self, opening: Opening, error: StoreError | None) -> None:
-        if await asyncio.to_thread(ladder.finish, opening.path):
+        from protocol.aio.recovery import ladder  # by who needs it: it costs an agent's daemon a megabyte and more
+
+        if await asyncio.to_thread(_finish, opening.path):
             return  # it was recovered, and a disk that failed kept it from its place
         log.error("%s; what can be read is recovered", error or f"{opening.path} is damaged")
         if not opening.durable:
@@ -324,6 +328,14 @@ def _losses(doubt: Doubt) -> str:
     known = [f"{count} rows of {stream} are lost" for stream, count in doubt.lost.items()]
     unknown = [f"rows of {stream} after {seq}, if there were any, are lost" for stream, seq in doubt.unknown.items()]
     return "; ".join(known + unknown) or "no row of its own streams is lost"
+
+
+def _finish(path: Path) -> bool:
+    """End a change of stores that a crash or a failing disk interrupted; tell whether there was one."""
+    try:
+        return swap.finish(path)
+    except OSError as error:
+        raise explain(error, path) from error
 
 
 def _is_of(op: effects.Store, streams: list[str]) -> bool:

@@ -72,14 +72,6 @@ def _spaces(db: sqlite3.Connection) -> Spaces:
     return spaces
 
 
-def finish(path: Path) -> bool:
-    """End a change that a crash or a failing disk interrupted; tell whether there was one. Raises StoreError."""
-    try:
-        return swap.finish(path)
-    except OSError as error:
-        raise sqlite.explain(error, path) from error
-
-
 def start_anew(path: Path) -> None:
     """Set a store aside whose rows may go (telemetry): the next opening makes an empty one, with new epochs."""
     try:

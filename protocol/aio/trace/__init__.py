@@ -23,6 +23,8 @@ from typing import Protocol
 from protocol.effects import Action, Now, Store
 from protocol.messages import AnyMessage
 
+VARIABLE = "SKERRY_TRACE"
+
 
 class Trace(Protocol):
     """What a driver tells, each thing as soon as it is true."""

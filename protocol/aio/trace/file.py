@@ -10,11 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from protocol.aio.trace import VARIABLE
 from protocol.effects import Action, Now, Store
 from protocol.errors import Refused
 from protocol.messages import AnyMessage
-
-VARIABLE = "SKERRY_TRACE"
 
 _encode = msgspec.json.Encoder().encode
 

@@ -15,7 +15,7 @@ import pytest
 
 from protocol import effects, limits
 from protocol.aio.journal import Journal
-from protocol.aio.recovery import ladder, swap
+from protocol.aio.recovery import swap
 from protocol.aio.upkeep import aside, room
 from protocol.errors import StoreError, StoreLocked, StoreLost, StoreStuck
 from tests.unit.aio.parts import minted
@@ -141,7 +141,7 @@ async def test_a_process_that_dies_at_any_step_of_the_change_only_delays_it(tmp_
             assert swap.exists(path)
             assert await value_of(path, 500) == b"value"
         else:
-            ladder.finish(path)
+            swap.finish(path)
         if not is_lost or aside.damaged(path):
             assert [one.read_bytes() == raw for one in aside.damaged(path)] == [True]
         else:
