@@ -56,6 +56,9 @@ class MemoryStore:
                     self.entries.append((op.node, op.epoch, op.stream, seq, raw, tip))
             case effects.SetAside():
                 self.aside.append(op)
+                of_node = [one for one in self.aside if one.node == op.node]
+                if len(of_node) > limits.ASIDE_KEPT_OF_NODE_ROWS:
+                    self.aside.remove(of_node[0])
             case _:
                 self._apply_own(op, self.streams[op.stream])
 
