@@ -236,8 +236,7 @@ class Journal:
             else:
                 self._note(opening.path, count)
         except BaseException:
-            with suppress(StoreError):
-                await file.close()
+            await file.give_up()
             raise
         self._clean = self._clean and clean
         return _Part(replace(opening, seen=count if opening.durable else 0), file, list(opening.streams))

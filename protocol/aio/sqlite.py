@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -40,6 +41,7 @@ class SqliteFile:
         self.path = path
         self._connection = connection
         self._wal_bytes = wal_bytes
+        self._had_log = wal.of(path).exists()
 
     @classmethod
     async def open(
@@ -67,7 +69,7 @@ class SqliteFile:
             await file.run(lambda db: _prepare(db, path, durable=durable, cache_kib=cache_kib))
             await file.run(lambda db: wal.set_up(db, wal_bytes))
         except BaseException:
-            await file.close()
+            await file.give_up()
             raise
         return file
 
@@ -94,6 +96,16 @@ class SqliteFile:
             await self._connection.close()
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+
+    async def give_up(self) -> None:
+        """Close a file whose life did not begin. A log that was beside it stays, an empty one if need be.
+
+        Closing merges the log into the file and removes it; the next opening would take it for lost.
+        """
+        with suppress(StoreError, OSError):
+            await self.close()
+            if self._had_log:
+                wal.of(self.path).touch()
 
 
 def read_only(path: Path | str) -> sqlite3.Connection:

@@ -1,5 +1,6 @@
 """An epoch belongs to one database file (INVARIANTS A6); one process to one store."""
 
+import resource
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,7 +11,7 @@ import pytest
 from protocol.aio import sqlite
 from protocol.aio.journal import Journal
 from protocol.effects import Acked, Put
-from protocol.errors import StoreError, StoreLocked, StoreNewer
+from protocol.errors import StoreError, StoreLocked, StoreNewer, StoreStuck
 from protocol.snapshot import StreamState, doubt
 from tests.unit.aio.parts import bytes_of, opened, raw, rows, tip
 
@@ -148,9 +149,9 @@ async def test_another_program_that_holds_the_file_is_an_error_that_passes(
     await journal.close()
 
 
-async def _lose_the_log(folder: Path, journal: Journal) -> None:
-    """End this life as kill -9 does, and delete the write-ahead logs."""
-    left = {path: path.read_bytes() for path in folder.iterdir() if path.suffix in (".db", ".lock")}
+async def _lose_the_log(folder: Path, journal: Journal, *kept: str) -> None:
+    """End this life as kill -9 does, and delete the write-ahead logs, but for files that end in `kept`."""
+    left = {path: path.read_bytes() for path in folder.iterdir() if path.suffix in (".db", ".lock", *kept)}
     await abandon(journal)
     for path, content in left.items():
         path.write_bytes(content)  # the same inode
@@ -188,4 +189,28 @@ async def test_a_store_whose_log_is_lost_after_the_file_knew_of_this_life_takes_
     await journal.close()
     journal = await opened(tmp_path, telemetry=True, start=90)
     assert journal.snapshot().streams == streams, "once is enough"
+    await journal.close()
+
+
+async def test_a_log_that_a_start_on_a_full_disk_merges_is_not_taken_for_lost(tmp_path: Path) -> None:
+    await lived(tmp_path)
+    journal = await opened(tmp_path, telemetry=True)
+    before = journal.snapshot().streams
+    for _ in range(50):  # the log outgrows the file: it cannot grow on, and all of it can be merged
+        await journal.commit([Put("s", "k", b"v")])
+    await _lose_the_log(tmp_path, journal, ".db-wal")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "journal.db-wal").stat().st_size, hard))
+    try:
+        with pytest.raises(StoreStuck):
+            await opened(tmp_path, telemetry=True, start=50)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "journal.db-wal").stat().st_size == 0
+    journal = await opened(tmp_path, telemetry=True, start=50)
+    assert {name: one.epoch for name, one in journal.snapshot().streams.items()} == {
+        name: one.epoch for name, one in before.items()
+    }
+    assert doubt(journal.snapshot()) is None
+    assert journal.snapshot().spaces["s"] == {"k": b"v"}
     await journal.close()
