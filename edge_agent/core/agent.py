@@ -221,7 +221,6 @@ class AgentCore:
         self._emit.start(started.found, fx)
         self._adopt(started.found, now, fx)
         if self._desired.known:
-            self._trust_store(fx)
             self._want(now, fx)
         self._settle(now, fx)
 
@@ -254,11 +253,12 @@ class AgentCore:
                 fx.act.append(inputs.Forget(instance=orphan.instance))
 
     def _want(self, now: Now, fx: Effects) -> None:
-        """Follow the manifest."""
+        """Follow the manifest. It makes up for what a damaged store lost."""
         self._roster.want(self._desired, now, fx)
         self._runs.want(self._desired, now, fx)
         self._triggers.settle(now, fx)
-        self._tasks.want(self._desired, now, fx)
+        self._tasks.want(self._desired, self._doubt is not None, now, fx)
+        self._trust_store(fx)
         self._ctx.changed = True
 
     def _settle(self, now: Now, fx: Effects) -> None:
@@ -281,7 +281,6 @@ class AgentCore:
                     self._desired.update(items)
                     self._reporter.refused = ""
                     self._contact.received(now, fx)
-                    self._trust_store(fx)
                     self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
                     self._want(now, fx)
                     self._settle(now, fx)

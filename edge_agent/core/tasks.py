@@ -11,7 +11,8 @@
     ENDED      END journaled                            remembered while the manifest lists it: never twice; said again
                                                         when a GAP takes the row that says so
 
-Leaving the manifest before the end is a cancellation; after it, what is remembered goes.
+Leaving the manifest before the end is a cancellation; after it, the id alone is remembered, of the newest so many: a hub
+that was restored may list it again. What a store that lost some of its state does not know may have run: UNKNOWN.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 _NEVER = float("inf")
+_FORGOTTEN = "the device's store was damaged, and lost what it knew of it: it may have run, or not"
 _NO_OUTPUT = "its output is lost: the row went for want of room on the device"
 _PAST = "task-past"
 
@@ -95,13 +97,17 @@ class Tasks:
         else:
             fx.act.append(_launch(record))
 
-    def want(self, desired: Desired, now: Now, fx: Effects) -> None:
-        """Take a complete manifest."""
+    def want(self, desired: Desired, is_partial: bool, now: Now, fx: Effects) -> None:
+        """Take a complete manifest. `is_partial`: what is not known here may have been lost with a damaged store."""
         for task in [task for task in self._all if not desired.lists(f"task/{task}")]:
             self._left(task, now, fx)
         self._waiting = {}
         for task, (_, document) in desired.of(documents.Task).items():
-            if task not in self._all and task not in self._past:
+            if task in self._all or task in self._past:
+                continue
+            if is_partial:
+                self._end(task, Record(), status.TaskFact(id=task, state="unknown", reason=_FORGOTTEN), now, fx)
+            else:
                 self._judge(task, document, now, fx)
 
     def time_known(self) -> None:

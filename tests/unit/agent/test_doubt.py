@@ -11,6 +11,7 @@ from protocol.snapshot import DOUBT, STORE, Doubt
 from tests.unit.agent.world import World, running, service
 
 STEPS = [documents.Step(name="a", run=["./a"]), documents.Step(name="b", run=["./b"], needs=["a"])]
+DF, NEW = (documents.Task(id=name, command=["df"], by="ada") for name in ("df", "new"))
 WANTED = (service("web"), service("db", "./db"), documents.Workflow(workflow="flow", steps=STEPS))
 
 
@@ -78,6 +79,24 @@ def test_a_service_that_was_deleted_meanwhile_is_stopped_once_a_manifest_is_know
     assert stopped(world) == []
     world.desire(WANTED[0])
     assert stopped(world) == ["s-db-2"]
+
+
+@pytest.mark.parametrize("keep_manifest", [True, False])
+def test_a_task_that_the_store_lost_is_unknown_and_runs_no_second_time(keep_manifest: bool) -> None:
+    world, _ = busy()
+    world.desire(*WANTED, DF)
+    world.do(inputs.Ended(instance="t-df", exit=inputs.Exit(code=0)))
+    kept = world.store.spaces if keep_manifest else {}
+    world.store.spaces = {space: kept[space] for space in ("manifest", "document") if space in kept}
+    doubted(world, partial=True)
+    world.start()
+    world.online()
+    if not keep_manifest:
+        world.desire(*WANTED, DF)
+    assert world.last("task.ended")["state"] == "unknown"
+    assert "it may have run, or not" in world.last("task.ended")["reason"]
+    world.desire(*WANTED, DF, NEW)
+    assert [one.instance for one in world.all(inputs.Launch) if one.instance.startswith("t-")] == ["t-new"]
 
 
 def test_the_doubt_is_put_on_record_and_a_whole_state_is_trusted_at_once() -> None:
