@@ -110,7 +110,7 @@ class Delegation:
         for one in self.record.items.values():
             self._bodies.drop(one, fx)
         record = self.record
-        past = (record.past + record.digest[:_BEGINNING])[-_BEGINNING * limits.GENERATIONS_KNOWN :]
+        past = (record.past + _beginning(record.digest))[-_BEGINNING * limits.GENERATIONS_KNOWN :]
         generation = record.generation + 1
         self._store(Record(term=record.term, generation=generation, digest=digest, items=named, past=past), fx)
         return True
@@ -160,7 +160,7 @@ class Delegation:
         if held.generation == record.generation:
             return held.digest == record.digest
         place = len(record.past) - (record.generation - held.generation) * _BEGINNING
-        return place < 0 or record.past[place : place + _BEGINNING] == held.digest[:_BEGINNING]
+        return place < 0 or record.past[place : place + _BEGINNING] == _beginning(held.digest)
 
     @property
     def due(self) -> bool:
@@ -227,3 +227,8 @@ class Delegation:
             size += len(raw)
         if parts or missing or tickets:
             yield Documents(incarnation=incarnation, session=session, documents=parts, tickets=tickets, missing=missing)
+
+
+def _beginning(digest: str) -> str:
+    """Return what Record.past keeps of `digest`: of its hex digits, for all begin with the name of their algorithm."""
+    return digest.partition(":")[2][:_BEGINNING]
