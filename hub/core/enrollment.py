@@ -17,7 +17,7 @@ from hub.core.registry import Node, Refusal, Registry, check_labels, check_name
 from hub.core.streams import OwnStreams
 from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
-from protocol.link.flow import rate
+from protocol.link.flow import bucket
 from protocol.snapshot import Snapshot
 
 SPACE = "token"
@@ -67,7 +67,8 @@ class Enrollment:
         self._streams = streams
         self._pending: dict[str, _Pending] = {}
         self._count = 0
-        self._apart: dict[str, rate.Rates] = {}
+        self._renewals = bucket.per_second(limits.RENEWALS_PER_S)
+        self._renewals_of: dict[str, bucket.Bucket] = {}
 
     # -------------------------------------------------------------------------------------------- tokens
 
@@ -192,8 +193,11 @@ class Enrollment:
         if node is None or node.key != op.key:
             text = "no node of this name is enrolled here with this key"
             raise Refusal(f"{text}: enroll the device again, with a new token (skerry-agent enroll --token TOKEN)", 404)
-        if not self._apart.setdefault(node.name, rate.Rates()).take(rate.Kind.RENEW, now.mono):
+        own = self._renewals_of.setdefault(node.name, bucket.Bucket(limits.RENEWS_BURST, limits.RENEWS_EVERY_S))
+        if not own.take(now.mono):
             raise Refusal(f"{node.name} has asked too often: ask again in {limits.RENEWS_EVERY_S:.0f} s", 429)
+        if not self._renewals.take(now.mono):
+            raise Refusal(f"more than {limits.RENEWALS_PER_S} renewals a second: try again in a while", 429)
         if node.revoked_ms or now.wall * 1000 < op.until_ms - _DUE_MS:
             return False
         if any(one.node.name == node.name for one in self._pending.values()):

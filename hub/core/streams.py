@@ -14,29 +14,12 @@ import msgspec
 from protocol import limits
 from protocol.effects import Effects, Now
 from protocol.link.events import GapSigner
+from protocol.link.flow.bucket import Bucket
 from protocol.link.own_stream import OwnStream
 from protocol.link.room.pool import Pool
 from protocol.snapshot import Snapshot
 
 NAMES = ("audit", "state")
-
-
-class _Allowance:
-    """How many notes one node may still bring about, and how many it brought about beyond."""
-
-    __slots__ = ("at", "left", "unsaid")
-
-    def __init__(self, mono: float) -> None:
-        self.left, self.at, self.unsaid = float(limits.NOTES_OF_NODE_BURST), mono, 0
-
-    def take(self, mono: float) -> bool:
-        grown = self.left + (mono - self.at) / limits.NOTES_OF_NODE_EVERY_S
-        self.left, self.at = min(float(limits.NOTES_OF_NODE_BURST), grown), mono
-        if self.left < 1:
-            self.unsaid += 1
-            return False
-        self.left -= 1
-        return True
 
 
 class OwnStreams:
@@ -47,7 +30,8 @@ class OwnStreams:
         shared = Pool(list(self._streams.values()))
         for stream in self._streams.values():
             stream.pool = shared
-        self._allowances: dict[str, _Allowance] = {}
+        self._notes: dict[str, Bucket] = {}
+        self._unsaid: dict[str, int] = {}
 
     def start(self, fx: Effects) -> None:
         """A life begins: store what a later epoch must know, and sign what a recovery found missing."""
@@ -59,11 +43,13 @@ class OwnStreams:
 
         What goes beyond is counted, and stands as `unsaid` in the next note of the node.
         """
-        allowance = self._allowances.setdefault(node, _Allowance(now.mono))
-        if allowance.take(now.mono):
-            said = {**body, "unsaid": allowance.unsaid} if allowance.unsaid else body
-            allowance.unsaid = 0
-            self._streams[stream].append([(kind, node, msgspec.json.encode(said))], now, fx)
+        notes = self._notes.setdefault(node, Bucket(limits.NOTES_OF_NODE_BURST, limits.NOTES_OF_NODE_EVERY_S))
+        if not notes.take(now.mono):
+            self._unsaid[node] = self._unsaid.get(node, 0) + 1
+            return
+        unsaid = self._unsaid.pop(node, 0)
+        said = {**body, "unsaid": unsaid} if unsaid else body
+        self._streams[stream].append([(kind, node, msgspec.json.encode(said))], now, fx)
 
     def audit(self, kind: str, key: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
         """Record what was done: `body` names who and what, never a secret (C11)."""

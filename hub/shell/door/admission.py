@@ -10,6 +10,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from protocol import limits
+from protocol.link.flow.bucket import Bucket
 
 G = TypeVar("G")
 
@@ -25,8 +26,7 @@ class Admission(Generic[G]):
         waiting_max: int = limits.ADMISSIONS_WAITING_MAX,
         wait_s: float = limits.ADMISSION_WAIT_S,
     ) -> None:
-        self._per_s, self._burst, self._waiting_max, self._wait_s = per_s, burst, waiting_max, wait_s
-        self._tokens, self._counted_at = float(burst), 0.0
+        self._bucket, self._waiting_max, self._wait_s = Bucket(burst, 1 / per_s), waiting_max, wait_s
         self._lines: dict[str, deque[tuple[G, float]]] = {}
         self.waiting = 0
 
@@ -45,10 +45,8 @@ class Admission(Generic[G]):
 
     def admit(self, now: float) -> tuple[list[G], list[G]]:
         """Return who may begin now, and who waited so long that they have given up."""
-        self._tokens = min(float(self._burst), self._tokens + (now - self._counted_at) * self._per_s)
-        self._counted_at = now
         admitted, given_up = list[G](), list[G]()
-        while self._lines and self._tokens >= 1:
+        while self._lines and self._bucket.is_free(now):
             source = next(iter(self._lines))
             line = self._lines.pop(source)
             guest, since = line.popleft()
@@ -58,12 +56,10 @@ class Admission(Generic[G]):
             if now - since > self._wait_s:
                 given_up.append(guest)
             else:
-                self._tokens -= 1
+                self._bucket.take(now)
                 admitted.append(guest)
         return admitted, given_up
 
     def next_wake(self) -> float | None:
         """Return when the next one may begin, or None when nobody waits."""
-        if not self.waiting:
-            return None
-        return self._counted_at + max(0.0, 1 - self._tokens) / self._per_s
+        return self._bucket.free_at if self.waiting else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 
 from protocol import limits
+from protocol.link.flow.bucket import Bucket
 
 
 class Kind(enum.IntEnum):
@@ -29,21 +30,17 @@ _RATES = {
 
 
 class Rates:
-    """The buckets of one child, one number each: when it will be full again (mono seconds)."""
+    """The buckets of one child."""
 
-    __slots__ = ("_full_at",)
+    __slots__ = ("_buckets",)
 
     def __init__(self) -> None:
-        self._full_at = [float("-inf")] * len(Kind)
+        self._buckets = [Bucket(*_RATES[kind]) for kind in Kind]
 
     def take(self, kind: Kind, now: float) -> bool:
-        """Count one of `kind`, if it may be heard now."""
-        if now < self.free_at(kind):
-            return False
-        self._full_at[kind] = max(self._full_at[kind], now) + _RATES[kind][1]
-        return True
+        """Count one of `kind`, if it may be heard now (mono seconds)."""
+        return self._buckets[kind].take(now)
 
     def free_at(self, kind: Kind) -> float:
         """Return from when on one of `kind` may be heard."""
-        burst, every_s = _RATES[kind]
-        return self._full_at[kind] - (burst - 1) * every_s
+        return self._buckets[kind].free_at

@@ -234,3 +234,17 @@ def test_a_node_that_asks_apart_too_often_waits(world: World) -> None:
     assert world.refused(apart(world)).status == 429
     world.later(limits.RENEWS_EVERY_S)
     world.ask(apart(world, days=60))
+
+
+def test_all_that_ask_apart_share_a_rate_that_one_of_them_cannot_use_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RENEWALS_PER_S", limits.RENEWS_BURST + 1)
+    world.restart()
+    world.fleet(oslo_1={}, oslo_2={}, oslo_3={})
+    for _ in range(limits.RENEWS_BURST * 3):
+        world.request(apart(world, days=60))
+    assert world.ask(apart(world, "oslo-2", days=60)) == {}
+    assert "renewals a second" in world.refused(apart(world, "oslo-3", days=60)).error
+    world.later(1)
+    assert world.ask(apart(world, "oslo-3", days=60)) == {}

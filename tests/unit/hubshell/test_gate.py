@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hub.shell import operators
 from hub.shell.api.gate.gate import Gate
-from hub.shell.api.gate.rate import Callers, Rate
+from hub.shell.api.gate.rate import Callers
 from hub.shell.operators import Operators
 from protocol import limits
 
@@ -150,16 +150,9 @@ async def test_enrollments_come_at_a_bounded_rate():
 
 def test_one_address_uses_up_its_own_rate_only(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "CALLERS_MAX", 2)
-    callers = Callers(1, lambda: 0.0)
-    assert [callers.take("10.0.0.1"), callers.take("10.0.0.1"), callers.take("10.0.0.2")] == [True, False, True]
-    assert [callers.take("2001:db8::1"), callers.take("2001:db8::2")] == [True, False], "one network"
-    assert callers.take("10.0.0.1"), "only the newest are known"
-    assert not callers.take("::ffff:10.0.0.1")
-
-
-def test_a_rate_recovers_with_time():
-    now = 0.0
-    rate = Rate(2, lambda: now)
-    assert [rate.take(), rate.take(), rate.take()] == [True, True, False]
-    now = 0.5
-    assert [rate.take(), rate.take()] == [True, False]
+    callers = Callers(1)
+    assert [callers.take(host, 0.0) for host in ("10.0.0.1", "10.0.0.1", "10.0.0.2")] == [True, False, True]
+    assert [callers.take(host, 0.0) for host in ("2001:db8::1", "2001:db8::2")] == [True, False], "one network"
+    assert callers.take("10.0.0.1", 0.0), "only the newest are known"
+    assert not callers.take("::ffff:10.0.0.1", 0.0)
+    assert callers.take("::ffff:10.0.0.1", 1.0), "and heard again in their time"

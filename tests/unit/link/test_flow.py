@@ -11,6 +11,7 @@ from protocol import effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.link import cursor, events
+from protocol.link.flow import bucket
 from protocol.link.flow.agenda import Agenda
 from protocol.link.flow.credit import Credit
 from protocol.link.flow.looks import Looks
@@ -153,6 +154,15 @@ def test_a_rate_is_full_again_after_a_quiet_time_and_never_fuller() -> None:
         assert sum(rates.take(Kind.HELLO, now) for _ in range(100)) == limits.HELLOS_BURST
         assert rates.free_at(Kind.HELLO) == now + limits.HELLOS_EVERY_S
     assert rates.take(Kind.STATUS, 10_000.0), "each kind has its own"
+
+
+def test_a_bucket_gives_a_seconds_worth_at_once_and_then_one_at_a_time() -> None:
+    rate = bucket.per_second(2)
+    assert [rate.take(now) for now in (0.0, 0.0, 0.0, 0.5, 0.5)] == [True, True, False, True, False]
+    assert rate.free_at == 1.0
+    for count in range(1, 300):
+        rate = bucket.per_second(count)
+        assert sum(rate.take(86_400.123) for _ in range(2 * count)) == count
 
 
 # ---------------------------------------------------------------------------------------------- how much

@@ -7,6 +7,7 @@ and are bounded where they are written.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -14,9 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.shell.api.gate import body
 from hub.shell.api.gate.body import Turned
-from hub.shell.api.gate.rate import Callers, Rate
+from hub.shell.api.gate.rate import Callers
 from hub.shell.operators import Operators
 from protocol import limits
+from protocol.link.flow import bucket
 
 OPEN = frozenset({("GET", "/v1/ca"), ("GET", "/v1/info"), ("POST", "/v1/enroll"), ("POST", "/v1/renew")})
 _SMALL = frozenset(path for method, path in OPEN if method == "POST")
@@ -32,7 +34,7 @@ class Gate:
         self._app = app
         self._alarm = alarm
         self._operators = operators
-        self._enrollments = Rate(limits.ENROLLMENTS_PER_S)
+        self._enrollments = bucket.per_second(limits.ENROLLMENTS_PER_S)
         self._renewals = Callers(limits.RENEWALS_PER_CALLER_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,9 +59,10 @@ class Gate:
         state = scope.setdefault("state", {})
         method, path = scope["method"], scope["path"]
         if (method, path) in OPEN:
-            if path == "/v1/enroll" and not self._enrollments.take():
+            if path == "/v1/enroll" and not self._enrollments.take(time.monotonic()):
                 raise Turned(429, f"more than {limits.ENROLLMENTS_PER_S} enrollments a second: try again in a moment")
-            if path == "/v1/renew" and not self._renewals.take((scope.get("client") or ("", 0))[0]):
+            caller: str = (scope.get("client") or ("", 0))[0]
+            if path == "/v1/renew" and not self._renewals.take(caller, time.monotonic()):
                 few = limits.RENEWALS_PER_CALLER_S
                 raise Turned(429, f"more than {few} renewals a second from one address: try again in a while")
             return

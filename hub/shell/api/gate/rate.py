@@ -1,49 +1,28 @@
-"""How often somebody may ask: over all, and from one address."""
+"""How often one address may ask. Pure; time is an argument (mono seconds)."""
 
 from __future__ import annotations
 
 import ipaddress
-import time
-from collections.abc import Callable
 
 from protocol import limits
-
-
-class Rate:
-    """At most `per_s` a second, with a second's worth of burst."""
-
-    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s = per_s
-        self._clock = clock
-        self._left = per_s
-        self._at = clock()
-
-    def take(self) -> bool:
-        """Count one; False when it is one too many."""
-        now = self._clock()
-        self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+from protocol.link.flow import bucket
 
 
 class Callers:
-    """A Rate for each address; the limits.CALLERS_MAX that asked last are known. An IPv6 host is its network of /64."""
+    """A rate for each address; the limits.CALLERS_MAX that asked last are known. An IPv6 host is its network of /64."""
 
-    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_s, self._clock = per_s, clock
-        self._all: dict[str, Rate] = {}
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._all: dict[str, bucket.Bucket] = {}
 
-    def take(self, host: str) -> bool:
+    def take(self, host: str, now: float) -> bool:
         """Count one of `host`; False when it is one too many."""
         caller = _network(host)
-        rate = self._all.pop(caller, None) or Rate(self._per_s, self._clock)
+        rate = self._all.pop(caller, None) or bucket.per_second(self._per_s)
         if len(self._all) >= limits.CALLERS_MAX:
             del self._all[next(iter(self._all))]
         self._all[caller] = rate
-        return rate.take()
+        return rate.take(now)
 
 
 def _network(host: str) -> str:
