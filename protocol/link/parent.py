@@ -225,7 +225,7 @@ class Parent:
         return []
 
     def _take_status(self, child: Child, message: messages.Status, fx: Effects) -> Events:
-        child.heads = message.heads
+        child.heads, child.postponed = message.heads, None  # one that waits is older (A12)
         self._credit.note(child.node, child.incoming.waiting(child.heads))
         fx.lazy = not (fx.store or fx.send or fx.act)
         child.status = message
@@ -313,7 +313,7 @@ class Parent:
         child.save(fx)
         child.move(ParentCue.GREETED_EXPIRED if expired else ParentCue.GREETED)
         child.session, child.connection, child.status_count = hello.session, connection, 0
-        child.version = hello.version
+        child.version, child.postponed = hello.version, None
         child.heads = {stream: head.seq for stream, head in hello.streams.items()}
         self._credit.note(child.node, child.incoming.waiting(child.heads))
         child.last_contact_wall, child.contact_mono = now.wall, now.mono
@@ -473,8 +473,7 @@ class Parent:
             return [*self._leave(child, "nothing heard for too long", now), *silent]
         told: Events = []
         if child.postponed is not None and child.rates.take(Kind.STATUS, now.mono):
-            status, child.postponed = child.postponed, None
-            told += self._take_status(child, status, fx)
+            told += self._take_status(child, child.postponed, fx)
         retry_at = child.asked.retry_at
         if retry_at is not None and now.mono >= retry_at:
             self._send_desired(child, now, fx, whole=True)

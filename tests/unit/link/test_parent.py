@@ -184,6 +184,20 @@ def test_an_older_status_never_wins() -> None:
     assert status.count == 2
 
 
+def test_a_status_that_waited_never_comes_after_a_newer_one() -> None:
+    one = live()
+    for count in range(1, limits.STATUSES_BURST + 2):
+        one.got(CHILD, 1, msgspec.structs.replace(STATUS, count=count), T0, Effects())
+    newest = msgspec.structs.replace(STATUS, count=99)
+    assert kinds(one.got(CHILD, 1, newest, after(1), Effects())) == ["ChildStatus"], "before the timer of the other"
+    assert one.tick(after(1), Effects()) == []
+    assert one.view(CHILD).status == newest
+    for count in range(100, 200):
+        one.got(CHILD, 1, msgspec.structs.replace(STATUS, count=count), after(1), Effects())
+    one.got(CHILD, 2, hello(session=2), after(1), Effects())
+    assert one.tick(after(9), Effects()) == [], "nor in a later session"
+
+
 def test_what_was_last_known_outlives_a_restart() -> None:
     one = parent({"child": {CHILD: b"{}"}, "status": {CHILD: msgspec.json.encode(STATUS)}})
     view = one.view(CHILD)
