@@ -230,6 +230,8 @@ class AgentCore:
             reason=doubt.reason, aside=doubt.aside, lost=doubt.lost, unknown=doubt.unknown, partial=doubt.partial
         )
         self._ctx.note("audit", "store.doubted", "", body, now, fx)
+        for stream in STREAMS:
+            self._losses.told(stream, fx)
         fx.store.extend(Delete(space, key) for space, key in self._broken)
         if not doubt.partial:
             self._trust_store(fx)
@@ -316,10 +318,10 @@ class AgentCore:
                 self._audit("clone.seen", Told(reason=reason), now, fx)
             case events.GapDeclared(stream=stream, count=count, reason=reason):
                 self._audit("gap.declared", Told(stream=stream, count=count, reason=reason), now, fx)
-                self._losses.told()
+                self._losses.told(stream, fx)
             case events.EpochBegun(stream=stream, lost=lost, reason=reason):
                 self._audit("epoch.begun", Told(stream=stream, count=lost, reason=reason), now, fx)
-                self._losses.told()
+                self._losses.told(stream, fx)
             case events.ParentBehind(stream=stream, seq=seq, acked=acked):
                 reason = "the parent has less than it once acked: it was restored, and is refilled"
                 self._audit("parent.behind", Told(stream=stream, count=acked - seq, reason=reason), now, fx)

@@ -11,8 +11,8 @@
     ENDED      END journaled                            remembered while the manifest lists it: never twice; said again
                                                         when a GAP takes the row that says so
 
-Leaving the manifest before the end is a cancellation; after it, the id alone is remembered, of the newest so many: a hub
-that was restored may list it again. What a store that lost some of its state does not know may have run: UNKNOWN.
+Leaving the manifest before the end is a cancellation; after it, the id alone is remembered, of the newest so many: a
+hub that was restored may list it again. What a store that lost some of its state does not know may have run: UNKNOWN.
 """
 
 from __future__ import annotations

@@ -25,9 +25,10 @@ class Losses:
         self._noted = ctx.child.lost if stored is None else msgspec.json.decode(stored, type=dict[str, int])
         self._due: dict[str, float] = {}
 
-    def told(self) -> None:
-        """Somebody else has put on record what is lost by now."""
-        self._noted = self._ctx.child.lost
+    def told(self, stream: str, fx: Effects) -> None:
+        """Somebody else has put on record what `stream` lost by now."""
+        self._noted[stream] = self._ctx.child.lost.get(stream, 0)
+        self._ctx.put("agent", _KEY, self._noted, fx)
 
     def due(self, now: Now, fx: Effects) -> list[tuple[str, int]]:
         """Return (stream, rows) of what is to be put on record now; it counts as noted."""

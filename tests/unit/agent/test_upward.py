@@ -9,7 +9,8 @@ import pytest
 
 from edge_agent.core import inputs
 from protocol import limits, messages, status
-from protocol.snapshot import StreamState
+from protocol.link import own_stream
+from protocol.snapshot import DOUBT, STORE, Doubt, StreamState
 from tests.unit.agent.world import DAY_S, WALL, World, acts, body, only, running, sent, service
 
 
@@ -180,6 +181,22 @@ def test_what_the_link_says_of_its_streams_is_journaled() -> None:
     world.offline()
     world.online(cursors={"state": messages.Cursor(epoch="0" * 16, seq=99, hash="ff")})
     assert world.last("epoch.begun", "audit")["stream"] == "state"
+
+
+def test_what_is_on_record_as_lost_is_not_told_again_in_the_next_life_as_if_the_quota_were_full() -> None:
+    world = World()
+    record = own_stream.Record(epoch="0" * 16, lost=7)
+    world.store.spaces = {"agent": {"losses": b'{"state": 9}'}, own_stream.SPACE: {"logs": msgspec.json.encode(record)}}
+    damaged = Doubt(reason="recovered from a damaged file", lost={"logs": 7}, in_place=True)
+    world.store.spaces[STORE] = {DOUBT: msgspec.json.encode(damaged)}
+    world.store.streams["metrics"] = StreamState(epoch="0" * 16, first=11, last=20, acked=10)
+    world.start()
+    world.online(cursors={"metrics": messages.Cursor(epoch="0" * 16, seq=5)})
+    world.start()
+    world.wait(limits.LOSS_NOTED_EVERY_S)
+    assert world.local(inputs.LocalStatus())["lost"] == {"logs": 7, "metrics": 5}
+    noted = [body(entry) for entry in world.entries("audit", "gap.declared")]
+    assert noted == [{"stream": "metrics", "count": 5, "reason": "the parent was restored"}]
 
 
 def test_the_daemon_stops_with_a_bye_and_its_work_goes_on(world: World) -> None:
