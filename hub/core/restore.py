@@ -8,6 +8,7 @@ that are away when they come back (space `retake`: a row for each device that is
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -56,7 +57,7 @@ class Restore:
 
     @property
     def alarm(self) -> str:
-        """What an operator must know and decide; empty when there is nothing."""
+        """What an operator must know and decide; empty when there is nothing. A pure view, asked with each request."""
         if (found := self._doubt) is None:
             return self._alarm_of_devices()
         kept = f", the damaged file is kept as {found.aside}" if found.aside else ""
@@ -70,8 +71,7 @@ class Restore:
 
     def _alarm_of_devices(self) -> str:
         """What devices alone prove: the store was put back with all that stood beside it. Only they are held up."""
-        ahead = [name for name in self._ahead if self._is_blocked(name)]
-        self._ahead = dict.fromkeys(ahead)
+        ahead = list(islice(filter(self._is_blocked, self._ahead), _NAMED_MAX + 1))
         if not ahead:
             return ""
         names = ", ".join(ahead[:_NAMED_MAX]) + (" and others" if ahead[_NAMED_MAX:] else "")
@@ -133,9 +133,11 @@ class Restore:
 
     def met(self, name: str, fx: Effects) -> None:
         """`name` is here: unless it is held up, what it may hold later is not confirmed."""
-        if name in self._awaited and not self._core.parent.view(name).blocked:
-            self._awaited.discard(name)
-            fx.store.append(Delete(RETAKE, name))
+        if (name in self._awaited or name in self._ahead) and not self._core.parent.view(name).blocked:
+            self._ahead.pop(name, None)
+            if name in self._awaited:
+                self._awaited.discard(name)
+                fx.store.append(Delete(RETAKE, name))
 
     def _take(self, name: str, is_ahead: bool, now: Now, fx: Effects) -> None:
         self._core.delegate.make(name, now, fx)  # a task that has ended since must not be asked for again (A14)
@@ -143,6 +145,7 @@ class Restore:
             self._core.parent.resume(name, now, fx)
             return
         self._core.parent.new_term(name, now, fx)
+        self._ahead.pop(name, None)
         self._core.registry.calm(name, "restored-parent", fx)
 
     def next_wake(self, now: Now) -> float | None:
