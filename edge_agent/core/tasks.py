@@ -272,7 +272,7 @@ class Tasks:
         record.stage, record.document = Stage.ENDED, None
         self._late.pop(task, None)
         record.end = self._note("ended", task, body, now, fx)
-        record.outcome = msgspec.structs.replace(body, stdout="", stderr="", reason=body.reason or _NO_OUTPUT)
+        record.outcome = _without_output(body)
         if record.cancelled:
             self._forget(task, fx)
         else:
@@ -317,6 +317,13 @@ def bounded(body: status.TaskFact) -> status.TaskFact:
             body, stdout=context.tail(body.stdout, size), stderr=context.tail(body.stderr, size)
         )
     return body
+
+
+def _without_output(body: status.TaskFact) -> status.TaskFact:
+    if not body.stdout and not body.stderr:
+        return body
+    reason = f"{body.reason}; {_NO_OUTPUT}" if body.reason else _NO_OUTPUT
+    return msgspec.structs.replace(body, stdout="", stderr="", reason=reason)
 
 
 def _launch(record: Record) -> inputs.Launch:
