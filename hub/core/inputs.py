@@ -263,9 +263,11 @@ class NoteArtifact(Op, frozen=True, kw_only=True, tag="note-artifact"):
 
 
 class MakeRoom(Op, frozen=True, kw_only=True, tag="make-room"):
-    """An artifact of `size` bytes is to come, and does not fit: let those go that nothing names."""
+    """An artifact of `size` bytes is to come, and does not fit beside the `coming` bytes of others that are under way:
+    let those go that nothing names."""
 
     size: int
+    coming: int = 0
 
 
 AnyOp = (

@@ -84,7 +84,7 @@ class Operations:
     def _artifact(self, op: inputs.NoteArtifact | inputs.MakeRoom, who: str, now: Now, fx: Effects) -> object:
         core = self._core
         if isinstance(op, inputs.MakeRoom):
-            return {"freed": core.artifacts.make_room(op.size, now, fx)}
+            return {"freed": core.artifacts.make_room(op.size, op.coming, now, fx)}
         if core.artifacts.note(op.digest, op.size, now, fx):
             core.streams.audit("artifact.arrived", op.digest, {"who": who, "size": op.size}, now, fx)
         return {"digest": op.digest}

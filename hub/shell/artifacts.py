@@ -32,7 +32,8 @@ class Artifacts:
         """Open the folder, and remove what interrupted uploads left in it."""
         self._folder = folder
         self._uploads = 0
-        self._coming = 0
+        self.coming = 0
+        """Bytes of uploads that are under way."""
         folder.mkdir(mode=0o700, exist_ok=True)
         for path in folder.glob(f"{_PART}*"):
             path.unlink(missing_ok=True)
@@ -56,7 +57,7 @@ class Artifacts:
 
     def lacks(self, size: int) -> bool:
         """Tell whether `size` more bytes are more than there is room for."""
-        return self._whole + self._coming + size > limits.ARTIFACTS_BYTES_MAX
+        return self._whole + self.coming + size > limits.ARTIFACTS_BYTES_MAX
 
     def drop(self, digest: str) -> None:
         """Delete the file of an artifact; harmless when there is none. Who reads it reads on."""
@@ -76,17 +77,19 @@ class Artifacts:
         def take(more: int) -> None:
             nonlocal size
             if self.lacks(more):
-                raise Failed(no_room(self._whole + self._coming - size, size + more), 507)
+                raise Failed(no_room(self._whole + self.coming - size, size + more), 507)
             size += more
-            self._coming += more
+            self.coming += more
 
         part = self._folder / f"{_PART}{secrets.token_hex(8)}"
         try:
             found = await _write(part, chunks, take)
             if found != digest:
                 raise Failed(f"the bytes that came are {found}, not {digest}: did the folder change under way?", 422)
-            await asyncio.to_thread(_keep, part, target)
-            self._whole += size
+            is_new = self.size(digest) is None  # else another upload of the same was quicker
+            part.replace(target)
+            self._whole += size if is_new else 0
+            await asyncio.to_thread(synced.sync_folder, self._folder)
             return size
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -94,7 +97,7 @@ class Artifacts:
             raise Failed(f"the hub cannot store the artifact: {error.strerror or error}", 500) from error
         finally:
             self._uploads -= 1
-            self._coming -= size
+            self.coming -= size
             part.unlink(missing_ok=True)
 
 
@@ -126,8 +129,3 @@ def _private(path: str, flags: int) -> int:
 def _take(write: Callable[[bytes], int], update: Callable[[bytes], None], data: bytes) -> None:
     update(data)
     write(data)
-
-
-def _keep(part: Path, target: Path) -> None:
-    part.replace(target)
-    synced.sync_folder(target.parent)

@@ -82,10 +82,11 @@ class Artifacts:
 
     # -------------------------------------------------------------------------------------------- what goes
 
-    def make_room(self, size: int, now: Now, fx: Effects) -> int:
-        """Let the longest spare go until `size` bytes more fit; return the bytes freed. Raises Refusal (507)."""
+    def make_room(self, size: int, coming: int, now: Now, fx: Effects) -> int:
+        """Let the longest spare go until `size` bytes fit beside the `coming`; return the bytes freed. Raises Refusal."""
         self._look(now, fx)
-        over = self.bytes + size - limits.ARTIFACTS_BYTES_MAX
+        taken = self.bytes + coming
+        over = taken + size - limits.ARTIFACTS_BYTES_MAX
         going: list[str] = []
         for digest in sorted(self._going(limits.ARTIFACTS_SPARE_S_MIN), key=lambda one: -self.held[one].spare_s):
             if over <= 0:
@@ -93,7 +94,7 @@ class Artifacts:
             over -= self.held[digest].size
             going.append(digest)
         if over > 0:
-            raise Refusal(no_room(self.bytes, size), 507)
+            raise Refusal(no_room(taken, size), 507)
         freed = sum(self.held[digest].size for digest in going)
         for digest in going:
             self._forget(digest, "room for a new one", now, fx)

@@ -69,7 +69,7 @@ async def _received(hub: Hub, digest: str, request: Request) -> int:
     size = await _noted(hub, digest, name)
     if size is None:
         if hub.artifacts.lacks(declared):
-            await hub.desk.ask(name, inputs.MakeRoom(size=declared))
+            await hub.desk.ask(name, inputs.MakeRoom(size=declared, coming=hub.artifacts.coming))
         size = await hub.artifacts.receive(digest, _chunks(request))
         await hub.desk.ask(name, inputs.NoteArtifact(digest=digest, size=size))
     return size

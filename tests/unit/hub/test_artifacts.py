@@ -116,7 +116,7 @@ def test_what_is_beyond_the_total_is_refused_and_what_is_spare_makes_room_first(
     reply = world.refused(inputs.MakeRoom(size=50))
     assert (reply.status, "no room at the hub" in reply.error, "Delete services" in reply.error) == (507, True, True)
     assert not dropped(world, 3)
-    fx = world.request(inputs.MakeRoom(size=50))
+    fx = world.request(inputs.MakeRoom(size=10, coming=40))
     assert [act.digest for act in acts(fx, inputs.DropArtifact)] == [OLD]
     assert acts(fx, inputs.Reply)[0].data == b'{"freed":60}'
     assert world.refused(inputs.MakeRoom(size=80)).status == 507

@@ -1,5 +1,6 @@
 """Artifacts on the hub's disk: whole and under their own digest, or not at all."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -87,3 +88,13 @@ async def test_what_does_not_fit_beside_the_others_is_refused_and_nothing_of_it_
     artifacts.drop(named(b"abcdef"))
     assert await artifacts.receive(named(b"ghijkl"), stream(b"ghi", b"jkl")) == 6
     assert artifacts.here() == {named(b"ghijkl"): 6}
+
+
+async def test_two_uploads_of_the_same_at_a_time_take_the_room_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "ARTIFACTS_BYTES_MAX", 10)
+    artifacts = Artifacts(tmp_path)
+    both = [artifacts.receive(named(b"abcde"), stream(b"abcde")) for _ in range(2)]
+    assert await asyncio.gather(*both) == [5, 5]
+    assert (artifacts.lacks(5), artifacts.lacks(6)) == (False, True)
+    artifacts.drop(named(b"abcde"))
+    assert not artifacts.lacks(10)
