@@ -47,8 +47,8 @@ CoreT = TypeVar("CoreT", bound=Core)
 
 
 @dataclass(slots=True)
-class _Pending:
-    """Effects that wait for their commit. `force`: now, not lazily."""
+class Pending:
+    """Effects that wait for their commit. `force`: now, not lazily. tests.sim.node has it for its own."""
 
     store: list[effects.Store] = field(default_factory=list[effects.Store])
     done: list[Done] = field(default_factory=list[Done])
@@ -59,6 +59,41 @@ class _Pending:
     """Of own rows."""
     until: float | None = None
     """Mono time by which lazy stores are committed."""
+
+    def add(self, fx: Effects, now: Now) -> None:
+        """Take what an input led to at `now`."""
+        self.store += fx.store
+        self.bytes += sum(sum(map(len, map(_raw_of, op.rows))) for op in fx.store if isinstance(op, effects.Rows))
+        self.send += fx.send
+        self.act += fx.act
+        if fx.send or fx.act or (fx.store and not fx.lazy) or self.is_full:
+            self.force = True
+        elif fx.store and self.until is None:
+            self.until = now.mono + limits.LAZY_COMMIT_S
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether no further input joins."""
+        return self.bytes > limits.BATCH_BYTES_MAX
+
+    def is_due(self, mono: float) -> bool:
+        """Tell whether what is to be stored is to be stored now."""
+        return self.force or (self.until is not None and mono >= self.until)
+
+
+def message_of(send: effects.SendRows, found: list[effects.StoredRow]) -> Entries | None:
+    """Return what is sent of the rows that were found; None when there are none."""
+    rows = found[: limits.ENTRIES_COUNT_MAX]  # counted, not reckoned: a GAP row stands for any number of seqs
+    if not rows:
+        return None
+    return Entries(
+        session=send.session,
+        stream=send.stream,
+        epoch=send.epoch,
+        prev=send.after,
+        hash=rows[-1][2].hex(),
+        rows=[msgspec.Raw(raw) for _, raw, _ in rows],
+    )
 
 
 class _Settle(msgspec.Struct, frozen=True):
@@ -106,7 +141,7 @@ class Driver(Generic[CoreT]):
         self._roomy.set()
         self._waiter: asyncio.Future[None] | None = None
         self._settlers: set[asyncio.Future[None]] = set()
-        self._pending = _Pending()
+        self._pending = Pending()
         self._wake_at: float | None = None
         self._failures = 0
         self._distrusted: StoreDamaged | None = None
@@ -172,7 +207,7 @@ class Driver(Generic[CoreT]):
         for _ in range(min(len(inbox), limits.BATCH_INPUTS_MAX)):
             event, done = inbox.popleft()
             self._take(event, done)
-            if self._clock.mono() > until or self._pending.bytes > limits.BATCH_BYTES_MAX:
+            if self._clock.mono() > until or self._pending.is_full:
                 break
         if self._wake_at is not None and self._clock.mono() >= self._wake_at:
             self._take(self._tick, None)
@@ -191,26 +226,19 @@ class Driver(Generic[CoreT]):
         if self._trace is not None:
             self._trace.took(event, now)
         self._wake_at = fx.wake_at
-        pending.store += fx.store
-        pending.bytes += sum(sum(map(len, map(_raw_of, op.rows))) for op in fx.store if isinstance(op, effects.Rows))
-        pending.send += fx.send
-        pending.act += fx.act
-        if fx.send or fx.act or (fx.store and not fx.lazy) or pending.bytes > limits.BATCH_BYTES_MAX:
-            pending.force = True
-        elif fx.store and pending.until is None:
-            pending.until = now.mono + limits.LAZY_COMMIT_S
+        pending.add(fx, now)
 
     # ------------------------------------------------------------------------------------------ effects
 
     async def _settle(self) -> None:
         pending = self._pending
         if pending.store:
-            if not (pending.force or (pending.until is not None and self._clock.mono() >= pending.until)):
+            if not pending.is_due(self._clock.mono()):
                 return
             await self._store(pending.store)
         else:
             await asyncio.sleep(0)  # inputs that store nothing must not keep the loop from the sources
-        self._pending = _Pending()
+        self._pending = Pending()
         for done in pending.done:
             done()
         for send in pending.send:
@@ -242,16 +270,8 @@ class Driver(Generic[CoreT]):
             self._give(send.peer, send.message)
             return
         found = await self._journal.rows(send.stream, send.epoch, send.after, send.upto, limits.ENTRIES_BYTES_MAX)
-        rows = found[: limits.ENTRIES_COUNT_MAX]  # counted, not reckoned: a GAP row stands for any number of seqs
-        if rows:
-            message = Entries(
-                session=send.session,
-                stream=send.stream,
-                epoch=send.epoch,
-                prev=send.after,
-                hash=rows[-1][2].hex(),
-                rows=[msgspec.Raw(raw) for _, raw, _ in rows],
-            )
+        message = message_of(send, found)
+        if message is not None:
             self._give(send.peer, message)
 
     def _give(self, peer: str, message: AnyMessage) -> None:
@@ -310,7 +330,7 @@ class Driver(Generic[CoreT]):
 
     def _discard(self, error: StoreError) -> None:
         self._distrusted = None
-        self._pending = _Pending()
+        self._pending = Pending()
         self._inbox.clear()
         self._wake_at = None
         self._roomy.set()

@@ -11,9 +11,9 @@ from random import Random
 
 import msgspec
 
+from protocol.aio.failpoints import PLACES
 from tests.sim import people, plan, rarities
 from tests.sim.clockwork import Clockwork
-from tests.sim.node import PLACES
 from tests.sim.plan import HUB, AnyItem, Plan
 
 FIRST_S = 30.0

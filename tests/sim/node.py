@@ -10,49 +10,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from protocol import effects, limits
+from protocol.aio.driver import Core, Done, Pending, message_of
 from protocol.aio.journal import Journal
-from protocol.effects import Action, Effects, Now
+from protocol.effects import Action, Now
 from protocol.errors import StoreError
-from protocol.messages import AnyMessage, Entries
+from protocol.messages import AnyMessage
 from tests.checkers import history
 from tests.sim.disk import Crash, Disk, done
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-PLACES = ("before-store", "in-store", "after-store", "after-send", "after-act")
-"""Where a node can be told to die; protocol.aio.failpoints has the same."""
 WALL_S = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
 _RESTART_S = 1.0
 _COMMIT_S = 0.004
-
-Done = Callable[[], None]
-
-
-class Core(Protocol):
-    """What decides."""
-
-    def handle(self, event: object, now: Now, /) -> Effects:
-        """Return what `event` leads to."""
-        ...
-
-
-@dataclass(slots=True)
-class Pending:
-    """Effects that wait for their commit, as the driver's."""
-
-    store: list[effects.Store] = field(default_factory=list[effects.Store])
-    done: list[Done] = field(default_factory=list[Done])
-    send: list[effects.Send | effects.SendRows] = field(default_factory=list[effects.Send | effects.SendRows])
-    act: list[Action] = field(default_factory=list[Action])
-    force: bool = False
-    until: float | None = None
 
 
 class Node:
@@ -205,6 +179,8 @@ class Node:
         for _ in range(min(len(self._inbox), limits.BATCH_INPUTS_MAX)):
             event, covered = self._inbox.popleft()
             self._take(event, covered)
+            if self._pending.is_full:
+                break
         if self._wake_at is not None and self.now().mono >= self._wake_at:
             self._take(self.tick, None)
         self._settle()
@@ -217,13 +193,7 @@ class Node:
         fx = self.core.handle(event, now)
         self.note(history.Took(at=self.clock.now, node=self.name, input=event, now=now))
         self._wake_at = fx.wake_at
-        pending.store += fx.store
-        pending.send += fx.send
-        pending.act += fx.act
-        if fx.send or fx.act or (fx.store and not fx.lazy):
-            pending.force = True
-        elif fx.store and pending.until is None:
-            pending.until = now.mono + limits.LAZY_COMMIT_S
+        pending.add(fx, now)
 
     # -------------------------------------------------------------------------------------------- effects
 
@@ -231,7 +201,7 @@ class Node:
         pending = self._pending
         if not pending.store:
             self._perform()
-        elif pending.force or (pending.until is not None and self.now().mono >= pending.until):
+        elif pending.is_due(self.now().mono):
             self._busy = True
             life = self.life
             self.clock.after(self.commit_s, lambda: self._commit(life))
@@ -250,8 +220,9 @@ class Node:
             self.disk.crash_in_store = True
         try:
             done(self.journal.commit(ops))
-        except StoreError as error:
-            self._fail(error)
+        except StoreError:
+            self.note(history.Died(at=self.clock.now, node=self.name, how="store"))
+            self._fail()
             return
         self._failures = 0
         self.note(history.Stored(at=self.clock.now, node=self.name, ops=ops))
@@ -273,20 +244,12 @@ class Node:
 
     def _send(self, send: effects.Send | effects.SendRows) -> None:
         if isinstance(send, effects.Send):
-            message: AnyMessage = send.message
+            message: AnyMessage | None = send.message
         else:
             found = done(self.journal.rows(send.stream, send.epoch, send.after, send.upto, limits.ENTRIES_BYTES_MAX))
-            rows = found[: limits.ENTRIES_COUNT_MAX]
-            if not rows:
+            message = message_of(send, found)
+            if message is None:
                 return
-            message = Entries(
-                session=send.session,
-                stream=send.stream,
-                epoch=send.epoch,
-                prev=send.after,
-                hash=rows[-1][2].hex(),
-                rows=[msgspec.Raw(raw) for _, raw, _ in rows],
-            )
         self.note(history.Sent(at=self.clock.now, node=self.name, peer=send.peer, message=message))
         self.transport(send.peer, message)
 
@@ -329,7 +292,7 @@ class Node:
         if self._is_due(place):
             raise Crash
 
-    def _fail(self, error: StoreError) -> None:
+    def _fail(self) -> None:
         """Discard what the store did not take; the core is rebuilt from the store after a while."""
         self._busy = True
         self._discard()
@@ -349,12 +312,11 @@ class Node:
             return
         try:
             done(self.journal.reload())
-        except StoreError as again:
-            self._fail(again)
+        except StoreError:
+            self._fail()
             return
         self._discard()
         self.core = self.make_core()
-        self.note(history.Died(at=self.clock.now, node=self.name, how="store"))
         self.life += 1
         self.note(history.Born(at=self.clock.now, node=self.name, role=self.role, disk=f"{self.name}/{self.disks}"))
         self._begin()
