@@ -83,7 +83,7 @@ class Artifacts:
     # -------------------------------------------------------------------------------------------- what goes
 
     def make_room(self, size: int, coming: int, now: Now, fx: Effects) -> int:
-        """Let the longest spare go until `size` more fit beside the `coming`; return the bytes freed. Raises Refusal."""
+        """Let the longest spare go until `size` more fit beside the `coming`; return how many went. Raises Refusal."""
         self._look(now, fx)
         taken = self.bytes + coming
         over = taken + size - limits.ARTIFACTS_BYTES_MAX
