@@ -42,7 +42,7 @@ from protocol.aio.recovery import swap
 from protocol.aio.trace import file as trace
 from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
-from protocol.errors import Refused, StoreError
+from protocol.errors import Refused, StoreDamaged, StoreError
 
 log = logging.getLogger("skerry.hub")
 
@@ -284,6 +284,8 @@ class _Serving:
             try:
                 while await self._journal.retire(now_ms=_ms(time.time()), mono_ms=_ms(time.monotonic()), kept=_KEPT):
                     await asyncio.sleep(0)
+            except StoreDamaged as error:
+                self._driver.distrust(error)
             except StoreError as error:
                 log.warning("old entries stay for now: %s", error)
 

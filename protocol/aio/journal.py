@@ -72,9 +72,20 @@ class _Part:
             self.damaged = True
             raise
 
+    async def look(self) -> StoreDamaged | None:
+        """Look at the whole of an open file, once in a life, when it is suspected; return the damage that is found."""
+        if self.damaged or self.is_cleared or self.file.is_closed:
+            return None
+        try:
+            self.is_cleared = await _is_cleared(self.opening, self.file)
+        except StoreDamaged as error:
+            self.damaged = True
+            return error
+        return None
+
 
 class Journal:
-    """See the module. Not for several tasks at once: the driver is its one user."""
+    """See the module. Not for several tasks at once: the driver is its one user; but `retire` may run beside it."""
 
     def __init__(self, node: str, lock: Lock, cache_kib: int, judge: Judge | None) -> None:
         self._node = node
@@ -129,7 +140,10 @@ class Journal:
         return self._snapshot
 
     async def reload(self) -> Snapshot:
-        """Read the store anew, after a failed commit; return what it holds. Damage is recovered. Raises StoreError."""
+        """Read the store anew, after a failed commit; return what it holds. Damage is recovered.
+
+        Raises StoreError; the next call goes on where this one failed, and recovers nothing twice.
+        """
         try:
             await self._repair()
             return await self._read()
@@ -144,7 +158,7 @@ class Journal:
 
         Return False when that has been done in this life, and found nothing: it is not done for each reader.
         """
-        doubtful = [part for part in self._parts if not part.is_cleared]
+        doubtful = [part for part in self._parts if part.damaged or not part.is_cleared]
         with suppress(OSError):  # the next reader says so again
             for part in doubtful:
                 suspect.mark(part.opening.path)
@@ -189,15 +203,22 @@ class Journal:
         `now_ms` is the wall clock, `mono_ms` the monotonic one.
         """
         part = self._parts[0]
-        done = await part.transact(lambda db: self._retention.step(db, now_ms, mono_ms, kept))
-        part.operations.forget_channels()
-        return done
+
+        def step(db: sqlite3.Connection) -> int:
+            part.operations.forget_channels()  # in the file's thread, where the next commit may wait behind this
+            return self._retention.step(db, now_ms, mono_ms, kept)
+
+        return await part.transact(step)
 
     async def close(self) -> None:
-        """Mark this life as ended in order, and let the store go. One that cannot be written stays marked unclean."""
-        with suppress(StoreError):
-            for part in self._parts:
-                await part.file.transact(life.end)
+        """Mark this life as ended in order, and let the store go.
+
+        What cannot be written, or is damaged, stays marked unclean: the next opening looks at it.
+        """
+        for part in self._parts:
+            if not part.damaged:
+                with suppress(StoreError):
+                    await part.file.transact(life.end)
         await self._drop()
 
     async def _add(self, path: Path, streams: list[str], mint: Callable[[], str], *, durable: bool) -> None:
@@ -212,14 +233,17 @@ class Journal:
             durable=durable,
         )
         await asyncio.to_thread(_finish, path)
+        self._parts.append(await self._begun(opening))
+
+    async def _begun(self, opening: Opening) -> _Part:
+        """Begin a life of a file; when it is damaged, of what is recovered of it."""
         try:
-            if durable and self._lock.life and _is_empty(path):
-                raise StoreDamaged(f"{path} is empty, and was not")
-            part = await self._begin(opening)
+            if opening.seen and _is_empty(opening.path):
+                raise StoreDamaged(f"{opening.path} is empty, and was not")
+            return await self._begin(opening)
         except StoreDamaged as error:
             await self._recover(opening, error)
-            part = await self._begin(opening)
-        self._parts.append(part)
+            return await self._begin(opening)
 
     async def _begin(self, opening: Opening) -> _Part:
         """Open a file and begin a life of it."""
@@ -248,18 +272,16 @@ class Journal:
             raise explain(error, path) from error
 
     async def _repair(self) -> None:
-        """Recover the files whose damage was noticed while they were open."""
+        """Recover the files whose damage was noticed while they were open; open what a former try left closed."""
         for place, part in enumerate(self._parts):
-            found = None
-            try:
-                part.is_cleared = part.is_cleared or (not part.damaged and await _is_cleared(part.opening, part.file))
-            except StoreDamaged as error:
-                part.damaged, found = True, error
+            found = await part.look()
             if part.damaged:
                 with suppress(StoreError):
                     await part.file.close()
                 await self._recover(part.opening, found)
-                self._parts[place] = await self._begin(part.opening)
+                part.damaged = False
+            if part.file.is_closed:
+                self._parts[place] = await self._begun(part.opening)
 
     async def _recover(self, opening: Opening, error: StoreError | None) -> None:
         from protocol.aio.recovery import ladder  # by who needs it: it costs an agent's daemon a megabyte and more

@@ -39,6 +39,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, connection: aiosqlite.Connection, wal_bytes: int) -> None:
         self.path = path
+        self.is_closed = False
         self._connection = connection
         self._wal_bytes = wal_bytes
         self._had_log = wal.of(path).exists()
@@ -75,6 +76,8 @@ class SqliteFile:
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in the connection's thread, in one hop. Raises StoreError in place of SQLite's errors."""
+        if self.is_closed:
+            raise StoreError(f"{self.path} is closed: it ends, or is being recovered, and then goes on by itself")
         try:
             return await _hop(self._connection, work)
         except UnicodeDecodeError as error:
@@ -92,6 +95,7 @@ class SqliteFile:
 
     async def close(self) -> None:
         """Close; the last to close a WAL checkpoints it. A disk that fails here loses nothing that was committed."""
+        self.is_closed = True
         try:
             await self._connection.close()
         except sqlite3.Error as error:

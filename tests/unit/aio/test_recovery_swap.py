@@ -4,9 +4,10 @@ import asyncio
 import itertools
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -14,11 +15,12 @@ from typing import cast
 import pytest
 
 from protocol import effects, limits
-from protocol.aio.journal import Journal
+from protocol.aio.journal import Journal, Kept
 from protocol.aio.recovery import swap
+from protocol.aio.sqlite import SqliteFile
 from protocol.aio.upkeep import aside, room
-from protocol.errors import StoreError, StoreLocked, StoreLost, StoreStuck
-from tests.unit.aio.parts import minted
+from protocol.errors import StoreDamaged, StoreError, StoreLocked, StoreLost, StoreStuck
+from tests.unit.aio.parts import minted, rows
 
 RUBBISH = b"rubbish" * 2_000
 STEPS = ("rename", "replace", "unlink", "fsync")
@@ -164,6 +166,59 @@ async def test_a_name_that_cannot_be_used_is_said(tmp_path: Path, name: str) -> 
     assert path.read_bytes() == RUBBISH
     blocked.rmdir()
     await (await opened(path, 300)).close()
+
+
+async def stuck(*_: object, **__: object) -> SqliteFile:
+    raise StoreStuck("the disk failed")
+
+
+async def failing_after_a_recovery(path: Path, tries: int) -> Journal:
+    """Let the disk fail each time that the recovered store is to be opened."""
+    await made(path, b"value")
+    journal = await opened(path, 300)
+    assert not aside.damaged(path)
+    journal._parts[0].damaged = True  # pyright: ignore[reportPrivateUsage]  # as a failed read does
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteFile, "open", stuck)
+        for _ in range(tries):
+            with pytest.raises(StoreStuck):
+                await journal.reload()
+    return journal
+
+
+async def test_a_recovered_store_that_cannot_be_opened_yet_is_not_recovered_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = await failing_after_a_recovery(path, limits.DAMAGED_FILES_KEPT + 1)
+    assert (await journal.reload()).spaces["a"]["k"] == b"value"
+    assert [one.name[-2:] for one in aside.damaged(path)] == ["-1"], "the damaged one would be pushed out"
+    await journal.close()
+
+
+async def test_while_a_store_is_closed_who_comes_is_told_and_it_ends_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    journal = await failing_after_a_recovery(path, 1)
+    with pytest.raises(StoreError, match=r"journal\.db is closed: it ends, or is being recovered"):
+        await journal.retire(now_ms=0, mono_ms=0, kept=Kept(age_ms=1, rows=1, bytes=1))
+    await journal.close()
+    assert await value_of(path, 500) == b"value"
+
+
+async def test_a_store_that_ends_before_its_damage_is_recovered_is_looked_at_when_it_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await made(path, b"value")
+    journal = await opened(path, 300)
+    await journal.commit([effects.Rows("audit", f"{1:016x}", rows("audit", "", 1, 3).rows)])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE own_audit SET raw = x'5b5d' WHERE seq = 2")
+    with pytest.raises(StoreDamaged):
+        await journal._parts[0].run(_damaged)  # pyright: ignore[reportPrivateUsage]
+    await journal.close()
+    await (await opened(path, 500)).close()
+    assert len(aside.damaged(path)) == 1
+
+
+def _damaged(_: sqlite3.Connection) -> None:
+    raise StoreDamaged("a read met damage")
 
 
 async def test_of_two_that_find_the_store_damaged_one_recovers_it(tmp_path: Path) -> None:

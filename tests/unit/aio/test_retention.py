@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -153,4 +155,28 @@ async def test_it_goes_in_steps_and_a_store_without_counts_is_counted(
     steps = [await journal.retire(now_ms=0, mono_ms=0, kept=kept(rows=3)) for _ in range(6)]
     assert steps == [4, 4, 2, 4, 3, 0], "counted, then deleted"
     assert held(tmp_path) == {("a", "state"): [8, 9, 10]}
+    await journal.close()
+
+
+async def test_rows_that_come_while_the_last_ones_of_their_channel_go_have_a_channel(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    await receive(journal, "a", 1, 5)
+    await receive(journal, "b", 1, 1)
+    await journal.retire(now_ms=0, mono_ms=0, kept=kept())
+    await receive(journal, "a", 5, 1)  # it came before: nothing is stored, nothing will be counted
+    begun, done = threading.Event(), threading.Event()
+    thread = journal._parts[0].run  # pyright: ignore[reportPrivateUsage]
+    tasks = [
+        asyncio.ensure_future(thread(lambda _: begun.wait())),
+        asyncio.ensure_future(journal.retire(now_ms=0, mono_ms=0, kept=kept(rows=1))),
+        asyncio.ensure_future(receive(journal, "a", 6, 1)),
+        asyncio.ensure_future(thread(lambda _: done.set())),
+    ]
+    await asyncio.sleep(0)  # each is in the thread's queue
+    begun.set()
+    assert done.wait(10), "the loop is held: the thread goes from one to the next without it"
+    for task in tasks:
+        await task
+    await retire(journal, 0, 0, kept())
+    assert held(tmp_path)["a", "state"] == [6]
     await journal.close()

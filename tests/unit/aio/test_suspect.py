@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from protocol import limits
+from protocol.aio.journal import Kept
 from protocol.aio.recovery import suspect
 from protocol.aio.upkeep import aside
 from protocol.effects import Received
@@ -89,6 +90,18 @@ async def test_a_store_that_is_suspected_when_it_is_opened_is_looked_at_as_a_who
     assert not suspect.is_marked(path)
     await (await opened(tmp_path, 700)).close()
     assert len(aside.damaged(path)) == 1
+
+
+@pytest.mark.usefixtures("large")
+async def test_damage_that_retention_meets_is_recovered_also_in_a_life_that_looked_at_all(tmp_path: Path) -> None:
+    path = await damaged_deep(tmp_path)
+    async with living(tmp_path) as stage:
+        stage.journal._parts[0].is_cleared = True  # pyright: ignore[reportPrivateUsage]  # before the page went bad
+        with pytest.raises(StoreDamaged) as met:
+            await stage.journal.retire(now_ms=0, mono_ms=0, kept=Kept(age_ms=1, rows=1, bytes=1))
+        stage.driver.distrust(met.value)
+        await healed(stage)
+        assert len(aside.damaged(path)) == 1
 
 
 async def test_a_reader_that_is_wrong_costs_one_look_in_a_life_and_no_recovery(tmp_path: Path) -> None:
