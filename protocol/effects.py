@@ -104,8 +104,8 @@ class Delete(msgspec.Struct, frozen=True):
 class Received(msgspec.Struct, frozen=True):
     """Append a child's entries, checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`.
 
-    Rows up to `again` may have come under another epoch, brought by a copy of the child: what stands already, by seq
-    and hash, is not stored a second time (A8).
+    Rows up to `again` may have come under another epoch, brought by a copy of the child: what stands already under one
+    of the last limits.EPOCHS_KEPT_MAX, with the same seq, bytes and hash, is not stored a second time (A8).
     """
 
     node: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from protocol import effects, limits
 from protocol.aio import failpoints, life
@@ -16,9 +16,10 @@ _INTO_OWN = "INSERT INTO own_STREAM"
 # A device can bring an epoch back that its parent has forgotten (limits.EPOCHS_KEPT_MAX): a seq is stored once all the
 # same, and the first bytes stay (INVARIANTS A7). It must not fail the transaction, which is everybody's.
 _INTO_ENTRY = "INSERT OR IGNORE INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
-_STANDS = """
-    SELECT 1 FROM entry WHERE channel IN (SELECT id FROM channel WHERE node = ? AND stream = ?) AND seq = ? AND hash = ?
-"""
+# A device may take a new epoch as often as it greets: only as many are looked at as its parent remembers.
+_NEWEST_CHANNELS = "SELECT id FROM channel WHERE node = ? AND stream = ? ORDER BY id DESC LIMIT ?"
+# The hash alone does not do: a GAP has that of the last row which it covers, and is not that row.
+_STANDS = "SELECT 1 FROM entry WHERE channel = ? AND seq = ? AND hash = ? AND raw = ?"
 # Place 1 is a node's newest row. The rows of the highest places go: no node pushes out what stands there of another.
 _ASIDE_TOO_MANY = """
     WITH placed AS (SELECT id, row_number() OVER (PARTITION BY node ORDER BY id DESC) AS place FROM aside),
@@ -109,7 +110,7 @@ class Operations:
 
     def _receive(self, db: sqlite3.Connection, op: effects.Received) -> None:
         channel = self._channel(db, (op.node, op.epoch, op.stream))
-        rows = [row for row in op.rows if row[0] > op.again or not _stands(db, op, row[0], row[2])]
+        rows = op.rows if op.rows[0][0] > op.again else list(_new(db, op))
         insert(
             db,
             _INTO_ENTRY,
@@ -137,6 +138,11 @@ class Operations:
             db.executemany("DELETE FROM state WHERE space = ? AND key = ?", gone)
 
 
-def _stands(db: sqlite3.Connection, op: effects.Received, seq: int, hash_: bytes) -> bool:
-    """Tell whether the row `seq` with `hash_` came already, under whatever epoch."""
-    return db.execute(_STANDS, (op.node, op.stream, seq, hash_)).fetchone() is not None
+def _new(db: sqlite3.Connection, op: effects.Received) -> Iterator[tuple[int, bytes, bytes, int, str, str]]:
+    """Yield the rows that did not come already, under whatever epoch."""
+    channels = db.execute(_NEWEST_CHANNELS, (op.node, op.stream, limits.EPOCHS_KEPT_MAX + 1)).fetchall()
+    for row in op.rows:
+        seq, raw, hash_ = row[:3]
+        stands = (db.execute(_STANDS, (channel, seq, hash_, raw)).fetchone() for (channel,) in channels)
+        if seq > op.again or not any(stands):
+            yield row

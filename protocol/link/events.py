@@ -169,7 +169,7 @@ class ChildStatus(ParentEvent, frozen=True, kw_only=True):
 
 
 class ChildEntries(ParentEvent, frozen=True, kw_only=True):
-    """New rows of a child, each told once: `(seq, raw, hash, time_ms, kind, key)`."""
+    """New rows of a child, `(seq, raw, hash, time_ms, kind, key)`, each told once in an epoch (A8, decision 0027)."""
 
     stream: str
     epoch: str

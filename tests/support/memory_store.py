@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import dataclass, field
 
 from protocol import effects, limits, messages
@@ -41,6 +42,17 @@ class MemoryStore:
         """Apply `ops`, all or nothing as far as a test can tell."""
         for op in ops:
             self._apply(op)
+        if any(isinstance(op, effects.SetAside) for op in ops):
+            self._bound_aside()
+
+    def _bound_aside(self) -> None:
+        """Whose rows set aside are most gives way first, its oldest."""
+        places, of_node = list[tuple[int, int]](), Counter[str]()
+        for at, one in enumerate(reversed(self.aside)):
+            of_node[one.node] += 1
+            places.append((of_node[one.node], at))
+        kept = sorted(one for one in places if one[0] <= limits.ASIDE_KEPT_OF_NODE_ROWS)[: limits.ASIDE_KEPT_ROWS]
+        self.aside = [self.aside[-1 - at] for at in sorted((at for _, at in kept), reverse=True)]
 
     def _apply(self, op: effects.Store) -> None:
         match op:
@@ -49,16 +61,15 @@ class MemoryStore:
             case effects.Delete():
                 self.spaces.get(op.space, {}).pop(op.key, None)
             case effects.Received():
-                stands = {(node, stream, seq, tip) for node, _, stream, seq, _, tip in self.entries if seq <= op.again}
+                its = [row for row in self.entries if (row[0], row[2]) == (op.node, op.stream)]
+                known = [epoch for epoch in dict.fromkeys(row[1] for row in its) if epoch != op.epoch]
+                looked_at = {op.epoch, *known[-limits.EPOCHS_KEPT_MAX :]}
+                stands = {row[3:] for row in its if row[3] <= op.again and row[1] in looked_at}
                 for seq, raw, tip, *_ in op.rows:
-                    if (op.node, op.stream, seq, tip) in stands:
-                        continue
-                    self.entries.append((op.node, op.epoch, op.stream, seq, raw, tip))
+                    if (seq, raw, tip) not in stands:
+                        self.entries.append((op.node, op.epoch, op.stream, seq, raw, tip))
             case effects.SetAside():
                 self.aside.append(op)
-                of_node = [one for one in self.aside if one.node == op.node]
-                if len(of_node) > limits.ASIDE_KEPT_OF_NODE_ROWS:
-                    self.aside.remove(of_node[0])
             case _:
                 self._apply_own(op, self.streams[op.stream])
 
