@@ -355,7 +355,7 @@ class OwnStream:
         self.epoch, self.former = epoch, former
         below = self.floor - 1 if self.gap_first else self.floor
         fx.store.append(effects.NewEpoch(self.name, epoch, former, below))
-        self.acked = max(min(self.acked, seq), below)
+        self.acked = max(min(self.acked, seq), self.gap_first - 1 if self.gap_first else self.floor)
         self._stored_acked = below
         self._write_gaps(fx)
         self.save_acked(fx)

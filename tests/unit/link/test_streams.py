@@ -430,6 +430,14 @@ def test_a_gap_of_a_journal_that_was_restored_is_signed_for_its_new_epoch_when_a
     assert doubt(NODE, "b" * 16, "state", body) == ""
 
 
+@pytest.mark.usefixtures("_small")
+def test_what_is_under_a_gap_does_not_pass_for_acked_in_a_new_epoch() -> None:
+    stream, gap = fallen()
+    stream.begin_epoch("b" * 16, "fork", fx := Effects())
+    assert stream.acked == gap.first - 1 == 0, "else a parent that lacks these rows passes for one that was restored"
+    assert [op.seq for op in fx.store if isinstance(op, effects.Acked)] == [0]
+
+
 def _shrunk(stream: OwnStream) -> list[effects.Store]:
     """Make the stream lose more; return what it stores."""
     fx = Effects()
