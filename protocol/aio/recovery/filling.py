@@ -11,28 +11,23 @@ import msgspec
 
 from protocol import limits
 from protocol.aio.recovery import walk
-from protocol.aio.recovery.walk import Point
 from protocol.aio.sqlite import insert, of
 from protocol.effects import StoredRow
 from protocol.link import own_stream
 from protocol.link.room.holes import Hole
 from protocol.messages import CHAINED
 
-BATCH = 512  # rows that are held in memory at a time
+_BATCH = 512  # rows that are held in memory at a time
 
 
 @dataclass(slots=True)
 class Filling:
-    """Writes what a Walk yields of one stream. `floor`: where its rows begin, when that is known.
-
-    `front`: the hole before the first row; `holes`: those between rows.
-    """
+    """Writes what a Walk yields of one stream. `front`: the hole before the first row; `holes`: those between rows."""
 
     db: sqlite3.Connection
     name: str
     now_ms: int
     acked: int
-    floor: Point | None = None
     rows: int = 0
     lost: int = 0
     front: Hole | None = None
@@ -44,7 +39,7 @@ class Filling:
 
     def take(self, found: Iterator[StoredRow | walk.Hole]) -> None:
         """Write all rows; keep Holes and segments."""
-        while batch := list(islice(found, BATCH)):
+        while batch := list(islice(found, _BATCH)):
             rows: list[StoredRow] = []
             for one in batch:
                 if isinstance(one, walk.Hole):
@@ -69,9 +64,6 @@ class Filling:
                 gap_reason=one.reason,
                 lost=record.lost + self.lost,
             )
-        if self.floor is not None:
-            floor, tip = self.floor
-            return msgspec.structs.replace(record, floor=floor, floor_hash=tip.hex(), gap_first=0)
         return msgspec.structs.replace(record, lost=record.lost + self.lost)
 
     def _note(self, found: walk.Hole, *, is_first: bool) -> None:

@@ -78,7 +78,8 @@ class Salvage:
     # -------------------------------------------------------------------------------------------- own streams
 
     def _stream(self, name: str) -> None:
-        head, record = self._head(name), self._record(name)
+        head = self._head(name)
+        record = self._record(name, head)
         floor = None if record is None else (record.floor, bytes.fromhex(record.floor_hash))
         base = 0 if record is None else record.base
         known = [] if head is None else [(head.last, head.hash)]
@@ -118,9 +119,18 @@ class Salvage:
         except (*UNREADABLE, msgspec.DecodeError):
             return None
 
-    def _record(self, name: str) -> own_stream.Record | None:
+    def _record(self, name: str, head: Head | None) -> own_stream.Record | None:
+        """Return what is known of where the rows begin; in a first epoch the chain begins at its genesis."""
         stored = self._states.of(own_stream.SPACE).get(name)
-        return None if stored is None else msgspec.json.decode(stored, type=own_stream.Record)
+        if stored is not None:
+            return msgspec.json.decode(stored, type=own_stream.Record)
+        if head is None or head.former is not None or name not in CHAINED:
+            return None
+        return self._begun(name, head.epoch, head.epoch)
+
+    def _begun(self, name: str, epoch: str, chained_in: str) -> own_stream.Record:
+        genesis = cursor.genesis(self.opening.node, chained_in, name).hex() if name in CHAINED else ""
+        return own_stream.Record(epoch=epoch, base_hash=genesis, floor_hash=genesis)
 
     def _write(self, name: str, head: Head | None, record: own_stream.Record | None, got: Filling, last: Point) -> None:
         seq, tip = last
@@ -129,8 +139,7 @@ class Salvage:
         former = FormerEpoch(epoch=_UNKNOWN if head is None else head.epoch, seq=seq, hash=tip.hex(), reason=reason)
         acked = 0 if head is None else min(head.acked, seq)
         life.write_head(self.target, name, Head(epoch, seq, tip, acked, former))
-        genesis = cursor.genesis(self.opening.node, epoch, name).hex() if name in CHAINED else ""
-        record = record or own_stream.Record(epoch=_UNKNOWN, base_hash=genesis, floor_hash=genesis)
+        record = record or self._begun(name, _UNKNOWN, epoch)
         self._states.put(own_stream.SPACE, name, msgspec.json.encode(got.settle(record)))
         for segment in got.segments:
             self._states.put(own_stream.SEGMENTS, own_stream.segment_key(name, segment), msgspec.json.encode(segment))

@@ -12,7 +12,7 @@ import msgspec
 from protocol.aio.recovery.scan import Scan
 from protocol.aio.sqlite import checksum, insert
 from protocol.link import child_desired, own_stream
-from protocol.snapshot import DOUBT, STORE
+from protocol.snapshot import DOUBT, STORE, Doubt
 
 _BATCH = 512  # values that are held in memory at a time
 Space = dict[str, bytes]
@@ -60,6 +60,8 @@ class States:
             space, key, value, total = row
             if not isinstance(value, bytes) or checksum(space, key, value) != total:
                 self.partial = True
-            elif space != own_stream.SEGMENTS and (space, key) != (STORE, DOUBT):  # those are made anew
+            elif (space, key) == (STORE, DOUBT):  # made anew, but nobody may forget what it says of the state
+                self.partial = self.partial or msgspec.json.decode(value, type=Doubt).partial
+            elif space != own_stream.SEGMENTS:  # those are made anew
                 self._kept.setdefault(space, {})[key] = b"" if space == child_desired.DOCUMENT else value
                 yield row

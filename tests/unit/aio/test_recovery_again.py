@@ -12,6 +12,7 @@ from protocol.aio import life
 from protocol.aio.life import Opening
 from protocol.aio.recovery import ladder
 from protocol.aio.upkeep import aside
+from protocol.snapshot import doubt
 from tests.unit.aio.parts import STREAMS, minted
 from tests.unit.aio.test_recovery import NODE, PAGE, Truth, caught_up, check_state, made, opened, smash
 
@@ -163,6 +164,34 @@ async def test_where_nobody_can_know_how_much_is_lost_that_is_said(
     text = caplog.text
     assert "180 rows of state are lost; rows of state after 240, if there were any, are lost" in text
     assert "of audit" not in text
+
+
+async def test_where_only_the_head_is_left_of_a_first_epoch_its_first_row_stays(tmp_path: Path) -> None:
+    truth = await made(tmp_path)
+    path = tmp_path / "journal.db"
+    before = kept(path, truth)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE state SET sum = sum + 1 WHERE space = 'stream'")
+    assert recover(path) == {}
+    assert kept(path, truth) == before
+    journal = await opened(tmp_path, 500)
+    assert await caught_up(journal, truth) == {"audit": 0, "state": 0}
+    await journal.close()
+
+
+async def test_that_state_was_lost_is_known_as_long_as_nobody_has_acted_on_it(tmp_path: Path) -> None:
+    await made(tmp_path)
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE state SET sum = sum + 1 WHERE key = 'svc-003'")
+    recover(path)
+    smash(path, leaves(path)[-1])
+    recover(path)
+    journal = await opened(tmp_path, 500)
+    found = doubt(journal.snapshot())
+    assert found is not None
+    assert found.partial
+    await journal.close()
 
 
 def recover(path: Path) -> dict[str, int]:
