@@ -62,7 +62,7 @@ def link(answer: Json) -> str:
         return f"{view['reason']}; {waiting}"
     reason = f" ({human.plain(view['reason'])})" if view["reason"] else ""
     retry_s = view.get("retry_s")
-    retry = "" if retry_s is None else f" Next try in {human.duration(max(1, round(retry_s)))}."
+    retry = "" if retry_s is None else f" Next try in {words.duration(max(1, round(retry_s)))}."
     return f"offline for {age}{reason}. Everything here keeps running; {waiting}.{retry}"
 
 
@@ -111,7 +111,7 @@ def _workflow(name: str, one: Json, now: int) -> list[str | Text]:
 
 def _run_line(run: Json, now: int) -> Text:
     ended = run.get("ended_ms", 0)
-    took = human.duration(((ended or now) - run["started_ms"]) / 1000)
+    took = words.duration(((ended or now) - run["started_ms"]) / 1000)
     steps = human.plural(len(run.get("steps", [])), "step", "steps")
     text = f"{run['state']}, {human.clock(run['started_ms'], now)}, {steps}, {took}"
     return Text(text, "red" if run["state"] in _BAD else "")

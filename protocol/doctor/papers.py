@@ -56,7 +56,7 @@ def root(check: str, seen: Paper, pin: str, now_ms: int, restore: str) -> Findin
         return problem(check, says, restore)
     left_s = (seen.until_ms - now_ms) / 1000
     if left_s <= 0:
-        says = f"{seen.path} ended {words.duration(left_s)} ago ({words.moment(seen.until_ms)})"
+        says = f"{seen.path} ended {words.duration(-left_s)} ago ({words.moment(seen.until_ms)})"
         return problem(check, says, "check the clock; if it is right, this needs a new hub, and devices enrolled there")
     if left_s < limits.DOCTOR_ROOT_S_LOW:
         says = f"{seen.path} ends in {words.duration(left_s)}"

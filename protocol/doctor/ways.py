@@ -27,7 +27,7 @@ def clock(check: str, seen: Clock, answer: Answer | Unseen, newest_ms: int = 0) 
     if seen.now_ms < limits.DOCTOR_YEAR_MS_MIN:
         return problem(check, f"{says}: it was never set", set_it)
     if abs(seen.jumped_s) > limits.DOCTOR_JUMP_S:
-        return warning(check, f"{says}: it jumped {words.duration(seen.jumped_s)} while the doctor looked", set_it)
+        return warning(check, f"{says}: it jumped {words.duration(abs(seen.jumped_s))} while the doctor looked", set_it)
     if not isinstance(answer, Unseen) and answer.time_ms:
         return _beside(check, says, (answer.at_ms - answer.time_ms) / 1000, set_it)
     ahead_s = (newest_ms - seen.now_ms) / 1000
@@ -39,7 +39,7 @@ def clock(check: str, seen: Clock, answer: Answer | Unseen, newest_ms: int = 0) 
 
 def _beside(check: str, says: str, off_s: float, set_it: str) -> Finding:
     side = "ahead of" if off_s > 0 else "behind"
-    off = f"{says}: {words.duration(off_s)} {side} the hub's"
+    off = f"{says}: {words.duration(abs(off_s))} {side} the hub's"
     if abs(off_s) > limits.DOCTOR_OFFSET_S_MAX:
         return problem(check, off, set_it)
     if abs(off_s) > limits.DOCTOR_OFFSET_S_LOW:

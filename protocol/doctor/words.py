@@ -5,18 +5,18 @@ from __future__ import annotations
 import datetime
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-_FIRST_MS, _LAST_MS = 0, 253_402_214_400_000  # of what a date can say
+_FIRST_MS, _LAST_MS = 0, 253_402_214_400_000  # of what a date can say: 1970 to the end of 9999
 
 
 def duration(seconds: float) -> str:
-    """Return `0.2 s`, `41 s`, `12 m`, `3 h`, `6 d`; the sign is dropped."""
-    whole = abs(seconds)
-    if whole < 10:
-        return f"{whole:.1f} s"
-    for unit, sign in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
-        if whole >= unit:
-            return f"{int(whole / unit)} {sign}"
-    return f"{int(whole)} s"
+    """Return `0.02 s`, `41 s`, `3 h 12 m`, `6 d`: at most two units, the coarser the longer; nothing is below `0 s`."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.2f}".rstrip("0").rstrip(".") + " s"
+    for unit, sign, below, lower in ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "m"), (_MINUTE, "m", 1, "s")):
+        if seconds >= unit:
+            whole, rest = divmod(int(seconds), unit)
+            return f"{whole} {sign} {rest // below} {lower}" if rest // below and whole < 10 else f"{whole} {sign}"
+    return f"{int(seconds)} s"
 
 
 def size(count: float) -> str:
@@ -29,9 +29,13 @@ def size(count: float) -> str:
 
 
 def moment(ms: int) -> str:
-    """Return `2026-11-22 07:05 UTC`; what no date can say, as the nearest that can."""
-    near = min(max(ms, _FIRST_MS), _LAST_MS) / 1000
-    return datetime.datetime.fromtimestamp(near, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """Return `2026-11-22 07:05 UTC`."""
+    return date(ms).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def date(ms: int) -> datetime.datetime:
+    """Return the moment, or the nearest that a date can say: a device may claim any number."""
+    return datetime.datetime.fromtimestamp(min(max(ms, _FIRST_MS), _LAST_MS) / 1000, datetime.UTC)
 
 
 def names(found: list[str], most: int = 3) -> str:

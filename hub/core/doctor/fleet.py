@@ -55,7 +55,7 @@ def _fleet(nodes: list[Node], seen: Fleet) -> list[Finding]:
         _states(nodes),
         *waiting(seen.waiting),
         _some("alarms", mine, lambda one: bool(one.alarms), "with an alarm", _ALARM, lambda one: one.alarms[0]),
-        _some("clocks", mine, _is_off, "with a clock far off", _CLOCK, lambda one: words.duration(one.offset_s)),
+        _some("clocks", mine, _is_off, "with a clock far off", _CLOCK, lambda one: words.duration(abs(one.offset_s))),
         _some("losses", mine, lambda one: bool(one.lost), "lost entries", _LOST, lambda one: f"{one.lost:,}"),
         _some(
             "refused",

@@ -160,7 +160,7 @@ async def test_a_revoked_device_is_told_so_and_by_whom_also_when_its_agent_is_st
 async def test_a_wrong_clock_is_the_finding_and_not_the_certificate(doctors: Doctors) -> None:
     code, found = await doctors.device(_days(-3.5))
     assert (code, bad(found)) == (1, {"clock"})
-    assert "3 d behind the hub's" in found["clock"]["says"]
+    assert "3 d 12 h behind the hub's" in found["clock"]["says"]
 
     code, found = await doctors.device(_days(-20_000))
     assert "clock" in bad(found)

@@ -123,12 +123,12 @@ def test_a_context_of_another_hub_beside_a_folder_is_only_a_warning() -> None:
 
 def test_words() -> None:
     assert [words.duration(seconds) for seconds in (0.02, -9, 41, 125, 7_300, 200_000)] == [
-        "0.0 s",
-        "9.0 s",
+        "0.02 s",
+        "0 s",
         "41 s",
-        "2 m",
-        "2 h",
-        "2 d",
+        "2 m 5 s",
+        "2 h 1 m",
+        "2 d 7 h",
     ]
     assert [words.size(count) for count in (12, 3_100, 250_000, 9e6, 9e9, 2e15)] == [
         "12 B",
