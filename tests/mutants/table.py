@@ -343,8 +343,8 @@ MUTANTS = [
         "A8",
         "rows that a copy of the device brought are stored again",
         OPERATIONS,
-        "row[0] > op.again or not _stands(db, op, row[0], row[2])",
-        "row",
+        "seq > op.again or not any(stands)",
+        "seq",
         tests=[*LINK_TESTS, *AIO_TESTS],
     ),
     _one(
