@@ -58,7 +58,6 @@ class NothingLost(base.Checker):
             item = item_of(op.node, row[1])
             if not item:
                 continue
-            self.judged += 1
             node = self._owed.pop(item, "")
             if node:
                 self._done[item] = node
@@ -74,6 +73,7 @@ class NothingLost(base.Checker):
         hub = self._hub
         if hub is None:
             return
+        self.judged += len(self._done)
         there, gaps = _found(hub)
         served = {node for node, raw in hub.spaces.get(parent.CHILD, {}).items() if _is_served(raw)}
         for item, machine in self._owed.items():

@@ -46,6 +46,9 @@ class Verdict:
 def main() -> int:
     """Return 0 when every mutant is caught."""
     chosen = [one for one in MUTANTS if ONLY in one.name]
+    if not chosen:
+        print(f"no mutant has {ONLY} in its name: tests/mutants/table.py has them all")
+        return 2
     seeds, broke = _simulate(None)
     if seeds:
         print(f"the simulator breaks {broke} within {seeds} seeds with no mutant in it: mend that first (make sim)")

@@ -36,10 +36,13 @@ class Outcome(msgspec.Struct, kw_only=True):
     items: int = 0
 
 
-def _chosen() -> list[type[Checker]]:
-    """Return the checkers of the rules that RULES names (`A1,A4`), or all."""
-    wanted = os.environ.get("RULES", "")
-    return [one for one in ALL if not wanted or one.rule in wanted.split(",")]
+def chosen() -> list[type[Checker]]:
+    """Return the checkers of the rules that RULES names (`A1,A4`), or all. Raises ValueError for one that is none."""
+    wanted = list(filter(None, os.environ.get("RULES", "").split(",")))
+    known = {one.rule: one for one in ALL}
+    if not known.keys() >= set(wanted):
+        raise ValueError(f"RULES={','.join(wanted)}: the rules are {', '.join(known)}")
+    return [known[rule] for rule in wanted or known]
 
 
 def digest(seed: int, *, agents: int, hours: float) -> str:
@@ -62,7 +65,7 @@ def run(
     """Run one seed. Never raises for what is wrong in the world: any exception is a finding."""
     began = time.perf_counter()
     world = World(seed, agents=agents, plan=plan, hours=hours, record=False)
-    checkers, ledger = Checkers(_chosen(), exact=True, quota_bytes=world.plan.quota_bytes), Ledger()
+    checkers, ledger = Checkers(chosen(), exact=True, quota_bytes=world.plan.quota_bytes), Ledger()
     if listen is not None:
         world.listeners.append(listen)
     world.listeners += [checkers.feed, ledger.feed]

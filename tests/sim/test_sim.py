@@ -15,7 +15,7 @@ from edge_agent.core import inputs as at_device
 from hub.core import inputs
 from protocol import effects, limits
 from protocol.aio.journal import Journal
-from tests.sim import chances, people, plan, run, shrink, transcript
+from tests.sim import chances, fleet, people, plan, run, shrink, transcript
 from tests.sim.fleet import ROOT
 from tests.sim.plan import AnyItem, Plan
 from tests.sim.world import World
@@ -128,6 +128,21 @@ def test_a_transcript_can_be_read() -> None:
     said: dict[str, Any] = {word: [line for line in lines if f" {word} " in line] for word in ("stored", "sent", "act")}
     assert all(said.values())
     assert not [line for line in lines if " object at 0x" in line]
+
+
+def test_a_rule_that_judges_nothing_in_many_worlds_is_told() -> None:
+    one = run.Outcome(seed=1, judged={"A1": 7, "A21": 0})
+    other = run.Outcome(seed=2, judged={"A1": 5, "A20": 1, "A21": 0})
+    assert fleet.idle([one, *[other] * 19]) == ["A21"]
+    assert fleet.idle([one, other]) == [], "few worlds may lack what a rule concerns"
+
+
+@pytest.mark.parametrize("words", [{"SEEDS": "0"}, {"SEEDS": "40-20"}, {"SEEDS": "2", "RULES": "A4,A99"}])
+def test_words_that_would_judge_nothing_are_refused(words: dict[str, str]) -> None:
+    env = {**os.environ, **words}
+    done = subprocess.run([sys.executable, "-m", "tests.sim"], cwd=ROOT, env=env, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout
 
 
 def test_a_fleet_of_seeds_reports_its_figures(tmp_path: Any) -> None:

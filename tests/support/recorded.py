@@ -9,7 +9,7 @@
     assert record.judged["A4"] > 0
 
 Whatever is started inside writes its trace. When the block ends in order, every daemon has ended, and the disks are
-read and all is judged: raises tests.checkers.history.Broken.
+read and all is judged: raises tests.checkers.history.Broken, and AssertionError when there was nothing to judge.
 """
 
 from __future__ import annotations
@@ -77,3 +77,4 @@ async def recorded(folder: Path) -> AsyncGenerator[Record]:
         else:
             os.environ[VARIABLE] = before
     record.judged = checkers.check(record.facts())
+    assert any(record.judged.values()), "no daemon has told what it did: nothing was judged"
