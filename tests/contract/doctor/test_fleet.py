@@ -158,7 +158,7 @@ async def test_a_revoked_device_is_told_so_and_by_whom_also_when_its_agent_is_st
 
 @pytest.mark.skipif(not FAKETIME, reason="libfaketime is not installed here (sudo apt install faketime)")
 async def test_a_wrong_clock_is_the_finding_and_not_the_certificate(doctors: Doctors) -> None:
-    code, found = await doctors.device(_days(-3.5))
+    code, found = await doctors.device(_days(-3.52))
     assert (code, bad(found)) == (1, {"clock"})
     assert "3 d 12 h behind the hub's" in found["clock"]["says"]
 
