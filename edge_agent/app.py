@@ -202,7 +202,7 @@ class _Serving:
     async def _measure(self) -> None:
         meter = vitals.Meter(self._data)
         while True:
-            self._put(inputs.Sampled(vitals=meter.sample()))
+            self._put(inputs.Sampled(vitals=meter.sample(), aside=meter.set_aside()))
             await asyncio.sleep(limits.VITALS_EVERY_S)
 
     async def _bound_outputs(self) -> None:

@@ -22,6 +22,7 @@ def examine(data: Path) -> list[Finding]:
 def _running(data: Path) -> Running:
     said = cast("dict[str, Any]", client.ask(data, {"do": "status"}, wait_s=_ASK_WAIT_S))
     link, backlog = said["link"], said["backlog"].values()
+    news = [one for one in said["conditions"] if one["what"] != "store"]  # the check `set aside` tells of it
     return Running(
         version=said["version"],
         link=link["state"],
@@ -30,5 +31,5 @@ def _running(data: Path) -> Running:
         waiting_rows=sum(one["rows"] for one in backlog),
         waiting_bytes=sum(one["bytes"] for one in backlog),
         lost=said["lost"],
-        conditions=[one["text"] for one in said["conditions"] if one["text"] != link["reason"]],
+        conditions=[one["text"] for one in news if one["text"] != link["reason"]],
     )

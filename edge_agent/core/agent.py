@@ -162,9 +162,9 @@ class AgentCore:
             case inputs.Fetched():
                 self._artifacts.fetched(event, now, fx)
                 self._settle(now, fx)
-            case inputs.Sampled(vitals=vitals):
+            case inputs.Sampled():
                 fx.lazy = True
-                self._reporter.sampled(vitals, now, fx)
+                self._reporter.sampled(event, now, fx)
             case _:
                 self._route_seldom(event, now, fx)
 

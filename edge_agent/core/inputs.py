@@ -128,9 +128,10 @@ class Fetched(Input, frozen=True, kw_only=True):
 
 
 class Sampled(Input, frozen=True, kw_only=True):
-    """Vitals, every limits.VITALS_EVERY_S and once at start."""
+    """Vitals, every limits.VITALS_EVERY_S and once at start. `aside`: names of damaged stores that are kept here."""
 
     vitals: status.Vitals
+    aside: list[str] = []
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.core import context
+from edge_agent.core import context, inputs
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.services.overrides import Overrides
@@ -14,6 +14,8 @@ from edge_agent.core.workflows.triggers import Triggers
 from protocol import documents, limits, status
 from protocol.effects import Effects, Now
 from protocol.status import Condition
+
+_GOES_ON = "what could be read of it goes on. Look why (power, card, memory), copy it away, then remove it"
 
 
 class Reporter:
@@ -44,16 +46,17 @@ class Reporter:
         self._told = b""
         self._vitals: status.Vitals | None = None
         self._vitals_due = 0.0
+        self._aside: list[str] = []
         self.platform: dict[str, str] = {}
         self.refused = ""
         """Why the last manifest was refused."""
 
-    def sampled(self, vitals: status.Vitals, now: Now, fx: Effects) -> None:
+    def sampled(self, got: inputs.Sampled, now: Now, fx: Effects) -> None:
         """Take a sample of the device's vitals: one metrics entry and one change of the status a minute at most."""
         if now.mono >= self._vitals_due:
-            self._vitals = vitals
+            self._vitals, self._aside = got.vitals, got.aside
             self._vitals_due = now.mono + limits.VITALS_EVERY_S * 0.9
-            self._ctx.note("metrics", "vitals", "", vitals, now, fx)
+            self._ctx.note("metrics", "vitals", "", got.vitals, now, fx)
             self._ctx.changed = True
 
     def tell(self, now: Now, fx: Effects) -> None:
@@ -88,6 +91,7 @@ class Reporter:
             ("standing", self._contact.standing),
             ("desired", self.refused and f"a manifest was refused, the last good one stays: {self.refused}"),
             ("certificate", expiry),
+            ("store", f"damaged, and set aside as {', '.join(self._aside)}; {_GOES_ON}" if self._aside else ""),
         ]
         found += [(f"document/{key}", text) for key, text in self._desired.bad.items()]
         found += [(f"workflow/{name}", text) for name, text in (self._runs.bad | self._triggers.bad).items()]

@@ -10,8 +10,11 @@ from pathlib import Path
 import psutil
 
 from protocol import status
+from protocol.aio.upkeep import aside
 
 _CPU_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "soc_thermal", "cpu-thermal", "zenpower", "acpitz")
+
+_STORES = ("journal.db", "telemetry.db")
 
 
 class Meter:
@@ -37,6 +40,13 @@ class Meter:
             temperature_c=_temperature(),
             rss=self._self.memory_info().rss,
         )
+
+    def set_aside(self) -> list[str]:
+        """Return the names of the damaged stores that are kept here; none when the disk cannot tell."""
+        try:
+            return [one.name for store in _STORES for one in aside.damaged(self._data / store)]
+        except OSError:
+            return []
 
 
 def _temperature() -> float | None:

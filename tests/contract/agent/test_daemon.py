@@ -112,6 +112,22 @@ async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pa
             assert db.execute("PRAGMA user_version").fetchone() == (999,)
 
 
+async def test_status_names_the_damaged_store_that_was_set_aside(tmp_path: Path) -> None:
+    async with deeds.site(tmp_path, "oslo") as it:
+        agent = it.agents["oslo"]
+        await agent.daemon.stop()
+        with (agent.data / "journal.db").open("r+b") as file:
+            file.write(b"\xa5" * 4_096)
+        await agent.daemon.start()
+
+        async def is_told() -> bool:
+            shown = await asyncio.to_thread(_agent, "status", "--data", str(agent.data))
+            names = [one.name for one in agent.data.glob("journal.db.damaged-*-1")]
+            return bool(names) and f"store: damaged, and set aside as {names[0]}" in shown.stdout
+
+        await it.until(is_told, "status names the file")
+
+
 async def test_a_person_s_decisions_work_offline_and_reach_the_hub_with_their_name(tmp_path: Path) -> None:
     async with deeds.site(tmp_path, "oslo") as it:
         await deeds.declare(it, deeds.service("beat", ["sh", "-c", "echo hello; exec sleep 600"]))

@@ -169,6 +169,18 @@ def test_a_quarantined_device_says_so_until_it_is_let_in_again(world: World) -> 
     assert not world.local(inputs.LocalStatus())["conditions"]
 
 
+def test_a_store_that_was_set_aside_is_named_as_long_as_it_is_here(world: World) -> None:
+    name = "journal.db.damaged-20261122T071500Z-1"
+    world.do(inputs.Sampled(vitals=status.Vitals(), aside=[name]))
+    (told,) = world.local(inputs.LocalStatus())["conditions"]
+    assert told["what"] == "store"
+    assert told["text"].startswith(f"damaged, and set aside as {name}; what could be read of it goes on")
+    assert statuses(world, 1)[-1].conditions[0].text == told["text"]
+    world.wait(limits.VITALS_EVERY_S)
+    world.do(inputs.Sampled(vitals=status.Vitals()))
+    assert not world.local(inputs.LocalStatus())["conditions"]
+
+
 def test_what_the_link_says_of_its_streams_is_journaled() -> None:
     world = World()
     world.store.streams["metrics"] = StreamState(epoch="0" * 16, first=11, last=20, acked=10)
