@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hub.core.registry import SPACE as NODES
-from hub.core.registry import Refusal
+from hub.core import registry
 from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.link import parent
@@ -34,7 +33,7 @@ def mended(snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
     if found is None or not found.partial:
         return snapshot, []
     links = dict(snapshot.spaces.get(parent.CHILD, {}))
-    lost = [name for name in snapshot.spaces.get(NODES, {}) if name not in links]
+    lost = [name for name in snapshot.spaces.get(registry.SPACE, {}) if name not in links]
     links |= {name: msgspec.json.encode(parent.Record()) for name in lost}
     return msgspec.structs.replace(snapshot, spaces={**snapshot.spaces, parent.CHILD: links}), lost
 
@@ -100,11 +99,11 @@ class Restore:
             self._core.parent.hold()
 
     def accept(self, who: str, reason: str, now: Now, fx: Effects) -> dict[str, object]:
-        """An operator has looked: go on. Raises Refusal when nothing waits for that."""
+        """An operator has looked: go on. Raises registry.Refusal when nothing waits for that."""
         waiting = [node.name for node in self._core.registry if not node.revoked_ms]
         blocked = [name for name in waiting if self._core.parent.view(name).blocked]
         if self._doubt is None and not blocked:
-            raise Refusal("nothing waits for an operator: this hub goes on as it is", 409)
+            raise registry.Refusal("nothing waits for an operator: this hub goes on as it is", 409)
         said = {"who": who, "reason": reason, "doubt": "" if self._doubt is None else self._doubt.reason}
         self._core.streams.audit("operator.accept-restore", self._core.node, said, now, fx)
         self._doubt = None
@@ -135,9 +134,8 @@ class Restore:
         """`name` is here: unless it is held up, what it may hold later is not confirmed."""
         if (name in self._awaited or name in self._ahead) and not self._core.parent.view(name).blocked:
             self._ahead.pop(name, None)
-            if name in self._awaited:
-                self._awaited.discard(name)
-                fx.store.append(Delete(RETAKE, name))
+            self._awaited.discard(name)
+            fx.store.append(Delete(RETAKE, name))
 
     def _take(self, name: str, is_ahead: bool, now: Now, fx: Effects) -> None:
         self._core.delegate.make(name, now, fx)  # a task that has ended since must not be asked for again (A14)
@@ -145,7 +143,6 @@ class Restore:
             self._core.parent.resume(name, now, fx)
             return
         self._core.parent.new_term(name, now, fx)
-        self._ahead.pop(name, None)
         self._core.registry.calm(name, "restored-parent", fx)
 
     def next_wake(self, now: Now) -> float | None:

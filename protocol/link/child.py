@@ -281,11 +281,7 @@ class Child:
             return []
         self.last_contact_wall = now.wall
         if message.refused:
-            self._move(ChildCue.TURNED_AWAY)
-            self.refusal = message.refused
-            self._timer = now.mono + limits.REFUSED_RETRY_S
-            fx.act.append(table.Disconnect(session=self.session, reason=message.refused))
-            return [events.Quarantined(reason=message.refused)]
+            return self._turned_away(message.refused, now, fx)
         told: list[events.ChildEvent] = []
         if message.chain:
             try:
@@ -308,6 +304,13 @@ class Child:
         self._send_status(now, fx)
         self._outbox.pump(self.session, now, fx)
         return told
+
+    def _turned_away(self, reason: str, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        self._move(ChildCue.TURNED_AWAY)
+        self.refusal = reason
+        self._timer = now.mono + limits.REFUSED_RETRY_S
+        fx.act.append(table.Disconnect(session=self.session, reason=reason))
+        return [events.Quarantined(reason=reason)]
 
     def _look(self, message: messages.Look, now: Now, fx: Effects) -> list[events.ChildEvent]:
         if self.state not in (ChildState.GREETING, ChildState.LIVE):
