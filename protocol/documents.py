@@ -169,7 +169,30 @@ class ReleaseRequest(Document, frozen=True, kw_only=True, tag="release"):
     reason: str = ""
 
 
-AnyDocument = Assignment | Workflow | Task | ReleaseRequest
+class Delegation(Document, frozen=True, kw_only=True, tag="delegation"):
+    """What a hub asks of a hub: an operator's document as it was declared (`spec`: its JSON), with this hub's share.
+
+    `owner` is the path of the hub where it was declared, `generation` counts its changes there. `share`: on how many
+    nodes of this subtree; None: on all that match.
+    """
+
+    kind: str
+    name: str
+    generation: int
+    owner: str
+    spec: msgspec.Raw
+    share: int | None = None
+    by: str = ""
+
+
+class Errand(Document, frozen=True, kw_only=True, tag="errand"):
+    """A task that a hub is to hand on to the nodes at these addresses below it (protocol.ids.address)."""
+
+    task: Task
+    at: list[str]
+
+
+AnyDocument = Assignment | Workflow | Task | ReleaseRequest | Delegation | Errand
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(AnyDocument)
@@ -206,6 +229,10 @@ def document_id(document: AnyDocument) -> str:
             return f"task/{document.id}"
         case ReleaseRequest():
             return f"release/{document.service}"
+        case Delegation():
+            return f"delegation/{document.kind}/{document.name}"
+        case Errand():
+            return f"errand/{document.task.id}"
 
 
 def manifest_digest(items: dict[str, str]) -> Digest:

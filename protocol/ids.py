@@ -8,6 +8,7 @@ that an id is at once a DNS label, an MQTT client id, a certificate common name,
 import re
 from typing import NewType
 
+from protocol import limits
 from protocol.errors import BadId
 
 NodeId = NewType("NodeId", str)
@@ -35,6 +36,19 @@ NAME_RULE = "1 to 63 lower-case letters, digits and inner hyphens"
 def node_id(text: str) -> NodeId:
     """Return `text` as a NodeId. Raises BadId when it breaks the grammar."""
     return NodeId(_checked(_NAME, text, "node id", NAME_RULE))
+
+
+def address(text: str) -> str:
+    """Return `text` as the address of a node below a hub: node ids from the hub's own child down, joined by `/`.
+
+    Raises BadId when it breaks the grammar, or is deeper than limits.TIERS_MAX.
+    """
+    levels = text.split("/")
+    if len(levels) > limits.TIERS_MAX:
+        raise BadId(f"{text[:80]!r} is no address: it names more than {limits.TIERS_MAX} tiers")
+    for level in levels:
+        _checked(_NAME, level, "part of an address", NAME_RULE)
+    return text
 
 
 def name(text: str) -> Name:

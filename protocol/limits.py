@@ -255,6 +255,9 @@ LABELS_MAX = 64
 LABEL_BYTES_MAX = 63
 MISTAKES_MAX = 50
 
+# --- tiers
+TIERS_MAX = 5  # nodes from below the root down to a device: so many hubs and an agent make a path
+
 # --- a hub of thousands
 NODES_MAX = 20_000
 GENERATIONS_KNOWN = 64  # of each device: what a parent knows that it asked for, and notices by that it was restored

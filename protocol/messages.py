@@ -1,7 +1,7 @@
 """What crosses a link (DESIGN 4): one frozen struct for each message, and nothing else does.
 
-    child -> parent    Hello Status Entries Need Renew Answer Bye
-    parent -> child    Welcome Look Desired Documents EntriesAck Renewed Revoked Ask
+    child -> parent    Hello Status Roster Entries Need Renew Answer Bye
+    parent -> child    Welcome Look Desired Documents EntriesAck RosterAck Renewed Revoked Ask
 
 Every message of a parent carries its incarnation; every message that belongs to a session carries the session's
 counter, so that what is late is recognised and changes nothing (INVARIANTS A13). The bytes are pinned in
@@ -129,6 +129,23 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
     time_ms: Moment
     body: msgspec.Raw
     """A protocol.status.Report as JSON; opaque to the link."""
+
+
+class Roster(Message, frozen=True, kw_only=True, tag="roster"):
+    """What a hub last knew of the nodes below it, some at a time: a level, never appended; an agent sends none.
+
+    `put` maps an address below the sender (protocol.ids.address) to a protocol.status.Brief as JSON. The first ones of
+    a session bring all that there is (`whole`); the one with `last` ends them, and what none of them named is gone
+    then, and not before (INVARIANTS A11). After them come changes. `number` counts them within the session, from 1;
+    they are taken in order and acked by RosterAck.
+    """
+
+    session: Count
+    number: Count
+    put: dict[Word, msgspec.Raw] = {}
+    gone: list[Word] = []
+    whole: bool = False
+    last: bool = False
 
 
 class Entries(Message, frozen=True, kw_only=True, tag="entries"):
@@ -273,6 +290,14 @@ class EntriesAck(Message, frozen=True, kw_only=True, tag="ack"):
     """What came contradicts what the parent holds (A7): the child takes a new epoch."""
 
 
+class RosterAck(Message, frozen=True, kw_only=True, tag="roster-ack"):
+    """The parent has taken all Rosters of the session up to `number`; it waits for the next one."""
+
+    incarnation: str
+    session: Count
+    number: Count
+
+
 class Renewed(Message, frozen=True, kw_only=True, tag="renewed"):
     """The new certificate chain (PEM), or why there is none."""
 
@@ -295,7 +320,10 @@ class Revoked(Message, frozen=True, kw_only=True, tag="revoked"):
 
 
 class Ask(Message, frozen=True, kw_only=True, tag="ask"):
-    """A question; not durable. `what` is `logs`, `status` or `runs`; nothing that changes something is an Ask."""
+    """A question; not durable. `what` is `logs`, `status` or `runs`; nothing that changes something is an Ask.
+
+    `at` is the address below the child of the node that it is for; empty: the child itself.
+    """
 
     incarnation: str
     session: Count
@@ -303,8 +331,9 @@ class Ask(Message, frozen=True, kw_only=True, tag="ask"):
     deadline_ms: Moment
     what: str
     params: dict[str, str] = {}
+    at: str = ""
 
 
-FromChild = Hello | Status | Entries | Need | Renew | Answer | Bye
-FromParent = Welcome | Look | Desired | Documents | EntriesAck | Renewed | Revoked | Ask
+FromChild = Hello | Status | Roster | Entries | Need | Renew | Answer | Bye
+FromParent = Welcome | Look | Desired | Documents | EntriesAck | RosterAck | Renewed | Revoked | Ask
 AnyMessage = FromChild | FromParent

@@ -30,6 +30,7 @@ class Direction(enum.Enum):
 CHANNELS: dict[type[Message], tuple[Direction, str]] = {
     messages.Hello: (Direction.UP, "hello"),
     messages.Status: (Direction.UP, "status"),
+    messages.Roster: (Direction.UP, "roster"),
     messages.Entries: (Direction.UP, "entries"),
     messages.Answer: (Direction.UP, "ask"),
     messages.Need: (Direction.UP, "ctl"),
@@ -42,6 +43,7 @@ CHANNELS: dict[type[Message], tuple[Direction, str]] = {
     messages.Desired: (Direction.DOWN, "desired"),
     messages.Documents: (Direction.DOWN, "desired"),
     messages.EntriesAck: (Direction.DOWN, "ack"),
+    messages.RosterAck: (Direction.DOWN, "ack"),
     messages.Ask: (Direction.DOWN, "ask"),
 }
 """The direction and the channel of each message; what is not here does not cross."""

@@ -49,6 +49,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     drained: bool = False
     revoked_ms: int = 0
     revoked_reason: str = ""
+    kind: str = "agent"
+    """`agent` or `hub`."""
     alarms: list[Alarm] = []
 
     def selectable(self) -> dict[str, str]:

@@ -57,6 +57,14 @@ SAMPLES: list[messages.AnyMessage] = [
     messages.Status(
         session=3, count=2, held=_HELD, heads={"state": 9}, time_ms=1_700_000_000_000, body=msgspec.Raw(b'{"lost":{}}')
     ),
+    messages.Roster(
+        session=3,
+        number=2,
+        put={"oslo/gw-7": msgspec.Raw(b'{"state":"online"}')},
+        gone=["oslo/gw-8"],
+        whole=True,
+        last=True,
+    ),
     messages.Entries(session=3, stream="state", epoch=_EPOCH, prev=2, rows=[_GAP, _ROW], hash=_HASH),
     messages.Need(session=3, documents=[_DIGEST], tickets=[_DIGEST], manifest=True),
     messages.Renew(session=3, csr="-----BEGIN CERTIFICATE REQUEST-----"),
@@ -103,6 +111,7 @@ SAMPLES: list[messages.AnyMessage] = [
         refill=True,
         fork=True,
     ),
+    messages.RosterAck(incarnation="life-1", session=3, number=2),
     messages.Renewed(incarnation="life-1", session=3, certificate="PEM", refused=""),
     messages.Revoked(
         incarnation="life-1",
@@ -120,6 +129,7 @@ SAMPLES: list[messages.AnyMessage] = [
         deadline_ms=1_700_000_030_000,
         what="logs",
         params={"service": "line-vision"},
+        at="oslo/gw-7",
     ),
 ]
 
