@@ -20,6 +20,7 @@ from hub.core.registry import Node, Registry
 from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
+from hub.core.up.uplink import Uplink
 from hub.core.work.artifacts import Artifacts
 from hub.core.work.resources import Resources
 from hub.core.work.runs import Runs
@@ -29,6 +30,7 @@ from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
 from protocol.link import events
+from protocol.link.child import Child
 from protocol.link.parent import Parent
 from protocol.snapshot import Snapshot
 from protocol.trust import signing
@@ -41,6 +43,9 @@ class HubConfig:
     node: str
     signer: events.Signer
     ticket_secret: bytes
+    parent: str = ""
+    trust: events.ChildTrust | None = None
+    """What a hub with a parent trusts, and signs its own GAPs with: never None then."""
 
 
 class HubCore:
@@ -53,7 +58,11 @@ class HubCore:
         self._config = config
         self._wall = 0.0
         self._connections: dict[str, int] = {}
-        self.streams = OwnStreams(snapshot, config.signer)
+        self.up, child = None, None
+        if config.trust is not None:
+            child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust)
+            self.up = Uplink(snapshot, self, child, config.parent)
+        self.streams = OwnStreams(snapshot, config.signer, child)
         self.registry = Registry(snapshot)
         self.parent = Parent(snapshot, node=config.node, signer=config.signer)
         self.parent.ticket_for = self._ticket_for
@@ -101,8 +110,24 @@ class HubCore:
                 self.artifacts.found(sizes, now, fx)
             case inputs.Reachable():
                 self.parent.look(now)
+            case inputs.UpInput():
+                self._looked_up(input, now, fx)
             case _:
                 self._hearing.take(self.parent.tick(now, fx), now, fx)
+
+    def _looked_up(self, input: inputs.UpInput, now: Now, fx: Effects) -> None:  # noqa: A002
+        up = self.up
+        match input:
+            case inputs.UpGot(message=message) if up is not None:
+                up.got(message, now, fx)
+            case inputs.UpOpened(session=session) if up is not None:
+                up.opened(session, now, fx)
+            case inputs.UpClosed(session=session, reason=reason) if up is not None:
+                up.closed(session, reason, now, fx)
+            case inputs.Stopping() if up is not None:
+                up.stop(now, fx)
+            case _:
+                pass  # a root has nobody to take leave of
 
     def _started(self, input: inputs.Started, now: Now, fx: Effects) -> None:  # noqa: A002
         self.entropy = Entropy(input.entropy)
@@ -114,6 +139,8 @@ class HubCore:
         self.streams.start(fx)
         self.restore.started(now, fx)
         self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)
+        if self.up is not None:
+            self.up.start(self.entropy, input.version, now, fx)
 
     # -------------------------------------------------------------------------------------------- connections
 
@@ -221,6 +248,8 @@ class HubCore:
         if not self.restore.waits:
             self.delegate.process(now, fx)
         self.artifacts.tick(now, fx)
+        if self.up is not None:
+            self.up.tick(now, fx)
 
     def _next_wake(self, now: Now) -> float | None:
         wakes = (
@@ -230,6 +259,7 @@ class HubCore:
             self.restore.next_wake(now),
             math.inf if self.restore.waits else self.delegate.next_wake(now),
             self.artifacts.next_wake(),
+            None if self.up is None else self.up.next_wake(),
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)
         return None if soonest == math.inf else soonest

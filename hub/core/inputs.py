@@ -74,6 +74,34 @@ class Reachable(Input, frozen=True, kw_only=True):
     """The external broker is connected, anew: children that sat there unheard do not know that we are back."""
 
 
+class UpInput(Input, frozen=True, kw_only=True):
+    """The base of what comes from above: from this hub's own parent."""
+
+
+class UpOpened(UpInput, frozen=True, kw_only=True):
+    """The transport to the parent of `session` is connected."""
+
+    session: int
+
+
+class UpClosed(UpInput, frozen=True, kw_only=True):
+    """It ended, or could not be connected. `turned_away`: the parent's transport did not let us in."""
+
+    session: int
+    reason: str
+    turned_away: bool = False
+
+
+class UpGot(UpInput, frozen=True, kw_only=True):
+    """A message of the parent, decoded and authenticated."""
+
+    message: AnyMessage
+
+
+class Stopping(UpInput, frozen=True, kw_only=True):
+    """This hub is about to end in order."""
+
+
 class CertificateIssued(Input, frozen=True, kw_only=True):
     """The answer to IssueCertificate: a PEM chain, or `error`."""
 

@@ -1,0 +1,1 @@
+"""What of a hub looks at the tiers below its own children."""

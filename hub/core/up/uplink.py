@@ -1,0 +1,131 @@
+"""A hub as a child: the ordinary child's end of a link, and what its events mean to a hub.
+
+Being cut off changes nothing here but that nothing is sent (INVARIANTS A20): there is no `if offline` in a hub either.
+What its parent asks goes to the parts that place and hand on; what its children told goes up in the stream `relay`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from hub.core.up.contact import Contact, UplinkView
+from protocol.effects import Effects, Now
+from protocol.entropy import Entropy
+from protocol.link import events
+from protocol.link.child import Child
+from protocol.messages import AnyMessage
+from protocol.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub.core.hub import HubCore
+
+
+class Uplink:
+    """The link of this hub to its parent."""
+
+    def __init__(self, snapshot: Snapshot, core: HubCore, child: Child, parent: str) -> None:
+        self._core, self._child, self._parent = core, child, parent
+        self._contact = Contact(snapshot, child, parent)
+        self._pump_at = math.inf
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    @property
+    def live(self) -> bool:
+        """Tell whether entries and status flow."""
+        return self._child.live
+
+    @property
+    def child(self) -> Child:
+        """The child's end of the link."""
+        return self._child
+
+    def view(self) -> UplinkView:
+        """Return the link as it stands."""
+        return self._contact.view()
+
+    # -------------------------------------------------------------------------------------------- a life
+
+    def start(self, entropy: Entropy, version: str, now: Now, fx: Effects) -> None:
+        """Connect, and follow what the parent asked in an earlier life."""
+        self._contact.start(now)
+        self._told(self._child.start(entropy, version, ("hub",), {}, now, fx), now, fx)
+
+    def stop(self, now: Now, fx: Effects) -> None:
+        """End in order."""
+        self._child.stop(now, fx)
+
+    def append(self, stream: str, items: Sequence[tuple[str, str, bytes]], now: Now, fx: Effects) -> int:
+        """Append `(kind, key, body)` items to `stream`; return its last seq. They go with what shares their commit."""
+        self._pump_at = now.mono
+        return self._child.append(stream, items, now, fx, hold=True)
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Do what is due: the link's own timers, and what waits for company (the driver ticks last in each batch)."""
+        self._told(self._child.tick(now, fx), now, fx)
+        if now.mono >= self._pump_at:
+            self._pump_at = math.inf
+            self._child.pump(now, fx)
+
+    def next_wake(self) -> float:
+        """Return the mono time at which `tick` is due."""
+        due = self._child.next_wake()
+        return self._pump_at if due is None else min(due, self._pump_at)
+
+    # -------------------------------------------------------------------------------------------- the link
+
+    def opened(self, session: int, now: Now, fx: Effects) -> None:
+        """The transport of `session` is connected."""
+        self._child.opened(session, now, fx)
+
+    def closed(self, session: int, reason: str, now: Now, fx: Effects) -> None:
+        """The transport of `session` ended or could not be connected."""
+        self._contact.failed(reason)
+        self._told(self._child.closed(session, reason, now, fx), now, fx)
+
+    def got(self, message: AnyMessage, now: Now, fx: Effects) -> None:
+        """The parent said something."""
+        self._told(self._child.got(message, now, fx), now, fx)
+
+    def _told(self, told: list[events.ChildEvent], now: Now, fx: Effects) -> None:
+        for event in told:
+            match event:
+                case events.Acked() | events.Ticket() | events.Asked():
+                    pass
+                case events.Wanted(held=held):
+                    self._contact.received(now, fx)
+                    self._note("desired.applied", {"generation": held.generation, "term": held.term}, now, fx)
+                case events.WentLive():
+                    self._contact.live(now, fx)
+                case events.WentOffline(reason=reason):
+                    self._contact.offline(reason, now, fx)
+                case _:
+                    self._told_seldom(event, now, fx)
+
+    def _told_seldom(self, event: events.ChildEvent, now: Now, fx: Effects) -> None:
+        match event:
+            case events.DesiredRefused(reason=reason):
+                self._contact.refused = f"a manifest was refused, the last good one stays: {reason}"
+                self._note("desired.refused", {"reason": reason}, now, fx)
+            case events.RevokedBy(reason=reason):
+                self._contact.turned_away(f"revoked: {reason}; what runs below this hub goes on", fx)
+                self._note("revoked", {"reason": reason}, now, fx)
+            case events.Quarantined(reason=reason):
+                above = "an operator of its parent decides"
+                self._contact.turned_away(f"turned away: {reason}; what runs below goes on, {above}", fx)
+                self._note("clone.seen", {"reason": reason}, now, fx)
+            case events.GapDeclared(stream=stream, count=count, reason=reason):
+                self._note("gap.declared", {"stream": stream, "count": count, "reason": reason}, now, fx)
+            case events.EpochBegun(stream=stream, lost=lost, reason=reason):
+                self._note("epoch.begun", {"stream": stream, "count": lost, "reason": reason}, now, fx)
+            case events.ParentBehind(stream=stream, seq=seq, acked=acked):
+                reason = "the parent has less than it once acked: it was restored, and is refilled"
+                self._note("parent.behind", {"stream": stream, "count": acked - seq, "reason": reason}, now, fx)
+            case _:
+                pass
+
+    def _note(self, kind: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
+        self._core.streams.audit(kind, self._parent, body, now, fx)
