@@ -153,7 +153,7 @@ class Broker:
     def __init__(self, hub: Hub) -> None:
         self._hub, self.clock = hub, hub.clock
         self.up = True
-        self.path = Path(hub.clock, "broker")
+        self.path = Path(hub.clock, "broker" if hub.is_root else f"broker of {hub.name}")
         self._seal = HubSeal()
         self._connected = False
         self._lives = 0

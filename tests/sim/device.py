@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import TYPE_CHECKING, cast
 
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from edge_agent.core import inputs
 from edge_agent.core.agent import STREAMS, AgentConfig, AgentCore
@@ -16,63 +12,26 @@ from hub.core import inputs as hub
 from protocol import limits, status
 from protocol.aio.journal import Journal
 from protocol.effects import Action
-from protocol.link.anchor import Proof, ProvenAnchor, chain_hash
-from protocol.messages import AnyMessage, GapBody
-from protocol.trust.gaps import GapSigner
-from tests.sim.doors import Attempt
+from protocol.messages import AnyMessage
+from tests.sim.child import Child
 from tests.sim.machine import Load, Machine
-from tests.sim.network import Path
-from tests.sim.node import Core, Node
+from tests.sim.node import Core
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-PARENT = "cloud"
-PIN = "0" * 64
 
-
-class _Trust(ProvenAnchor):
-    """The real anchor, and what signs GAPs."""
-
-    def __init__(self, pin: str, gaps: GapSigner) -> None:
-        super().__init__(pin)
-        self._gaps = gaps
-
-    def sign_gap(self, node: str, epoch: str, stream: str, body: GapBody) -> GapBody:
-        """Sign with the device's key."""
-        return self._gaps.sign(node, epoch, stream, body)
-
-
-def _key_pem(world: World, node: str) -> bytes:
-    key = ed25519.Ed25519PrivateKey.from_private_bytes(world.clock.chance("key", node).randbytes(32))
-    form, how = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, form, how)
-
-
-class Device(Node):
+class Device(Child):
     """One device. A clone is another device with the same node id and key."""
 
     role = "agent"
     tick = inputs.Tick()
 
-    def __init__(self, world: World, name: str, load: Load) -> None:
-        super().__init__(world, name)
-        self.path = Path(world.clock, name)
+    def __init__(self, world: World, name: str, parent: str, load: Load) -> None:
+        super().__init__(world, name, parent)
         self.machine = Machine(name, world.clock, self.note, load)
-        self._gaps = GapSigner(_key_pem(world, self.node))
-        self.key = hashlib.sha256(base64.b64decode(self._gaps.key)).hexdigest()
-        self.certificate = (0, 0)
-        """From and until, in milliseconds of the hub's clock."""
         self.artifacts: dict[str, None] = {}
-        self.revoked = False
-        self._attempt: Attempt | None = None
-        self._pulling = True
         self._requests = 0
-
-    def boot(self) -> None:
-        """Begin a life, once it is enrolled."""
-        if self.certificate[1]:
-            super().boot()
 
     @property
     def agent(self) -> AgentCore:
@@ -93,12 +52,9 @@ class Device(Node):
 
     def make_core(self) -> Core:
         """The real core, with the real anchor that has proven the hub's signing key."""
-        chain = self.world.hub.signer.chain
-        trust = _Trust(PIN, self._gaps)
-        trust.take(Proof(root=PIN, parent=PARENT, chain=chain_hash(chain), key=self.world.hub.public_key.hex()))
-        labels = {"site": self.world.site_of(self.node)}
+        labels = self.world.labels_of(self)
         quota = self.world.plan.quota_bytes
-        config = AgentConfig(node=self.node, parent=PARENT, trust=trust, labels=labels, quota_bytes=quota)
+        config = AgentConfig(node=self.node, parent=self.parent, trust=self.trust(), labels=labels, quota_bytes=quota)
         return cast("Core", AgentCore(self.journal.snapshot(), config))
 
     def started(self) -> inputs.Started:
@@ -114,7 +70,7 @@ class Device(Node):
             certificate_from_ms=from_ms,
             certificate_until_ms=until_ms,
         )
-        self._pulling = True
+        self.started_to_pull()
         self.machine.leave()
         life = self.life
         self.clock.after(0.001, lambda: self._watch(life))
@@ -139,9 +95,7 @@ class Device(Node):
     def ended(self, how: str) -> None:
         """The process is gone, its workloads are not."""
         self.machine.leave()
-        if self._attempt is not None:
-            self._attempt.vanish(flushed=how != "power")
-            self._attempt = None
+        self.hang_up(how)
 
     def dropped(self) -> None:
         """As the agent's app: the callers are told."""
@@ -156,24 +110,19 @@ class Device(Node):
 
     def transport(self, peer: str, message: AnyMessage) -> None:
         """As protocol.aio.mqtt."""
-        if self._attempt is not None:
-            self._attempt.send(message)
+        self.send_up(message)
 
-    def on_opened(self, attempt: Attempt) -> None:
-        """The transport is connected."""
-        if attempt.life == self.life:
-            self.put(inputs.Opened(session=attempt.session))
+    def opened(self, session: int) -> inputs.Opened:
+        """As the agent's app."""
+        return inputs.Opened(session=session)
 
-    def on_closed(self, attempt: Attempt, reason: str) -> None:
-        """The transport is over."""
-        if self._attempt is attempt:
-            self._attempt = None
-        if attempt.life == self.life:
-            self.put(inputs.Closed(session=attempt.session, reason=reason))
+    def closed(self, session: int, reason: str) -> inputs.Closed:
+        """As the agent's app."""
+        return inputs.Closed(session=session, reason=reason)
 
-    def on_got(self, message: AnyMessage) -> None:
-        """A message of the parent."""
-        self.put(inputs.Got(message=message))
+    def got(self, message: AnyMessage) -> inputs.Got:
+        """As the agent's app."""
+        return inputs.Got(message=message)
 
     # -------------------------------------------------------------------------------------------- actions
 
@@ -205,30 +154,21 @@ class Device(Node):
     def _perform_for_link(self, action: Action) -> None:
         match action:
             case inputs.Connect():
-                if self._pulling:
-                    self._leave("a new session begins")
-                    self._attempt = Attempt(self, action.session, action.nonce)
-                    self.world.door.dial(self._attempt)
+                self.dial(action.session, action.nonce)
             case inputs.Disconnect(reason=reason):
-                self._leave(reason)
+                self.leave(reason)
             case inputs.StopPulling(reason=reason):
-                self._pulling = False
-                self._leave(reason)
+                self.stop_pulling(reason)
             case inputs.MakeCsr():
-                self.put(inputs.CsrMade(csr=f"CSR {self.node} {self.key}"))
+                self.put(inputs.CsrMade(csr=self.csr))
             case inputs.AskApart():
                 self._ask_apart()
             case inputs.StoreCertificate(certificate=certificate):
-                _, from_ms, until_ms = certificate.split()
-                self.certificate = (int(from_ms), int(until_ms))
-                self.put(inputs.CertificateStored(from_ms=int(from_ms), until_ms=int(until_ms)))
+                self.hold(certificate)
+                from_ms, until_ms = self.certificate
+                self.put(inputs.CertificateStored(from_ms=from_ms, until_ms=until_ms))
             case _:
                 raise AssertionError(f"nobody performs {action}")
-
-    def _leave(self, reason: str) -> None:
-        if self._attempt is not None:
-            attempt, self._attempt = self._attempt, None
-            attempt.leave(reason)
 
     def _ask_apart(self) -> None:
         """As the notary: over the hub's API, on the same network."""
@@ -245,9 +185,8 @@ class Device(Node):
             if not self.path.is_open:
                 answered(None, "")
                 return
-            csr = f"CSR {self.node} {self.key}"
-            op = hub.Renew(node=self.node, key=self.key, csr=csr, until_ms=self.certificate[1])
-            self.world.hub.ask(op, answered)
+            op = hub.Renew(node=self.node, key=self.key, csr=self.csr, until_ms=self.certificate[1])
+            self.home.ask(op, answered)
 
         self.clock.after(self.chance.uniform(0.1, 5.0), asked)
 
@@ -257,10 +196,10 @@ class Device(Node):
         def fetched() -> None:
             if life != self.life:
                 return
-            hub = self.world.hub
-            if not self.path.is_open or not hub.alive:
+            home = self.home
+            if not self.path.is_open or not home.alive:
                 self.put(inputs.Fetched(digest=action.digest, error="no route to the hub"))
-            elif not hub.serves(action.ticket, action.digest):
+            elif not home.serves(action.ticket, action.digest):
                 self.put(inputs.Fetched(digest=action.digest, error="refused", ticket_refused=True))
             else:
                 self.artifacts[action.digest] = None

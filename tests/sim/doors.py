@@ -18,7 +18,7 @@ from protocol.messages import AnyMessage
 from tests.sim.network import Path, Wire
 
 if TYPE_CHECKING:
-    from tests.sim.device import Device
+    from tests.sim.child import Child
     from tests.sim.hub import Hub
 
 LEFT = "it said goodbye"
@@ -27,7 +27,7 @@ LEFT = "it said goodbye"
 class Attempt:
     """One session at the device: from connect to the one `closed`, as protocol.aio.mqtt has it."""
 
-    def __init__(self, device: Device, session: int, nonce: str) -> None:
+    def __init__(self, device: Child, session: int, nonce: str) -> None:
         self.device, self.session, self.nonce = device, session, nonce
         self.life = device.life
         self.wire: Wire | None = None

@@ -8,6 +8,7 @@ from edge_agent.core import inputs as device_inputs
 from hub.core import inputs
 from tests.checkers import history
 from tests.sim import plan
+from tests.sim.child import Child
 from tests.sim.device import Device
 from tests.sim.node import Node
 from tests.sim.plan import AnyItem
@@ -38,8 +39,8 @@ class Faults:
         if self.world.calm:
             return
         match item:
-            case plan.Operate(op=op):
-                self._operate(op)
+            case plan.Operate():
+                self._operate(item)
             case plan.AtDevice(node=node, command=command):
                 self.world.devices[node].local(command)
             case plan.Behave():
@@ -53,12 +54,14 @@ class Faults:
             case _:
                 self._disk(item)
 
-    def _operate(self, op: inputs.AnyOp) -> None:
+    def _operate(self, item: plan.Operate) -> None:
+        op = item.op
+
         def answered(data: object, error: str) -> None:
             if not error and isinstance(op, inputs.RevokeNode):
-                self.world.devices[op.node].revoked = True
+                self.world.child(op.node).revoked = True
 
-        self.world.hub.ask(op, answered)
+        self.world.hubs[item.node].ask(op, answered)
 
     # -------------------------------------------------------------------------------------------- the network
 
@@ -66,7 +69,7 @@ class Faults:
         world = self.world
         match item:
             case plan.Cut():
-                device = world.devices[item.node]
+                device = world.child(item.node)
                 kind = "cut" if item.up and item.down else "one-way cut"
                 world.fault(kind, device, f"{item.for_s:.0f} s")
                 device.path.block(item.up, item.down)
@@ -76,26 +79,28 @@ class Faults:
             case plan.Clog():
                 world.fault("clog", None, " ".join(item.nodes))
                 for number, node in enumerate(item.nodes):
-                    path = world.devices[node].path
+                    path = world.child(node).path
                     self.clock.after(number * item.each_s, lambda path=path: self._shut(path))
                     self.clock.after((len(item.nodes) + 1) * item.each_s, lambda path=path: path.block(False, False))
             case plan.Slow():
-                device = world.devices[item.node]
+                device = world.child(item.node)
                 world.fault("slow", device, f"{item.delay_s:.1f} s, {item.bytes_per_s:.0f} B/s")
                 device.path.delay_s, device.path.bytes_per_s = item.delay_s, item.bytes_per_s
                 self.clock.after(item.for_s, lambda: self._quick(device))
             case plan.Bad():
-                device = world.devices[item.node]
+                device = world.child(item.node)
                 world.fault("bad broker", device)
                 device.path.drop, device.path.double, device.path.late = item.drop, item.double, item.late
                 self.clock.after(item.for_s, lambda: self._good(device))
             case plan.Reset():
-                device = world.devices[item.node]
+                device = world.child(item.node)
                 world.fault("reset", device)
                 for wire in list(device.path.wires):
                     wire.cut("connection reset")
-            case _:
+            case plan.KillBroker():
                 self._kill_broker(item)
+            case _:
+                raise AssertionError(item)
 
     def _shut(self, path: object) -> None:
         from tests.sim.network import Path
@@ -107,25 +112,24 @@ class Faults:
     def _flap(self, item: plan.Flap, left: int) -> None:
         if self.world.calm or not left:
             return
-        device = self.world.devices[item.node]
+        device = self.world.child(item.node)
         self.world.fault("flap", device)
         device.path.block(True, True)
         self.clock.after(item.shut_s, lambda: device.path.block(False, False))
         self.clock.after(item.shut_s + item.open_s, lambda: self._flap(item, left - 1))
 
-    def _quick(self, device: Device) -> None:
+    def _quick(self, device: Child) -> None:
         device.path.delay_s, device.path.bytes_per_s = 0.02, 0.0
 
-    def _good(self, device: Device) -> None:
+    def _good(self, device: Child) -> None:
         device.path.drop = device.path.double = device.path.late = 0.0
 
-    def _kill_broker(self, item: AnyItem) -> None:
-        broker = self.world.broker
-        if broker is None or not isinstance(item, plan.KillBroker):
-            return
-        self.world.fault("broker killed", None)
-        broker.kill()
-        self.clock.after(item.for_s, broker.start)
+    def _kill_broker(self, item: plan.KillBroker) -> None:
+        broker = self.world.hubs[item.node].broker
+        if broker is not None:
+            self.world.fault("broker killed", self.world.hubs[item.node])
+            broker.kill()
+            self.clock.after(item.for_s, broker.start)
 
     # -------------------------------------------------------------------------------------------- nodes
 
@@ -246,7 +250,7 @@ class Faults:
             return
         self._clones += 1
         name = f"{item.node}~{self._clones}"
-        clone = world.clones[name] = Device(world, name, original.machine.load)
+        clone = world.clones[name] = Device(world, name, original.parent, original.machine.load)
         clone.certificate = original.certificate
         clone.disk.copy_of(original.disk.image())
         world.fault("clone", clone, f"of {item.node}, {item.for_s:.0f} s")
@@ -269,10 +273,10 @@ class Faults:
 
     def _poison(self, device: Device, item: plan.Poison) -> None:
         device.path.block(False, False)
-        if self.world.calm or not device.powered or not device.alive or not self.world.hub.disk.files:
+        if self.world.calm or not device.powered or not device.alive or not device.home.disk.files:
             return
         device.die("kill")
-        held = self.world.hub.disk.cursor(device.node, item.stream)
+        held = device.home.disk.cursor(device.node, item.stream)
         if held is not None and device.disk.poison(item.stream, plan.POISONS[item.looks], held):
             self.world.fault("poison", device, f"{item.stream}, {item.looks}")
             device.disks += 1
@@ -285,12 +289,12 @@ class Faults:
         world = self.world
         for clone in list(world.clones.values()):
             self._take_away(clone)
-        if world.broker is not None:
-            world.broker.start()
+        for hub in world.hubs.values():
+            if hub.broker is not None:
+                hub.broker.start()
         for node in world.nodes():
             node.disk.full, node.commit_s, node.die_at, node.wall_offset_s = False, _COMMIT_S, "", 0.0
-            if isinstance(node, Device):
-                node.path.heal()
+            node.path.heal()
             self.power_on(node)
             node.boot()
 

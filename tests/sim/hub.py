@@ -18,10 +18,12 @@ from protocol.errors import TrustError
 from protocol.messages import AnyMessage
 from protocol.trust import signing
 from tests.checkers import history
-from tests.sim.node import Core, Node
+from tests.sim.broker import Broker
+from tests.sim.child import Child
+from tests.sim.doors import Door, FrontDoor
+from tests.sim.node import Core
 
 if TYPE_CHECKING:
-    from tests.sim.device import Device
     from tests.sim.world import World
 
 _DAY_MS = 86_400_000
@@ -30,20 +32,28 @@ Answer = Callable[[Any, str], None]
 """Gets an answer's data, or None and the error."""
 
 
-class Hub(Node):
-    """One hub, the root."""
+class Hub(Child):
+    """One hub with its own door: the root, or one that has a parent."""
 
     role = "hub"
     tick = inputs.Tick()
 
-    def __init__(self, world: World, name: str) -> None:
-        super().__init__(world, name)
-        key = ed25519.Ed25519PrivateKey.from_private_bytes(world.clock.chance("hub's key").randbytes(32))
+    def __init__(self, world: World, name: str, parent: str = "") -> None:
+        super().__init__(world, name, parent)
+        seed = world.clock.chance("hub's key", *([name] if parent else ())).randbytes(32)
+        key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
         self.public_key = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         self.signer = signing.Signer(key, name, "CHAIN")
         self._config = HubConfig(node=name, signer=self.signer, ticket_secret=b"t" * 32)
+        self.broker = Broker(self) if world.plan.external else None
+        self.door: Door = self.broker or FrontDoor(self)
         self._requests = 0
         self._waiting: dict[int, tuple[inputs.AnyOp, Answer | None]] = {}
+
+    @property
+    def is_root(self) -> bool:
+        """Tell whether nobody is above."""
+        return not self.parent
 
     @property
     def hub_core(self) -> HubCore:
@@ -67,18 +77,18 @@ class Hub(Node):
     def started(self) -> inputs.Started:
         """As the hub's app."""
         life = self.life
-        self.clock.after(0.1, lambda: self.world.door.hub_up() if life == self.life else None)
+        self.clock.after(0.1, lambda: self.door.hub_up() if life == self.life else None)
         entropy, incarnation = self.chance.randbytes(32), self.chance.randbytes(8).hex()
         return inputs.Started(entropy=entropy, incarnation=incarnation, version="0.1.0")
 
     def ended(self, how: str) -> None:
         """All sockets go, and with them those who wait."""
-        self.world.door.hub_down(flushed=how != "power")
+        self.door.hub_down(flushed=how != "power")
         self._turn_away()
 
     def dropped(self) -> None:
         """As the hub's app: the children come again, people are told."""
-        self.world.door.store_failed()
+        self.door.store_failed()
         self._turn_away()
 
     def _turn_away(self) -> None:
@@ -108,7 +118,7 @@ class Hub(Node):
         found = registry.find(node)
         return "revoked" if reason and found is not None and found.revoked_ms else reason
 
-    def is_expired(self, device: Device) -> bool:
+    def is_expired(self, device: Child) -> bool:
         """Tell whether the device's certificate is past its dates, by this hub's clock."""
         return self.now().wall * 1000 > device.certificate[1]
 
@@ -124,7 +134,7 @@ class Hub(Node):
 
     def transport(self, peer: str, message: AnyMessage) -> None:
         """Hand it to the door."""
-        self.world.door.send(peer, message)
+        self.door.send(peer, message)
 
     def perform(self, action: Action) -> None:
         """As the hub's app."""
@@ -132,7 +142,7 @@ class Hub(Node):
             case inputs.Reply():
                 self._reply(action)
             case inputs.CloseChild():
-                self.world.door.close_child(action.node, action.connection, action.reason, action.ban)
+                self.door.close_child(action.node, action.connection, action.reason, action.ban)
             case inputs.IssueCertificate():
                 self._issue(action)
             case inputs.Notify() | inputs.Answered() | inputs.DropArtifact():

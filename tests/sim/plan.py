@@ -1,7 +1,8 @@
 """The fault plan: what befalls a simulated world, and what people do in it, as records that can be printed and cut.
 
 A plan is made from a seed (tests.sim.chances), and may be written by hand. A record names its moment, in seconds of the
-world's clock; what lasts says how long. Nodes are named by their machine; the hub is `cloud`.
+world's clock; what lasts says how long. Nodes are named by their machine; the root hub is `cloud`.
+A world is flat (every device under the root) or a tree: `hubs` and `homes` say who is under whom.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class Reset(Item, frozen=True, kw_only=True):
 
 
 class KillBroker(Lasting, frozen=True, kw_only=True):
-    """The broker dies with all its state; a new one starts."""
+    """A hub's broker dies with all its state; a new one starts."""
+
+    node: str = HUB
 
 
 # ------------------------------------------------------------------------------------------------ nodes
@@ -168,9 +171,10 @@ class Poison(Item, frozen=True, kw_only=True):
 
 
 class Operate(Item, frozen=True, kw_only=True):
-    """An operator asks the hub."""
+    """An operator asks a hub."""
 
     op: AnyOp
+    node: str = HUB
 
 
 class AtDevice(Item, frozen=True, kw_only=True):
@@ -218,7 +222,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     items: list[AnyItem]
     external: bool = False
-    """Through a broker, in place of the hub's own door."""
+    """Through brokers, in place of the hubs' own doors."""
+    hubs: dict[str, str] = {}
+    """Each hub below the root -> its parent, parents first; none in a flat world."""
+    homes: dict[str, str] = {}
+    """Device -> its hub; who is not named is under the root."""
     say_every_s: float = 10.0
     say_burst: int = 1
     quota_bytes: int = 0

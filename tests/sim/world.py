@@ -1,4 +1,4 @@
-"""One simulated world: a hub, its devices, the network between, and what happens in it, noted as facts."""
+"""One simulated world: hubs, their devices, the network between, and what happens in it, noted as facts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from hub.core import inputs
 from protocol.trust import signing
 from tests.checkers import history
 from tests.sim import chances, rest
-from tests.sim.broker import Broker
+from tests.sim.child import Child
 from tests.sim.clockwork import Clockwork
 from tests.sim.device import Device
 from tests.sim.disk import Image
-from tests.sim.doors import Door, FrontDoor
 from tests.sim.faults import Faults
 from tests.sim.hub import Hub
 from tests.sim.machine import Load
@@ -42,10 +41,11 @@ class World:
         self.faults: Counter[str] = Counter()
         self.calm = False
         self.hub = Hub(self, HUB)
-        self.broker = Broker(self.hub) if self.plan.external else None
-        self.door: Door = self.broker or FrontDoor(self.hub)
+        """The root."""
+        self.hubs = {HUB: self.hub, **{name: Hub(self, name, parent) for name, parent in self.plan.hubs.items()}}
         load = Load(every_s=self.plan.say_every_s, burst=self.plan.say_burst)
-        self.devices = {f"gw-{number}": Device(self, f"gw-{number}", load) for number in range(1, agents + 1)}
+        names = [f"gw-{number}" for number in range(1, agents + 1)]
+        self.devices = {name: Device(self, name, self.plan.homes.get(name, HUB), load) for name in names}
         self.clones: dict[str, Device] = {}
         self.images: dict[str, Image] = {}
         self.rest_at: float | None = None
@@ -65,15 +65,25 @@ class World:
 
     def node(self, name: str) -> Node:
         """Return a node by its machine's name."""
-        return self.hub if name == HUB else self.devices[name]
+        return self.hubs.get(name) or self.devices[name]
 
-    def nodes(self) -> list[Node]:
-        """Return all that are part of the fleet."""
-        return [self.hub, *self.devices.values()]
+    def child(self, name: str) -> Child:
+        """Return a node that looks up, by its machine's name."""
+        return self.hubs[name] if name in self.plan.hubs else self.devices[name]
 
-    def site_of(self, node: str) -> str:
-        """Return the device's site: two of them."""
-        return "oslo" if int(node.rpartition("-")[2]) % 2 else "bergen"
+    def nodes(self) -> list[Child]:
+        """Return all that are part of the fleet, parents first."""
+        return [*self.hubs.values(), *self.devices.values()]
+
+    def children(self, hub: Hub) -> list[Child]:
+        """Return who is directly below `hub`."""
+        return [node for node in self.nodes() if node.parent == hub.name]
+
+    def labels_of(self, node: Child) -> dict[str, str]:
+        """Return what a node says of itself: a device its site, one of two; a hub where it is."""
+        if isinstance(node, Hub):
+            return {"continent": node.name.partition("-")[0]}
+        return {"site": "oslo" if int(node.node.rpartition("-")[2]) % 2 else "bergen"}
 
     def is_parted(self, node: Node) -> bool:
         """Tell whether a clone was taken away."""
@@ -88,7 +98,7 @@ class World:
     def run(self) -> history.History:
         """Let all of the plan happen, heal, wait for rest, and note what stands on the disks."""
         self.hub.boot()
-        self.clock.at(0.1, self._enroll)
+        self.clock.at(0.1, lambda: self._enroll(self.hub))
         for item in self.plan.items:
             self._faults.schedule(item)
         self.clock.run(self.plan.seconds)
@@ -103,32 +113,34 @@ class World:
         self._close()
         return self.history
 
-    def _enroll(self) -> None:
+    def _enroll(self, hub: Hub) -> None:
+        """Let in all that are below `hub`, level by level."""
         token = inputs.CreateToken(
             id="tok", secret_hash=signing.secret_hash(_SECRET), ttl_s=86_400.0, uses=1_000, labels={"fleet": "sim"}
         )
-        self.hub.ask(token)
-        for device in self.devices.values():
-            self._enroll_one(device)
+        hub.ask(token)
+        for child in self.children(hub):
+            self._enroll_one(child)
 
-    def _enroll_one(self, device: Device) -> None:
+    def _enroll_one(self, child: Child) -> None:
         op = inputs.Enroll(
             token="tok",
             secret_hash=signing.secret_hash(_SECRET),
-            name=device.node,
-            csr=f"CSR {device.node} {device.key}",
-            key=device.key,
-            labels={"site": self.site_of(device.node)},
+            name=child.node,
+            csr=child.csr,
+            key=child.key,
+            labels=self.labels_of(child),
         )
-        self.hub.ask(op, lambda data, error: self._enrolled(device, data, error))
+        child.home.ask(op, lambda data, error: self._enrolled(child, data, error))
 
-    def _enrolled(self, device: Device, data: dict[str, str], error: str) -> None:
+    def _enrolled(self, child: Child, data: dict[str, str], error: str) -> None:
         if error:
-            self.clock.after(5.0, lambda: self._enroll_one(device))
+            self.clock.after(5.0, lambda: self._enroll_one(child))
             return
-        _, from_ms, until_ms = data["certificate"].split()
-        device.certificate = (int(from_ms), int(until_ms))
-        device.boot()
+        child.hold(data["certificate"])
+        child.boot()
+        if isinstance(child, Hub):
+            self.clock.after(0.1, lambda: self._enroll(child))
 
     def _heal(self) -> None:
         """The last fault is over."""
@@ -146,7 +158,7 @@ class World:
             if not node.disk.files:
                 continue
             own, heads, spaces = node.disk.own_rows(node.node), node.disk.heads(), node.disk.spaces()
-            entries = node.disk.entries() if node is self.hub else []
+            entries = node.disk.entries() if isinstance(node, Hub) else []
             self.note(history.Disk(at=at, node=node.name, own=own, heads=heads, spaces=spaces, entries=entries))
 
     def ask_device(self, name: str, command: device_inputs.LocalCommand) -> None:
