@@ -33,6 +33,7 @@ from hub.shell.operators import Operators
 from hub.shell.server import ApiServer
 from hub.shell.store.entries import Entries
 from hub.shell.store.judge import judge
+from hub.shell.uplink import Uplink
 from protocol import limits, messages
 from protocol.aio import tls
 from protocol.aio.clock import SystemClock
@@ -43,6 +44,7 @@ from protocol.aio.trace import file as trace
 from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
 from protocol.errors import Refused, StoreDamaged, StoreError
+from protocol.link import table
 
 log = logging.getLogger("skerry.hub")
 
@@ -75,7 +77,14 @@ async def serve(
     if not swap.exists(home.database):  # a new one would know no node and no operator
         raise Refused(f"{home.database} is missing: put it back from a backup, or make a new hub in another folder")
     journal = await until_it_can(
-        lambda: Journal.open(home.database, node=file.id, streams=streams.NAMES, mint=mint_epoch, judge=judge), log
+        lambda: Journal.open(
+            home.database,
+            node=file.id,
+            streams=streams.names(has_parent=file.parent is not None),
+            mint=mint_epoch,
+            judge=judge,
+        ),
+        log,
     )
     try:
         serving = _Serving(home, file, keys, journal)
@@ -93,7 +102,14 @@ class _Serving:
         self._home, self._file, self._keys, self._journal = home, file, keys, journal
         self._version = importlib.metadata.version("skerry")
         operators = Operators(journal.snapshot().spaces.get(OPERATORS, {}))
-        config = HubConfig(node=file.id, signer=keys.signer(), ticket_secret=keys.ticket_secret)
+        self._up = Uplink(home, file, file.parent, self.put) if file.parent is not None else None
+        config = HubConfig(
+            node=file.id,
+            signer=keys.signer(),
+            ticket_secret=keys.ticket_secret,
+            parent=file.parent.id if file.parent is not None else "",
+            trust=self._up.trust if self._up is not None else None,
+        )
         self._clock = SystemClock()
         self._driver: Driver[HubCore] = Driver(
             make_core=lambda snapshot: HubCore(snapshot, config),
@@ -163,8 +179,11 @@ class _Serving:
         self._driver.put(input, done)
 
     def send(self, peer: str, message: messages.AnyMessage) -> None:
-        """Hand a message to the door."""
-        self._door.send(peer, message)
+        """Hand a message to the door, or to the way up."""
+        if self._up is not None and self._file.parent is not None and peer == self._file.parent.id:
+            self._up.send(message)
+        else:
+            self._door.send(peer, message)
 
     def _gate(self, node: str, key: str) -> Verdict:
         registry = self._driver.core.registry
@@ -194,6 +213,10 @@ class _Serving:
                 self._drop(digest)
             case inputs.IssueCertificate():
                 self.put(self._keys.issue(action, time.time()))
+            case table.Connect() if self._up is not None:
+                self._up.connect(action.session, action.nonce)
+            case table.Disconnect() if self._up is not None:
+                self._up.disconnect(action.reason)
             case _:
                 raise AssertionError(f"nobody performs {action}")
 
@@ -251,6 +274,7 @@ class _Serving:
         self._desk.close()
         self._api.stop()
         await people
+        self.put(inputs.Stopping())
         children.cancel()
         await asyncio.wait((children,))
         try:
@@ -258,6 +282,8 @@ class _Serving:
                 await self._driver.settled()
         except (TimeoutError, StoreError) as error:
             log.warning("stopping with inputs that are not stored (%s); their senders will repeat them", error)
+        if self._up is not None:
+            await self._up.close()
 
     def _line(self) -> str:
         broker, children, people = self._file.broker, self._mqtt_place(), self._api_place()

@@ -45,6 +45,23 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class ParentMqtt(msgspec.Struct, frozen=True, kw_only=True):
+    """The way to a parent: `name` is who must answer there, `sealed` that a broker stands in between."""
+
+    host: str
+    port: int
+    name: str
+    sealed: bool = False
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """The hub above this one."""
+
+    id: str
+    mqtt: ParentMqtt
+    api: Place
+
+
 class HubFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """hub.json. `format` rises when an older version could not read the directory."""
 
@@ -54,6 +71,7 @@ class HubFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     api: Place
     format: int = FORMAT
     broker: Broker | None = None
+    parent: Parent | None = None
 
 
 class Home:
