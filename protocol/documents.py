@@ -71,6 +71,27 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     successes: int = 1
 
 
+class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent does with a service while it hears nothing of its hub; not of the runtime part.
+
+    `stop_after_s` None: it runs on. `at_most_one`: it runs only under a lease that the shim enforces (INVARIANTS A20).
+    """
+
+    stop_after_s: float | None = None
+    at_most_one: bool = False
+
+
+class Disconnect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a hub does with a service on a node that it does not hear; it never crosses a link by itself.
+
+    `replace_after_s` None: it waits. `on_return`: keep_original, keep_replacement, keep_newest or keep_both.
+    """
+
+    replace_after_s: float | None = None
+    on_return: str = "keep_original"
+    at_most_one: bool = False
+
+
 class Assignment(Document, frozen=True, kw_only=True, tag="assignment"):
     """What one agent is asked to do with one service. `restart` is `always`, `on-failure` or `never`."""
 
@@ -83,6 +104,17 @@ class Assignment(Document, frozen=True, kw_only=True, tag="assignment"):
     stop_grace_s: float = limits.STOP_GRACE_S
     ship_logs: bool = False
     labels: dict[str, str] = {}
+    lease: Lease = Lease()
+
+
+class Fence(Document, frozen=True, kw_only=True, tag="fence"):
+    """The term of the copy of `service` that is asked for here: it rises with each new copy, wherever that is placed.
+
+    It stands beside the assignment, so that all copies of a service have the same one; without it there is no term.
+    """
+
+    service: str
+    fence: int
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -192,7 +224,7 @@ class Errand(Document, frozen=True, kw_only=True, tag="errand"):
     at: list[str]
 
 
-AnyDocument = Assignment | Workflow | Task | ReleaseRequest | Delegation | Errand
+AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Errand
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(AnyDocument)
@@ -223,6 +255,8 @@ def document_id(document: AnyDocument) -> str:
     match document:
         case Assignment():
             return f"assignment/{document.service}"
+        case Fence():
+            return f"fence/{document.service}"
         case Workflow():
             return f"workflow/{document.workflow}"
         case Task():
