@@ -150,9 +150,11 @@ TOKEN_TTL_S_MAX = 30 * 86_400.0
 TOKEN_USES_MAX = 10_000
 CA_DAYS = 3_650
 CERTIFICATE_DAYS = 90
+REGION_CA_DAYS = 365  # of the CA of a hub below another; renewed by its parent
 HUB_CERTIFICATE_DAYS = 825  # of the hub's own TLS certificate; it renews itself
 CHAIN_BYTES_MAX = 16 * KIB  # of a certificate chain in PEM
-CHAIN_CERTIFICATES_MAX = 4
+CHAIN_CERTIFICATES_MAX = 6  # a leaf under TIERS_MAX CAs
+SCOPE_CHARS_MAX = 189  # of a hub's domain: what names a device in it is a DNS name of 253 at most
 NOTARY_WAIT_S = 30.0  # for the helper that reads and makes certificates
 WAITING_FOR_PROOF_MAX = 16  # messages behind a Welcome whose signing chain is being proven; the parent repeats the rest
 SIGNERS_KEPT_MAX = 16  # signing keys a child has learned of its parents
@@ -170,6 +172,18 @@ SIGNATURE_CHARS_MAX = 128  # of a P-256 signature in base64
 RENEW_LOOK_S = 3_600.0  # the wall clock is looked at this often while a certificate waits for its renewal
 TICKET_TTL_S = 900.0
 TICKET_WAIT_S = 60.0  # no ticket came: ask again
+
+# --- finding a hub on the local network
+ANNOUNCE_LOOK_S = 60.0  # between looks at the networks that a hub announces itself on
+DISCOVER_WAIT_S = 3.0  # one listens so long for hubs
+DISCOVER_AFTER_S = 120.0  # a hub that cannot be reached for so long is looked for elsewhere
+DISCOVER_S_MIN = 60.0  # between two such looks: jitter spreads them
+DISCOVER_S_MAX = 3_600.0
+DISCOVER_HELP_S = 60.0  # for the helper that looks
+DISCOVER_TRY_S = 3.0  # for one address to prove itself
+FOUND_HUBS_MAX = 64  # heard at a time
+FOUND_HOSTS_MAX = 8  # of one hub
+FOUND_TRIES_MAX = 32  # addresses that one look tries
 
 # --- artifacts
 ARTIFACT_BYTES_MAX = 512 * MIB
@@ -254,9 +268,26 @@ SPEC_DEPTH_MAX = 32
 LABELS_MAX = 64
 LABEL_BYTES_MAX = 63
 MISTAKES_MAX = 50
+SPREAD_KEYS_MAX = 4  # of a placement
+DISCONNECT_S_MIN = 10.0  # a cut that is shorter means nothing
 
 # --- tiers
 TIERS_MAX = 5  # nodes from below the root down to a device: so many hubs and an agent make a path
+SUBTREE_NODES_MAX = 100_000  # below all child hubs of a hub; below one of them NODES_MAX
+BRIEF_BYTES_MAX = 16 * KIB  # of one node, in a roster
+BRIEF_SERVICES_MAX = 64  # of one node, in its brief
+BRIEF_DIGEST_CHARS = 12  # of a digest's hex digits: enough to see that two differ
+BRIEF_TEXT_CHARS = 120
+BRIEF_TIMES_S = 60.0  # a brief that differs in its times alone is sent again this seldom
+OFFENDERS_MAX = 8  # in a hub's report, the worst ones
+OVERRIDE_MARKS_MAX = 32  # in a hub's report
+ROSTER_BYTES_MAX = 32 * KIB  # of one Roster's briefs; a link of 8 KB/s takes 4 s for it
+ROSTER_NAMES_MAX = 256  # that one Roster puts, and that it lets go of
+ROSTER_WINDOW = 4  # Rosters on their way, not acked yet
+ROSTERS_BURST = 256  # of one child hub, heard at once
+ROSTERS_EVERY_S = 0.02
+ROSTER_STORED_EVERY_S = 1.0  # what came in Rosters is stored so seldom: after a crash the child says it anew
+ROSTER_STORED_AT_ONCE = 512
 
 # --- a hub of thousands
 NODES_MAX = 20_000

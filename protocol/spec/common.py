@@ -103,16 +103,16 @@ def _command(value: object) -> object:
 
 Text = Annotated[str, BeforeValidator(text_of, json_schema_input_type=str | int | float | bool), AfterValidator(_whole)]
 """Any text; a bare number or boolean is taken as it is written."""
-
 NameText = Annotated[str, BeforeValidator(text_of), AfterValidator(_name)]
 VariableText = Annotated[str, AfterValidator(_variable)]
 OutputText = Annotated[str, BeforeValidator(text_of), AfterValidator(_output)]
 UserText = Annotated[str, BeforeValidator(text_of), AfterValidator(_user)]
 InsideText = Annotated[str, AfterValidator(_inside)]
 SelectorText = Annotated[str, BeforeValidator(text_of), AfterValidator(_selector)]
+LabelKey = Annotated[str, BeforeValidator(text_of), AfterValidator(_label_key)]
 Labels = Annotated[
     dict[
-        Annotated[str, BeforeValidator(text_of), AfterValidator(_label_key)],
+        LabelKey,
         Annotated[str, BeforeValidator(text_of), AfterValidator(_label_value)],
     ],
     Field(max_length=limits.LABELS_MAX),
@@ -129,21 +129,6 @@ class Metadata(Model):
 
     name: NameText
     labels: Labels = {}
-
-
-def _count(value: object) -> object:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value
-    if value == "all":
-        return None
-    raise ValueError(f"{shown(value)} is no count: write all, or how many nodes (1 or more)")
-
-
-class Placement(Model):
-    """On which nodes: those that `selector` selects, `count` of them (None: all). An empty selector selects nobody."""
-
-    selector: SelectorText
-    count: Annotated[int | None, BeforeValidator(_count, json_schema_input_type=int | Literal["all"])] = None
 
 
 class Resource(Model):

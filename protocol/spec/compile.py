@@ -9,11 +9,17 @@ from protocol.spec.service import Health, Service, ServiceSpec
 from protocol.spec.workflow import Step, Workflow
 
 
-class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """Which nodes: those that `selector` selects, `count` of them (None: all)."""
+class Placement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which nodes: those that `selector` selects, `count` of them (None: all), in each region if `per_region`.
+
+    `regions` None: every region and the hub's own nodes. `spread`: `region` and keys of labels, the first first.
+    """
 
     selector: str
     count: int | None = None
+    per_region: bool = False
+    regions: str | None = None
+    spread: tuple[str, ...] = ("region", "site")
 
 
 AnyResource = Service | Workflow
@@ -22,7 +28,21 @@ AnyResource = Service | Workflow
 def placement(resource: AnyResource) -> Placement:
     """Return where `resource` is to be."""
     wished = resource.spec.placement
-    return Placement(selector=wished.selector, count=wished.count)
+    return Placement(
+        selector=wished.selector,
+        count=wished.count.number,
+        per_region=wished.count.per_region,
+        regions=wished.regions,
+        spread=tuple(wished.spread),
+    )
+
+
+def disconnect(resource: AnyResource) -> documents.Disconnect:
+    """Return what being cut off means for `resource`, at a hub that does not hear its node."""
+    if not isinstance(resource, Service):
+        return documents.Disconnect()
+    wished = resource.spec.disconnect
+    return documents.Disconnect(replace_after_s=wished.hub, on_return=wished.on_return, at_most_one=wished.at_most_one)
 
 
 def document(resource: AnyResource) -> documents.Assignment | documents.Workflow:
@@ -43,6 +63,7 @@ def assignment(wished: Service) -> documents.Assignment:
         stop_grace_s=spec.stop.grace,
         ship_logs=spec.logs.ship,
         labels=wished.metadata.labels,
+        lease=documents.Lease(stop_after_s=spec.disconnect.device, at_most_one=spec.disconnect.at_most_one),
     )
 
 

@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from protocol import documents, ids, limits
 from protocol.errors import BadId, SpecError
-from protocol.spec import common, graph, quantities, tree, words
+from protocol.spec import common, graph, quantities
 from protocol.spec import compile as compiler
 from protocol.spec.mistakes import Finding, Mistake, path_text, suggestion
+from protocol.spec.reading import tree, words
+from protocol.spec.reading.tree import Source
 from protocol.spec.service import Service
-from protocol.spec.tree import Source
 from protocol.spec.workflow import Workflow
 
 __all__ = ["AnyResource", "Loaded", "Mistake", "Source", "from_json", "load"]

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, mo
 
 from protocol import limits
 from protocol.spec import common, quantities
+from protocol.spec.disconnect import Disconnect
+from protocol.spec.placement import Placement
 
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d{1,5})?(?:/\S*)?", re.ASCII)
 _MODE = re.compile(r"0?o?[0-7]{3}", re.ASCII)
@@ -119,13 +121,14 @@ class ServiceSpec(common.Model):
 
     artifact: Annotated[str, Field(min_length=1)] | None = None
     process: Process
-    placement: common.Placement
+    placement: Placement
     restart: Restart = Restart()
     health: Health | None = None
     resources: Resources = Resources()
     files: Annotated[list[File], Field(max_length=256), AfterValidator(_small)] = []
     stop: Stop = Stop()
     logs: Logs = Logs()
+    disconnect: Disconnect = Disconnect()
 
 
 class Service(common.Resource):

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from protocol import limits
 from protocol.spec import common, mistakes, quantities
+from protocol.spec.placement import Placement
 
 _AN_INSTANT = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
@@ -95,7 +96,7 @@ class Step(common.Model):
 class WorkflowSpec(common.Model):
     """What is wished for. `params` are defaults; a start by hand may give others."""
 
-    placement: common.Placement
+    placement: Placement
     steps: Annotated[list[Step], Field(min_length=1, max_length=limits.STEPS_MAX)]
     triggers: Annotated[list[Trigger], Field(max_length=64)] = []
     params: dict[common.OutputText, common.Text] = {}

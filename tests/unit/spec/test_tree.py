@@ -2,8 +2,8 @@
 
 from typing import cast
 
-from protocol.spec import tree
 from protocol.spec.mistakes import Mistake
+from protocol.spec.reading import tree
 
 
 def one(text: str) -> tree.Tree:
