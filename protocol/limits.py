@@ -288,6 +288,21 @@ ROSTERS_BURST = 256  # of one child hub, heard at once
 ROSTERS_EVERY_S = 0.02
 ROSTER_STORED_EVERY_S = 1.0  # what came in Rosters is stored so seldom: after a crash the child says it anew
 ROSTER_STORED_AT_ONCE = 512
+SUBTREE_NODES_MAX = 100_000  # below all child hubs of a hub; below one of them NODES_MAX
+BRIEF_BYTES_MAX = 16 * KIB  # of one node, in a roster
+BRIEF_SERVICES_MAX = 64  # of one node, in its brief
+BRIEF_DIGEST_CHARS = 12  # of a digest's hex digits: enough to see that two differ
+BRIEF_TEXT_CHARS = 120
+BRIEF_TIMES_S = 60.0  # a brief that differs in its times alone is sent again this seldom
+OFFENDERS_MAX = 8  # in a hub's report, the worst ones
+OVERRIDE_MARKS_MAX = 32  # in a hub's report
+ROSTER_BYTES_MAX = 32 * KIB  # of one Roster's briefs; a link of 8 KB/s takes 4 s for it
+ROSTER_NAMES_MAX = 256  # that one Roster puts, and that it lets go of
+ROSTER_WINDOW = 4  # Rosters on their way, not acked yet
+ROSTERS_BURST = 256  # of one child hub, heard at once
+ROSTERS_EVERY_S = 0.02
+ROSTER_STORED_EVERY_S = 1.0  # what came in Rosters is stored so seldom: after a crash the child says it anew
+ROSTER_STORED_AT_ONCE = 512
 
 # --- a hub of thousands
 NODES_MAX = 20_000

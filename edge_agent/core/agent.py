@@ -277,8 +277,8 @@ class AgentCore:
     def _told(self, told: list[events.ChildEvent], now: Now, fx: Effects) -> None:
         for event in told:
             match event:
-                case events.Acked():
-                    pass
+                case events.Acked() | events.RosterAcked():
+                    pass  # an agent has no roster: what a parent says of it is of no account
                 case events.Wanted(items=items, held=held):
                     self._desired.update(items)
                     self._reporter.refused = ""

@@ -230,7 +230,12 @@ class Child:
             case messages.Revoked():
                 return self._revoked(message, fx)
             case (
-                messages.Desired() | messages.Documents() | messages.EntriesAck() | messages.Renewed() | messages.Ask()
+                messages.Desired()
+                | messages.Documents()
+                | messages.EntriesAck()
+                | messages.RosterAck()
+                | messages.Renewed()
+                | messages.Ask()
             ):
                 if self.state is not ChildState.LIVE or message.session != self.session:
                     return []
@@ -243,7 +248,12 @@ class Child:
 
     def _served(
         self,
-        message: messages.Desired | messages.Documents | messages.EntriesAck | messages.Renewed | messages.Ask,
+        message: messages.Desired
+        | messages.Documents
+        | messages.EntriesAck
+        | messages.RosterAck
+        | messages.Renewed
+        | messages.Ask,
         now: Now,
         fx: Effects,
     ) -> list[events.ChildEvent]:
@@ -260,6 +270,8 @@ class Child:
                 if message.certificate:
                     return [events.Renewed(certificate=message.certificate)]
                 return [events.RenewRefused(reason=message.refused)]
+            case messages.RosterAck():
+                return [events.RosterAcked(session=message.session, number=message.number)]
             case messages.Ask():
                 return [events.Asked(ask=message)]
 

@@ -115,6 +115,13 @@ class Quarantined(ChildEvent, frozen=True, kw_only=True):
     reason: str
 
 
+class RosterAcked(ChildEvent, frozen=True, kw_only=True):
+    """The parent has taken the pages of our roster up to `number`; of a hub alone (protocol.link.roster.child)."""
+
+    session: int
+    number: int
+
+
 class EpochBegun(ChildEvent, frozen=True, kw_only=True):
     """`stream` took a new epoch: the parent holds another past than ours. `lost` rows may be lost, at most (A17)."""
 
@@ -174,6 +181,13 @@ class ChildEntries(ParentEvent, frozen=True, kw_only=True):
     stream: str
     epoch: str
     rows: list[tuple[int, bytes, bytes, int, str, str]]
+
+
+class ChildRoster(ParentEvent, frozen=True, kw_only=True):
+    """What a child hub knows of the nodes below it has changed: `put` and `gone` are addresses below that child."""
+
+    put: list[str]
+    gone: list[str]
 
 
 class RenewAsked(ParentEvent, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from protocol.link.flow.rate import Kind
 from protocol.link.parent_desired import ASKED, Bodies
 from protocol.link.parent_entries import CURSOR
 from protocol.link.room.losses import LOSS
+from protocol.link.roster.parent import Rosters
 from protocol.link.table import ParentCue, ParentState
 from protocol.snapshot import Snapshot
 
@@ -47,6 +48,7 @@ class Parent:
         self._looks = Looks()
         self._agenda = Agenda()
         self._credit = Credit()
+        self.rosters = Rosters(snapshot)
         self.contact_s = limits.CONTACT_EVERY_S
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: None
         self.key_of: Callable[[str], str] = lambda node: ""
@@ -99,7 +101,7 @@ class Parent:
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""
-        due = (self._agenda.next(), self._looks.due)
+        due = (self._agenda.next(), self._looks.due, self.rosters.next_wake())
         return min((one for one in due if one is not None), default=None)
 
     # -------------------------------------------------------------------------------------------- life
@@ -158,7 +160,14 @@ class Parent:
                 return self._hello(child, connection, message, now, fx)
             case messages.Bye():
                 return self.closed(node, connection, message.session, message.nonce, message.reason, now, fx)
-            case messages.Status() | messages.Entries() | messages.Need() | messages.Renew() | messages.Answer():
+            case (
+                messages.Status()
+                | messages.Roster()
+                | messages.Entries()
+                | messages.Need()
+                | messages.Renew()
+                | messages.Answer()
+            ):
                 if not child.greeted or message.session != child.session or connection != child.connection:
                     self._look_again(child, message.session, now, fx)
                     return []
@@ -180,7 +189,12 @@ class Parent:
     def _served(
         self,
         child: Child,
-        message: messages.Status | messages.Entries | messages.Need | messages.Renew | messages.Answer,
+        message: messages.Status
+        | messages.Roster
+        | messages.Entries
+        | messages.Need
+        | messages.Renew
+        | messages.Answer,
         now: Now,
         fx: Effects,
     ) -> Events:
@@ -189,6 +203,8 @@ class Parent:
                 return self._entries(child, message, fx)
             case messages.Status():
                 return self._status(child, message, now, fx)
+            case messages.Roster():
+                return self._roster(child, message, now, fx)
             case messages.Need():
                 if child.rates.take(Kind.NEED, now.mono):  # else it asks again
                     self._need(child, message, now, fx)
@@ -234,6 +250,13 @@ class Parent:
         was_blocked = child.asked.blocked
         if not child.asked.note_held(message.held) and not was_blocked:
             told.append(child.asked.restored())
+        return told
+
+    def _roster(self, child: Child, message: messages.Roster, now: Now, fx: Effects) -> Events:
+        ack, told = self.rosters.take(child.node, message, now)
+        if ack is not None:
+            ack = msgspec.structs.replace(ack, incarnation=self._incarnation)
+            fx.send.append(effects.Send(child.node, ack))
         return told
 
     def _need(self, child: Child, message: messages.Need, now: Now, fx: Effects) -> None:
@@ -462,6 +485,7 @@ class Parent:
             child = self._children[node]
             if child.greeted:
                 told += self._check(child, now, fx)
+        self.rosters.tick(now, fx)
         for node in self._looks.some(now.mono):
             if self._children[node].state is ParentState.AWAY:
                 fx.send.append(effects.Send(node, messages.Look(incarnation=self._incarnation)))

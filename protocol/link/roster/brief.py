@@ -1,0 +1,142 @@
+"""What a hub tells its parent of all that is below it: a Brief of each node, in rosters, and the sum, in its Status.
+
+An agent's Status holds a protocol.status.Report, a hub's a RegionReport. They stand apart from protocol.status because
+an agent knows neither.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.status import Condition, OverrideReport
+
+
+class ServiceBrief(msgspec.Struct, frozen=True, array_like=True):
+    """One service of a node, as the tiers above it know it. `digest`: the first limits.BRIEF_DIGEST_CHARS of its hex."""
+
+    state: str
+    digest: str = ""
+    healthy: bool | None = None
+    restarts: int = 0
+
+
+class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One node below a hub, as that hub last knew it: what a Roster carries of it. Milliseconds are that hub's clock's.
+
+    `state` is `online`, `away`, `revoked` or `quarantined`: that of the node's own link to the hub just above it. A hub
+    further up whose way to the node is cut shows `unheard` instead: nobody whom it hears can speak for the node now, so
+    what stands here is what was last known, through which hub, and as of when.
+    """
+
+    kind: str = "agent"
+    state: str = "away"
+    since_ms: int = 0
+    contact_ms: int = 0
+    """When the node was last heard; a Brief that differs in nothing but times is sent on seldom."""
+    as_of_ms: int = 0
+    """When it last said how it is; 0: never."""
+    labels: dict[str, str] = {}
+    version: str = ""
+    services: dict[str, ServiceBrief] = {}
+    """At most limits.BRIEF_SERVICES_MAX, those that do not do what they should before the others."""
+    more_services: int = 0
+    alarms: int = 0
+    alarm: str = ""
+    """The text of the worst one, cut to limits.BRIEF_TEXT_CHARS."""
+    overrides: dict[str, OverrideReport] = {}
+    lost: int = 0
+    """Rows declared lost, of all its streams."""
+    asked: int = 0
+    """The generation that the hub above it asks for, and `held`, the one that the node holds."""
+    held: int = 0
+    cordoned: bool = False
+    key: str = ""
+    """The SHA-256 (hex) of the key that it was enrolled with."""
+    epoch: str = ""
+    """Of its `state` stream; (node id, epoch) is the same node wherever it stands."""
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a resource comes to in a subtree: counts of nodes. A tier adds up what the tiers below it say.
+
+    `asked`: how many are to have it, as far as it is known there (a count, or all that match). `placed`: are asked to
+    have it. `current`: have what is asked now. `away`: placed, and not heard now, so that what is counted of them is
+    what was last known. `digest`: the beginning of the digest of what is asked for, in hex (limits.BRIEF_DIGEST_CHARS);
+    empty when parts of the subtree differ. `generation`: that of the owner's document, the lowest one that a part of
+    the subtree has seen; 0: it is not known.
+    """
+
+    asked: int = 0
+    placed: int = 0
+    current: int = 0
+    running: int = 0
+    healthy: int = 0
+    unhealthy: int = 0
+    away: int = 0
+    digest: str = ""
+    generation: int = 0
+
+
+class Offender(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A node that a person should look at. `at` is its address below the hub that says so; `rank`: 0 is the worst."""
+
+    at: str
+    what: str
+    text: str = ""
+    since_ms: int = 0
+    rank: int = 0
+
+
+class OverrideMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody below decided otherwise than a document says. `at`: the node's address; empty: the hub itself.
+
+    `what` is the resource: `service/NAME`. `until_ms` 0: until it is released.
+    """
+
+    at: str = ""
+    what: str = ""
+    decision: str = ""
+    user: str = ""
+    reason: str = ""
+    since_ms: int = 0
+    until_ms: int = 0
+
+
+class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a hub says of itself and of all that is below it: the body of its Status.
+
+    `nodes`: how many agents are in which state (`online`, `away`, `revoked`, `quarantined`, `unheard`), at any depth;
+    `hubs`: how many hubs. `tallies` by resource (`service/NAME`). `worst`: the worst of `offenders`, first, at most
+    limits.OFFENDERS_MAX; `marks`: the newest of `overrides`, at most limits.OVERRIDE_MARKS_MAX. `lost`: rows declared
+    lost by this hub, by stream, and `conditions`: what a person should know of it; both read as those of a Report.
+    """
+
+    nodes: dict[str, int] = {}
+    hubs: dict[str, int] = {}
+    tallies: dict[str, Tally] = {}
+    worst: list[Offender] = []
+    offenders: int = 0
+    marks: list[OverrideMark] = []
+    overrides: int = 0
+    conditions: list[Condition] = []
+    lost: dict[str, int] = {}
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_brief = msgspec.json.Decoder(Brief)
+_region = msgspec.json.Decoder(RegionReport)
+
+
+def encode(told: Brief | RegionReport) -> bytes:
+    """Return `told` as JSON bytes."""
+    return _encoder.encode(told)
+
+
+def decode(raw: bytes) -> Brief:
+    """Return the Brief in `raw`. Raises msgspec.DecodeError or ValueError when it is none."""
+    return _brief.decode(raw)
+
+
+def decode_region(raw: bytes) -> RegionReport:
+    """Return the RegionReport in `raw`. Raises msgspec.DecodeError or ValueError when it is none."""
+    return _region.decode(raw)

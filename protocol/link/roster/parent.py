@@ -1,0 +1,190 @@
+"""The end of rosters that looks down: what the child hubs of one hub last said of the nodes below them.
+
+    number = the next one     taken and acked
+    number below              acked again, no effect
+    number above              one before it was lost: acked as far as it goes, the child sends again
+    whole ... last            what none of these named is gone then, and not before (INVARIANTS A11)
+
+Everything stays over restarts, as it was last known: it is stored a while after it came and some at a time, for what a
+crash takes the child says anew in its next session. A child is believed about the nodes below it and about nothing
+else; what it may name, how often and how long is bounded (C10), and what is beyond a bound is refused and told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from protocol import effects, ids, limits, messages
+from protocol.effects import Effects, Now
+from protocol.errors import BadId
+from protocol.link import events
+from protocol.link.flow.bucket import Bucket
+from protocol.link.roster import brief as briefs
+from protocol.snapshot import Snapshot
+
+ROSTER = "roster"
+"""The space of what is stored: under `CHILD/ADDRESS`, the Brief as it came."""
+
+
+class _Listed:
+    """What one child hub said."""
+
+    __slots__ = ("bucket", "known", "named", "number", "session")
+
+    def __init__(self) -> None:
+        self.session = self.number = 0
+        self.known: dict[str, bytes] = {}
+        self.named: set[str] | None = None
+        """While the whole is said: whom it has named so far."""
+        self.bucket = Bucket(limits.ROSTERS_BURST, limits.ROSTERS_EVERY_S)
+
+
+class Rosters:
+    """The parent's ends of the rosters of all children that are hubs."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.is_hub: Callable[[str], bool] = lambda node: True
+        """Tells of a child whether it may have a roster."""
+        self._listed: dict[str, _Listed] = {}
+        self._count = 0
+        self._unstored: dict[str, None] = {}
+        self._store_at = float("inf")
+        for key, brief in snapshot.spaces.get(ROSTER, {}).items():
+            child, _, address = key.partition("/")
+            self._listed.setdefault(child, _Listed()).known[address] = brief
+            self._count += 1
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    def children(self) -> list[str]:
+        """Return the children that have a roster."""
+        return list(self._listed)
+
+    def known(self, child: str) -> Mapping[str, bytes]:
+        """Return the Briefs (JSON) of the nodes below `child`, by their addresses below it."""
+        listed = self._listed.get(child)
+        return {} if listed is None else listed.known
+
+    def is_whole(self, child: str) -> bool:
+        """Tell whether `child` has said all in its newest session."""
+        listed = self._listed.get(child)
+        return listed is not None and listed.session > 0 and listed.named is None
+
+    # -------------------------------------------------------------------------------------------- hearing
+
+    def take(
+        self, child: str, message: messages.Roster, now: Now
+    ) -> tuple[messages.RosterAck | None, list[events.ParentEvent]]:
+        """Take a page of `child`. Return the ack (without incarnation), if it is answered, and what is to be told."""
+        if not self.is_hub(child):
+            return None, [events.Misbehaved(node=child, reason="an agent has no roster: nobody is below it")]
+        listed = self._listed.setdefault(child, _Listed())
+        if not listed.bucket.take(now.mono):
+            return None, []  # it comes again
+        if message.session != listed.session:
+            listed.session, listed.number, listed.named = message.session, 0, set()
+        told: list[events.ParentEvent] = []
+        if message.number == listed.number + 1:
+            listed.number = message.number
+            told = self._apply(child, listed, message, now)
+        return messages.RosterAck(incarnation="", session=message.session, number=listed.number), told
+
+    def _apply(self, child: str, listed: _Listed, message: messages.Roster, now: Now) -> list[events.ParentEvent]:
+        put, odd = self._good(child, listed, message)
+        gone = [one for one in message.gone if one in listed.known and one not in put]
+        listed.known.update(put)
+        if listed.named is not None and message.whole:
+            listed.named.update(one for one in message.put if one in listed.known)
+            if message.last:
+                gone += [one for one in listed.known if one not in listed.named]
+                listed.named = None
+        for address in gone:
+            listed.known.pop(address, None)
+        self._count = sum(len(one.known) for one in self._listed.values())
+        self._note(child, [*put, *gone], now)
+        told: list[events.ParentEvent] = []
+        if put or gone or message.last:
+            told.append(events.ChildRoster(node=child, put=list(put), gone=gone))
+        if odd:
+            told.append(events.Misbehaved(node=child, reason=odd))
+        return told
+
+    def _good(self, child: str, listed: _Listed, message: messages.Roster) -> tuple[dict[str, bytes], str]:
+        """Return what of a page can be kept, and why the first of the rest cannot."""
+        put: dict[str, bytes] = {}
+        odd = ""
+        if len(message.put) > limits.ROSTER_NAMES_MAX or len(message.gone) > limits.ROSTER_NAMES_MAX:
+            return {}, f"a roster's page names more than {limits.ROSTER_NAMES_MAX} nodes"
+        new = 0
+        for address, raw in message.put.items():
+            brief = bytes(raw)
+            wrong = _wrong(child, address, brief)
+            if not wrong and address not in listed.known:
+                new += 1
+                wrong = self._over(len(listed.known) + new, self._count + new)
+            if wrong:
+                odd = odd or wrong
+            elif listed.known.get(address) != brief:
+                put[address] = brief
+        return put, odd
+
+    def _over(self, of_child: int, of_all: int) -> str:
+        if of_child > limits.NODES_MAX:
+            return f"its roster names more than {limits.NODES_MAX} nodes: those beyond are not shown"
+        if of_all > limits.SUBTREE_NODES_MAX:
+            return f"with its roster more than {limits.SUBTREE_NODES_MAX} nodes are below this hub's children: no room"
+        return ""
+
+    # -------------------------------------------------------------------------------------------- storing
+
+    def _note(self, child: str, addresses: list[str], now: Now) -> None:
+        if addresses:
+            self._unstored.update(dict.fromkeys(f"{child}/{one}" for one in addresses))
+            self._store_at = min(self._store_at, now.mono + limits.ROSTER_STORED_EVERY_S)
+
+    def forget(self, child: str, now: Now) -> list[str]:
+        """`child` is out: let go of all that it said. Return the addresses (below it)."""
+        listed = self._listed.pop(child, None)
+        if listed is None:
+            return []
+        self._count -= len(listed.known)
+        self._note(child, list(listed.known), now)
+        return list(listed.known)
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Store some of what came."""
+        if now.mono < self._store_at:
+            return
+        for key in self._some():
+            child, _, address = key.partition("/")
+            brief = self.known(child).get(address)
+            fx.store.append(effects.Delete(ROSTER, key) if brief is None else effects.Put(ROSTER, key, brief))
+        wait_s = limits.ROSTER_STORED_EVERY_S / 10 if self._unstored else float("inf")
+        self._store_at = now.mono + wait_s
+
+    def _some(self) -> Iterator[str]:
+        for _ in range(min(len(self._unstored), limits.ROSTER_STORED_AT_ONCE)):
+            key = next(iter(self._unstored))
+            del self._unstored[key]
+            yield key
+
+    def next_wake(self) -> float | None:
+        """Return when `tick` is due (mono), or None."""
+        return None if self._store_at == float("inf") else self._store_at
+
+
+def _wrong(child: str, address: str, brief: bytes) -> str:
+    """Return why this can be no node below `child`; empty when it can."""
+    try:
+        ids.address(f"{child}/{address}")
+    except BadId as error:
+        return f"in its roster, {error}"
+    if len(brief) > limits.BRIEF_BYTES_MAX:
+        return f"in its roster, {address} has {len(brief)} bytes: the most is {limits.BRIEF_BYTES_MAX}"
+    try:
+        briefs.decode(brief)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return f"in its roster, what it says of {address} cannot be read: is it of another version?"
+    return ""
