@@ -20,6 +20,7 @@ from hub.core.registry import Node, Registry
 from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
+from hub.core.up.fetching import Fetching
 from hub.core.up.uplink import Uplink
 from hub.core.work.artifacts import Artifacts
 from hub.core.work.resources import Resources
@@ -74,6 +75,7 @@ class HubCore:
         self.runs = Runs(snapshot)
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
         self.artifacts = Artifacts(snapshot, self.streams, self._named)
+        self.fetching = Fetching(self, child) if child is not None else None
         self.restore = Restore(snapshot, self, lost)
         self.operations = Operations(self)
         self._hearing = Hearing(self)
@@ -124,6 +126,8 @@ class HubCore:
                 up.opened(session, now, fx)
             case inputs.UpClosed(session=session, reason=reason) if up is not None:
                 up.closed(session, reason, now, fx)
+            case inputs.ArtifactFetched() if self.fetching is not None:
+                self.fetching.fetched(input, now, fx)
             case inputs.Stopping() if up is not None:
                 up.stop(now, fx)
             case _:
@@ -224,9 +228,17 @@ class HubCore:
     def _ticket_for(self, node: str, digest: str) -> str | None:
         known = self.registry.find(node)
         if known is None or known.revoked_ms or not self.delegate.needs(node, digest):
+            return ""
+        if self.fetching is not None and self.fetching.is_awaited(node, digest):
             return None
         expires_ms = int((self._wall + limits.TICKET_TTL_S) * 1000)
         return signing.ticket_make(self._config.ticket_secret, node, digest, expires_ms)
+
+    def give_ticket(self, node: str, digest: str, fx: Effects) -> None:
+        """An artifact that `node` asked for is here now."""
+        ticket = self._ticket_for(node, digest)
+        if ticket:
+            self.parent.send_ticket(node, digest, ticket, fx)
 
     def ticket_holder(self, ticket: str, digest: str, wall: float) -> str:
         """Return the node that may fetch `digest` by `ticket` now. Raises TrustError; checked at every use (C5, C8)."""
@@ -248,7 +260,8 @@ class HubCore:
         if not self.restore.waits:
             self.delegate.process(now, fx)
         self.artifacts.tick(now, fx)
-        if self.up is not None:
+        if self.up is not None and self.fetching is not None:
+            self.fetching.tick(now, fx)
             self.up.tick(now, fx)
 
     def _next_wake(self, now: Now) -> float | None:
@@ -260,6 +273,7 @@ class HubCore:
             math.inf if self.restore.waits else self.delegate.next_wake(now),
             self.artifacts.next_wake(),
             None if self.up is None else self.up.next_wake(),
+            None if self.fetching is None else self.fetching.next_wake(),
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)
         return None if soonest == math.inf else soonest

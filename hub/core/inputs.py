@@ -98,6 +98,19 @@ class UpGot(UpInput, frozen=True, kw_only=True):
     message: AnyMessage
 
 
+class ArtifactFetched(UpInput, frozen=True, kw_only=True):
+    """A FetchArtifact ended: it is here with `size` bytes, or `error` says why not.
+
+    `ticket_refused`: the parent wants another ticket; `lacks`: there is no room for so many bytes.
+    """
+
+    digest: str
+    size: int = 0
+    error: str = ""
+    ticket_refused: bool = False
+    lacks: int = 0
+
+
 class Stopping(UpInput, frozen=True, kw_only=True):
     """This hub is about to end in order."""
 
@@ -375,3 +388,10 @@ class CloseChild(Action, frozen=True, kw_only=True):
     connection: int
     reason: str
     ban: bool = False
+class FetchArtifact(Action, frozen=True, kw_only=True):
+    """Fetch an artifact from the parent by this ticket; ArtifactFetched follows."""
+
+    digest: str
+    ticket: str
+
+

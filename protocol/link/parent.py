@@ -50,7 +50,8 @@ class Parent:
         self._credit = Credit()
         self.rosters = Rosters(snapshot)
         self.contact_s = limits.CONTACT_EVERY_S
-        self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: None
+        self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: ""
+        """The ticket of an artifact for a child; "" when it gets none, None when it is to come by `send_ticket`."""
         self.key_of: Callable[[str], str] = lambda node: ""
         """The SHA-256 (hex) of the key that a child was enrolled with: what its GAPs are signed with."""
         self._load(snapshot)
@@ -262,7 +263,8 @@ class Parent:
     def _need(self, child: Child, message: messages.Need, now: Now, fx: Effects) -> None:
         if message.manifest:
             self._send_desired(child, now, fx, whole=True)
-        tickets = {one: self.ticket_for(child.node, one) or "" for one in message.tickets[: limits.NEED_DIGESTS_MAX]}
+        asked = message.tickets[: limits.NEED_DIGESTS_MAX]
+        tickets = {one: ticket for one in asked if (ticket := self.ticket_for(child.node, one)) is not None}
         for reply in child.asked.replies(message.documents, tickets, self._incarnation, child.session, now):
             fx.send.append(effects.Send(child.node, reply))
 
@@ -444,6 +446,13 @@ class Parent:
             message = messages.Renewed(
                 incarnation=self._incarnation, session=child.session, certificate=certificate, refused=refused
             )
+            fx.send.append(effects.Send(node, message))
+
+    def send_ticket(self, node: str, digest: str, ticket: str, fx: Effects) -> None:
+        """Give `node` the ticket that it asked for when there was none yet; one that is away asks again."""
+        child = self._children[node]
+        if child.state is ParentState.LIVE:
+            message = messages.Documents(incarnation=self._incarnation, session=child.session, tickets={digest: ticket})
             fx.send.append(effects.Send(node, message))
 
     def ask(

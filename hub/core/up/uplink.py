@@ -95,11 +95,18 @@ class Uplink:
             match event:
                 case events.Acked() | events.Ticket() | events.Asked():
                     pass
+                case events.Ticket(digest=digest, ticket=ticket):
+                    if self._core.fetching is not None:
+                        self._core.fetching.ticket(digest, ticket, now, fx)
                 case events.Wanted(held=held):
                     self._contact.received(now, fx)
+                    if self._core.fetching is not None:
+                        self._core.fetching.settle(now, fx)
                     self._note("desired.applied", {"generation": held.generation, "term": held.term}, now, fx)
                 case events.WentLive():
                     self._contact.live(now, fx)
+                    if self._core.fetching is not None:
+                        self._core.fetching.live(now, fx)
                 case events.WentOffline(reason=reason):
                     self._contact.offline(reason, now, fx)
                 case _:

@@ -369,7 +369,7 @@ def test_only_what_this_child_is_asked_for_is_given_out_in_bounded_parts() -> No
     one.set_desired(CHILD, {f"task/t{n}": raw for n, raw in enumerate(bodies)}, T0, fx := Effects())
     assert desired(fx).documents == []
     digests = [documents.digest_of(raw) for raw in bodies]
-    one.ticket_for = lambda node, digest: "t" if digest == "known" else None
+    one.ticket_for = lambda node, digest: "t" if digest == "known" else ""
     need = messages.Need(session=1, documents=[*digests, "sha256:other"], tickets=["known", "unknown"], manifest=True)
     one.got(CHILD, 1, need, T0, fx := Effects())
     [reply] = [message for message in sent(fx) if isinstance(message, messages.Documents)]
