@@ -22,6 +22,7 @@ from edge_agent.shell import identity, logs, vitals
 from edge_agent.shell.artifacts import Artifacts
 from edge_agent.shell.control import Control
 from edge_agent.shell.emit import EmitSockets, short_folder
+from edge_agent.shell.finding import seeking
 from edge_agent.shell.papers import clerk
 from edge_agent.shell.papers.trust import DeviceTrust
 from edge_agent.shell.probes import Probes
@@ -112,7 +113,7 @@ class _Serving:
             host=file.mqtt.host,
             port=file.mqtt.port,
             context=lambda: identity.link_context(self._data, file),
-            opened=lambda session: self._put(inputs.Opened(session=session)),
+            opened=self._opened,
             closed=self._closed,
             got=lambda message: papers.heard(message, self._helpers, self._got),
             seal=self._seal if file.mqtt.sealed else None,
@@ -215,6 +216,16 @@ class _Serving:
     def _got(self, message: AnyMessage) -> None:
         self._put(inputs.Got(message=message))
 
+    def _opened(self, session: int) -> None:
+        self._put(inputs.Opened(session=session))
+        if not self._file.mqtt.sealed:  # a broker's names are no hub's
+            self._file = seeking.note_names(self._data, self._file, self._link.peer_names)
+
+    def _moved(self, file: identity.AgentFile) -> None:
+        """The hub answers elsewhere from now on."""
+        self._file = self._artifacts.file = file
+        self._link.host, self._link.port = file.mqtt.host, file.mqtt.port
+
     def _closed(self, session: int, reason: str) -> None:
         self._put(inputs.Closed(session=session, reason=reason, turned_away=self._link.turned_away))
 
@@ -259,6 +270,8 @@ class _Serving:
                 self._helpers.create_task(self._papers.make_csr(self._put))
             case inputs.AskApart():
                 self._helpers.create_task(self._papers.ask_apart(self._put))
+            case inputs.Seek():
+                self._helpers.create_task(seeking.seek(self._data, self._put, self._moved))
             case inputs.StoreCertificate():
                 self._helpers.create_task(self._papers.store(action.certificate, self._put))
             case _:

@@ -17,7 +17,7 @@ import msgspec
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
-from hub.shell import authority
+from hub.shell import announce, authority
 from hub.shell.api import app as api
 from hub.shell.api.hub import Hub
 from hub.shell.artifacts import Artifacts
@@ -34,10 +34,11 @@ from hub.shell.server import ApiServer
 from hub.shell.store.entries import Entries
 from hub.shell.store.judge import judge
 from hub.shell.uplink import Uplink
-from protocol import limits, messages
+from protocol import ids, limits, messages
 from protocol.aio import tls
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
+from protocol.aio.finding.words import Announced
 from protocol.aio.journal import Journal, Kept
 from protocol.aio.recovery import swap
 from protocol.aio.trace import file as trace
@@ -61,11 +62,13 @@ async def serve(
     data_dir: Path | str,
     broker_url: str | None = None,
     *,
+    announced: bool | None = None,
     ready: Callable[[str], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve the hub in `data_dir` until SIGTERM, SIGINT or `stop`; `ready` gets one line when it is up.
 
+    `announced`: say on the local network where it is; None: unless it listens on loopback alone.
     Without `ready` the line is printed. Raises Refused (no hub there, a port in use), StoreLocked, StoreNewer,
     StoreDamaged, StoreError, TrustError.
     """
@@ -88,6 +91,7 @@ async def serve(
     )
     try:
         serving = _Serving(home, file, keys, journal)
+        serving.announced = announced
         await serving.run(ready or functools.partial(print, flush=True), stop or asyncio.Event())
     except ExceptionGroup as group:
         raise _first(group.exceptions) from group
@@ -100,6 +104,8 @@ class _Serving:
 
     def __init__(self, home: Home, file: HubFile, keys: Authority, journal: Journal) -> None:
         self._home, self._file, self._keys, self._journal = home, file, keys, journal
+        self.announced: bool | None = None
+        """Whether it says on the local network where it is; None: unless it listens on loopback alone."""
         self._version = importlib.metadata.version("skerry")
         operators = Operators(journal.snapshot().spaces.get(OPERATORS, {}))
         self._up = Uplink(home, file, file.parent, self.put) if file.parent is not None else None
@@ -256,6 +262,8 @@ class _Serving:
                 children = group.create_task(self._door.serve())
                 people = group.create_task(self._api.serve())
                 keeping = [group.create_task(self._retain()), group.create_task(self._look_at_tls())]
+                if announce.is_wanted(self.announced, self._file.api.host):
+                    keeping.append(group.create_task(announce.keep(self._announcement(), self._file.api.host)))
                 ready(self._line())
                 alarm = self._driver.core.restore.alarm
                 if alarm:
@@ -292,6 +300,12 @@ class _Serving:
         else:
             mqtt = f"MQTT {_text(children.host, children.port)}"
         return f"hub {self._file.id} ready: {mqtt}, API https://{_text(people.host, people.port)}"
+
+    def _announcement(self) -> Announced:
+        broker, api = self._file.broker, self._api_place()
+        mqtt = str(self._mqtt_place().port) if broker is None else _text(broker.host, broker.port)
+        name = self._file.id + ids.DNS_SUFFIX
+        return Announced(hub=self._file.id, name=name, root=self._keys.root_pin, api=api.port, mqtt=mqtt)
 
     def _mqtt_place(self) -> Place:
         """Return where children connect: the real port, once the door is open."""

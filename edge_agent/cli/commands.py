@@ -112,7 +112,7 @@ def enroll(
         ),
     ] = "",
     again: Annotated[bool, typer.Option("--again", help="Even if the hub knows it: same key, same name.")] = False,
-    discover: Annotated[bool, typer.Option("--discover", help="Look for a hub on this network.")] = False,
+    discover: Annotated[bool, typer.Option("--discover", help="Find the token's hub on this network.")] = False,
     data: Data = None,
 ) -> None:
     """Make this device a part of a fleet. The key is made here and stays here; twice is harmless.
@@ -121,12 +121,14 @@ def enroll(
     """
     from edge_agent.shell import enroll as enrollment
 
-    if not hub and discover:
-        hub = _discovered()
     place = data or identity.default_data()
-    if not hub and not (place / "agent.json").exists():
+    if not hub and not discover and not (place / "agent.json").exists():
         raise typer.BadParameter("name the hub: --hub https://HOST:8443, or --discover")
     text = sys.stdin.readline().strip() if token in ("", "-") and not sys.stdin.isatty() else token
+    if discover:
+        from edge_agent.shell.finding import choose
+
+        hub = choose.url(text, hub)
     request = enrollment.Request(
         hub=hub, token=text, name=name, mqtt=mqtt, quota=quota, labels=_pairs(label, "--label"), again=again
     )
@@ -159,17 +161,6 @@ def _say_known(result: enrollment.Result, data: Path | None) -> None:
         option = "" if data is None else f" --data {data}"
         view.say(f"Whether the hub still knows it could not be asked: {result.unasked}")
         view.say(f"If it does not: skerry-agent enroll --again --token TOKEN{option}")
-
-
-def _discovered() -> str:
-    from edge_agent.shell import discover
-
-    found = discover.find()
-    if not found:
-        raise typer.BadParameter("no hub answers on this network: name it with --hub")
-    if len(found) > 1:
-        raise typer.BadParameter(f"several hubs answer: choose one with --hub: {', '.join(sorted(found.values()))}")
-    return next(iter(found.values()))
 
 
 @app.command()

@@ -25,6 +25,7 @@ from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
 from edge_agent.core.upward.losses import Losses
+from edge_agent.core.upward.seek import Seek
 from edge_agent.core.workflows.runs import Runs
 from edge_agent.core.workflows.triggers import Triggers
 from protocol.effects import Delete, Effects, Now
@@ -103,6 +104,7 @@ class AgentCore:
         self._emit = Emit(snapshot, ctx, self._roster, self._runs, self._tasks)
         self._certificate = Certificate(ctx)
         self._apart = Apart(ctx, self._certificate)
+        self._seek = Seek(ctx)
         self._contact = Contact(snapshot, ctx, config.parent)
         self._reporter = Reporter(
             ctx,
@@ -177,6 +179,7 @@ class AgentCore:
             case inputs.Closed(session=session, reason=reason, turned_away=turned_away):
                 self._contact.failed(reason)
                 self._apart.closed(turned_away)
+                self._seek.closed(turned_away)
                 self._told(self._child.closed(session, reason, now, fx), now, fx)
             case inputs.LogRead():
                 self._asks.read(event, now, fx)
@@ -187,6 +190,8 @@ class AgentCore:
                 self._told(self._child.certified(now, fx), now, fx)
             case inputs.AnsweredApart():
                 self._apart.answered(event, now, fx)
+            case inputs.Sought():
+                self._seek.sought(event, now, fx)
             case inputs.Stopping():
                 self._child.stop(now, fx)
             case _:
@@ -359,6 +364,7 @@ class AgentCore:
         self._tasks.tick(now, fx)
         self._certificate.tick(now, fx)
         self._apart.tick(now, fx)
+        self._seek.tick(now, fx)
         self._triggers.tick(now, fx)
         self._runs.advance(now, fx)
 
@@ -373,6 +379,7 @@ class AgentCore:
             self._tasks.next_wake(),
             self._certificate.next_wake(now),
             self._apart.next_wake(),
+            self._seek.next_wake(),
             self._triggers.next_wake(now),
             self._runs.next_wake(now),
         )

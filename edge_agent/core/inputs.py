@@ -198,6 +198,13 @@ class AnsweredApart(Input, frozen=True, kw_only=True):
     refused: str = ""
 
 
+class Sought(Input, frozen=True, kw_only=True):
+    """What Seek came to: where the hub answers now (HOST:PORT), which is stored; or an empty text, and the `reason`."""
+
+    place: str = ""
+    reason: str = ""
+
+
 class Stopping(Input, frozen=True, kw_only=True):
     """The daemon stops (SIGTERM): say Bye. Workloads run on."""
 
@@ -384,6 +391,13 @@ class StoreCertificate(Action, frozen=True, kw_only=True):
 
 class AskApart(Action, frozen=True, kw_only=True):
     """Ask the hub's API, apart from the link, how this device stands; AnsweredApart follows."""
+
+
+class Seek(Action, frozen=True, kw_only=True):
+    """Look for the hub at another address: on the local network, and by the names in its certificate. Sought follows.
+
+    What answers counts only if it proves to be that hub; its address is stored then.
+    """
 
 
 class StopPulling(Action, frozen=True, kw_only=True):

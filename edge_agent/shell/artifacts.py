@@ -38,7 +38,8 @@ class Artifacts:
     ) -> None:
         self._data = data
         self._folder = data / identity.ARTIFACTS
-        self._file = file
+        self.file = file
+        """Where they are fetched from; another one when the hub has moved."""
         self._report = report
         self._group = group
         self._room = asyncio.Semaphore(limits.FETCHES_MAX)
@@ -66,11 +67,11 @@ class Artifacts:
         self._report(inputs.Fetched(digest=action.digest, error=outcome.error, ticket_refused=outcome.ticket_refused))
 
     async def _help(self, action: inputs.Fetch) -> _Outcome:
-        api = self._file.api
+        api = self.file.api
         host = f"[{api.host}]" if ":" in api.host else api.host
         job = {
             "url": f"https://{host}:{api.port}",
-            "hub": self._file.hub,
+            "hub": self.file.scope,
             "root": str(self._data / "root.pem"),
             "digest": ids.digest(action.digest),
             "ticket": action.ticket,

@@ -51,6 +51,8 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True):
     api: Address
     root_pin: str
     labels: dict[str, str] = {}
+    names: list[str] = []
+    """Host names and addresses that the hub's certificate gave it when it was last met: where it may be found again."""
     quota_bytes: int = limits.DEVICE_QUOTA_BYTES
     """What journal.db and telemetry.db may take on disk, with all that belongs to them."""
 

@@ -111,6 +111,10 @@ def serve(
     broker: Annotated[str, typer.Option("--broker", metavar="URL", help="Go through this MQTT broker.")] = "",
     mqtt: Annotated[str, typer.Option("--mqtt", metavar="HOST:PORT", help="Children connect here from now on.")] = "",
     api: Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="The API listens here from now on.")] = "",
+    announce: Annotated[
+        bool | None,
+        typer.Option("--announce/--no-announce", help="Say on the local network where it is.", show_default="yes"),
+    ] = None,
 ) -> None:
     """Serve a hub until it is told to stop."""
     import asyncio
@@ -121,7 +125,7 @@ def serve(
     folder = data or shell.default_folder()
     if mqtt or api:
         shell.move(folder, mqtt=mqtt, api=api)
-    asyncio.run(served.serve(folder, broker or None))
+    asyncio.run(served.serve(folder, broker or None, announced=announce))
 
 
 @hub.command("accept-restore")

@@ -24,7 +24,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from protocol import codec, limits, messages, topics
+from protocol import codec, ids, limits, messages, topics
 from protocol.errors import LocalProtocolError, Refused, RemoteProtocolError, SkerryError
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class Connection:
         self._wake = asyncio.Event()
         self._leaving = False
         self._client: _Client | None = None
+        self.peer_names: list[str] = []
+        """Host names and addresses in the certificate that the other end proved itself with."""
         self._last_words = _LastWords()
         self._logger = logging.Logger("mqtt")  # outside of the hierarchy: the reason says it, nothing else does
         self._logger.addHandler(self._last_words)
@@ -119,11 +121,22 @@ class Connection:
 
         The one use of aiomqtt's inside: it has no other way to its socket. The end of the socket unwinds the rest.
         """
-        paho = self._client._client if self._client is not None else None  # pyright: ignore[reportPrivateUsage]
-        sock = paho.socket() if paho is not None else None
-        if isinstance(sock, socket.socket):
+        sock = self._socket()
+        if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def _socket(self) -> socket.socket | None:
+        paho = self._client._client if self._client is not None else None  # pyright: ignore[reportPrivateUsage]
+        sock = paho.socket() if paho is not None else None
+        return sock if isinstance(sock, socket.socket) else None
+
+    def _names(self) -> list[str]:
+        sock = self._socket()
+        proven = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
+        names = cast("tuple[tuple[str, str], ...]", (proven or {}).get("subjectAltName", ()))
+        hosts = [name for kind, name in names if kind in ("DNS", "IP Address")]
+        return [host for host in hosts if not host.endswith(ids.DNS_SUFFIX)]
 
     async def run(self, subscription: str, opened: Callable[[], None]) -> None:
         """Connect, subscribe, tell `opened`, and work until the connection ends or `leave`.
@@ -134,6 +147,7 @@ class Connection:
         try:
             self._client = self._make_client()
             async with self._client as client:
+                self.peer_names = self._names()
                 await self._subscribe(client, subscription)
                 if not self._leaving:
                     opened()
@@ -256,6 +270,8 @@ class MqttLink:
         self.node, self.parent, self.host, self.port = node, parent, host, port
         self.context, self.seal = context, seal
         self.on_opened, self.on_closed, self.on_got = opened, closed, got
+        self.peer_names: list[str] = []
+        """Host names and addresses in the certificate of who answered last; right while `opened` is called."""
         self.refused = 0
         """Messages that were no messages, or not the parent's (INVARIANTS C3); counted and dropped."""
         self.turned_away = False
@@ -371,6 +387,8 @@ class _Attempt:
         if self._deadline is not None:
             self._deadline.cancel()
         if not self._over:
+            assert self._connection is not None
+            self._link.peer_names = self._connection.peer_names
             self._link.on_opened(self._session)
 
     def _finish(self, reason: str, turned_away: bool = False) -> None:

@@ -166,6 +166,11 @@ class Child:
         )
         fx.send.append(effects.Send(self._parent, hello))
 
+    def hurry(self, now: Now) -> None:
+        """There is a reason to think that the parent can be reached now: end the wait between two tries."""
+        if self.state is ChildState.WAITING:
+            self._timer = now.mono
+
     def closed(self, session: int, reason: str, now: Now, fx: Effects) -> list[events.ChildEvent]:
         """The transport of `session` ended or could not be connected; of an older one: no effect (A13)."""
         return [] if session != self.session else self._leave(ChildCue.CLOSED, reason, now)

@@ -163,6 +163,10 @@ class Device(Child):
                 self.put(inputs.CsrMade(csr=self.csr))
             case inputs.AskApart():
                 self._ask_apart()
+            case inputs.Seek():
+                life = self.life
+                nobody = inputs.Sought(reason="nobody announces it")
+                self.clock.after(1.0, lambda: self.put(nobody) if life == self.life else None)
             case inputs.StoreCertificate(certificate=certificate):
                 self.hold(certificate)
                 from_ms, until_ms = self.certificate

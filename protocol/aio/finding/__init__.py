@@ -1,0 +1,1 @@
+"""Hubs on the local network: what they say of themselves (`words`), who carries it (`mdns`), what counts (`proof`)."""
