@@ -17,7 +17,7 @@ import msgspec
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
-from hub.shell import announce, authority
+from hub.shell import announce, authority, fetch
 from hub.shell.api import app as api
 from hub.shell.api.hub import Hub
 from hub.shell.artifacts import Artifacts
@@ -220,6 +220,10 @@ class _Serving:
             case inputs.IssueCertificate():
                 self.put(self._keys.issue(action, time.time()))
             case table.Connect() if self._up is not None:
+            case inputs.FetchArtifact() if self._up is not None:
+                task = self._group.create_task(self._fetch(action))
+                self._fetches.add(task)
+                task.add_done_callback(self._fetches.discard)
                 self._up.connect(action.session, action.nonce)
             case table.Disconnect() if self._up is not None:
                 self._up.disconnect(action.reason)
@@ -227,6 +231,10 @@ class _Serving:
                 raise AssertionError(f"nobody performs {action}")
 
     def _drop(self, digest: str) -> None:
+    async def _fetch(self, action: inputs.FetchArtifact) -> None:
+        assert self._file.parent is not None
+        self.put(await fetch.fetch(self._home, self._file.parent, self._artifacts, action))
+
         try:
             self._artifacts.drop(digest)
         except OSError as error:
@@ -257,6 +265,7 @@ class _Serving:
                 loop.add_signal_handler(number, stop.set)
             async with asyncio.TaskGroup() as group:
                 driving = group.create_task(self._driver.run(self._started))
+                self._group, self._fetches = group, set[asyncio.Task[None]]()
                 self.put(inputs.ArtifactsFound(sizes=self._artifacts.here()))
                 await self._driver.settled()
                 children = group.create_task(self._door.serve())
@@ -270,7 +279,7 @@ class _Serving:
                     log.warning("%s", alarm)
                 await stop.wait()
                 await self._stop(people, children)
-                for task in (*keeping, driving):
+                for task in (*keeping, *self._fetches, driving):
                     task.cancel()
         finally:
             for number in _SIGNALS:

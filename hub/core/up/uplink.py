@@ -93,7 +93,7 @@ class Uplink:
     def _told(self, told: list[events.ChildEvent], now: Now, fx: Effects) -> None:
         for event in told:
             match event:
-                case events.Acked() | events.Ticket() | events.Asked():
+                case events.Acked() | events.Asked():
                     pass
                 case events.Ticket(digest=digest, ticket=ticket):
                     if self._core.fetching is not None:
