@@ -9,6 +9,7 @@ a cordoned node keeps what it has.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
 
@@ -59,6 +60,10 @@ class Delegate:
     def placed(self, node: str) -> list[str]:
         """Return the keys of the resources that `node` was last asked to run."""
         return self._placed.get(node, [])
+
+    def holds(self, key: str) -> Callable[[str], bool]:
+        """Return the question whether a child was last asked for the resource `key`."""
+        return lambda node: key in self.placed(node)
 
     def is_settled(self, node: str) -> bool:
         """Tell whether the node's manifest is up to date."""
@@ -132,10 +137,7 @@ class Delegate:
         self._parent.set_desired(node, self._items(node, keys), now, fx)
 
     def _items(self, node: str, keys: list[str]) -> dict[str, bytes]:
-        items: dict[str, bytes] = {}
-        for key in keys:
-            document_id, raw, _ = self._resources.document(key)
-            items[document_id] = raw
+        items = self._resources.items(node, keys)
         items.update(self._tasks.items(node))
         for release in self._releases.get(node, {}).values():
             items[documents.document_id(release.document)] = documents.encode(release.document)

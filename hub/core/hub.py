@@ -13,6 +13,8 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.delegate import Delegate
+from hub.core.down.subtree import Subtree
+from hub.core.down.delegated import Delegated
 from hub.core.enrollment import Enrollment
 from hub.core.hearing import Hearing
 from hub.core.operations import Operations
@@ -21,6 +23,7 @@ from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
 from hub.core.up.fetching import Fetching
+from hub.core.up.roster import RosterUp
 from hub.core.up.uplink import Uplink
 from hub.core.work.artifacts import Artifacts
 from hub.core.work.resources import Resources
@@ -74,8 +77,11 @@ class HubCore:
         self.tasks = Tasks(snapshot)
         self.runs = Runs(snapshot)
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
+        self.delegated = Delegated(snapshot, self)
         self.artifacts = Artifacts(snapshot, self.streams, self._named)
         self.fetching = Fetching(self, child) if child is not None else None
+        self.subtree = Subtree(self)
+        self.roster = RosterUp(self, child, config.parent) if child is not None else None
         self.restore = Restore(snapshot, self, lost)
         self.operations = Operations(self)
         self._hearing = Hearing(self)
@@ -260,6 +266,10 @@ class HubCore:
         if not self.restore.waits:
             self.delegate.process(now, fx)
         self.artifacts.tick(now, fx)
+        changed = self.subtree.noticed(fx, now)
+        if self.roster is not None:
+            self.roster.changed(changed, (), now)
+            self.roster.tick(now, fx)
         if self.up is not None and self.fetching is not None:
             self.fetching.tick(now, fx)
             self.up.tick(now, fx)
@@ -273,6 +283,7 @@ class HubCore:
             math.inf if self.restore.waits else self.delegate.next_wake(now),
             self.artifacts.next_wake(),
             None if self.up is None else self.up.next_wake(),
+            None if self.roster is None else self.roster.next_wake(),
             None if self.fetching is None else self.fetching.next_wake(),
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)

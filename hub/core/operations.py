@@ -12,12 +12,10 @@ import msgspec
 
 from hub.core import inputs, registry, views
 from hub.core.registry import Refusal
-from hub.core.work.resources import Change, Compiled
+from hub.core.work.declared import Change, Compiled, compiled
 from protocol import documents, limits, selector
 from protocol.effects import Effects, Now
 from protocol.errors import Refused, SpecError
-from protocol.spec import compile as compiler
-from protocol.spec import load
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
@@ -93,35 +91,35 @@ class Operations:
 
     def _apply(self, op: inputs.Apply, who: str, now: Now, fx: Effects) -> list[Change]:
         core = self._core
-        all_of = [_compiled(document) for document in op.documents]
+        all_of = [compiled(document) for document in op.documents]
         core.resources.check(all_of)
         if op.dry_run:
-            return [self._preview(compiled) for compiled in all_of]
+            return [self._preview(one) for one in all_of]
         core.artifacts.check(all_of)
-        return [self._apply_one(compiled, who, now, fx) for compiled in all_of]
+        return [self._apply_one(one, who, now, fx) for one in all_of]
 
-    def _preview(self, compiled: Compiled) -> Change:
+    def _preview(self, one: Compiled) -> Change:
         core = self._core
-        action = core.resources.compare(compiled)
-        nodes = core.resources.preview(compiled, self._holds(compiled.key))
-        before = core.resources.generation(compiled.key)
+        action = core.resources.compare(one)
+        nodes, regions = core.resources.preview(one, core.delegate.holds(one.key))
+        before = core.resources.generation(one.key)
         generation = before if action == "unchanged" else before + 1
-        return _change(compiled, action, generation, nodes)
+        return _change(one, action, generation, nodes, regions)
 
-    def _apply_one(self, compiled: Compiled, who: str, now: Now, fx: Effects) -> Change:
+    def _apply_one(self, one: Compiled, who: str, now: Now, fx: Effects) -> Change:
         core = self._core
-        action = core.resources.compare(compiled)
-        holds = self._holds(compiled.key)
+        action = core.resources.compare(one)
+        holds = core.delegate.holds(one.key)
         if action != "unchanged":
-            before = core.resources.placed_on(compiled.key, holds) if action == "changed" else []
-            core.resources.put(compiled, who, now, fx)
-            for node in dict.fromkeys([*before, *core.resources.placed_on(compiled.key, holds)]):
+            before = core.resources.children_of(one.key, holds) if action == "changed" else []
+            core.resources.put(one, who, now, fx)
+            for node in dict.fromkeys([*before, *core.resources.children_of(one.key, holds)]):
                 core.delegate.mark(node)
-            said = {"who": who, "action": action, "generation": core.resources.generation(compiled.key)}
-            core.streams.audit("operator.apply", compiled.key, said, now, fx)
-            fx.act.append(inputs.Notify(topic=f"resource/{compiled.key}"))
-        nodes = core.resources.placed_on(compiled.key, holds)
-        return _change(compiled, action, core.resources.generation(compiled.key), nodes)
+            said = {"who": who, "action": action, "generation": core.resources.generation(one.key)}
+            core.streams.audit("operator.apply", one.key, said, now, fx)
+            fx.act.append(inputs.Notify(topic=f"resource/{one.key}"))
+        nodes, regions = core.resources.placed_on(one.key, holds), core.resources.regions_of(one.key, holds)
+        return _change(one, action, core.resources.generation(one.key), nodes, regions)
 
     def _delete(self, op: inputs.DeleteResource, who: str, now: Now, fx: Effects) -> dict[str, Any]:
         core = self._core
@@ -129,15 +127,12 @@ class Operations:
         for node in core.registry:
             if key in core.delegate.placed(node.name):
                 core.delegate.mark(node.name)
-        for node in core.resources.placed_on(key, self._holds(key)):
+        for node in core.resources.children_of(key, core.delegate.holds(key)):
             core.delegate.mark(node)
         core.resources.delete(op.kind, op.name, who, now, fx)
         core.streams.audit("operator.delete", key, {"who": who}, now, fx)
         fx.act.append(inputs.Notify(topic=f"resource/{key}"))
         return {"deleted": key}
-
-    def _holds(self, key: str) -> views.Holds:
-        return lambda node: key in self._core.delegate.placed(node)
 
     # -------------------------------------------------------------------------------------------- tasks
 
@@ -292,24 +287,12 @@ def nobody(text: str) -> str:
     return f'no node matches "{text[:80]}": see `skerry get nodes`'
 
 
-def _compiled(document: dict[str, Any]) -> Compiled:
-    """Raises SpecError."""
-    resource = load.from_json(document)
-    wished = compiler.placement(resource)
-    return Compiled(
-        kind=resource.kind.lower(),
-        name=resource.name,
-        spec=resource.to_json(),
-        selector=wished.selector,
-        count=wished.count,
-        document=compiler.document(resource),
+def _change(one: Compiled, action: str, generation: int, nodes: list[str], regions: dict[str, int | None]) -> Change:
+    place, note = one.place, ""
+    if not nodes and not regions:
+        note = nobody(place.selector) if place.regions is None else f'no region matches "{place.regions}"'
+    elif place.count is not None and not regions and len(nodes) < place.count:
+        note = f'{place.count} asked for, {len(nodes)} match "{place.selector}"'
+    return Change(
+        kind=one.kind, name=one.name, action=action, generation=generation, nodes=nodes, note=note, regions=regions
     )
-
-
-def _change(compiled: Compiled, action: str, generation: int, nodes: list[str]) -> Change:
-    note = ""
-    if not nodes:
-        note = nobody(compiled.selector)
-    elif compiled.count is not None and len(nodes) < compiled.count:
-        note = f'{compiled.count} asked for, {len(nodes)} match "{compiled.selector}"'
-    return Change(kind=compiled.kind, name=compiled.name, action=action, generation=generation, nodes=nodes, note=note)

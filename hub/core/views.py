@@ -13,7 +13,7 @@ import msgspec
 
 from hub.core.enrollment import Token
 from hub.core.registry import Node
-from hub.core.work.resources import Resource
+from hub.core.work.declared import Resource
 from hub.core.work.runs import Run
 from hub.core.work.tasks import Group, Result
 from protocol import selector, status

@@ -17,7 +17,7 @@ import msgspec
 from hub.core import inputs
 from hub.core.registry import Refusal
 from hub.core.streams import OwnStreams
-from hub.core.work.resources import Compiled, artifact_of
+from hub.core.work.declared import Compiled, artifact_of
 from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.snapshot import Snapshot

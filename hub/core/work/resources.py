@@ -1,85 +1,26 @@
-"""What operators declared: services and workflows, each with the document it became.
+"""What operators declared, here or at a hub above: services and workflows, each with the document it became.
 
 A resource is stored as it was written AND as it was compiled, so that an upgrade of the hub never changes a digest and
-restarts a fleet. `generation` counts the operator's changes and survives delete and recreate (INVARIANTS A10): a
-deleted resource leaves its counter behind.
+restarts a fleet. `generation` counts its changes at this hub and survives delete and recreate (INVARIANTS A10): a
+deleted resource leaves its counter behind. What is counted is placed once and remembered: on this hub's own nodes, and
+as shares of the regions below it; together they are what was asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
 
 import msgspec
 
 from hub.core import placement
+from hub.core.down import shares
 from hub.core.registry import Node, Refusal, Registry
-from protocol import documents, limits, selector
+from hub.core.work.declared import Compiled, Live, Origin, Resource, artifact_of, canonical
+from protocol import documents, limits
 from protocol.effects import Effects, Now, Put
 from protocol.snapshot import Snapshot
 
 SPACE = "resource"
-KINDS = ("service", "workflow")
-
-
-class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's document, turned into the agent's language. `count` None means all."""
-
-    kind: str
-    name: str
-    spec: dict[str, Any]
-    selector: str
-    count: int | None
-    document: documents.Assignment | documents.Workflow
-
-    @property
-    def key(self) -> str:
-        """`service/NAME` or `workflow/NAME`."""
-        return f"{self.kind}/{self.name}"
-
-
-class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One resource; `document` are the agent's bytes, `nodes` who holds it if `count` is set."""
-
-    kind: str
-    name: str
-    generation: int
-    changed_ms: int
-    by: str
-    spec: msgspec.Raw = msgspec.Raw(b"null")
-    selector: str = ""
-    count: int | None = None
-    document: msgspec.Raw = msgspec.Raw(b"")
-    nodes: list[str] = []
-    deleted: bool = False
-
-    @property
-    def key(self) -> str:
-        """`service/NAME` or `workflow/NAME`."""
-        return f"{self.kind}/{self.name}"
-
-
-class _Live:
-    """A resource that is not deleted, with what is derived from it once."""
-
-    def __init__(self, record: Resource) -> None:
-        self.record = record
-        self.selector = selector.parse(record.selector)
-        self.raw = bytes(record.document)
-        self.document = documents.decode(self.raw)
-        self.document_id = documents.document_id(self.document)
-        self.digest = documents.digest_of(self.raw)
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What one document of an Apply does: `created`, `changed` or `unchanged`; `nodes` are those it is placed on."""
-
-    kind: str
-    name: str
-    action: str
-    generation: int
-    nodes: list[str]
-    note: str = ""
 
 
 class Resources:
@@ -88,8 +29,9 @@ class Resources:
     def __init__(self, snapshot: Snapshot, registry: Registry, is_online: Callable[[str], bool]) -> None:
         decoder = msgspec.json.Decoder(Resource)
         records = [decoder.decode(raw) for _, raw in sorted(snapshot.spaces.get(SPACE, {}).items())]
+        self._hub = snapshot.node
         self._records = {record.key: record for record in records}
-        self._live = {record.key: _Live(record) for record in records if not record.deleted}
+        self._live = {record.key: Live(record) for record in records if not record.deleted}
         self._registry = registry
         self._is_online = is_online
 
@@ -99,15 +41,20 @@ class Resources:
         """Return the resources of `kind` (all when empty) that are not deleted, by key."""
         return [live.record for _, live in sorted(self._live.items()) if kind in ("", live.record.kind)]
 
+    def find(self, key: str) -> Resource | None:
+        """Return the resource of `key` that is not deleted, if there is one."""
+        live = self._live.get(key)
+        return None if live is None else live.record
+
     def get(self, kind: str, name: str) -> Resource:
         """Return one resource. Raises Refusal (404)."""
-        live = self._live.get(f"{kind}/{name}")
-        if live is None:
+        record = self.find(f"{kind}/{name}")
+        if record is None:
             raise Refusal(f"there is no {kind[:20]} {name[:80]!r}: see `skerry get {kind[:20]}s`", 404)
-        return live.record
+        return record
 
     def generation(self, key: str) -> int:
-        """Return how often operators changed a resource, 0 when there never was one."""
+        """Return how often a resource was changed at this hub, 0 when there never was one."""
         record = self._records.get(key)
         return 0 if record is None else record.generation
 
@@ -117,21 +64,42 @@ class Resources:
         return live.document_id, live.raw, live.digest
 
     def placed_on(self, key: str, held_by: Callable[[str], bool]) -> list[str]:
-        """Return the names of the nodes a resource is placed on; `held_by` tells whether a node had it before."""
+        """Return the names of this hub's own nodes that a resource is placed on; `held_by`: it was there before."""
         live = self._live[key]
         if live.record.count is not None:
             return live.record.nodes
+        if live.regions is not None:
+            return []
         return [node.name for node in self._registry if placement.may_hold(node, live.selector, held_by(node.name))]
 
-    def wanted(self, node: str, had: list[str]) -> list[str]:
-        """Return the keys of the resources that belong on `node`, which had `had` before."""
-        record = self._registry.get(node)
-        return [key for key, live in self._live.items() if self._belongs(live, record.name, key in had)]
-
-    def _belongs(self, live: _Live, node: str, has_it: bool) -> bool:
+    def regions_of(self, key: str, held_by: Callable[[str], bool]) -> dict[str, int | None]:
+        """Return how many copies each region is asked for; None: on all nodes that match there."""
+        live = self._live[key]
         if live.record.count is not None:
-            return node in live.record.nodes
-        return placement.may_hold(self._registry.get(node), live.selector, has_it)
+            return dict(live.record.shares)
+        if not live.selector.terms:
+            return {}
+        able = [node.name for node in self._registry if placement.may_take(node, live.regions, held_by(node.name))]
+        return dict.fromkeys(able)
+
+    def children_of(self, key: str, held_by: Callable[[str], bool]) -> list[str]:
+        """Return the names of all children whose manifests a resource is part of."""
+        return [*self.placed_on(key, held_by), *self.regions_of(key, held_by)]
+
+    def wanted(self, node: str, had: list[str]) -> list[str]:
+        """Return the keys of the resources that belong to the child `node`, which had `had` before."""
+        record = self._registry.get(node)
+        return [key for key, live in self._live.items() if _belongs(live, record, key in had)]
+
+    def items(self, node: str, keys: list[str]) -> dict[str, bytes]:
+        """Return the documents of `keys` for the child `node`: in the agent's language, or for a hub in ours."""
+        if self._registry.get(node).kind == "hub":
+            return dict(self._live[key].delegation(self._hub, self._live[key].record.shares.get(node)) for key in keys)
+        return {self._live[key].document_id: self._live[key].raw for key in keys}
+
+    def living(self, keys: list[str]) -> list[str]:
+        """Return those of `keys` that are not deleted."""
+        return [key for key in keys if key in self._live]
 
     def artifacts_of(self, keys: list[str]) -> list[str]:
         """Return the digests of the artifacts that these resources need."""
@@ -166,35 +134,48 @@ class Resources:
         live = self._live.get(compiled.key)
         if live is None:
             return "created"
-        return "unchanged" if bytes(live.record.spec) == _canonical(compiled.spec) else "changed"
+        return "unchanged" if bytes(live.record.spec) == canonical(compiled.spec) else "changed"
 
-    def preview(self, compiled: Compiled, held_by: Callable[[str], bool]) -> list[str]:
-        """Return where a document would be placed; changes nothing."""
-        chosen = selector.parse(compiled.selector)
-        if compiled.count is None:
-            return [node.name for node in self._registry if placement.may_hold(node, chosen, held_by(node.name))]
-        live = self._live.get(compiled.key)
-        holders = live.record.nodes if live is not None else []
-        return placement.choose(compiled.key, chosen, compiled.count, self._registry, holders, self._is_online)
+    def preview(self, compiled: Compiled, held_by: Callable[[str], bool]) -> tuple[list[str], dict[str, int | None]]:
+        """Return where a document would be placed, and which regions it would be handed to; changes nothing."""
+        live = Live(self._record(compiled, "", 0, None))
+        if live.record.count is not None:
+            live = Live(self._settled(live))
+            return live.record.nodes, dict(live.record.shares)
+        asked = {node.name: node for node in self._registry if _belongs(live, node, held_by(node.name))}
+        return [name for name in asked if asked[name].kind != "hub"], dict.fromkeys(
+            name for name in asked if asked[name].kind == "hub"
+        )
 
-    def put(self, compiled: Compiled, who: str, now: Now, fx: Effects) -> Resource:
-        """Store a document that was created or changed, with the next generation and its placement."""
-        before = self._records.get(compiled.key)
-        record = Resource(
+    def put(self, compiled: Compiled, who: str, now: Now, fx: Effects, origin: Origin | None = None) -> Resource:
+        """Store a document that was created or changed, with the next generation and its placement.
+
+        `origin`: where it was declared, if not here.
+        """
+        self._store(self._settled(Live(self._record(compiled, who, int(now.wall * 1000), origin))), fx)
+        return self._live[compiled.key].record
+
+    def _record(self, compiled: Compiled, who: str, now_ms: int, origin: Origin | None) -> Resource:
+        before, place = self._records.get(compiled.key), compiled.place
+        keeps = before is not None and not before.deleted and place.count is not None
+        return Resource(
             kind=compiled.kind,
             name=compiled.name,
             generation=before.generation + 1 if before is not None else 1,
-            changed_ms=int(now.wall * 1000),
+            changed_ms=now_ms,
             by=who,
-            spec=msgspec.Raw(_canonical(compiled.spec)),
-            selector=compiled.selector,
-            count=compiled.count,
+            spec=msgspec.Raw(canonical(compiled.spec)),
+            selector=place.selector,
+            count=place.count,
+            per_region=place.per_region,
+            regions=place.regions,
+            spread=list(place.spread),
             document=msgspec.Raw(documents.encode(compiled.document)),
-            nodes=before.nodes if before is not None and compiled.count is not None else [],
+            disconnect=compiled.disconnect,
+            nodes=before.nodes if before is not None and keeps else [],
+            shares=before.shares if before is not None and keeps else {},
+            origin=origin,
         )
-        self._store(record, fx)
-        self._settle(self._live[record.key], fx)
-        return self._live[record.key].record
 
     def delete(self, kind: str, name: str, who: str, now: Now, fx: Effects) -> Resource:
         """Delete a resource; its counter stays. Raises Refusal (404)."""
@@ -206,56 +187,94 @@ class Resources:
         self._store(gone, fx)
         return record
 
+    # -------------------------------------------------------------------------------------------- placing
+
     def settle(self, node: Node, fx: Effects) -> list[str]:
-        """Place again what is counted, because `node` changed; return the names of the nodes it concerns."""
+        """Place again what is counted, because `node` changed; return the names of the children it concerns."""
         touched: dict[str, None] = {}
         for live in list(self._live.values()):
-            if self._concerns(live, node):
+            if _concerns(live, node):
                 touched.update(dict.fromkeys(self._settle(live, fx)))
         return list(touched)
 
-    @staticmethod
-    def _concerns(live: _Live, node: Node) -> bool:
-        """A holder that may no longer hold it, or a newcomer for a free place: else nothing can move."""
-        record = live.record
-        if record.count is None:
-            return False
-        has_it = node.name in record.nodes
-        return has_it != placement.may_hold(node, live.selector, has_it) and (
-            has_it or len(record.nodes) < record.count
-        )
+    def _settle(self, live: Live, fx: Effects) -> list[str]:
+        before, after = live.record, self._settled(live)
+        if after == before:
+            return []
+        self._store(after, fx)
+        moved = set(before.nodes) ^ set(after.nodes)
+        return sorted(moved | {name for name, _ in before.shares.items() ^ after.shares.items()})
 
-    def _settle(self, live: _Live, fx: Effects) -> list[str]:
+    def _settled(self, live: Live) -> Resource:
+        """Return the record of `live` with its nodes and shares as they are to be now."""
         record = live.record
         if record.count is None:
-            return []
-        chosen = placement.choose(
-            record.key, live.selector, record.count, self._registry, record.nodes, self._is_online
+            return record
+        wanted = self._shares(live)
+        nodes = placement.choose(
+            record.key,
+            live.selector,
+            wanted.pop(shares.OWN, 0),
+            self._registry,
+            record.nodes,
+            self._is_online,
+            record.spread,
         )
-        if chosen == record.nodes:
-            return []
-        self._store(msgspec.structs.replace(record, nodes=chosen), fx)
-        return sorted(set(chosen) ^ set(record.nodes))
+        return msgspec.structs.replace(record, nodes=nodes, shares=wanted)
+
+    def _shares(self, live: Live) -> dict[str, int]:
+        record, count = live.record, live.record.count or 0
+        places = list(self._places(live))
+        if record.per_region:
+            return {place.name: count for place in places if place.room != 0}
+        return shares.split(record.key, count, places)
+
+    def _places(self, live: Live) -> list[shares.Place]:
+        """Return the places that may have a part: regions, and this hub's own nodes where no regions are named."""
+        record, found = live.record, list[shares.Place]()
+        own = [
+            node.name for node in self._registry if placement.may_hold(node, live.selector, node.name in record.nodes)
+        ]
+        if own and live.regions is None:
+            online = any(map(self._is_online, own))
+            has = len(set(own) & set(record.nodes))
+            found.append(shares.Place(name=shares.OWN, room=len(own), has=has, online=online))
+        if live.selector.terms:
+            for node in self._registry:
+                has = record.shares.get(node.name, 0)
+                if placement.may_take(node, live.regions, has > 0):
+                    found.append(shares.Place(name=node.name, has=has, online=self._is_online(node.name)))
+        return found
 
     def _store(self, record: Resource, fx: Effects) -> None:
         self._records[record.key] = record
         if record.deleted:
             self._live.pop(record.key, None)
         else:
-            self._live[record.key] = _Live(record)
+            self._live[record.key] = Live(record)
         fx.store.append(Put(SPACE, record.key, msgspec.json.encode(record)))
 
 
-def artifact_of(document: documents.AnyDocument) -> str:
-    """Return the digest of the artifact a document needs, or ""."""
-    match document:
-        case documents.Assignment():
-            return document.process.artifact
-        case documents.Workflow():
-            return document.artifact
-        case _:
-            return ""
+def _belongs(live: Live, node: Node, has_it: bool) -> bool:
+    if live.record.count is not None:
+        return node.name in live.record.nodes or node.name in live.record.shares
+    if node.kind == "hub":
+        return bool(live.selector.terms) and placement.may_take(node, live.regions, has_it)
+    return live.regions is None and placement.may_hold(node, live.selector, has_it)
 
 
-def _canonical(spec: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(cast("object", spec), order="deterministic")
+def _concerns(live: Live, node: Node) -> bool:
+    """A holder that may no longer hold it, or a newcomer for a free place: else nothing can move."""
+    record = live.record
+    if record.count is None:
+        return False
+    if node.kind == "hub":
+        has_it = node.name in record.shares
+        is_able = placement.may_take(node, live.regions, has_it) and bool(live.selector.terms)
+    else:
+        has_it = node.name in record.nodes
+        is_able = live.regions is None and placement.may_hold(node, live.selector, has_it)
+    taken = len(record.nodes) if record.per_region and node.kind != "hub" else 0
+    if not record.per_region:
+        taken = len(record.nodes) + sum(record.shares.values())
+    return has_it != is_able and (has_it or taken < record.count)

@@ -77,10 +77,10 @@ class Store:
 class World:
     """A hub in a test's hands: its clock, its requests, its devices."""
 
-    def __init__(self, *, rebuild: bool = True) -> None:
-        signer = signing.Signer(ed25519.Ed25519PrivateKey.from_private_bytes(b"\1" * 32), "cloud", "CHAIN")
-        self.config = HubConfig(node="cloud", signer=signer, ticket_secret=b"t" * 32)
-        self.store = Store("cloud")
+    def __init__(self, name: str = "cloud", *, rebuild: bool = True) -> None:
+        signer = signing.Signer(ed25519.Ed25519PrivateKey.from_private_bytes(b"\1" * 32), name, "CHAIN")
+        self.config = HubConfig(node=name, signer=signer, ticket_secret=b"t" * 32)
+        self.store = Store(name)
         self.core = HubCore(self.store.snapshot(), self.config)
         self.mono = 100.0
         self.wall = WALL

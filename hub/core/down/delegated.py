@@ -1,0 +1,147 @@
+"""What hubs above ask of this one: their operators' documents, compiled here and placed on what is below this hub.
+
+The manifest is a level: what is absent from it is deleted (INVARIANTS A11). Documents are taken one by one: one that
+cannot be followed is refused, with a condition that is shown above, and the last good one stays. The owner is the hub
+where a document was declared, and its document counts: here it may be overridden for a time (hub.core.down.overrides),
+not changed. A name that this hub's operators took first stays theirs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hub.core import inputs
+from hub.core.work import declared
+from protocol import documents, status
+from protocol.effects import Delete, Effects, Now, Put
+from protocol.errors import Refused, RemoteProtocolError, SpecError
+from protocol.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+SPACE = "given"
+_PREFIX = "delegation/"
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One document from above: the newest, and why it is not followed, if it is not; `since_ms` is this hub's time."""
+
+    document: documents.Delegation
+    since_ms: int
+    refused: str = ""
+
+    @property
+    def key(self) -> str:
+        """`service/NAME` or `workflow/NAME`."""
+        return f"{self.document.kind}/{self.document.name}"
+
+
+class Delegated:
+    """All that was delegated to this hub, by key. Empty at a root."""
+
+    def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
+        decoder = msgspec.json.Decoder(Given)
+        self._given = {key: decoder.decode(raw) for key, raw in sorted(snapshot.spaces.get(SPACE, {}).items())}
+        self._core = core
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    def owner(self, key: str) -> str:
+        """Return the path of the hub that owns what is in force here as `key`; empty: this hub, or nobody."""
+        record = self._core.resources.find(key)
+        return record.origin.owner if record is not None and record.origin is not None else ""
+
+    def conditions(self) -> list[status.Condition]:
+        """Return what hubs above must know: the documents that are not followed here, and why."""
+        return [
+            status.Condition(what="delegation-refused", text=f"{given.key}: {given.refused}", since_ms=given.since_ms)
+            for given in self._given.values()
+            if given.refused
+        ]
+
+    # -------------------------------------------------------------------------------------------- hearing
+
+    def wanted(self, items: dict[str, bytes], now: Now, fx: Effects) -> None:
+        """Take the whole of what the parent asks."""
+        asked = {item.removeprefix(_PREFIX): raw for item, raw in items.items() if item.startswith(_PREFIX)}
+        for key in [key for key in self._given if key not in asked]:
+            self._withdraw(key, now, fx)
+        for key, raw in asked.items():
+            document, known = _read(key, raw), self._given.get(key)
+            if known is None or known.document != document:
+                self._take(key, document, now, fx)
+
+    def freed(self, key: str, now: Now, fx: Effects) -> None:
+        """The name `key` is free again, or what stood in the way is gone: follow what was refused, if it can be."""
+        given = self._given.get(key)
+        if given is not None and given.refused:
+            self._take(key, given.document, now, fx)
+
+    # -------------------------------------------------------------------------------------------- following
+
+    def _take(self, key: str, document: documents.Delegation, now: Now, fx: Effects) -> None:
+        refused = self._follow(key, document, now, fx)
+        self._put(Given(document=document, since_ms=int(now.wall * 1000), refused=refused), fx)
+        said = {"owner": document.owner, "generation": document.generation, "share": document.share, "who": document.by}
+        kind = "delegation.refused" if refused else "delegation.applied"
+        self._core.streams.audit(kind, key, said | ({"reason": refused} if refused else {}), now, fx)
+        fx.act.append(inputs.Notify(topic=f"resource/{key}"))
+
+    def _follow(self, key: str, document: documents.Delegation, now: Now, fx: Effects) -> str:
+        """Put a document into force here; return why not, or ""."""
+        core = self._core
+        record = core.resources.find(key)
+        if not document.owner:
+            return "it cannot be read here: is the hub above of another version?"
+        if record is not None and record.origin is None:
+            return f"the name is taken by what {record.by} declared at {core.node}: rename or delete one of the two"
+        try:
+            compiled = self._compiled(key, document)
+            core.resources.check([compiled])
+        except (Refused, SpecError) as error:
+            return str(error)
+        holds = core.delegate.holds(key)
+        before = core.resources.children_of(key, holds) if record is not None else []
+        origin = declared.Origin(owner=document.owner, generation=document.generation)
+        core.resources.put(compiled, document.by, now, fx, origin)
+        for child in dict.fromkeys([*before, *core.resources.children_of(key, holds)]):
+            core.delegate.mark(child)
+        return ""
+
+    def _compiled(self, key: str, document: documents.Delegation) -> declared.Compiled:
+        """Return a document with this hub's share. Raises SpecError, Refused."""
+        compiled = declared.compiled(msgspec.json.decode(document.spec))
+        if compiled.key != key:
+            raise Refused(f"it was handed down as {key}, and says that it is {compiled.key}")
+        place = msgspec.structs.replace(compiled.place, count=document.share, per_region=False, regions=None)
+        return msgspec.structs.replace(compiled, place=place)
+
+    def _withdraw(self, key: str, now: Now, fx: Effects) -> None:
+        """It is asked for no longer: it ends here too."""
+        core, given = self._core, self._given.pop(key)
+        fx.store.append(Delete(SPACE, key))
+        if self.owner(key):
+            for child in core.resources.children_of(key, core.delegate.holds(key)):
+                core.delegate.mark(child)
+            core.resources.delete(given.document.kind, given.document.name, given.document.owner, now, fx)
+        core.streams.audit("delegation.withdrawn", key, {"owner": given.document.owner}, now, fx)
+        fx.act.append(inputs.Notify(topic=f"resource/{key}"))
+
+    def _put(self, given: Given, fx: Effects) -> None:
+        self._given[given.key] = given
+        fx.store.append(Put(SPACE, given.key, msgspec.json.encode(given)))
+
+
+def _read(key: str, raw: bytes) -> documents.Delegation:
+    """Return the document in `raw`; what cannot be read as that of `key` has no owner."""
+    try:
+        document = documents.decode(raw)
+    except RemoteProtocolError:
+        document = None
+    if isinstance(document, documents.Delegation) and f"{document.kind}/{document.name}" == key:
+        return document
+    kind, _, name = key.partition("/")
+    return documents.Delegation(kind=kind, name=name, generation=0, owner="", spec=msgspec.Raw(b"null"))

@@ -1,0 +1,138 @@
+"""What one declared document is to a hub: as it was written, as it was compiled, and where it came from."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from protocol import documents, selector
+from protocol.spec import compile as compiler
+from protocol.spec import load
+
+KINDS = ("service", "workflow")
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's document, turned into the agent's language."""
+
+    kind: str
+    name: str
+    spec: dict[str, Any]
+    place: compiler.Placement
+    document: documents.Assignment | documents.Workflow
+    disconnect: documents.Disconnect = documents.Disconnect()
+
+    @property
+    def key(self) -> str:
+        """`service/NAME` or `workflow/NAME`."""
+        return f"{self.kind}/{self.name}"
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a resource was declared, if not here: the path of its owner, and how often it was changed there."""
+
+    owner: str
+    generation: int
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One resource; `document` are the agent's bytes. If it is counted, `nodes` are those of this hub's own that hold
+    it, and `shares` how many copies each region is asked for."""
+
+    kind: str
+    name: str
+    generation: int
+    changed_ms: int
+    by: str
+    spec: msgspec.Raw = msgspec.Raw(b"null")
+    selector: str = ""
+    count: int | None = None
+    per_region: bool = False
+    regions: str | None = None
+    spread: list[str] = []
+    document: msgspec.Raw = msgspec.Raw(b"")
+    disconnect: documents.Disconnect = documents.Disconnect()
+    nodes: list[str] = []
+    shares: dict[str, int] = {}
+    origin: Origin | None = None
+    deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        """`service/NAME` or `workflow/NAME`."""
+        return f"{self.kind}/{self.name}"
+
+
+class Live:
+    """A resource that is not deleted, with what is derived from it once."""
+
+    def __init__(self, record: Resource) -> None:
+        self.record = record
+        self.selector = selector.parse(record.selector)
+        self.regions = selector.parse(record.regions) if record.regions is not None else None
+        self.raw = bytes(record.document)
+        self.document = documents.decode(self.raw)
+        self.document_id = documents.document_id(self.document)
+        self.digest = documents.digest_of(self.raw)
+        self._delegated: dict[int | None, tuple[str, bytes]] = {}
+
+    def delegation(self, hub: str, share: int | None) -> tuple[str, bytes]:
+        """Return (document id, canonical bytes) of what a region is asked for by the hub `hub`."""
+        found = self._delegated.get(share)
+        if found is None:
+            record = self.record
+            origin = record.origin or Origin(owner=hub, generation=record.generation)
+            document = documents.Delegation(
+                kind=record.kind,
+                name=record.name,
+                generation=origin.generation,
+                owner=origin.owner,
+                spec=record.spec,
+                share=share,
+                by=record.by,
+            )
+            found = self._delegated[share] = documents.document_id(document), documents.encode(document)
+        return found
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What one document of an Apply does: `created`, `changed` or `unchanged`; `nodes` are those it is placed on, and
+    `regions` those it is handed to, with how many copies each is asked for (None: on all nodes that match there)."""
+
+    kind: str
+    name: str
+    action: str
+    generation: int
+    nodes: list[str]
+    note: str = ""
+    regions: dict[str, int | None] = {}
+
+
+def compiled(document: dict[str, Any]) -> Compiled:
+    """Return one of the operator's documents, compiled. Raises SpecError."""
+    resource = load.from_json(document)
+    return Compiled(
+        kind=resource.kind.lower(),
+        name=resource.name,
+        spec=resource.to_json(),
+        place=compiler.placement(resource),
+        document=compiler.document(resource),
+        disconnect=compiler.disconnect(resource),
+    )
+
+
+def artifact_of(document: documents.AnyDocument) -> str:
+    """Return the digest of the artifact a document needs, or ""."""
+    match document:
+        case documents.Assignment():
+            return document.process.artifact
+        case documents.Workflow():
+            return document.artifact
+        case _:
+            return ""
+
+
+def canonical(spec: dict[str, Any]) -> bytes:
+    """Return the one JSON of a document: what is compared, and handed on."""
+    return msgspec.json.encode(cast("object", spec), order="deterministic")
