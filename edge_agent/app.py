@@ -238,6 +238,8 @@ class _Serving:
                 self._sockets.acked(action)
             case inputs.Launch():
                 self._runner.launch(action)
+            case inputs.Extend():
+                self._runner.extend(action)
             case inputs.Stop():
                 self._runner.stop(action)
             case inputs.Forget(instance=instance):

@@ -29,7 +29,7 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A shim's folder found at start. `exit` None: it still runs, and the shell watches it again (adoption).
 
-    `stdout` and `stderr`: the captured tail, as in Ended, when it has ended.
+    `stdout` and `stderr`: the captured tail, as in Ended, when it has ended. `lease_until` as in Launch.
     """
 
     instance: str
@@ -37,6 +37,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     exit: Exit | None = None
     stdout: str = ""
     stderr: str = ""
+    lease_until: float = 0.0
 
 
 # ------------------------------------------------------------------------------------------------ inputs
@@ -307,6 +308,7 @@ class Launch(Action, frozen=True, kw_only=True):
 
     `capture`: keep stdout and stderr apart for Ended (tasks and steps); services log to rotated files.
     `timeout_s` 0 means none; at the timeout the shell stops the group as Stop does.
+    `lease_until` (Now.mono of this boot): then it is stopped whether or not the agent lives (A20); 0.0: no lease.
     """
 
     instance: str
@@ -316,6 +318,16 @@ class Launch(Action, frozen=True, kw_only=True):
     timeout_s: float = 0.0
     capture: bool = False
     stop_grace_s: float = 10.0
+    lease_until: float = 0.0
+    fence: int = 0
+    """The term of this copy of a service, which it finds as SKERRY_FENCE; 0: none."""
+
+
+class Extend(Action, frozen=True, kw_only=True):
+    """The lease of a running `instance` lasts until `until` (Now.mono of this boot; inf: it needs none any more)."""
+
+    instance: str
+    until: float
 
 
 class Stop(Action, frozen=True, kw_only=True):

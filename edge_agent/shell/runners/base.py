@@ -25,6 +25,13 @@ class Runner(Protocol):
         """Start `action.instance`, or report what is known of it: it never runs twice."""
         ...
 
+    def extend(self, action: inputs.Extend) -> None:
+        """Let `action.instance` run until then, and no longer, whether or not an agent lives. Harmless when it is gone.
+
+        What was launched without a lease gets one.
+        """
+        ...
+
     def stop(self, action: inputs.Stop) -> None:
         """SIGTERM to all its processes, SIGKILL after the grace; Ended follows. Harmless when it is gone."""
         ...

@@ -4,6 +4,7 @@
     start       the script that becomes the workload; under flock as long as its shim lives
     run         the workload's pid and start time, written before its first instruction
     exit        how it ended: `CODE end`
+    lease       until when it may run: `SECONDS end`, of CLOCK_BOOTTIME; only with a lease (lease.sh enforces it)
     out, err    captured output (tasks and steps)
     dir/        its own working directory, where it has one
 
@@ -33,6 +34,7 @@ from edge_agent.shell.runners import proc, tree
 _EXIT_BYTES = 32
 _SIGNAL_BASE = 128
 _SIGNAL_LAST = 64
+_FOR_GOOD_S = 2**31 - 1  # what a shell on 32 bits can reckon with: 68 years
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +90,27 @@ def make(root: Path, spec: Spec) -> Path:
     path = root / spec.instance
     unborn.rename(path)
     return path
+
+
+def write_lease(path: Path, until: float) -> None:
+    """Let the instance run until `until` (CLOCK_BOOTTIME); inf: for good. A reader sees the former one or this.
+
+    It is not synced: with the power goes the workload too. Raises OSError.
+    """
+    seconds = int(min(until, _FOR_GOOD_S))
+    unborn = path / "lease.new"
+    unborn.write_text(f"{seconds} end\n")
+    unborn.replace(path / "lease")
+
+
+def lease_of(path: Path) -> float:
+    """Return until when the instance may run (CLOCK_BOOTTIME); 0.0 without a lease, or when nothing can be read."""
+    try:
+        words = (path / "lease").read_text().split()
+    except (OSError, UnicodeDecodeError):
+        return 0.0
+    is_whole = len(words) == 2 and words[1] == "end" and words[0].isdecimal()
+    return float(words[0]) if is_whole else 0.0
 
 
 def arm(path: Path, script: str) -> int:

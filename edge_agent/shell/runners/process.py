@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
 import re
 import signal
@@ -28,6 +29,7 @@ from protocol import limits
 from protocol.errors import BadId, Refused
 
 _SHIM = str(Path(__file__).with_name("shim.sh"))
+_WARDEN = str(Path(__file__).with_name("lease.sh"))
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,219}", re.ASCII)
 _LOOK_S = 0.02  # while a group is being stopped, or a shim is about to record the end
 _STARTING_WAIT_S = 2.0
@@ -98,7 +100,8 @@ class ProcessRunner:
     def _discover(self, path: Path) -> inputs.Found | None:
         known = self._live.get(path.name)
         if known is not None:
-            return inputs.Found(instance=path.name, pid=known.process.pid if known.process else 0)
+            pid = known.process.pid if known.process else 0
+            return inputs.Found(instance=path.name, pid=pid, lease_until=folder.lease_of(path))
         look = self._settled(path)
         pid = look.process.pid if look.process else 0
         if look.state is folder.State.NEVER:
@@ -111,7 +114,7 @@ class ProcessRunner:
         assert spec is not None, "without a whole spec it is ended"
         self._live[path.name] = workload = _Workload(path=path, spec=spec, process=look.process)
         self._unwatched.append(workload)
-        return inputs.Found(instance=path.name, pid=pid)
+        return inputs.Found(instance=path.name, pid=pid, lease_until=folder.lease_of(path))
 
     def _settled(self, path: Path) -> folder.Look:
         until = time.monotonic() + _STARTING_WAIT_S
@@ -201,6 +204,8 @@ class ProcessRunner:
             socket=socket,
         )
         path = folder.make(self._root, spec)
+        if action.lease_until:
+            folder.write_lease(path, action.lease_until)
         setting = script.Setting(
             cwd=place.furnish(self._data, action, path, who),
             env=script.environment(action.process.env, action.instance, action.key, self._node, who)
@@ -230,7 +235,7 @@ class ProcessRunner:
             try:
                 pid = os.posix_spawn(
                     "/bin/sh",
-                    ["/bin/sh", _SHIM, str(workload.path), self._tools.sync],
+                    ["/bin/sh", _SHIM, str(workload.path), self._tools.sync, _WARDEN, _grace(workload.spec)],
                     {"PATH": script.PATH_DEFAULT},
                     file_actions=[
                         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
@@ -291,6 +296,42 @@ class ProcessRunner:
         if _INSTANCE.fullmatch(instance):
             folder.drop(self._root / instance)
         self._report(inputs.LaunchFailed(instance=instance, error=error))
+
+    # -------------------------------------------------------------------------------------------- the lease
+
+    def extend(self, action: inputs.Extend) -> None:
+        """See base.Runner."""
+        workload = self._live.get(action.instance)
+        if workload is None:
+            return
+        has_warden = folder.lease_of(workload.path) > 0.0
+        try:
+            folder.write_lease(workload.path, action.until)
+            if not has_warden:
+                self._guard(workload)
+        except OSError:
+            return  # no space: what stands there holds, and that ends sooner
+
+    def _guard(self, workload: _Workload) -> None:
+        """Start the warden of one that was launched without a lease; an orphan, as the shim's is."""
+        with open(workload.spec.output or os.devnull, "ab") as notes:
+            dup = os.POSIX_SPAWN_DUP2
+            pid = os.posix_spawn(
+                "/bin/sh",
+                ["/bin/sh", "-c", '"$@" &', "sh", "/bin/sh", _WARDEN, str(workload.path), _grace(workload.spec)],
+                {"PATH": script.PATH_DEFAULT},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
+                    (dup, 0, 1),
+                    (dup, 0, 2),
+                    (dup, notes.fileno(), 6),
+                ],
+                setsid=True,
+                setsigdef=[signal.SIGPIPE],
+                setsigmask=[],
+            )
+        self._ending.add(pid)
+        self._reap()
 
     # -------------------------------------------------------------------------------------------- the end
 
@@ -399,3 +440,7 @@ class ProcessRunner:
         if self._reaping is not None:
             self._reaping.cancel()
         self._reaping = self._loop.call_later(_REAP_S, self._reap) if self._ending else None
+
+
+def _grace(spec: folder.Spec) -> str:
+    return str(math.ceil(max(0.0, min(spec.stop_grace_s, limits.STOP_GRACE_S_MAX))))

@@ -1,6 +1,7 @@
 # The shim: starts one workload, waits, records how it ended. It outlives the agent and needs nothing of it.
 #
 #   $1  the instance's folder    $2  the absolute path of `sync`
+#   $3  the warden of the lease (lease.sh), which goes on without the shim; $4 its second argument. Only with `lease`
 #   fd 3  a pipe to the agent: a line or the end of it says "look into the folder again"; the agent may be gone
 #   fd 4  the folder's `start`, under flock: held as long as this shim, or the not yet replaced child, lives
 #   fd 5, 6  stdout and stderr of the workload
@@ -10,6 +11,7 @@
 # the word `end` behind the number. Only built-ins are used where a fork can be saved.
 cd "$1" || exit 1
 trap '' HUP INT QUIT TERM PIPE
+if [ -e lease ]; then /bin/sh "$3" "$1" "$4" 3>&- 4>&- 5>&- & fi
 (
     trap - HUP INT QUIT TERM
     read -r stat </proc/self/stat && echo "$stat end" >run || exit 125

@@ -60,6 +60,7 @@ class World:
         timeout_s: float = 0.0,
         stop_grace_s: float = 5.0,
         process: documents.Process | None = None,
+        lease_until: float = 0.0,
     ) -> None:
         """Launch `command`; `process` gives whatever else it needs."""
         self.runner.launch(
@@ -70,6 +71,7 @@ class World:
                 capture=capture,
                 timeout_s=timeout_s,
                 stop_grace_s=stop_grace_s,
+                lease_until=lease_until,
             )
         )
 
