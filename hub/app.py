@@ -219,22 +219,22 @@ class _Serving:
                 self._drop(digest)
             case inputs.IssueCertificate():
                 self.put(self._keys.issue(action, time.time()))
-            case table.Connect() if self._up is not None:
             case inputs.FetchArtifact() if self._up is not None:
                 task = self._group.create_task(self._fetch(action))
                 self._fetches.add(task)
                 task.add_done_callback(self._fetches.discard)
+            case table.Connect() if self._up is not None:
                 self._up.connect(action.session, action.nonce)
             case table.Disconnect() if self._up is not None:
                 self._up.disconnect(action.reason)
             case _:
                 raise AssertionError(f"nobody performs {action}")
 
-    def _drop(self, digest: str) -> None:
     async def _fetch(self, action: inputs.FetchArtifact) -> None:
         assert self._file.parent is not None
         self.put(await fetch.fetch(self._home, self._file.parent, self._artifacts, action))
 
+    def _drop(self, digest: str) -> None:
         try:
             self._artifacts.drop(digest)
         except OSError as error:
@@ -264,8 +264,8 @@ class _Serving:
             for number in _SIGNALS:
                 loop.add_signal_handler(number, stop.set)
             async with asyncio.TaskGroup() as group:
-                driving = group.create_task(self._driver.run(self._started))
                 self._group, self._fetches = group, set[asyncio.Task[None]]()
+                driving = group.create_task(self._driver.run(self._started))
                 self.put(inputs.ArtifactsFound(sizes=self._artifacts.here()))
                 await self._driver.settled()
                 children = group.create_task(self._door.serve())
