@@ -1,16 +1,17 @@
 """A3. Prune only what is acked, or covered by a declared GAP.
 
-Demands, of every device: rows go (Trim, NewEpoch) only up to what a parent has committed (its own commits say so), or
-up to where a GAP of the same transaction reaches, or where rows had gone before; a new epoch declares what it gives up.
+Demands, of every node that has a parent: rows go (Trim, NewEpoch) only up to what a parent has committed (its own
+commits say so), or up to where a GAP of the same transaction reaches, or where rows had gone before; a new epoch
+declares what it gives up.
 
-Cannot see: a root hub's own rows, which nobody above acks; whether a prune was needed.
+Cannot see: a root's own rows, which nobody above acks; whether a prune was needed.
 """
 
 from __future__ import annotations
 
 from protocol import effects
 from protocol.link import cursor
-from tests.checkers import base
+from tests.checkers import base, world
 from tests.checkers.history import Stored
 
 
@@ -35,7 +36,8 @@ class PruneAcked(base.Checker):
         return max(self.world.committed.get((machine.node, stream), 0), machine.own(stream).floor)
 
     def _trim(self, fact: Stored, op: effects.Trim) -> None:
-        if self.machine(fact).role == "hub":
+        machine = self.machine(fact)
+        if machine.role == "hub" and machine.get(*world.SESSION) is None:
             return
         reach = self._gone(fact, op.stream)
         for gap in self._gaps:

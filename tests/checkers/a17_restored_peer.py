@@ -37,8 +37,8 @@ class RestoredPeer(base.Checker):
         self._newest: dict[tuple[str, str], int] = {}
         self._expired: dict[tuple[str, str], int] = {}
         self._doubted: set[str] = set()
-        self._taken: set[str] = set()
-        """Devices that an operator has accepted one by one."""
+        self._taken: set[tuple[str, str]] = set()
+        """(hub, child) that an operator has accepted one by one."""
         self.on(Born, self._born)
         self.on(Fault, self._fault)
         self.on_took(inputs.Request, self._asked)
@@ -59,13 +59,13 @@ class RestoredPeer(base.Checker):
     def _fault(self, fact: Fault) -> None:
         if fact.kind == "restore" and "copied" in fact.note and self.machine(fact).role == "hub":
             self._doubted.add(fact.node)
-            self._taken.clear()
+            self._taken = {where for where in self._taken if where[0] != fact.node}
 
     def _asked(self, fact: Took, request: inputs.Request) -> None:
         if isinstance(request.op, inputs.AcceptRestore):
             self._doubted.discard(fact.node)
         elif isinstance(request.op, inputs.AcceptNode):
-            self._taken.add(request.op.node)
+            self._taken.add((fact.node, request.op.node))
 
     def _opened(self, fact: Took, opened: inputs.Opened) -> None:
         self._expired[fact.node, opened.node] = opened.connection if opened.expired else -1
@@ -103,7 +103,7 @@ class RestoredPeer(base.Checker):
 
     def _desired(self, fact: Sent, desired: messages.Desired) -> None:
         held, one = self._held.get((fact.node, fact.peer)), desired.signed
-        if fact.node in self._doubted and fact.peer not in self._taken:
+        if fact.node in self._doubted and (fact.node, fact.peer) not in self._taken:
             raise self.broken(
                 f"{fact.node} lives from a backup, and sends {fact.peer} a manifest before that is accepted"
             )
@@ -132,7 +132,7 @@ class RestoredPeer(base.Checker):
             )
 
     def _put(self, fact: Stored, op: effects.Put) -> None:
-        if op.space == parent_desired.ASKED and fact.node in self._doubted and op.key not in self._taken:
+        if op.space == parent_desired.ASKED and fact.node in self._doubted and (fact.node, op.key) not in self._taken:
             raise self.broken(
                 f"{fact.node} lives from a backup, and asks {op.key} for more before anybody accepts that"
             )

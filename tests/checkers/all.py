@@ -76,7 +76,7 @@ ALL: tuple[type[Checker], ...] = (
 """Every rule's checker."""
 
 _Table = dict[type, list[Callable[[Any, Any], None]]]
-_Message = agent.Got | hub.Got
+_Message = agent.Got | hub.Got | hub.UpGot
 
 
 class Checkers:

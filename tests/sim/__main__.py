@@ -3,6 +3,7 @@
 SEEDS=500          seeds 1 to 500; 20-40 for a range
 SEED=7 TRACE=1     one seed, with a transcript; PLAN=FILE in place of the seed's own plan
 AGENTS=3 HOURS=1   the fleet, and how long faults last in the world's time
+TIERS=3            of every world, 2 (flat) to 5; else every third seed is a tree
 JOBS=2             processes; STOP=1 ends at the first seed that breaks; SHRINK=0 leaves its plan as it is
 REPORT=FILE        where the figures go (build/sim.json)
 RULES=A1,A4        only these rules' checkers

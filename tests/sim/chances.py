@@ -12,7 +12,7 @@ from random import Random
 import msgspec
 
 from protocol.aio.failpoints import PLACES
-from tests.sim import people, plan, rarities
+from tests.sim import people, plan, rarities, trees
 from tests.sim.clockwork import Clockwork
 from tests.sim.plan import HUB, AnyItem, Plan
 
@@ -25,41 +25,64 @@ Maker = Callable[["Chances"], AnyItem]
 
 
 class Chances:
-    """One draw: the source, the moment, the fleet."""
+    """One draw: the source, the moment, the fleet. `hubs`: those below the root."""
 
-    def __init__(self, chance: Random, at: float, nodes: list[str], *, external: bool) -> None:
+    def __init__(self, chance: Random, at: float, nodes: list[str], hubs: list[str], *, external: bool) -> None:
         self.chance, self.at, self.nodes, self.external = chance, round(at, 3), nodes, external
+        self.children = nodes + hubs
+        self._hubs = [HUB, *hubs]
 
     def node(self) -> str:
         """Return a device."""
         return self.chance.choice(self.nodes)
 
+    def child(self) -> str:
+        """Return a device, or a hub that has a parent."""
+        return self.chance.choice(self.children)
+
+    def any_hub(self) -> str:
+        """Return a hub."""
+        return HUB if len(self._hubs) == 1 else self.chance.choice(self._hubs)
+
     def any_node(self) -> str:
-        """Return a device, or the hub, which is one among few."""
-        return HUB if self.chance.random() < 0.25 else self.node()
+        """Return a device, or a hub, which is one among few."""
+        few = 0.25 if len(self._hubs) == 1 else 0.45
+        return self.any_hub() if self.chance.random() < few else self.node()
 
     def span(self, mean_s: float) -> float:
         """Return how long something lasts."""
         return round(min(self.chance.expovariate(1 / mean_s), 10 * mean_s) + 0.1, 1)
 
 
-def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS) -> Plan:
-    """Return the plan of `seed` for a fleet of `agents` over `hours` of faults; `winters`: how many seeds have one."""
+def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS, tiers: int = 0) -> Plan:
+    """Return the plan of `seed` for a fleet of `agents` over `hours` of faults; `winters`: how many seeds have one.
+
+    `tiers`: of the tree; 0: what the seed has (tests.sim.trees).
+    """
     chance = Clockwork(seed).chance("plan")
     nodes = [f"gw-{number}" for number in range(1, agents + 1)]
+    hubs, homes = trees.plant(seed, nodes, tiers or trees.tiers(seed))
     external = chance.random() < 0.5
     makers = list(_MAKERS)
     weights = [weight * chance.choice((0.0, 0.5, 1.0, 1.0, 3.0)) for weight in _MAKERS.values()]
     if not any(weights):
         weights = list(_MAKERS.values())
-    items: list[AnyItem] = people.beginning(chance)
+    items: list[AnyItem] = people.beginning(chance, list(hubs))
     at, apart_s = FIRST_S, _APART_S / max(1.0, agents / 3)
     while (at := at + chance.expovariate(1 / apart_s)) < hours * 3_600.0:
-        draw = Chances(chance, at, nodes, external=external)
+        draw = Chances(chance, at, nodes, list(hubs), external=external)
         items.append(chance.choices(makers, weights)[0](draw))
-    items.extend(people.deed(chance, at, nodes) for at in people.moments(chance, FIRST_S, hours * 3_600.0, agents))
+    moments = people.moments(chance, FIRST_S, hours * 3_600.0, agents)
+    items.extend(people.deed(chance, at, homes, nodes) for at in moments)
     items.sort(key=lambda item: item.at)
-    made = Plan(seconds=hours * 3_600.0, items=items, external=external, say_every_s=chance.choice((2.0, 10.0, 10.0)))
+    made = Plan(
+        seconds=hours * 3_600.0,
+        items=items,
+        external=external,
+        say_every_s=chance.choice((2.0, 10.0, 10.0)),
+        hubs=hubs,
+        homes=homes,
+    )
     made = rarities.add(seed, made, nodes)
     return _winter(chance, made, nodes) if chance.random() < winters else made
 
@@ -73,7 +96,7 @@ def _winter(chance: Random, made: Plan, nodes: list[str]) -> Plan:
         plan.Reboot(
             at=at + place, node=node, for_s=away_s - 60.0 + chance.uniform(0.0, 50.0), power=chance.random() < 0.5
         )
-        for place, node in enumerate((*nodes, HUB))
+        for place, node in enumerate((*nodes, *made.hubs, HUB))
     ]
     return msgspec.structs.replace(made, seconds=made.seconds + away_s, items=[*before, *off, *after])
 
@@ -83,37 +106,37 @@ def _winter(chance: Random, made: Plan, nodes: list[str]) -> Plan:
 
 def _cut(draw: Chances) -> AnyItem:
     up, down = draw.chance.choice(((True, True), (True, True), (True, False), (False, True)))
-    return plan.Cut(at=draw.at, node=draw.node(), for_s=draw.span(90.0), up=up, down=down)
+    return plan.Cut(at=draw.at, node=draw.child(), for_s=draw.span(90.0), up=up, down=down)
 
 
 def _flap(draw: Chances) -> AnyItem:
     chance = draw.chance
     shut_s, open_s = round(chance.uniform(0.5, 60.0), 1), round(chance.uniform(0.5, 30.0), 1)
-    return plan.Flap(at=draw.at, node=draw.node(), times=chance.randint(2, 8), shut_s=shut_s, open_s=open_s)
+    return plan.Flap(at=draw.at, node=draw.child(), times=chance.randint(2, 8), shut_s=shut_s, open_s=open_s)
 
 
 def _clog(draw: Chances) -> AnyItem:
-    chosen = draw.chance.sample(draw.nodes, draw.chance.randint(1, len(draw.nodes)))
+    chosen = draw.chance.sample(draw.children, draw.chance.randint(1, len(draw.children)))
     return plan.Clog(at=draw.at, nodes=chosen, each_s=round(draw.chance.uniform(1.0, 60.0), 1))
 
 
 def _slow(draw: Chances) -> AnyItem:
     chance = draw.chance
     delay_s, pace = round(chance.uniform(0.1, 6.0), 2), float(chance.choice((0, 300, 2_000, 50_000)))
-    return plan.Slow(at=draw.at, node=draw.node(), for_s=draw.span(180.0), delay_s=delay_s, bytes_per_s=pace)
+    return plan.Slow(at=draw.at, node=draw.child(), for_s=draw.span(180.0), delay_s=delay_s, bytes_per_s=pace)
 
 
 def _bad(draw: Chances) -> AnyItem:
     if not draw.external:
-        return plan.Reset(at=draw.at, node=draw.node())
+        return plan.Reset(at=draw.at, node=draw.child())
     drop, double, late = (round(draw.chance.choice((0.0, 0.1, 0.4)), 2) for _ in range(3))
-    return plan.Bad(at=draw.at, node=draw.node(), for_s=draw.span(180.0), drop=drop, double=double, late=late)
+    return plan.Bad(at=draw.at, node=draw.child(), for_s=draw.span(180.0), drop=drop, double=double, late=late)
 
 
 def _broker(draw: Chances) -> AnyItem:
     if not draw.external:
-        return plan.Reset(at=draw.at, node=draw.node())
-    return plan.KillBroker(at=draw.at, for_s=draw.span(20.0))
+        return plan.Reset(at=draw.at, node=draw.child())
+    return plan.KillBroker(at=draw.at, for_s=draw.span(20.0), node=draw.any_hub())
 
 
 # ------------------------------------------------------------------------------------------------ nodes

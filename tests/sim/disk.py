@@ -26,7 +26,7 @@ from protocol.aio.life import Opening
 from protocol.aio.lock import Lock
 from protocol.aio.recovery import ladder
 from protocol.errors import StoreDamaged, StoreError
-from protocol.link import cursor, parent_entries
+from protocol.link import cursor, own_stream, parent_entries
 from tests.checkers.history import Row
 
 T = TypeVar("T")
@@ -330,6 +330,9 @@ def _poison(db: sqlite3.Connection, stream: str, raw: bytes, held: tuple[str, in
     if held[0] != head.epoch or len(rows) < 2 or held[1] >= rows[0][0] or rows[1][0] != rows[0][0] - 1:
         return False
     seq, before = rows[0][0], rows[1][1]
+    ends = (own_stream.SEGMENTS, f"{stream}/{seq:016}")
+    if db.execute("SELECT 1 FROM state WHERE space = ? AND key = ?", ends).fetchone():
+        return False  # what the room keeps of it has its hash too
     head.hash = cursor.chain(before, raw) if head.hash else b""
     db.execute(sqlite.of(stream, "UPDATE own_STREAM SET raw = ?, hash = ? WHERE seq = ?"), (raw, head.hash, seq))
     life.write_head(db, stream, head)

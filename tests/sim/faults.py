@@ -161,8 +161,7 @@ class Faults:
     def stop(self, node: Node) -> None:
         """Stop the daemon in order: it says what it has to say, and then ends."""
         life = node.life
-        if isinstance(node, Device):
-            node.put(device_inputs.Stopping())
+        node.put(device_inputs.Stopping() if isinstance(node, Device) else inputs.Stopping())
         self.clock.after(_STOP_WAIT_S, lambda: node.die("stop") if node.life == life else None)
 
     def _reboot(self, node: Node, item: plan.Reboot) -> None:

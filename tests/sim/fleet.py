@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.sim import chances, run, shrink
+from tests.sim import chances, run, shrink, trees
 from tests.sim.plan import Plan, encode
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +36,7 @@ class Options:
     seeds: range
     agents: int
     hours: float
+    tiers: int
     jobs: int
     stop: bool
     shrink: bool
@@ -53,6 +54,7 @@ class Options:
             seeds=seeds,
             agents=int(env.get("AGENTS", "3")),
             hours=float(env.get("HOURS", "0.5")),
+            tiers=_tiers(env.get("TIERS", "0")),
             jobs=int(env.get("JOBS", "0")) or os.cpu_count() or 1,
             stop=env.get("STOP", "") not in ("", "0"),
             shrink=env.get("SHRINK", "1") != "0",
@@ -61,7 +63,14 @@ class Options:
 
     def command(self, seed: int) -> str:
         """Return what shows `seed` again."""
-        return f"make sim SEED={seed} AGENTS={self.agents} HOURS={self.hours:g} TRACE=1"
+        tiers = f" TIERS={self.tiers}" if self.tiers else ""
+        return f"make sim SEED={seed} AGENTS={self.agents} HOURS={self.hours:g}{tiers} TRACE=1"
+
+
+def _tiers(text: str) -> int:
+    if not 2 <= int(text) <= trees.TIERS_MAX and int(text):
+        raise ValueError(f"TIERS={text}: a world has 2 to {trees.TIERS_MAX}; 0 leaves it to the seed")
+    return int(text)
 
 
 def main(options: Options) -> int:
@@ -108,7 +117,7 @@ def _all(options: Options) -> Iterator[run.Outcome]:
 
 
 def _one(seed: int, options: Options) -> run.Outcome:
-    return run.run(seed, agents=options.agents, hours=options.hours)
+    return run.run(seed, agents=options.agents, hours=options.hours, tiers=options.tiers)
 
 
 def _tell(outcome: run.Outcome, options: Options, *, closely: bool) -> None:
@@ -132,7 +141,7 @@ def shortest(outcome: run.Outcome, options: Options) -> tuple[Plan, float]:
         again = run.run(outcome.seed, agents=options.agents, hours=options.hours, plan=plan)
         return again.at if again.rule == outcome.rule else None
 
-    plan = chances.make(outcome.seed, options.agents, options.hours)
+    plan = chances.make(outcome.seed, options.agents, options.hours, tiers=options.tiers)
     return shrink.shrink(plan, outcome.at, breaks, tries=_SHRINK_TRIES)
 
 
@@ -164,7 +173,8 @@ def figures(outcomes: list[run.Outcome], wall_s: float) -> dict[str, object]:
     return {
         "seeds": len(outcomes),
         "hours": round(sum(one.hours for one in outcomes), 1),
-        "node_hours": round(sum(one.hours * (one.agents + 1) for one in outcomes), 1),
+        "node_hours": round(sum(one.hours * (one.agents + one.hubs) for one in outcomes), 1),
+        "trees": sum(one.hubs > 1 for one in outcomes),
         "asleep_hours": round(sum(one.asleep_hours for one in outcomes), 1),
         "items": sum(one.items for one in outcomes),
         "faults": dict(sorted(faults.items())),
@@ -185,8 +195,8 @@ def _summary(outcomes: list[run.Outcome], wall_s: float) -> str:
     faults, judged = counted(outcomes)
     broken = [str(one.seed) for one in outcomes if one.rule]
     lines = [
-        f"{said['seeds']} seeds, {said['hours']} hours simulated ({said['node_hours']} node-hours) in {wall_s:.0f} s, "
-        f"and {said['asleep_hours']} with everything off",
+        f"{said['seeds']} seeds ({said['trees']} trees), {said['hours']} hours simulated "
+        f"({said['node_hours']} node-hours) in {wall_s:.0f} s, and {said['asleep_hours']} with everything off",
         f"{sum(faults.values())} faults: " + ", ".join(f"{count} {kind}" for kind, count in sorted(faults.items())),
         f"{sum(judged.values())} checks: " + ", ".join(f"{rule} {count}" for rule, count in judged.items()),
         f"BROKEN: {len(broken)} seeds ({', '.join(sorted(broken, key=int))})" if broken else "every rule held",

@@ -15,6 +15,7 @@ from protocol import limits
 from protocol.aio.journal import Journal
 from protocol.effects import Action
 from protocol.errors import TrustError
+from protocol.link import table
 from protocol.messages import AnyMessage
 from protocol.trust import signing
 from tests.checkers import history
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 _DAY_MS = 86_400_000
+_HUB_DAYS = 3_650  # longer than any clock here is off
 
 Answer = Callable[[Any, str], None]
 """Gets an answer's data, or None and the error."""
@@ -44,7 +46,6 @@ class Hub(Child):
         key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
         self.public_key = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         self.signer = signing.Signer(key, name, "CHAIN")
-        self._config = HubConfig(node=name, signer=self.signer, ticket_secret=b"t" * 32)
         self.broker = Broker(self) if world.plan.external else None
         self.door: Door = self.broker or FrontDoor(self)
         self._requests = 0
@@ -64,7 +65,7 @@ class Hub(Child):
         """As the hub's app."""
         return self.disk.open(
             node=self.node,
-            streams=streams.NAMES,
+            streams=streams.names(has_parent=not self.is_root),
             telemetry=False,
             mint=lambda: self.chance.randbytes(8).hex(),
             boot=f"boot-{self.boots}",
@@ -72,10 +73,13 @@ class Hub(Child):
 
     def make_core(self) -> Core:
         """The real core."""
-        return cast("Core", HubCore(self.journal.snapshot(), self._config))
+        trust = None if self.is_root else self.trust()
+        config = HubConfig(node=self.node, signer=self.signer, ticket_secret=b"t" * 32, parent=self.parent, trust=trust)
+        return cast("Core", HubCore(self.journal.snapshot(), config))
 
     def started(self) -> inputs.Started:
         """As the hub's app."""
+        self.started_to_pull()
         life = self.life
         self.clock.after(0.1, lambda: self.door.hub_up() if life == self.life else None)
         entropy, incarnation = self.chance.randbytes(32), self.chance.randbytes(8).hex()
@@ -84,6 +88,7 @@ class Hub(Child):
     def ended(self, how: str) -> None:
         """All sockets go, and with them those who wait."""
         self.door.hub_down(flushed=how != "power")
+        self.hang_up(how)
         self._turn_away()
 
     def dropped(self) -> None:
@@ -133,8 +138,23 @@ class Hub(Child):
     # -------------------------------------------------------------------------------------------- effects
 
     def transport(self, peer: str, message: AnyMessage) -> None:
-        """Hand it to the door."""
-        self.door.send(peer, message)
+        """Hand it to the door, or to what leads upward."""
+        if peer == self.parent:
+            self.send_up(message)
+        else:
+            self.door.send(peer, message)
+
+    def opened(self, session: int) -> inputs.UpOpened:
+        """As the hub's app."""
+        return inputs.UpOpened(session=session)
+
+    def closed(self, session: int, reason: str) -> inputs.UpClosed:
+        """As the hub's app."""
+        return inputs.UpClosed(session=session, reason=reason)
+
+    def got(self, message: AnyMessage) -> inputs.UpGot:
+        """As the hub's app."""
+        return inputs.UpGot(message=message)
 
     def perform(self, action: Action) -> None:
         """As the hub's app."""
@@ -145,6 +165,10 @@ class Hub(Child):
                 self.door.close_child(action.node, action.connection, action.reason, action.ban)
             case inputs.IssueCertificate():
                 self._issue(action)
+            case table.Connect():
+                self.dial(action.session, action.nonce)
+            case table.Disconnect(reason=reason):
+                self.leave(reason)
             case inputs.Notify() | inputs.Answered() | inputs.DropArtifact():
                 pass
             case _:
@@ -155,7 +179,8 @@ class Hub(Child):
         issued: dict[str, Any] = {"error": "another key"}
         if (node, key) == (action.node, action.key):
             from_ms = int(self.now().wall * 1000)
-            until_ms = from_ms + limits.CERTIFICATE_DAYS * _DAY_MS
+            days = _HUB_DAYS if action.node in self.world.hubs else limits.CERTIFICATE_DAYS
+            until_ms = from_ms + days * _DAY_MS
             issued = {"certificate": f"CERT {from_ms} {until_ms}", "serial": "1", "until_ms": until_ms}
         self.put(inputs.CertificateIssued(request=action.request, node=action.node, **issued))
 

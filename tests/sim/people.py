@@ -1,4 +1,4 @@
-"""What people do in a simulated world: operators at the hub, and somebody at a device."""
+"""What people do in a simulated world: operators at the hubs, and somebody at a device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from edge_agent.core import inputs as agent
 from hub.core import inputs as hub
 from tests.sim import plan
-from tests.sim.plan import AnyItem
+from tests.sim.plan import HUB, AnyItem
 
 SERVICES = ("web", "worker", "flaky", "job")
 WORKFLOWS = ("collect", "nightly")
@@ -17,10 +17,11 @@ _APART_S = 90.0
 _ALL = "fleet=sim"
 
 
-def beginning(chance: Random) -> list[AnyItem]:
-    """Return what is applied before anything happens."""
+def beginning(chance: Random, hubs: list[str]) -> list[AnyItem]:
+    """Return what is applied before anything happens, at the root and at each of `hubs`."""
     documents = [service("web", "steady", _ALL, health=_HEALTH), workflow("collect", chance)]
-    return [plan.Operate(at=5.0, op=hub.Apply(documents=documents))]
+    apply = hub.Apply(documents=documents)
+    return [plan.Operate(at=5.0 if name == HUB else 8.0, op=apply, node=name) for name in (HUB, *hubs)]
 
 
 def moments(chance: Random, first_s: float, last_s: float, agents: int) -> Iterator[float]:
@@ -30,12 +31,14 @@ def moments(chance: Random, first_s: float, last_s: float, agents: int) -> Itera
         yield round(at, 3)
 
 
-def deed(chance: Random, at: float, nodes: list[str]) -> AnyItem:
-    """Return one thing that somebody does."""
+def deed(chance: Random, at: float, homes: dict[str, str], nodes: list[str]) -> AnyItem:
+    """Return one thing that somebody does: an operator at the hub that serves the device (`homes`), or there itself."""
     node = chance.choice(nodes)
     if chance.random() < 0.25:
         return plan.AtDevice(at=at, node=node, command=_local(chance))
-    return plan.Operate(at=at, op=_operation(chance, node, nodes))
+    home = homes.get(node, HUB)
+    neighbours = [one for one in nodes if homes.get(one, HUB) == home]
+    return plan.Operate(at=at, op=_operation(chance, node, neighbours), node=home)
 
 
 def _operation(chance: Random, node: str, nodes: list[str]) -> hub.AnyOp:

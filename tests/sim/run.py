@@ -27,6 +27,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     text: str = ""
     at: float = 0.0
     agents: int = 0
+    hubs: int = 1
     hours: float = 0.0
     asleep_hours: float = 0.0
     """Of a long absence, in which all is off."""
@@ -60,16 +61,17 @@ def run(
     agents: int,
     hours: float,
     plan: Plan | None = None,
+    tiers: int = 0,
     listen: Callable[[AnyFact], None] | None = None,
 ) -> Outcome:
-    """Run one seed. Never raises for what is wrong in the world: any exception is a finding."""
+    """Run one seed; `tiers` as in tests.sim.chances. What is wrong in the world is not raised: it is a finding."""
     began = time.perf_counter()
-    world = World(seed, agents=agents, plan=plan, hours=hours, record=False)
+    world = World(seed, agents=agents, plan=plan, hours=hours, tiers=tiers, record=False)
     checkers, ledger = Checkers(chosen(), exact=True, quota_bytes=world.plan.quota_bytes), Ledger()
     if listen is not None:
         world.listeners.append(listen)
     world.listeners += [checkers.feed, ledger.feed]
-    outcome = Outcome(seed=seed, agents=agents)
+    outcome = Outcome(seed=seed, agents=agents, hubs=len(world.hubs))
     try:
         world.run()
         if world.rest_at is None:

@@ -22,7 +22,7 @@ _ROOMS = ("edge_agent", "hub", "protocol", "tests/sim", "sqlite", "msgspec", "py
 
 def load(seed: int, every_s: float, burst: int) -> Plan:
     """Return the plan of `seed` with a producer on each agent that says `burst` items every `every_s`."""
-    plan = chances.make(seed, _AGENTS, _HOURS, winters=0.0)
+    plan = chances.make(seed, _AGENTS, _HOURS, winters=0.0, tiers=2)
     return msgspec.structs.replace(plan, say_every_s=every_s, say_burst=burst)
 
 

@@ -56,9 +56,33 @@ FAULTS: list[AnyItem] = [
     *(plan.Behave(at=60.0, node="gw-1", service="web", verb=verb, for_s=30.0) for verb in ("oom", "crash", "hang")),
 ]
 
+_TREE = Plan(seconds=300.0, items=[], hubs={"eu-north": "cloud"}, homes={"gw-1": "eu-north"})
+"""A region between a device and the root; another device stands beside the region."""
+
+REGION_FAULTS: list[AnyItem] = [
+    plan.Cut(at=60.0, node="eu-north", for_s=100.0),
+    plan.Cut(at=60.0, node="eu-north", for_s=100.0, down=False),
+    plan.Flap(at=60.0, node="eu-north", times=5, shut_s=10.0, open_s=5.0),
+    plan.Clog(at=60.0, nodes=["gw-1", "eu-north"], each_s=30.0),
+    plan.Slow(at=60.0, node="eu-north", for_s=100.0, delay_s=2.0, bytes_per_s=2_000.0),
+    plan.Bad(at=60.0, node="eu-north", for_s=100.0, drop=0.3, double=0.3, late=0.3),
+    plan.KillBroker(at=60.0, for_s=20.0, node="eu-north"),
+    *(plan.Kill(at=60.0, node="eu-north", place=place, for_s=5.0) for place in ("", "in-store", "after-store")),
+    plan.Stop(at=60.0, node="eu-north", for_s=5.0),
+    plan.Reboot(at=60.0, node="eu-north", for_s=30.0, power=True),
+    plan.SetClock(at=60.0, node="eu-north", offset_s=-56 * 365 * _DAY_S),
+    plan.Full(at=60.0, node="eu-north", for_s=30.0),
+    plan.SlowDisk(at=60.0, node="eu-north", for_s=60.0, commit_s=3.0),
+    plan.Restore(at=120.0, node="eu-north", age_s=60.0),
+    plan.Restore(at=120.0, node="eu-north", age_s=60.0, in_place=True, lock_too=True),
+    plan.Restore(at=120.0, node="cloud", age_s=60.0),
+    plan.Kill(at=60.0, node="cloud", for_s=5.0),
+    plan.Restore(at=120.0, node="gw-1", age_s=60.0),
+]
+
 
 def test_one_seed_is_one_trace_whatever_the_process() -> None:
-    script = "from tests.sim.run import digest; print(*(digest(seed, agents=3, hours=0.15) for seed in (4, 8, 11)))"
+    script = "from tests.sim.run import digest; print(*(digest(seed, agents=3, hours=0.15) for seed in (4, 8, 9)))"
     traces: list[str] = []
     for hashing in ("1", "77"):
         env = {**os.environ, "PYTHONHASHSEED": hashing}
@@ -76,6 +100,23 @@ def test_each_fault_alone_is_survived(fault: AnyItem, external: bool) -> None:
     outcome = run.run(5, agents=2, hours=0.1, plan=Plan(seconds=300.0, items=[_WEB, fault], external=external))
     assert outcome.rule == "", outcome.text
     assert outcome.items > 20
+
+
+@pytest.mark.parametrize("external", [False, True], ids=["front door", "broker"])
+@pytest.mark.parametrize("fault", REGION_FAULTS, ids=lambda one: f"{type(one).__name__} {getattr(one, 'node', '')}")
+def test_each_fault_alone_is_survived_by_a_tree(fault: AnyItem, external: bool) -> None:
+    items = [_WEB, msgspec.structs.replace(_WEB, node="eu-north"), fault]
+    tree = msgspec.structs.replace(_TREE, items=items, external=external)
+    outcome = run.run(5, agents=2, hours=0.1, plan=tree)
+    assert outcome.rule == "", outcome.text
+    assert outcome.items > 20
+
+
+@pytest.mark.parametrize("tiers", [3, 4, 5])
+def test_a_tree_of_any_depth_comes_to_rest(tiers: int) -> None:
+    outcome = run.run(7, agents=4, hours=0.1, tiers=tiers)
+    assert outcome.rule == "", outcome.text
+    assert outcome.hubs == tiers
 
 
 def test_a_month_without_power_and_a_certificate_that_expires_meanwhile() -> None:

@@ -32,8 +32,8 @@ def lines(fact: AnyFact) -> Iterator[str]:
 def _said(fact: AnyFact) -> Iterator[tuple[str, str]]:
     match fact:
         case history.Took(input=taken):
-            if isinstance(taken, agent.Got | hub.Got):
-                peer = taken.node if isinstance(taken, hub.Got) else "the hub"
+            if isinstance(taken, agent.Got | hub.Got | hub.UpGot):
+                peer = taken.node if isinstance(taken, hub.Got) else "the hub above"
                 yield "heard", f"{_message(taken.message)}  from {peer}"
             elif not isinstance(taken, agent.Tick | hub.Tick):
                 yield "in", _struct(taken)

@@ -18,7 +18,14 @@ def main(seed: int, options: Options, *, trace: bool, plan_file: str) -> int:
         for line in transcript.lines(fact):
             print(line)
 
-    outcome = run.run(seed, agents=options.agents, hours=options.hours, plan=plan, listen=show if trace else None)
+    outcome = run.run(
+        seed,
+        agents=options.agents,
+        hours=options.hours,
+        plan=plan,
+        tiers=options.tiers,
+        listen=show if trace else None,
+    )
     said = f"seed {seed}: {outcome.hours:.2f} hours, {sum(outcome.faults.values())} faults, {outcome.items} items kept"
     print(said + (f"\nBROKEN at {outcome.at:.3f}: {outcome.text}" if outcome.rule else "; every rule held"))
     return 1 if outcome.rule else 0

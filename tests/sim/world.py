@@ -31,11 +31,18 @@ class World:
     """`run` lets it all happen. The history is a function of (seed, agents, plan) alone."""
 
     def __init__(
-        self, seed: int, *, agents: int = 3, plan: Plan | None = None, hours: float = 0.5, record: bool = True
+        self,
+        seed: int,
+        *,
+        agents: int = 3,
+        plan: Plan | None = None,
+        hours: float = 0.5,
+        tiers: int = 0,
+        record: bool = True,
     ) -> None:
         self.seed = seed
         self.clock = Clockwork(seed)
-        self.plan = plan if plan is not None else chances.make(seed, agents, hours)
+        self.plan = plan if plan is not None else chances.make(seed, agents, hours, tiers=tiers)
         self.history = history.History()
         self.listeners: list[Callable[[history.AnyFact], None]] = [self.history.note] if record else []
         self.faults: Counter[str] = Counter()
