@@ -12,7 +12,7 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.work import runs
-from protocol import status
+from protocol import limits, status
 from protocol.effects import Effects, Now
 from protocol.errors import Refused
 from protocol.link import events
@@ -52,6 +52,8 @@ class Hearing:
                 self.away(node, event.reason, now, fx)
             case events.ChildAnswer(answer=answer):
                 core.operations.answer(node, answer.id, answer.part, answer.last, bytes(answer.data), fx)
+            case events.ChildRoster():
+                self._roster(event, now, fx)
             case events.RenewAsked():
                 self._renew(event, now, fx)
             case events.CloseAsked():
@@ -109,6 +111,14 @@ class Hearing:
             self._caught_up(node, fx)
             if core.delegate.has_releases(node):
                 core.delegate.end_releases(node, report, now, fx)
+
+    def _roster(self, event: events.ChildRoster, now: Now, fx: Effects) -> None:
+        """What is below a child hub has changed."""
+        core = self._core
+        below = core.subtree.heard(event.node, event.put, event.gone)
+        if core.roster is not None:
+            core.roster.changed((), below, now)
+        fx.act.extend(inputs.Notify(topic=f"node/{address}") for address in below[: limits.ROSTER_NAMES_MAX])
 
     def _caught_up(self, node: str, fx: Effects) -> None:
         """`node` holds its newest manifest: for what only older ones named it will not come."""

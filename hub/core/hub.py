@@ -13,8 +13,8 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.delegate import Delegate
-from hub.core.down.subtree import Subtree
 from hub.core.down.delegated import Delegated
+from hub.core.down.subtree import Subtree
 from hub.core.enrollment import Enrollment
 from hub.core.hearing import Hearing
 from hub.core.operations import Operations

@@ -103,12 +103,19 @@ class Uplink:
                     if self._core.fetching is not None:
                         self._core.fetching.settle(now, fx)
                     self._note("desired.applied", {"generation": held.generation, "term": held.term}, now, fx)
-                case events.WentLive():
+                case events.WentLive(renew_only=renew_only):
                     self._contact.live(now, fx)
+                    if self._core.roster is not None and not renew_only:
+                        self._core.roster.live(now, fx)
                     if self._core.fetching is not None:
                         self._core.fetching.live(now, fx)
                 case events.WentOffline(reason=reason):
                     self._contact.offline(reason, now, fx)
+                    if self._core.roster is not None:
+                        self._core.roster.offline()
+                case events.RosterAcked(session=session, number=number):
+                    if self._core.roster is not None:
+                        self._core.roster.acked(session, number, now, fx)
                 case _:
                     self._told_seldom(event, now, fx)
 

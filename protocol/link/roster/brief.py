@@ -12,7 +12,7 @@ from protocol.status import Condition, OverrideReport
 
 
 class ServiceBrief(msgspec.Struct, frozen=True, array_like=True):
-    """One service of a node, as the tiers above it know it. `digest`: the first limits.BRIEF_DIGEST_CHARS of its hex."""
+    """One service of a node, as the tiers above know it. `digest`: the first limits.BRIEF_DIGEST_CHARS of its hex."""
 
     state: str
     digest: str = ""

@@ -19,7 +19,7 @@ import msgspec
 from protocol import effects, limits, messages
 from protocol.effects import Effects, Now
 
-Told = Callable[[str], bytes | None]
+Told = Callable[[str, Now], bytes | None]
 """What is known of the node at an address: a Brief (protocol.link.roster.brief) as JSON, or None when it is gone."""
 
 
@@ -90,12 +90,12 @@ class Sender:
     def _pump(self, now: Now, fx: Effects) -> None:
         while len(self._flying) < limits.ROSTER_WINDOW:
             if self._whole is not None:
-                page = self._page(self._whole, is_whole=True)
+                page = self._page(self._whole, now, is_whole=True)
                 if not self._whole:
                     page = msgspec.structs.replace(page, last=True)
                     self._whole = None
             elif self._changed and now.mono >= self._settled_at:
-                page = self._page(self._changed, is_whole=False)
+                page = self._page(self._changed, now, is_whole=False)
                 if not self._changed:
                     self._settled_at = float("inf")
             else:
@@ -105,14 +105,14 @@ class Sender:
             self._flying.append(page)
             fx.send.append(effects.Send(self._parent, page))
 
-    def _page(self, names: dict[str, None], *, is_whole: bool) -> messages.Roster:
+    def _page(self, names: dict[str, None], now: Now, *, is_whole: bool) -> messages.Roster:
         """Take names out of `names`, the oldest first, as many as a page holds; in a whole one none is called gone."""
         put: dict[str, msgspec.Raw] = {}
         gone: list[str] = []
         room = limits.ROSTER_BYTES_MAX
         while names and len(put) < limits.ROSTER_NAMES_MAX and len(gone) < limits.ROSTER_NAMES_MAX:
             address = next(iter(names))
-            brief = self._told(address)
+            brief = self._told(address, now)
             room -= len(address) + len(brief or b"")
             if room < 0 and (put or gone):
                 break

@@ -34,7 +34,7 @@ class Joined:
     disk: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     def __post_init__(self) -> None:
-        self.sender = Sender("cloud", self.nodes.get)
+        self.sender = Sender("cloud", lambda address, now: self.nodes.get(address))
         self.boot_parent()
 
     @property

@@ -1,0 +1,76 @@
+"""What this hub says of one of its own children: a Brief, as its parent and its own views see the node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.core.registry import Node
+from protocol import limits, status
+from protocol.link.roster.brief import Brief, ServiceBrief
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+GOOD = frozenset({"running", "exited"})
+
+
+def is_good(one: status.ServiceReport | ServiceBrief) -> bool:
+    """Tell whether a service does what it should, as far as it says."""
+    return one.state in GOOD and one.healthy is not False
+
+
+def state_of(core: HubCore, one: Node) -> str:
+    """Return `online`, `away`, `revoked` or `quarantined`."""
+    if one.revoked_ms:
+        return "revoked"
+    if core.parent.view(one.name).quarantined:
+        return "quarantined"
+    return "online" if core.rollup.is_online(one.name) else "away"
+
+
+def since_ms(core: HubCore, one: Node) -> int:
+    """Return since when a node is in its state."""
+    seen = core.rollup.seen(one.name)
+    return one.revoked_ms or (one.enrolled_ms if seen is None else seen.since_ms)
+
+
+def digest_part(digest: str) -> str:
+    """Return what stands of a digest in a Brief and in a Tally."""
+    return digest.partition(":")[2][: limits.BRIEF_DIGEST_CHARS]
+
+
+def of(core: HubCore, one: Node) -> Brief:
+    """Return what is known of `one`, a child of this hub."""
+    report = core.rollup.report(one.name) or status.Report()
+    seen, link = core.rollup.seen(one.name), core.parent.view(one.name)
+    alarms = [*(alarm.text for alarm in one.alarms), *(condition.text for condition in report.conditions)]
+    services = _services(report)
+    cursor = link.cursors.get("state")
+    return Brief(
+        kind=one.kind,
+        state=state_of(core, one),
+        since_ms=since_ms(core, one),
+        contact_ms=core.rollup.contact_ms(one.name),
+        as_of_ms=0 if seen is None else seen.status_ms,
+        labels=one.labels,
+        version="" if seen is None else seen.version,
+        services=services,
+        more_services=len(report.services) - len(services),
+        alarms=len(alarms),
+        alarm=alarms[0][: limits.BRIEF_TEXT_CHARS] if alarms else "",
+        overrides={name: said.override for name, said in report.services.items() if said.override is not None},
+        lost=sum(link.lost.values()),
+        asked=link.generation,
+        held=0 if seen is None else seen.held.generation,
+        cordoned=one.cordoned,
+        key=one.key,
+        epoch="" if cursor is None else cursor.epoch,
+    )
+
+
+def _services(report: status.Report) -> dict[str, ServiceBrief]:
+    worst_first = sorted(report.services.items(), key=lambda pair: (is_good(pair[1]), pair[0]))
+    return {
+        name: ServiceBrief(said.state, digest_part(said.digest), said.healthy, said.restarts)
+        for name, said in worst_first[: limits.BRIEF_SERVICES_MAX]
+    }

@@ -1,0 +1,152 @@
+"""What the agents of one hub come to, kept as they change: counts by state, by resource, and who is to be looked at.
+
+A change of one node costs what that node has, however many nodes there are: a hub of thousands is not counted anew for
+each status that comes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hub.core.down import brief as briefs
+from protocol import status
+from protocol.link.roster.brief import Offender, OverrideMark, Tally
+
+CRASHING = 2
+"""Restarts from which on a service that waits for its next one is said to crash again and again."""
+
+_FIELDS = ("placed", "current", "running", "healthy", "unhealthy", "away")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What one agent adds: its state, the resources placed on it with the digests asked for, its report."""
+
+    state: str
+    since_ms: int
+    alarm: str = ""
+    alarm_ms: int = 0
+    placed: dict[str, str] = field(default_factory=dict[str, str])
+    """Digest by resource key."""
+    report: status.Report = field(default_factory=status.Report)
+
+
+class _Part:
+    """What was added for one agent, so that it can be taken away again."""
+
+    __slots__ = ("counts", "marks", "offender", "state")
+
+    def __init__(self, name: str, said: Said) -> None:
+        self.state = said.state
+        self.counts = {key: _counted(said, key, digest) for key, digest in said.placed.items()}
+        self.offender = _offender(name, said)
+        self.marks = [
+            OverrideMark(
+                at=name,
+                what=f"service/{service}",
+                decision=one.override.decision,
+                user=one.override.user,
+                reason=one.override.reason,
+                since_ms=one.override.since_ms,
+                until_ms=one.override.until_ms,
+            )
+            for service, one in said.report.services.items()
+            if one.override is not None
+        ]
+
+
+class Sums:
+    """The sum over all agents of one hub."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, _Part] = {}
+        self.states: Counter[str] = Counter()
+        self._tallies: dict[str, list[int]] = {}
+        self._offenders: dict[str, Offender] = {}
+        self._marked: dict[str, list[OverrideMark]] = {}
+
+    def put(self, name: str, said: Said) -> None:
+        """Count the agent `name` as it is now."""
+        self.drop(name)
+        part = self._parts[name] = _Part(name, said)
+        self._add(part, 1)
+        if part.offender is not None:
+            self._offenders[name] = part.offender
+        if part.marks:
+            self._marked[name] = part.marks
+
+    def drop(self, name: str) -> None:
+        """Count the agent `name` no longer."""
+        part = self._parts.pop(name, None)
+        if part is not None:
+            self._add(part, -1)
+            self._offenders.pop(name, None)
+            self._marked.pop(name, None)
+
+    def _add(self, part: _Part, sign: int) -> None:
+        self.states[part.state] += sign
+        if not self.states[part.state]:
+            del self.states[part.state]
+        for key, counts in part.counts.items():
+            total = self._tallies.setdefault(key, [0] * len(_FIELDS))
+            for at, count in enumerate(counts):
+                total[at] += sign * count
+            if not total[0]:
+                del self._tallies[key]
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    def tallies(self) -> dict[str, Tally]:
+        """Return the counts of each resource that is placed anywhere."""
+        return {key: Tally(**dict(zip(_FIELDS, counts, strict=True))) for key, counts in self._tallies.items()}
+
+    def offenders(self) -> list[Offender]:
+        """Return all agents that are to be looked at."""
+        return list(self._offenders.values())
+
+    def marks(self) -> list[OverrideMark]:
+        """Return all overrides at agents."""
+        return [mark for marks in self._marked.values() for mark in marks]
+
+
+def _counted(said: Said, key: str, digest: str) -> tuple[int, ...]:
+    kind, _, name = key.partition("/")
+    is_away = said.state != "online"
+    if kind != "service":
+        flow = said.report.workflows.get(name)
+        runs = flow is not None and flow.running > 0
+        return 1, flow is not None and flow.digest == digest, runs, 0, 0, is_away
+    one = said.report.services.get(name)
+    if one is None:
+        return 1, 0, 0, 0, 0, is_away
+    return 1, one.digest == digest, one.state == "running", one.healthy is True, one.healthy is False, is_away
+
+
+def _offender(name: str, said: Said) -> Offender | None:
+    """Return why a person should look at an agent; None when nobody need."""
+    if said.state == "revoked":
+        return None
+    if said.state == "quarantined":
+        return Offender(at=name, what="quarantined", text=said.alarm, since_ms=said.since_ms, rank=0)
+    for service, one in said.report.services.items():
+        if one.state == "failed":
+            return Offender(at=name, what=service, text=_why("failed", one), since_ms=one.since_ms, rank=1)
+    for service, one in said.report.services.items():
+        if one.state == "backoff" and one.restarts >= CRASHING:
+            return Offender(at=name, what=service, text=_why("crash looping", one), since_ms=one.since_ms, rank=2)
+    if said.alarm:
+        return Offender(at=name, what="alarm", text=said.alarm, since_ms=said.alarm_ms, rank=3)
+    for service, one in said.report.services.items():
+        if not briefs.is_good(one) and one.override is None and one.state in ("running", "backoff"):
+            return Offender(at=name, what=service, text=_why(_word(one), one), since_ms=one.since_ms, rank=4)
+    return None
+
+
+def _word(one: status.ServiceReport) -> str:
+    return "unhealthy" if one.state == "running" else one.state
+
+
+def _why(word: str, one: status.ServiceReport) -> str:
+    why = one.reason or (f"last exit: {one.last_exit}" if one.last_exit else "")
+    return f"{word}, {why}" if why else word

@@ -1,0 +1,97 @@
+"""What this hub tells its parent of the nodes below it: each of them in its roster, all of them added up in its Status.
+
+A level (INVARIANTS A11, A12): whatever changed is said as it is when there is room to say it. A node that only was
+heard again, and is as it was, is said again every limits.BRIEF_TIMES_S: a thousand quiet devices are no traffic.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from protocol import limits
+from protocol.effects import Effects, Now
+from protocol.link.child import Child
+from protocol.link.roster import brief as briefs
+from protocol.link.roster.child import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hub.core.hub import HubCore
+
+
+class RosterUp:
+    """The roster and the report of a hub that has a parent."""
+
+    def __init__(self, core: HubCore, child: Child, parent: str) -> None:
+        self._core, self._child = core, child
+        self._sender = Sender(parent, self._told)
+        self._said: dict[str, tuple[int, float]] = {}
+        """Of own children: a hash of the Brief that was said, but for its times, and when (mono)."""
+        self._report_at = -math.inf
+        self._reported_at = -math.inf
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether the parent knows all that there is to say."""
+        return self._sender.settled
+
+    def live(self, now: Now, fx: Effects) -> None:
+        """Greeted by the parent: say everything."""
+        self._said.clear()
+        self._sender.begin(self._child.session, self._core.subtree.addresses(), now, fx)
+
+    def offline(self) -> None:
+        """No longer live."""
+        self._sender.end()
+
+    def acked(self, session: int, number: int, now: Now, fx: Effects) -> None:
+        """The parent has taken what was said up to `number`."""
+        self._sender.acked(session, number, now, fx)
+
+    def changed(self, own: Iterable[str], below: Iterable[str], now: Now) -> None:
+        """Own children may have changed, and what is below child hubs has."""
+        for address in below:
+            self._sender.changed(address, now)
+            self._stale(now)
+        for name in own:
+            self._stale(now)
+            if self._is_worth_it(name, now):
+                self._sender.changed(name, now)
+
+    def _stale(self, now: Now) -> None:
+        due = max(now.mono, self._reported_at + limits.STATUS_SETTLE_S)
+        self._report_at = min(self._report_at, due)
+
+    def _is_worth_it(self, name: str, now: Now) -> bool:
+        before = self._said.get(name)
+        if before is None or now.mono - before[1] >= limits.BRIEF_TIMES_S:
+            return True
+        return before[0] != _but_times(self._core.subtree.brief(name))
+
+    def _told(self, address: str, now: Now) -> bytes | None:
+        raw = self._core.subtree.raw(address)
+        if "/" not in address:
+            if raw is None:
+                self._said.pop(address, None)
+            else:
+                self._said[address] = _but_times(briefs.decode(raw)), now.mono
+        return raw
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Say what is due."""
+        if now.mono >= self._report_at:
+            self._report_at, self._reported_at = math.inf, now.mono
+            self._child.set_report(self._core.subtree.report(now), now, fx)
+        self._sender.tick(now, fx)
+
+    def next_wake(self) -> float:
+        """Return the mono time at which `tick` is due."""
+        return min(self._report_at, self._sender.next_wake())
+
+
+def _but_times(brief: briefs.Brief) -> int:
+    return hash(briefs.encode(msgspec.structs.replace(brief, contact_ms=0, as_of_ms=0)))
