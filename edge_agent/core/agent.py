@@ -191,6 +191,7 @@ class AgentCore:
             case inputs.AnsweredApart():
                 self._apart.answered(event, now, fx)
             case inputs.Sought():
+                self._contact.looked(event.reason)
                 self._seek.sought(event, now, fx)
             case inputs.Stopping():
                 self._child.stop(now, fx)

@@ -55,7 +55,7 @@ class Contact:
         self._ctx = ctx
         self._parent = parent
         self._kept = msgspec.json.decode(snapshot.spaces.get("agent", {}).get("contact", b"{}"), type=Kept)
-        self._reason = ""
+        self._reason = self._looked = ""
 
     @property
     def standing(self) -> str:
@@ -70,7 +70,7 @@ class Contact:
     def live(self, now: Now, fx: Effects) -> None:
         """Greeted by the parent."""
         self._kept.live, self._kept.since_ms, self._kept.standing = True, context.ms(now), ""
-        self._reason = ""
+        self._reason = self._looked = ""
         self._keep(fx)
 
     def offline(self, reason: str, now: Now, fx: Effects) -> None:
@@ -82,6 +82,10 @@ class Contact:
     def failed(self, reason: str) -> None:
         """A try to connect failed."""
         self._reason = reason
+
+    def looked(self, reason: str) -> None:
+        """The parent was looked for elsewhere: why it was not found, or an empty text."""
+        self._looked = reason
 
     def received(self, now: Now, fx: Effects) -> None:
         """A manifest came."""
@@ -108,7 +112,7 @@ class Contact:
             state=_state(child.state, self._reason),
             since_ms=self._kept.since_ms,
             last_contact_ms=max(contact_ms, self._kept.contact_ms),
-            reason=self._kept.standing or self._reason,
+            reason=self._kept.standing or "; ".join(one for one in (self._reason, self._looked) if one),
             held=child.held,
             received_ms=self._kept.received_ms,
             retry_s=None if retry_at is None else round(max(0.0, retry_at - now.mono), 1),

@@ -31,15 +31,12 @@ class Seek:
         self._ctx = ctx
         self._was = ChildState.IDLE
         self._turned_away = self._looking = False
-        self.problem = ""
-        """What the last look found, when it did not find the hub."""
         self._forget()
 
     def _forget(self) -> None:
         self._since: float | None = None
         self._due: float | None = None
         self._wait_s = limits.DISCOVER_S_MIN
-        self.problem = ""
 
     def closed(self, turned_away: bool) -> None:
         """The transport ended; the link has not been told yet."""
@@ -55,7 +52,6 @@ class Seek:
             self._forget()
             self._ctx.child.hurry(now)
             return
-        self.problem = got.reason
         span = self._wait_s * 3 - limits.DISCOVER_S_MIN
         self._wait_s = min(limits.DISCOVER_S_MAX, limits.DISCOVER_S_MIN + self._ctx.entropy.fraction() * span)
         self._due = now.mono + self._wait_s
