@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hub.demo.fleet import Daemon, DemoFailed
+from hub.demo.daemon import Daemon, DemoFailed
 from hub.shell import broker_kit
 from hub.shell.home import parse_place
 

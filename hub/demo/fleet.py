@@ -1,92 +1,23 @@
-"""The demo's real processes: one hub, its agents, the commands a person would type. Each is ended by its own pid."""
+"""One hub of the demo and the agents that it let in, with the commands a person would type there.
+
+A region is a fleet below another: it has folder, ports, log and context of its own, and two wires to its parent, one
+for the link and one for the API, which are cut and healed together.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import signal
-import socket
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from hub.demo.daemon import BIN, READY_WAIT_S, Daemon, DemoFailed, end_workloads, free_ports
 from hub.demo.wire import Wire
-from protocol.errors import SkerryError
 
-BIN = Path(sys.executable).parent
-READY_WAIT_S = 30.0
-STOP_WAIT_S = 15.0
 COMMAND_WAIT_S = 60.0
-
-
-class DemoFailed(SkerryError):
-    """Something that the demo started did not do what it should; the text says where its log is."""
-
-
-class Daemon:
-    """One process of the demo, started again and again under one name, its output in one log file."""
-
-    def __init__(self, name: str, command: list[str], log: Path, env: Mapping[str, str]) -> None:
-        self.name = name
-        self.log = log
-        self._command = command
-        self._env = dict(env)
-        self._process: asyncio.subprocess.Process | None = None
-        self._is_meant = False
-        """Its end was asked for."""
-
-    @property
-    def pid(self) -> int:
-        """The pid of its present or last life."""
-        assert self._process is not None
-        return self._process.pid
-
-    async def start(self) -> None:
-        """Start it; its output is appended to its log."""
-        self._is_meant = False
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    async def kill(self) -> None:
-        """kill -9, and wait until it is gone."""
-        await self._end(signal.SIGKILL)
-
-    async def stop(self) -> None:
-        """Ask it to end, and insist after STOP_WAIT_S."""
-        await self._end(signal.SIGTERM)
-
-    async def ended(self) -> int:
-        """Wait until it ends by itself, and return its exit code, -N for signal N. Raises DemoFailed."""
-        assert self._process is not None
-        self._is_meant = True
-        try:
-            return await asyncio.wait_for(self._process.wait(), READY_WAIT_S)
-        except TimeoutError as error:
-            raise DemoFailed(f"{self.name} still runs after {READY_WAIT_S:.0f} s; its log is {self.log}") from error
-
-    def check(self) -> None:
-        """Raise DemoFailed when it has ended by itself."""
-        if self._process is not None and self._process.returncode is not None and not self._is_meant:
-            tail = self.log.read_text(errors="replace")[-600:]
-            raise DemoFailed(f"{self.name} ended with {self._process.returncode}; its log {self.log} ends:\n{tail}")
-
-    async def _end(self, how: signal.Signals) -> None:
-        process, self._is_meant = self._process, True
-        if process is None or process.returncode is not None:
-            return
-        process.send_signal(how)
-        try:
-            await asyncio.wait_for(process.wait(), STOP_WAIT_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
 
 
 class Agent(msgspec.Struct, kw_only=True):
@@ -99,19 +30,22 @@ class Agent(msgspec.Struct, kw_only=True):
 
 
 class Fleet:
-    """A hub and its agents under one folder."""
+    """A hub, called `name`, and its agents, all under one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, name: str = "cloud") -> None:
+        self.folder, self.name = folder, name
+        self.data = folder / "hub"
         self.mqtt_port, self.api_port = free_ports(2)
         self.env = {**os.environ, "SKERRY_CONTEXT": str(folder / "context.json"), "PYTHONUNBUFFERED": "1"}
         self.agents: dict[str, Agent] = {}
-        self._serve = [str(BIN / "skerry"), "hub", "serve", "--data", str(folder / "hub")]
-        self.hub = Daemon("the hub", self._serve, folder / "hub.log", self.env)
+        self.up: tuple[Wire, ...] = ()
+        """The wires to its parent, of a region: the link's and the API's."""
+        self._serve = [str(BIN / "skerry"), "hub", "serve", "--data", str(self.data)]
+        self.hub = Daemon(f"the hub {name}", self._serve, folder / "hub.log", self.env)
 
     def go_through(self, broker_url: str) -> None:
         """Let the hub meet its children at an external broker. Before `serve`."""
-        self.hub = Daemon("the hub", [*self._serve, "--broker", broker_url], self.folder / "hub.log", self.env)
+        self.hub = Daemon(self.hub.name, [*self._serve, "--broker", broker_url], self.hub.log, self.env)
 
     async def command(self, *words: str, program: str = "skerry", check: bool = True) -> tuple[int, str]:
         """Run one command as a person would; return its exit code and what it printed. Raises DemoFailed."""
@@ -146,13 +80,28 @@ class Fleet:
         except ValueError as error:
             raise DemoFailed(f"not JSON: {text[:400]}") from error
 
+    # ---------------------------------------------------------------------------------------- a hub
+
     async def init(self, *more: str) -> None:
         """Make the hub's data directory."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         await self.command(
-            *("hub", "init", "--data", str(self.folder / "hub"), "--name", "cloud"),
+            *("hub", "init", "--data", str(self.data), "--name", self.name),
             *("--mqtt", f"127.0.0.1:{self.mqtt_port}", "--api", f"127.0.0.1:{self.api_port}"),
             *more,
         )
+
+    async def init_below(self, parent: Fleet, token: str) -> None:
+        """Make the hub's data directory as a region of `parent`, which serves; what goes up goes by wires."""
+        await self.init("--parent", f"https://127.0.0.1:{parent.api_port}", "--token", token)
+        path = self.data / "hub.json"
+        known = json.loads(path.read_text())
+        places = known["parent"]["mqtt"], known["parent"]["api"]
+        self.up = tuple(Wire(place["host"], place["port"]) for place in places)
+        for place, wire in zip(places, self.up, strict=True):
+            await wire.open()
+            place.update(host="127.0.0.1", port=wire.port)
+        path.write_text(json.dumps(known))
 
     async def serve(self) -> None:
         """Start the hub and wait until its API answers."""
@@ -161,9 +110,21 @@ class Fleet:
             while (await self.command("get", "nodes", check=False))[0] != 0:
                 self.hub.check()
 
-    async def enroll(self, name: str, token: str, target: tuple[str, int], *options: str) -> Agent:
+    def cut(self) -> None:
+        """Part a region from its parent."""
+        for wire in self.up:
+            wire.cut()
+
+    def heal(self) -> None:
+        """Let a region reach its parent again."""
+        for wire in self.up:
+            wire.heal()
+
+    # ---------------------------------------------------------------------------------------- its agents
+
+    async def enroll(self, name: str, token: str, *options: str) -> Agent:
         """Enroll one agent behind a wire of its own, with more `options` of the command, and start it."""
-        wire = Wire(*target)
+        wire = Wire("127.0.0.1", self.mqtt_port)
         await wire.open()
         data = self.folder / name
         await self.command(
@@ -184,20 +145,5 @@ class Fleet:
             await agent.wire.close()
             end_workloads(agent.data)
         await self.hub.stop()
-
-
-def end_workloads(data: Path) -> None:
-    """End what an agent ran: it outlives its agent, but not the demo. By the pid that its shim wrote down."""
-    for place in (data / "w").glob("*"):
-        with contextlib.suppress(OSError, ValueError):
-            if not (place / "exit").read_text().strip().endswith("end"):
-                os.killpg(int((place / "run").read_text().split()[0]), signal.SIGKILL)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return `count` loopback TCP ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        for wire in self.up:
+            await wire.close()

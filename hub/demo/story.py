@@ -18,7 +18,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from hub.demo import broker, tally
-from hub.demo.fleet import Agent, DemoFailed, Fleet
+from hub.demo.daemon import DemoFailed
+from hub.demo.fleet import Agent, Fleet
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
 NODES = ("oslo-gw-1", "oslo-gw-2", "oslo-gw-3")
@@ -36,7 +37,6 @@ class Story:
         self.fleet = fleet
         self.console = console
         self.ledger = fleet.folder / "ledger"
-        self.hub_target = ("127.0.0.1", fleet.mqtt_port)
 
     # ---------------------------------------------------------------------------------------- scenes
 
@@ -52,7 +52,7 @@ class Story:
         """The hub serves; a token lets three agents in, with keys of their own."""
         await self.fleet.serve()
         made = await self.fleet.json("token", "create", "--uses", "3", "--label", "site=oslo")
-        await asyncio.gather(*(self.fleet.enroll(name, made["token"], self.hub_target) for name in NODES))
+        await asyncio.gather(*(self.fleet.enroll(name, made["token"]) for name in NODES))
         await self.until("all three are online", self._all_online)
         await self.show("get", "nodes")
 

@@ -62,7 +62,7 @@ async def backlog(bench: Bench) -> dict[str, float]:
 
 async def _join_far(it: Fleet) -> None:
     made = await it.ask("POST", "/v1/tokens", {"ttl_s": 3_600, "uses": 1, "labels": LABELS})
-    await it.enroll(_FAR, made["token"], ("127.0.0.1", it.mqtt_port), "--quota", _QUOTA)
+    await it.enroll(_FAR, made["token"], "--quota", _QUOTA)
     await it.until(lambda: it.online(_FAR), f"{_FAR} is online")
 
 
