@@ -70,6 +70,9 @@ CONNECT_WAIT_S = 15.0
 SEND_QUEUE_BYTES_MAX = 8 * MIB  # of a client, not yet taken by its socket; beyond it messages are dropped
 LOOKS_PER_S_MAX = 200  # of a parent that starts
 EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
+ORIGINS_OF_CHILD_MAX = 100_000  # streams of nodes below one child hub, in all epochs that are remembered
+MISSING_KEPT = 64  # ranges of one stream of such a node that are not here, listed; beyond them the lowest is only counted
+HELD_EVERY_S = 60.0  # what policy holds back of one stream is told upward this seldom
 LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the sum counts all
 
 # --- stores
@@ -238,6 +241,15 @@ FETCHES_MAX = 2  # downloads of one agent at a time
 PROBES_MAX = 8  # probes of one agent at a time
 PROBE_TEXT_BYTES_MAX = 1 * KIB
 
+LEASE_S = 120.0  # of a service with `at_most_one` whose hub replaces nobody
+LEASE_S_MIN = 15.0
+LEASE_S_MAX = 3_600.0
+LEASE_ASKED_SHARE = 3  # a device asks for its leases so often within one
+LEASE_REQUESTS_KEPT = 16  # moments of requests that may still be answered
+LEASE_SLACK_S = 5.0  # by which a device may end a service late: its shell's looks (2 s), and SIGKILL
+LEASE_DRIFT_SHARE = 0.01  # of a lease, by which the clocks of a device and of its hub run apart
+ABSENCE_NOTED_S_MAX = 300.0  # a device that counts its absence notes it at least so often: a reboot forgets no more
+
 # --- workflows
 STEPS_MAX = 2_048
 RUNS_ACTIVE_MAX = 64  # of one agent
@@ -292,6 +304,9 @@ ROSTERS_BURST = 256  # of one child hub, heard at once
 ROSTERS_EVERY_S = 0.02
 ROSTER_STORED_EVERY_S = 1.0  # what came in Rosters is stored so seldom: after a crash the child says it anew
 ROSTER_STORED_AT_ONCE = 512
+
+OVERRIDE_S_MAX = 30 * 86_400.0  # the life of an override of a delegated document
+VERSION_BYTES_MAX = 16 * KIB  # of a document that an entry about an override carries
 
 # --- a hub of thousands
 NODES_MAX = 20_000

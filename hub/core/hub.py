@@ -14,6 +14,7 @@ import msgspec
 from hub.core import inputs
 from hub.core.delegate import Delegate
 from hub.core.down.delegated import Delegated
+from hub.core.down.overrides import Overrides
 from hub.core.down.subtree import Subtree
 from hub.core.enrollment import Enrollment
 from hub.core.hearing import Hearing
@@ -78,6 +79,7 @@ class HubCore:
         self.runs = Runs(snapshot)
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
         self.delegated = Delegated(snapshot, self)
+        self.overrides = Overrides(snapshot, self)
         self.artifacts = Artifacts(snapshot, self.streams, self._named)
         self.fetching = Fetching(self, child) if child is not None else None
         self.subtree = Subtree(self)
@@ -262,6 +264,7 @@ class HubCore:
             self.delegate.mark(node)
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
         self.operations.tick(now, fx)
+        self.overrides.tick(now, fx)
         self.restore.process(now, fx)
         if not self.restore.waits:
             self.delegate.process(now, fx)
@@ -279,6 +282,7 @@ class HubCore:
             self.parent.next_wake(),
             self.tasks.next_wake(now),
             self.operations.next_wake(),
+            self.overrides.next_wake(now),
             self.restore.next_wake(now),
             math.inf if self.restore.waits else self.delegate.next_wake(now),
             self.artifacts.next_wake(),

@@ -201,15 +201,30 @@ class DeleteToken(Op, frozen=True, kw_only=True, tag="delete-token"):
     id: str
 
 
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """That documents are to stand in the place of delegated ones of their names, for so long."""
+
+    for_s: float
+    reason: str
+
+
 class Apply(Op, frozen=True, kw_only=True, tag="apply"):
     """Documents in the operator's language, already validated by protocol.spec: one canonical JSON object each."""
 
     documents: list[dict[str, Any]]
     dry_run: bool = False
+    override: Override | None = None
 
 
 class DeleteResource(Op, frozen=True, kw_only=True, tag="delete"):
     """`kind` is `service` or `workflow`."""
+
+    kind: str
+    name: str
+
+
+class ReleaseOverride(Op, frozen=True, kw_only=True, tag="release-override"):
+    """Let what is delegated under this name be in force again."""
 
     kind: str
     name: str
@@ -318,6 +333,7 @@ AnyOp = (
     | DeleteToken
     | Apply
     | DeleteResource
+    | ReleaseOverride
     | CreateTasks
     | LabelNode
     | CordonNode

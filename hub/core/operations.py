@@ -68,6 +68,8 @@ class Operations:
                 return {"results": self._apply(op, who, now, fx)}
             case inputs.DeleteResource() as op:
                 return self._delete(op, who, now, fx)
+            case inputs.ReleaseOverride() as op:
+                return core.overrides.release(f"{op.kind}/{op.name}", who, now, fx)
             case inputs.NoteArtifact() | inputs.MakeRoom() as op:
                 return self._artifact(op, who, now, fx)
             case inputs.AcceptRestore() as op:
@@ -92,11 +94,12 @@ class Operations:
     def _apply(self, op: inputs.Apply, who: str, now: Now, fx: Effects) -> list[Change]:
         core = self._core
         all_of = [compiled(document) for document in op.documents]
+        core.overrides.check(op, all_of)
         core.resources.check(all_of)
         if op.dry_run:
             return [self._preview(one) for one in all_of]
         core.artifacts.check(all_of)
-        return [self._apply_one(one, who, now, fx) for one in all_of]
+        return [self._apply_one(one, op.override, who, now, fx) for one in all_of]
 
     def _preview(self, one: Compiled) -> Change:
         core = self._core
@@ -106,24 +109,25 @@ class Operations:
         generation = before if action == "unchanged" else before + 1
         return _change(one, action, generation, nodes, regions)
 
-    def _apply_one(self, one: Compiled, who: str, now: Now, fx: Effects) -> Change:
+    def _apply_one(self, one: Compiled, override: inputs.Override | None, who: str, now: Now, fx: Effects) -> Change:
         core = self._core
         action = core.resources.compare(one)
-        holds = core.delegate.holds(one.key)
-        if action != "unchanged":
-            before = core.resources.children_of(one.key, holds) if action == "changed" else []
-            core.resources.put(one, who, now, fx)
-            for node in dict.fromkeys([*before, *core.resources.children_of(one.key, holds)]):
-                core.delegate.mark(node)
+        if override is not None:
+            core.overrides.begin(one, override, who, now, fx)
+        elif action != "unchanged":
+            core.delegated.enforce(one, who, None, now, fx)
+        if override is not None or action != "unchanged":
             said = {"who": who, "action": action, "generation": core.resources.generation(one.key)}
             core.streams.audit("operator.apply", one.key, said, now, fx)
             fx.act.append(inputs.Notify(topic=f"resource/{one.key}"))
+        holds = core.delegate.holds(one.key)
         nodes, regions = core.resources.placed_on(one.key, holds), core.resources.regions_of(one.key, holds)
         return _change(one, action, core.resources.generation(one.key), nodes, regions)
 
     def _delete(self, op: inputs.DeleteResource, who: str, now: Now, fx: Effects) -> dict[str, Any]:
         core = self._core
         key = core.resources.get(op.kind, op.name).key
+        core.overrides.check_delete(key)
         for node in core.registry:
             if key in core.delegate.placed(node.name):
                 core.delegate.mark(node.name)
@@ -132,6 +136,7 @@ class Operations:
         core.resources.delete(op.kind, op.name, who, now, fx)
         core.streams.audit("operator.delete", key, {"who": who}, now, fx)
         fx.act.append(inputs.Notify(topic=f"resource/{key}"))
+        core.delegated.restore(key, now, fx)
         return {"deleted": key}
 
     # -------------------------------------------------------------------------------------------- tasks

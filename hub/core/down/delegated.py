@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.core import inputs
+from hub.core.down.overrides import Override, version
 from hub.core.work import declared
 from protocol import documents, status
 from protocol.effects import Delete, Effects, Now, Put
@@ -32,6 +33,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     document: documents.Delegation
     since_ms: int
     refused: str = ""
+    good: documents.Delegation | None = None
+    """The last one that could be followed, if the newest cannot."""
 
     @property
     def key(self) -> str:
@@ -62,6 +65,10 @@ class Delegated:
             if given.refused
         ]
 
+    def overrides(self) -> list[Override]:
+        """Return what this hub's operators put in the place of delegated documents, by key."""
+        return self._core.overrides.all()
+
     # -------------------------------------------------------------------------------------------- hearing
 
     def wanted(self, items: dict[str, bytes], now: Now, fx: Effects) -> None:
@@ -74,20 +81,27 @@ class Delegated:
             if known is None or known.document != document:
                 self._take(key, document, now, fx)
 
-    def freed(self, key: str, now: Now, fx: Effects) -> None:
-        """The name `key` is free again, or what stood in the way is gone: follow what was refused, if it can be."""
+    def restore(self, key: str, now: Now, fx: Effects) -> None:
+        """What stood in the way of `key` is gone, an override or this hub's own of that name: follow the owner."""
         given = self._given.get(key)
-        if given is not None and given.refused:
+        if given is not None:
             self._take(key, given.document, now, fx)
 
     # -------------------------------------------------------------------------------------------- following
 
     def _take(self, key: str, document: documents.Delegation, now: Now, fx: Effects) -> None:
-        refused = self._follow(key, document, now, fx)
-        self._put(Given(document=document, since_ms=int(now.wall * 1000), refused=refused), fx)
+        refused, known = self._follow(key, document, now, fx), self._given.get(key)
+        good = known and (known.good if known.refused else known.document) if refused else None
+        if good is not None:
+            self._follow(key, good, now, fx)
+        self._put(Given(document=document, since_ms=int(now.wall * 1000), refused=refused, good=good), fx)
         said = {"owner": document.owner, "generation": document.generation, "share": document.share, "who": document.by}
-        kind = "delegation.refused" if refused else "delegation.applied"
-        self._core.streams.audit(kind, key, said | ({"reason": refused} if refused else {}), now, fx)
+        kind, core = "delegation.applied", self._core
+        if refused:
+            kind, said = "delegation.refused", said | {"reason": refused}
+        elif key in core.overrides:
+            kind, said = "delegation.waits", said | {"reason": core.overrides.text(key), "spec": version(document.spec)}
+        core.streams.audit(kind, key, said, now, fx)
         fx.act.append(inputs.Notify(topic=f"resource/{key}"))
 
     def _follow(self, key: str, document: documents.Delegation, now: Now, fx: Effects) -> str:
@@ -103,13 +117,18 @@ class Delegated:
             core.resources.check([compiled])
         except (Refused, SpecError) as error:
             return str(error)
-        holds = core.delegate.holds(key)
-        before = core.resources.children_of(key, holds) if record is not None else []
-        origin = declared.Origin(owner=document.owner, generation=document.generation)
-        core.resources.put(compiled, document.by, now, fx, origin)
-        for child in dict.fromkeys([*before, *core.resources.children_of(key, holds)]):
-            core.delegate.mark(child)
+        if key not in core.overrides:
+            origin = declared.Origin(owner=document.owner, generation=document.generation)
+            self.enforce(compiled, document.by, origin, now, fx)
         return ""
+
+    def enforce(self, one: declared.Compiled, who: str, origin: declared.Origin | None, now: Now, fx: Effects) -> None:
+        """Put a document into force: every child that it concerns, before or after, is asked anew."""
+        core, holds = self._core, self._core.delegate.holds(one.key)
+        before = core.resources.children_of(one.key, holds) if core.resources.find(one.key) is not None else []
+        core.resources.put(one, who, now, fx, origin)
+        for child in dict.fromkeys([*before, *core.resources.children_of(one.key, holds)]):
+            core.delegate.mark(child)
 
     def _compiled(self, key: str, document: documents.Delegation) -> declared.Compiled:
         """Return a document with this hub's share. Raises SpecError, Refused."""
@@ -123,6 +142,7 @@ class Delegated:
         """It is asked for no longer: it ends here too."""
         core, given = self._core, self._given.pop(key)
         fx.store.append(Delete(SPACE, key))
+        core.overrides.end(key, f"{given.document.owner} asks for it no longer", now, fx)
         if self.owner(key):
             for child in core.resources.children_of(key, core.delegate.holds(key)):
                 core.delegate.mark(child)

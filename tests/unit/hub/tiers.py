@@ -53,11 +53,15 @@ class Tier(World):
         """Carry every manifest down, to all depths."""
         self.settle()
         for name, below in self.regions.items():
-            fx = Effects()
-            below.core.delegated.wanted(self.items(name), below.now, fx)
-            below.store.apply(fx)
-            below.later(0.0)
+            below.give(self.items(name))
             below.flow()
+
+    def give(self, items: dict[str, bytes]) -> None:
+        """Be asked for exactly `items` by the hub above."""
+        fx = Effects()
+        self.core.delegated.wanted(items, self.now, fx)
+        self.store.apply(fx)
+        self.later(0.0)
 
     def runs(self, node: str) -> list[str]:
         """Return the services and workflows that a device is asked for."""
