@@ -182,8 +182,13 @@ class Hub:
     def take(self, given: inputs.Input) -> Effects:
         """Take one input and perform what it leads to, as a driver does."""
         fx = self.core.handle(given, self.now)
-        self.store.commit(fx.store)
         self.wake_at = fx.wake_at
+        self.perform(fx)
+        return fx
+
+    def perform(self, fx: Effects) -> None:
+        """Perform effects, as a driver does."""
+        self.store.commit(fx.store)
         HubCore(self.store.snapshot(), self.config)  # what is stored can always be loaded
         for send in fx.send:
             message = self.store.read(send) if isinstance(send, effects.SendRows) else send.message
@@ -192,7 +197,6 @@ class Hub:
         self.acts += fx.act
         for act in fx.act:
             self._perform(act)
-        return fx
 
     def _send(self, peer: str, message: messages.AnyMessage) -> None:
         direction = codec.UP if self.parent is not None and peer == self.parent.name else codec.DOWN
