@@ -98,8 +98,9 @@ class Uplink:
                 case events.Ticket(digest=digest, ticket=ticket):
                     if self._core.fetching is not None:
                         self._core.fetching.ticket(digest, ticket, now, fx)
-                case events.Wanted(held=held):
+                case events.Wanted(items=items, held=held):
                     self._contact.received(now, fx)
+                    self._core.delegated.wanted(items, now, fx)
                     if self._core.fetching is not None:
                         self._core.fetching.settle(now, fx)
                     self._note("desired.applied", {"generation": held.generation, "term": held.term}, now, fx)
