@@ -105,7 +105,8 @@ class Received(msgspec.Struct, frozen=True):
     """Append a child's entries, checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`.
 
     Rows up to `again` may have come under another epoch, brought by a copy of the child: what stands already under one
-    of the last limits.EPOCHS_KEPT_MAX, with the same seq, bytes and hash, is not stored a second time (A8).
+    of the last limits.EPOCHS_KEPT_MAX, with the same seq, bytes and hash, is not stored a second time (A8). `over`:
+    they were declared lost, and come after all: a GAP row that stands among these seqs gives way.
     """
 
     node: str
@@ -113,6 +114,7 @@ class Received(msgspec.Struct, frozen=True):
     stream: str
     rows: list[tuple[int, bytes, bytes, int, str, str]]
     again: int = 0
+    over: bool = False
 
 
 class SetAside(msgspec.Struct, frozen=True):

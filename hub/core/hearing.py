@@ -41,9 +41,14 @@ class Hearing:
 
     def _take(self, event: events.ParentEvent, now: Now, fx: Effects) -> None:
         core, node = self._core, event.node
+        core.relay.heard(event, now, fx)
         match event:
+            case events.ChildEntries(stream="relay"):
+                self.take(core.relayed.take(event, fx), now, fx)
             case events.ChildEntries():
                 self._entries(event, now, fx)
+            case events.StreamMet() | events.HeldBack():
+                pass  # what it means is above, or in what is known of the origin
             case events.ChildStatus():
                 self._status(event, now, fx)
             case events.ChildLive():
@@ -162,14 +167,14 @@ class Hearing:
             else:
                 core.runs.entry(node, event.epoch, seq, time_ms, kind, key, bytes(body))
         except (msgspec.DecodeError, ValueError) as error:
-            core.registry.alarm(node, "odd-entry", f"{kind} at seq {seq} cannot be read: {error}", now, fx)
+            core.registry.alarm(child_of(node), "odd-entry", f"{kind} at seq {seq} cannot be read: {error}", now, fx)
 
     def _task(self, node: str, said: status.TaskFact, now: Now, fx: Effects) -> None:
         heard, ended = self._core.tasks.hear(node, said, now, fx)
         if heard:
             fx.act.append(inputs.Notify(topic=f"task/{said.id}"))
         if ended:
-            self._core.delegate.mark_soon(node, now)
+            self._core.delegate.mark_soon(child_of(node), now)
 
     def _flush_runs(self, fx: Effects) -> None:
         fx.act.extend(inputs.Notify(topic=f"run/{run}") for run in self._core.runs.flush(fx))
@@ -182,15 +187,22 @@ class Hearing:
             if self._core.restore.takes_back(event.node, now, fx):
                 return
             self._core.restore.ahead(event.node)
-        what, text = _what(event), alarm_text(event)
-        is_repeated = self._core.registry.has_alarm(event.node, what)
+        node, what, text = child_of(event.node), _what(event), alarm_text(event)
+        if node != event.node:
+            text = f"of {event.node}: {text}"
+        is_repeated = self._core.registry.has_alarm(node, what)
         if not (is_repeated and isinstance(event, events.Misbehaved | events.Poison)):  # a bad child fills no trail
-            self._core.streams.note("audit", f"link.{what}", event.node, {"text": text}, now, fx)
+            self._core.streams.note("audit", f"link.{what}", node, {"text": text}, now, fx)
         if _is_alarming(event):
             if isinstance(event, events.EpochChanged):
-                text = _with_other_streams(self._core.registry.alarm_text(event.node, what), event.stream, text)
-            self._core.registry.alarm(event.node, what, text, now, fx)
-        fx.act.append(inputs.Notify(topic=f"node/{event.node}"))
+                text = _with_other_streams(self._core.registry.alarm_text(node, what), event.stream, text)
+            self._core.registry.alarm(node, what, text, now, fx)
+        fx.act.append(inputs.Notify(topic=f"node/{node}"))
+
+
+def child_of(address: str) -> str:
+    """Return the own child through which what is at `address` is known."""
+    return address.partition("/")[0]
 
 
 def _known(core: HubCore, node: str) -> tuple[object, ...]:
@@ -200,7 +212,12 @@ def _known(core: HubCore, node: str) -> tuple[object, ...]:
 
 
 def _is_alarming(event: events.ParentEvent) -> bool:
-    """Metrics and logs may begin anew after a power cut: that is on record, and no alarm (DESIGN 4)."""
+    """Metrics and logs may begin anew after a power cut: that is on record, and no alarm (DESIGN 4).
+
+    An epoch or a poison entry of a node further below alarms where the node is, not here.
+    """
+    if "/" in event.node and isinstance(event, events.EpochChanged | events.Poison):
+        return False
     return not (isinstance(event, events.EpochChanged | events.LossDeclared) and event.stream not in CHAINED)
 
 

@@ -15,6 +15,7 @@ from hub.core import inputs
 from hub.core.delegate import Delegate
 from hub.core.down.delegated import Delegated
 from hub.core.down.overrides import Overrides
+from hub.core.down.relayed import Relayed
 from hub.core.down.subtree import Subtree
 from hub.core.enrollment import Enrollment
 from hub.core.hearing import Hearing
@@ -24,6 +25,7 @@ from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
 from hub.core.up.fetching import Fetching
+from hub.core.up.relay import Relay
 from hub.core.up.roster import RosterUp
 from hub.core.up.uplink import Uplink
 from hub.core.work.artifacts import Artifacts
@@ -84,6 +86,8 @@ class HubCore:
         self.fetching = Fetching(self, child) if child is not None else None
         self.subtree = Subtree(self)
         self.roster = RosterUp(self, child, config.parent) if child is not None else None
+        self.relay = Relay(snapshot, self)
+        self.relayed = Relayed(snapshot, self, config.signer)
         self.restore = Restore(snapshot, self, lost)
         self.operations = Operations(self)
         self._hearing = Hearing(self)
@@ -199,6 +203,7 @@ class HubCore:
         if self.parent.view(node.name).blocked:
             self.delegate.make(node.name, now, fx)  # a task that has ended since must not be asked for again (A14)
             self.parent.new_term(node.name, now, fx)
+        self.relayed.origins.accept(node.name, fx)
         self.delegate.mark(node.name)
 
     # -------------------------------------------------------------------------------------------- certificates, tickets

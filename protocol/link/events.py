@@ -6,11 +6,14 @@ performed after these are durable.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from protocol import messages
+
+if TYPE_CHECKING:
+    from protocol.link.relay import runs
 
 
 class GapSigner(Protocol):
@@ -89,6 +92,13 @@ class Asked(ChildEvent, frozen=True, kw_only=True):
     """The parent asks; call `Child.answer`, part by part."""
 
     ask: messages.Ask
+
+
+class Leased(ChildEvent, frozen=True, kw_only=True):
+    """The parent lets each of these services run for so many seconds from `asked` (mono) on (A20)."""
+
+    granted: dict[str, float]
+    asked: float
 
 
 class Renewed(ChildEvent, frozen=True, kw_only=True):
@@ -176,11 +186,21 @@ class ChildStatus(ParentEvent, frozen=True, kw_only=True):
 
 
 class ChildEntries(ParentEvent, frozen=True, kw_only=True):
-    """New rows of a child, `(seq, raw, hash, time_ms, kind, key)`, each told once in an epoch (A8, decision 0027)."""
+    """New rows of a child, `(seq, raw, hash, time_ms, kind, key)`, each told once in an epoch (A8, decision 0027).
+
+    `node` is the address of who made them: the child, or a node below a child hub that relayed them (decision 0030).
+    They follow row `prev`, whose hash is `before`, and end with row `last`, whose hash is `hash`; GAPs are among them.
+    `poison`: those in between that are no entries, `(seq, raw, hash)`; there may be nothing else. Unchained: no hashes.
+    """
 
     stream: str
     epoch: str
     rows: list[tuple[int, bytes, bytes, int, str, str]]
+    prev: int
+    before: bytes
+    last: int
+    hash: bytes
+    poison: list[tuple[int, bytes, bytes]] = []
 
 
 class ChildRoster(ParentEvent, frozen=True, kw_only=True):
@@ -216,13 +236,40 @@ class ChildRestored(ParentEvent, frozen=True, kw_only=True):
 
 
 class EpochChanged(ParentEvent, frozen=True, kw_only=True):
-    """A stream of the child goes on in a new epoch; the former one is fenced at `seq` (A9)."""
+    """A stream of the child goes on in a new epoch; the former one is fenced at `seq` (A9).
+
+    The new one goes on after row `place`. Rows up to `again` may have come under former epochs, `lost` are given up.
+    `hash` (hex) is that of row `seq`, `place_hash` that of `place`.
+    """
 
     stream: str
     epoch: str
     former: str
     seq: int
     reason: str
+    place: int
+    hash: str = ""
+    place_hash: str = ""
+    again: int = 0
+    lost: int = 0
+
+
+class StreamMet(ParentEvent, frozen=True, kw_only=True):
+    """A stream is met for the first time, and goes on from elsewhere: after row `place`, from the epoch `former`."""
+
+    stream: str
+    epoch: str
+    former: str
+    place: int
+    place_hash: str
+
+
+class HeldBack(ParentEvent, frozen=True, kw_only=True):
+    """A hub between here and the origin holds rows back, and signs for that: `held` (protocol.link.relay.runs.Held)."""
+
+    stream: str
+    epoch: str
+    held: runs.Held
 
 
 class LossDeclared(ParentEvent, frozen=True, kw_only=True):

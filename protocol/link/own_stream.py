@@ -106,6 +106,7 @@ class OwnStream:
         self.share = limits.QUOTA_BYTES[name] if share is None else share
         self.pool = Pool([self])
         self._pages = Pages()
+        self._body_bytes_max = limits.RELAY_BODY_BYTES_MAX if name == "relay" else limits.ENTRY_BYTES_MAX
         self._around = ROW_BYTES + HASH_BYTES if self.chained else ROW_BYTES
         self._dropped: list[Segment] = []
         self._holes = Holes(name, self.floor, snapshot)
@@ -151,7 +152,7 @@ class OwnStream:
 
         Room is made first: within a commit too, the file never holds more than its quota.
         """
-        if any(len(item[2]) > limits.ENTRY_BYTES_MAX for item in items):
+        if any(len(item[2]) > self._body_bytes_max for item in items):
             items = self._without_oversized(items, fx)
         rows = cursor.encode_rows(self.last, self.hash, self.chained, int(now.wall * 1000), items)
         around = self._around
@@ -189,9 +190,9 @@ class OwnStream:
     def _without_oversized(self, items: Sequence[tuple[str, str, bytes]], fx: Effects) -> list[tuple[str, str, bytes]]:
         kept: list[tuple[str, str, bytes]] = []
         for index, (kind, key, body) in enumerate(items):
-            if len(body) > limits.ENTRY_BYTES_MAX:
+            if len(body) > self._body_bytes_max:
                 seq = self.last + 1 + index
-                reason = f"a body of {len(body)} bytes is over {limits.ENTRY_BYTES_MAX}"
+                reason = f"a body of {len(body)} bytes is over {self._body_bytes_max}"
                 fx.store.append(
                     effects.SetAside(self.node, self.epoch, self.name, seq, body[: limits.ENTRY_BYTES_MAX], reason)
                 )

@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from protocol import codec, effects, ids, limits
+from protocol import effects, ids, limits
 from protocol.effects import Effects
 from protocol.errors import BadId, RemoteProtocolError
 from protocol.link import cursor, events
+from protocol.link.below.walk import Refused, Walk, cut
 from protocol.link.room.losses import Losses
 from protocol.messages import CHAINED, STREAMS, Cursor, Entries, EntriesAck, GapBody, StreamHead
 
@@ -28,11 +29,9 @@ CURSOR = "cursor"
 Doubt = Callable[[str, str, str, GapBody], str]
 """(node, epoch, stream, GAP) -> why its signature does not hold, or an empty text."""
 
-_ROW_BYTES_MAX = limits.ENTRY_BYTES_MAX + 4 * limits.KIB  # a body at its bound, and the words around it
-_SHALLOW_BYTES = 2 * limits.JSON_DEPTH_MAX  # no row of so few bytes nests too deep
 _REASON = "the rows do not follow from what is held under the same epoch"
 
-Row = tuple[int, bytes, bytes, int, str, str]
+RELAY = "relay"
 
 
 class FormerCursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -134,6 +133,7 @@ class Incoming:
             held = self.cursors.get(stream)
             if held is None:
                 self._adopt(stream, head.epoch, self._base(stream, head), [], 0, fx)
+                told += self._met(stream, head)
             elif head.epoch == held.epoch:
                 told += self._same(stream, held, head, fx)
             elif any(one.epoch == head.epoch for one in held.former):
@@ -165,6 +165,18 @@ class Incoming:
         )
         self._save(stream, fx)
 
+    def _met(self, stream: str, head: StreamHead) -> list[events.ParentEvent]:
+        """Tell of a stream that does not begin here: who stands above knows it from where it was before."""
+        if head.was is None and not head.base:
+            return []
+        place, tip = self._base(stream, head)
+        former = head.was.epoch if head.was is not None else ""
+        return [
+            events.StreamMet(
+                node=self._node, stream=stream, epoch=head.epoch, former=former, place=place, place_hash=tip
+            )
+        ]
+
     def _base(self, stream: str, head: StreamHead) -> tuple[int, str]:
         if stream not in CHAINED:
             return head.base, ""
@@ -195,7 +207,17 @@ class Incoming:
         self._adopt(stream, head.epoch, place, former, lost, fx)
         told: list[events.ParentEvent] = [
             events.EpochChanged(
-                node=self._node, stream=stream, epoch=head.epoch, former=held.epoch, seq=held.seq, reason=reason
+                node=self._node,
+                stream=stream,
+                epoch=head.epoch,
+                former=held.epoch,
+                seq=held.seq,
+                hash=held.hash,
+                place=place[0],
+                place_hash=place[1],
+                again=self.cursors[stream].again,
+                lost=lost,
+                reason=reason,
             )
         ]
         if lost or (was is None and held.seq):
@@ -225,53 +247,55 @@ class Incoming:
         if len(message.rows) > limits.ENTRIES_COUNT_MAX:
             reason = f"{len(message.rows)} rows in one message are over {limits.ENTRIES_COUNT_MAX}"
             return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
-        walk = _Walk(message, held, lambda body: self._doubt(self._node, message.epoch, message.stream, body))
+        walk = Walk(message.stream, message.prev, message.rows, held.seq, bytes.fromhex(held.hash))
         if not walk.run():
             reason = f"{message.stream}: row {walk.seq} is not followed by row {walk.seq + 1}"
             return _ack(message, held, refill=True), [events.Misbehaved(node=self._node, reason=reason)]
-        if (refused := walk.refusal()) is not None:
+        refused, gone = walk.prove(
+            lambda body: self._doubt(self._node, message.epoch, message.stream, body), accepted=held.accepted
+        )
+        if refused is not None:
             return self._refuse(message, held, refused, fx)
-        if message.stream in CHAINED and message.hash and walk.position == walk.seq and walk.tip.hex() != message.hash:
+        if not walk.is_whole(message.hash):
             return self._set_aside(message, held, walk, fx)
         if walk.seq == held.seq:
             return _ack(message, held), []
-        return self._apply(message, held, walk, fx)
+        return self._apply(message, held, walk, gone, fx)
 
     def _apply(
-        self, message: Entries, held: Record, walk: _Walk, fx: Effects
+        self, message: Entries, held: Record, walk: Walk, gone: list[tuple[GapBody, int]], fx: Effects
     ) -> tuple[EntriesAck, list[events.ParentEvent]]:
         held.seq, held.hash, held.forked = walk.seq, walk.tip.hex(), False
         held.refused, held.accepted = "", False
         told = self._poison(message, held, walk, fx)
-        told += self._declared(message, held, walk, fx)
-        if walk.rows:
+        told += self._declared(message, held, gone, fx)
+        if walk.rows and message.stream != RELAY:  # what is relayed is stored as its origin's (protocol.link.relay)
             fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows, held.again))
-            told.append(
-                events.ChildEntries(node=self._node, stream=message.stream, epoch=message.epoch, rows=walk.rows)
-            )
+        told.append(entries_of(self._node, message.stream, message.epoch, walk))
         if held.seq >= held.again:
             held.again = 0
         self._save(message.stream, fx)
         return _ack(message, held), told
 
-    def _poison(self, message: Entries, held: Record, walk: _Walk, fx: Effects) -> list[events.ParentEvent]:
+    def _poison(self, message: Entries, held: Record, walk: Walk, fx: Effects) -> list[events.ParentEvent]:
         """Count the rows that are no entries, and keep the first of them for people (A21)."""
         if not walk.poison:
             return []
-        held.aside = min(held.aside + walk.poisoned, limits.INTEGER_MAX)
+        count = len(walk.poison)
+        held.aside = min(held.aside + count, limits.INTEGER_MAX)
         fx.store += [
-            effects.SetAside(self._node, message.epoch, message.stream, seq, raw, "the row is no entry")
-            for seq, raw in walk.poison
+            effects.SetAside(self._node, message.epoch, message.stream, seq, cut(raw), "the row is no entry")
+            for seq, raw, _ in walk.poison[: limits.ENTRIES_POISON_KEPT]
         ]
         seq = walk.poison[0][0]
-        return [
-            events.Poison(node=self._node, stream=message.stream, epoch=message.epoch, seq=seq, count=walk.poisoned)
-        ]
+        return [events.Poison(node=self._node, stream=message.stream, epoch=message.epoch, seq=seq, count=count)]
 
-    def _declared(self, message: Entries, held: Record, walk: _Walk, fx: Effects) -> list[events.ParentEvent]:
+    def _declared(
+        self, message: Entries, held: Record, declared: list[tuple[GapBody, int]], fx: Effects
+    ) -> list[events.ParentEvent]:
         """Count and list what the GAPs of a message declare lost."""
         told: list[events.ParentEvent] = []
-        for gone, time_ms in walk.gaps:
+        for gone, time_ms in declared:
             held.lost = min(held.lost + gone.count, limits.INTEGER_MAX)
             self.losses.add(message.stream, message.epoch, gone, time_ms, fx)
             told.append(
@@ -286,10 +310,10 @@ class Incoming:
         return told
 
     def _refuse(
-        self, message: Entries, held: Record, refused: _Refused, fx: Effects
+        self, message: Entries, held: Record, refused: Refused, fx: Effects
     ) -> tuple[EntriesAck, list[events.ParentEvent]]:
         """Set a GAP aside, once, and let its stream wait; the cursor stays before the hole (A4)."""
-        body, raw, reason = refused
+        (body, raw), reason = (refused[0].body, refused[0].raw), refused[1]
         digest = hashlib.sha256(raw).hexdigest()
         told: list[events.ParentEvent] = []
         if held.refused != digest:
@@ -310,7 +334,7 @@ class Incoming:
         return _ack(message, held, refill=True), told
 
     def _set_aside(
-        self, message: Entries, held: Record, walk: _Walk, fx: Effects
+        self, message: Entries, held: Record, walk: Walk, fx: Effects
     ) -> tuple[EntriesAck, list[events.ParentEvent]]:
         if not held.forked:
             for seq, raw, *_ in walk.rows[: limits.ASIDE_KEPT_OF_NODE_ROWS]:
@@ -320,106 +344,20 @@ class Incoming:
         return _ack(message, held, refill=True, fork=True), told
 
 
-_Refused = tuple[GapBody, bytes, str]
-"""A GAP, its row, and why it is not believed."""
-
-
-class _Walk:
-    """One pass over the rows of one message: where it ends, and what is new. Nothing is applied yet."""
-
-    def __init__(self, message: Entries, held: Record, doubt: Callable[[GapBody], str]) -> None:
-        self._message, self._doubt, self._accepted = message, doubt, held.accepted
-        self._chained = message.stream in CHAINED
-        self.position: int = message.prev
-        self.seq, self.tip = held.seq, bytes.fromhex(held.hash)
-        self.rows: list[Row] = []
-        self.poison: list[tuple[int, bytes]] = []
-        self.poisoned = 0
-        """How many rows are no entries; `poison` holds the first of them."""
-        self.gaps: list[tuple[GapBody, int]] = []
-        """What each new GAP takes from this parent, and when it was declared."""
-        self._unproven: list[tuple[GapBody, bytes, int, int]] = []
-        """New GAPs, their rows, what is held before each, and when it was declared."""
-
-    def run(self) -> bool:
-        """Walk; return False when a row does not follow the one before it, or GAPs are too many: nothing is applied.
-
-        The one hot loop of a receiver.
-        """
-        decode, sha256, chained, gap, add = (
-            cursor.decode_head,
-            hashlib.sha256,
-            self._chained,
-            cursor.GAP,
-            self.rows.append,
-        )
-        position, seq, tip, shallow = self.position, self.seq, self.tip, _SHALLOW_BYTES
-        for part in self._message.rows:
-            raw = bytes(part)
-            position += 1
-            try:
-                head = None if (len(raw) > shallow or not raw.isascii()) and _is_odd(raw) else decode(raw)
-            except (msgspec.DecodeError, ValueError):
-                head = None
-            if head is not None and (head.kind == gap or head.seq != position):
-                self.position, self.seq, self.tip = position - 1, seq, tip
-                if not self._gap(raw, head):
-                    return False
-                position, seq, tip = self.position, self.seq, self.tip
-                continue
-            if position <= seq:
-                continue
-            seq = position
-            if chained:
-                tip = sha256(tip + raw).digest()
-            if head is None:
-                self._note_poison(seq, raw)
-            else:
-                add((seq, raw, tip, head.time_ms, head.kind, head.key))
-        self.position, self.seq, self.tip = position, seq, tip
-        return True
-
-    def _note_poison(self, seq: int, raw: bytes) -> None:
-        self.poisoned += 1
-        if len(self.poison) < limits.ENTRIES_POISON_KEPT:
-            self.poison.append((seq, raw[:_ROW_BYTES_MAX]))
-
-    def _gap(self, raw: bytes, head: cursor.Head) -> bool:
-        body = cursor.decode_gap(raw) if head.kind == cursor.GAP else None
-        if body is None or not body.first <= self.position + 1 <= body.last:
-            return False
-        if self._chained is not bool(body.hash):
-            return False
-        if body.last > self.seq:
-            if len(self._unproven) == limits.ENTRIES_GAPS_MAX:
-                return False
-            self._unproven.append((body, raw, self.seq, head.time_ms))
-            self.seq, self.tip = body.last, bytes.fromhex(body.hash)
-            self.rows.append((body.last, raw, self.tip, head.time_ms, head.kind, head.key))
-        self.position = body.last
-        return True
-
-    def refusal(self) -> _Refused | None:
-        """Check the signatures of the GAPs, after all that costs less; return the first one that does not hold."""
-        for body, raw, held, time_ms in self._unproven:
-            doubt = self._doubt(body)
-            if doubt and not self._accepted:
-                return body, raw, doubt
-            self.gaps.append((_gone(body, held, doubt), time_ms))
-        return None
-
-
-def _gone(body: GapBody, held: int, doubt: str) -> GapBody:
-    """Return what of a GAP is lost to a parent that stands at `held`."""
-    reason = f"{body.reason} (accepted by an operator, though {doubt})" if doubt else body.reason
-    return GapBody(
-        first=held + 1, last=body.last, count=body.last - held, reason=reason[: cursor.KEY_CHARS_MAX], hash=""
+def entries_of(node: str, stream: str, epoch: str, walk: Walk) -> events.ChildEntries:
+    """Return what a walk found new, as it is told."""
+    prev, before = walk.begin
+    return events.ChildEntries(
+        node=node,
+        stream=stream,
+        epoch=epoch,
+        rows=walk.rows,
+        prev=prev,
+        before=before,
+        last=walk.seq,
+        hash=walk.tip,
+        poison=walk.poison,
     )
-
-
-def _is_odd(raw: bytes) -> bool:
-    """Tell whether nobody could read a row. Raises UnicodeDecodeError, a ValueError, when it is no text."""
-    return len(raw) > _ROW_BYTES_MAX or codec.is_deep(raw) or not raw.decode()
 
 
 def _covered(held: Record, epoch: str) -> tuple[int, str]:

@@ -11,6 +11,7 @@ SENDING = "protocol/link/child_entries.py"
 OWN = "protocol/link/own_stream.py"
 PARENT = "protocol/link/parent.py"
 TAKING = "protocol/link/parent_entries.py"
+WALKING = "protocol/link/below/walk.py"
 DRIVER = "protocol/aio/driver.py"
 TASKS = "edge_agent/core/tasks.py"
 OPERATIONS = "protocol/aio/operations.py"
@@ -110,7 +111,7 @@ MUTANTS = [
         "applied-twice",
         "A4",
         "rows below the cursor are applied again",
-        TAKING,
+        WALKING,
         "            if position <= seq:\n                continue\n",
         "",
         tests=LINK_TESTS,
@@ -139,9 +140,9 @@ MUTANTS = [
         "chain-unchecked",
         "A7",
         "rows are applied though their chain is another",
-        TAKING,
-        "walk.tip.hex() != message.hash:",
-        "False:",
+        WALKING,
+        "self.tip.hex() == stated",
+        "True",
         sim=False,  # no fault alters bytes under way, and a hello tells of every fork before
         tests=LINK_TESTS,
     ),
@@ -257,8 +258,8 @@ MUTANTS = [
         "gap-unsigned",
         "A16",
         "a GAP counts whoever made it",
-        TAKING,
-        "            if doubt and not self._accepted:\n",
+        WALKING,
+        "            if why and not accepted:\n",
         "            if False:\n",
         sim=False,
         tests=LINK_TESTS,
@@ -296,8 +297,8 @@ MUTANTS = [
         "poison-blocks",
         "A21",
         "a row that nobody can read stops its stream",
-        TAKING,
-        "                self._note_poison(seq, raw)\n",
+        WALKING,
+        "                self.poison.append((seq, raw, tip))\n",
         "                return False\n",
         tests=LINK_TESTS,
     ),

@@ -133,7 +133,9 @@ def test_much_poison_in_a_message_is_all_counted_and_little_of_it_kept() -> None
     ack, told = one.take(message, fx := Effects())
     assert ack is not None
     assert (ack.seq, one.cursors["metrics"].aside) == (count, count)
-    assert told == [events.Poison(node=NODE, stream="metrics", epoch=EPOCH, seq=1, count=count)]
+    assert told[0] == events.Poison(node=NODE, stream="metrics", epoch=EPOCH, seq=1, count=count)
+    assert isinstance(told[1], events.ChildEntries)
+    assert (told[1].rows, told[1].prev, told[1].last, len(told[1].poison)) == ([], 0, count, count)
     kept = [op.seq for op in fx.store if isinstance(op, effects.SetAside)]
     assert kept == list(range(1, limits.ENTRIES_POISON_KEPT + 1))
 

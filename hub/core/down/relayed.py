@@ -1,0 +1,76 @@
+"""What child hubs relay: unwrapped in the Effects of the row that carried it, stored as its origin's (decision 0030).
+
+The hub's own chain has been checked by then, as any child's is. Here each row of it is opened: runs go to their
+origin's cursor, and what comes of it is told as if the origin were a child, under its address. So what hears a hub's
+children hears its whole subtree, and passes it on upward.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol import effects, limits
+from protocol.effects import Effects
+from protocol.errors import TrustError
+from protocol.link import cursor, events
+from protocol.link.relay import runs
+from protocol.link.relay.origins import Origins
+from protocol.messages import GapBody
+from protocol.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+
+class Relayed:
+    """The subtree's entries, as they come through the child hubs."""
+
+    def __init__(self, snapshot: Snapshot, core: HubCore, signer: events.Signer) -> None:
+        self._core, self._signer = core, signer
+        self.origins = Origins(snapshot, self._doubt, self._key_of)
+
+    def take(self, event: events.ChildEntries, fx: Effects) -> list[events.ParentEvent]:
+        """Unwrap new rows of a child's stream `relay`; return what their origins tell."""
+        child = event.node
+        node = self._core.registry.find(child)
+        if node is None or node.kind != "hub":
+            return [events.Misbehaved(node=child, reason="it relays, and is no hub")]
+        told: list[events.ParentEvent] = []
+        odd: list[tuple[int, bytes]] = []
+        for row in event.rows:
+            if row[4] == cursor.GAP:
+                fx.store.append(effects.Received(child, event.epoch, event.stream, [row]))
+                continue
+            said = runs.decode(row[4], row[1])
+            match said:
+                case runs.Run():
+                    told += self.origins.run(child, said, fx)
+                case runs.Held():
+                    told += self.origins.held(child, said, fx)
+                case runs.Turn():
+                    told += self.origins.turn(child, said, fx)
+                case None:
+                    odd.append(row[:2])
+        if odd:
+            told.append(_poison(event, odd, fx))
+        return told
+
+    def _key_of(self, node: str) -> str:
+        found = self._core.registry.find(node)
+        return "" if found is None else found.key
+
+    def _doubt(self, node: str, key: str, epoch: str, stream: str, body: GapBody) -> str:
+        try:
+            self._signer.check_gap(node, key, epoch, stream, body)
+        except TrustError as error:
+            return str(error)
+        return ""
+
+
+def _poison(event: events.ChildEntries, odd: list[tuple[int, bytes]], fx: Effects) -> events.ParentEvent:
+    """Set rows aside that say nothing; the stream goes on (A21)."""
+    fx.store += [
+        effects.SetAside(event.node, event.epoch, event.stream, seq, raw[: limits.ROW_BYTES_MAX], "it wraps nothing")
+        for seq, raw in odd[: limits.ENTRIES_POISON_KEPT]
+    ]
+    return events.Poison(node=event.node, stream=event.stream, epoch=event.epoch, seq=odd[0][0], count=len(odd))

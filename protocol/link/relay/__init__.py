@@ -1,0 +1,1 @@
+"""Relaying: a hub wraps what its children told for its parent, who unwraps it (decision 0030)."""

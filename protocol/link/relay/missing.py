@@ -1,0 +1,83 @@
+"""Rows of an origin that are not here: which, why, and the hashes at both ends that whoever brings them must come to.
+
+Never silent (INVARIANTS A4): each range is listed until it is filled. A later run fills it, from a hub that the origin
+was at before, or from one that was restored. Beyond limits.MISSING_KEPT of one stream the lowest is closed: it is only
+counted then, and filled no more.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from protocol import limits
+
+
+class Why(enum.Enum):
+    """Why rows are not here."""
+
+    HOLE = "hole"
+    """They never came: the hub they were told to lost them, or has still to send them."""
+    LOST = "lost"
+    """Their origin declares that it has them no more (A16)."""
+    HELD = "held"
+    """A hub on their way holds them back, by policy; they can be asked for there."""
+
+
+class Missing(msgspec.Struct, frozen=True, array_like=True):
+    """Rows `first`..`last`; `before` and `hash` (hex) stand at row `first` - 1 and at row `last`."""
+
+    first: int
+    last: int
+    before: str
+    hash: str
+    why: Why
+
+    @property
+    def count(self) -> int:
+        """Return how many rows that is."""
+        return self.last - self.first + 1
+
+
+class NoFit(Exception):
+    """Rows that fall into a range do not come to the hash at one of its ends; the argument is the seq."""
+
+
+def add(ranges: list[Missing], new: Missing) -> int:
+    """Put `new`, which lies above all others, into `ranges`; return how many rows are closed for it."""
+    below = ranges[-1] if ranges else None
+    if below is not None and (below.last + 1, below.why, below.hash) == (new.first, new.why, new.before):
+        ranges[-1] = msgspec.structs.replace(new, first=below.first, before=below.before)
+        return 0
+    ranges.append(new)
+    return ranges.pop(0).count if len(ranges) > limits.MISSING_KEPT else 0
+
+
+def touched(ranges: list[Missing], after: int, upto: int) -> list[Missing]:
+    """Return those that rows `after` + 1..`upto` fall into."""
+    return [one for one in ranges if one.first <= upto and one.last > after]
+
+
+def fill(ranges: list[Missing], one: Missing, ends: tuple[int, str], starts: tuple[int, str]) -> None:
+    """Rows of `one` came: those after `starts` up to `ends`, each (seq, hash). Raises NoFit."""
+    (after, before), (upto, tip) = starts, ends
+    if after + 1 == one.first and before != one.before:
+        raise NoFit(one.first)
+    if upto == one.last and tip != one.hash:
+        raise NoFit(one.last)
+    rest: list[Missing] = []
+    if after + 1 > one.first:
+        rest.append(msgspec.structs.replace(one, last=after, hash=before))
+    if upto < one.last:
+        rest.append(msgspec.structs.replace(one, first=upto + 1, before=tip))
+    place = ranges.index(one)
+    ranges[place : place + 1] = rest
+
+
+def counts(ranges: list[Missing]) -> dict[str, int]:
+    """Return how many rows are missing, by why; only what there is."""
+    found: dict[str, int] = {}
+    for one in ranges:
+        found[one.why.value] = found.get(one.why.value, 0) + one.count
+    return found
