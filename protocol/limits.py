@@ -73,6 +73,7 @@ EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
 ORIGINS_OF_CHILD_MAX = 100_000  # streams of nodes below one child hub, in all epochs that are remembered
 MISSING_KEPT = 64  # ranges of one stream of such a node that are not here, listed; beyond them the lowest is only counted
 HELD_EVERY_S = 60.0  # what policy holds back of one stream is told upward this seldom
+HELD_PER_INPUT_MAX = 64  # of such words, signed by one input
 LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the sum counts all
 
 # --- stores
@@ -273,6 +274,8 @@ CONTROL_CONNECTIONS_MAX = 32
 ANSWER_BYTES_MAX = 128 * KIB  # one part
 ANSWER_PARTS_WAITING_MAX = 512  # of one question, heard and not yet read by who asked
 ASKS_OPEN_MAX = 64
+ASKS_PASSED_MAX = 1_024  # of a hub's parent, on their way to nodes below that hub
+ANSWER_ERROR_CHARS_MAX = 1_024  # of why there is no answer
 ASK_WAIT_S = 30.0
 TAIL_LINES_MAX = 10_000
 

@@ -1,7 +1,7 @@
 """What crosses a link (DESIGN 4): one frozen struct for each message, and nothing else does.
 
     child -> parent    Hello Status Roster Entries Need Renew Answer Bye
-    parent -> child    Welcome Look Desired Documents EntriesAck RosterAck Renewed Revoked Ask
+    parent -> child    Welcome Look Desired Documents EntriesAck RosterAck Leases Renewed Revoked Ask
 
 Every message of a parent carries its incarnation; every message that belongs to a session carries the session's
 counter, so that what is late is recognised and changes nothing (INVARIANTS A13). The bytes are pinned in
@@ -66,7 +66,8 @@ class GapBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where a child's stream stands. `first` is the lowest seq it still holds (last + 1 when it holds none).
+    """Where a child's stream stands. `first` is the lowest seq it still holds (last + 1 when it holds none), `before`
+    the hash of the row below it; empty when that is not known, or a GAP stands at `first`.
 
     `was` is given when this epoch goes on in the file of another: rows keep their numbers and hashes, and up to
     `was.seq` both epochs have the same rows (A9). A parent whose cursor in the former epoch is not beyond that goes on
@@ -78,6 +79,7 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: Count
     hash: Word = ""
     first: Count = 1
+    before: Word = ""
     was: FormerEpoch | None = None
     base: Count = 0
     base_hash: Word = ""
@@ -129,6 +131,8 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
     time_ms: Moment
     body: msgspec.Raw
     """A protocol.status.Report as JSON; opaque to the link."""
+    leases: Annotated[list[Word], msgspec.Meta(max_length=limits.SERVICES_MAX)] = []
+    """Services whose leases the child asks to begin anew with the moment at which it sends this (A20)."""
 
 
 class Roster(Message, frozen=True, kw_only=True, tag="roster"):
@@ -298,6 +302,19 @@ class RosterAck(Message, frozen=True, kw_only=True, tag="roster-ack"):
     number: Count
 
 
+class Leases(Message, frozen=True, kw_only=True, tag="leases"):
+    """Answers the Status `count`: the seconds for which each service may run, from when the child sent that Status.
+
+    What it asked for and does not find here it may not run beyond the lease that it has. The parent stores what it
+    gives before it sends it, and gives nobody else the lease before this one is over (INVARIANTS A20).
+    """
+
+    incarnation: str
+    session: Count
+    count: Count
+    granted: dict[str, float]
+
+
 class Renewed(Message, frozen=True, kw_only=True, tag="renewed"):
     """The new certificate chain (PEM), or why there is none."""
 
@@ -335,5 +352,5 @@ class Ask(Message, frozen=True, kw_only=True, tag="ask"):
 
 
 FromChild = Hello | Status | Roster | Entries | Need | Renew | Answer | Bye
-FromParent = Welcome | Look | Desired | Documents | EntriesAck | RosterAck | Renewed | Revoked | Ask
+FromParent = Welcome | Look | Desired | Documents | EntriesAck | RosterAck | Leases | Renewed | Revoked | Ask
 AnyMessage = FromChild | FromParent

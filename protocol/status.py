@@ -25,9 +25,10 @@ class OverrideReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class ServiceReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One service. `state`: fetching, starting, running, backoff, stopping, stopped, exited, failed.
+    """One service. `state`: fetching, waiting, starting, running, backoff, stopping, stopped, exited, failed.
 
-    `healthy` is None when no probe is declared or none has answered yet. `digest` is that of the assignment in force.
+    `healthy` is None when no probe is declared or none has answered yet. `digest` is that of the assignment in force,
+    `fence` the term of this copy (0: none). It is `waiting` when it may not run before the hub is heard.
     """
 
     state: str
@@ -40,6 +41,7 @@ class ServiceReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """`code 1` or `signal 9`, `` when it never ended."""
     reason: str = ""
     override: OverrideReport | None = None
+    fence: int = 0
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -135,6 +137,13 @@ class TaskFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     run: str = ""
     attempt: int = 1
+
+
+class ErrandFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Body of `errand.ended`: a hub says of a task for the node `at` (below it) how it ended, for the node will not."""
+
+    at: str
+    fact: TaskFact
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

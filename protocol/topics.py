@@ -44,6 +44,7 @@ CHANNELS: dict[type[Message], tuple[Direction, str]] = {
     messages.Documents: (Direction.DOWN, "desired"),
     messages.EntriesAck: (Direction.DOWN, "ack"),
     messages.RosterAck: (Direction.DOWN, "ack"),
+    messages.Leases: (Direction.DOWN, "ack"),
     messages.Ask: (Direction.DOWN, "ask"),
 }
 """The direction and the channel of each message; what is not here does not cross."""

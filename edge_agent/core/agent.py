@@ -136,6 +136,7 @@ class AgentCore:
         else:
             self._route(event, now, fx)
             self._tick(now, fx)
+            self._roster.ask(now)
             self._reporter.tell(now, fx)
         self._note_losses(now, fx)
         fx.wake_at = self._next_wake(now)
@@ -214,6 +215,7 @@ class AgentCore:
         self._artifacts.start(started.artifacts)
         self._certificate.start(started.certificate_from_ms, started.certificate_until_ms)
         self._contact.start(now)
+        self._roster.start(now)
         body = AgentStarted(boot=started.boot_id, unclean=self._unclean, version=started.version, rebooted=ctx.rebooted)
         ctx.note("audit", "agent.started", "", body, now, fx)
         ctx.note_instances(one.instance for one in started.found)
@@ -283,6 +285,8 @@ class AgentCore:
     def _told(self, told: list[events.ChildEvent], now: Now, fx: Effects) -> None:
         for event in told:
             match event:
+                case events.Leased(granted=granted, asked=asked):
+                    self._roster.leased(granted, asked, now, fx)
                 case events.Acked() | events.RosterAcked():
                     pass  # an agent has no roster: what a parent says of it is of no account
                 case events.Wanted(items=items, held=held):
@@ -298,6 +302,7 @@ class AgentCore:
                     self._went_live(renew_only, now, fx)
                 case events.WentOffline(reason=reason):
                     self._contact.offline(reason, now, fx)
+                    self._roster.unheard(now, fx)
                     self._certificate.offline()
                 case events.Asked(ask=ask):
                     self._asks.asked(ask, now, fx)
@@ -315,11 +320,13 @@ class AgentCore:
                 self._certificate.refused(reason)
             case events.RevokedBy(reason=reason):
                 self._contact.turned_away(f"revoked: {reason}; the work here goes on, enroll anew to return", fx)
+                self._roster.unheard(now, fx)
                 self._certificate.offline()
                 self._audit("revoked", Told(reason=reason), now, fx)
                 fx.act.append(inputs.StopPulling(reason=reason))
             case events.Quarantined(reason=reason):
                 self._contact.turned_away(f"turned away: {reason}; the work here goes on, an operator decides", fx)
+                self._roster.unheard(now, fx)
                 self._certificate.offline()
                 self._audit("clone.seen", Told(reason=reason), now, fx)
             case events.GapDeclared(stream=stream, count=count, reason=reason):
@@ -336,6 +343,7 @@ class AgentCore:
 
     def _went_live(self, renew_only: bool, now: Now, fx: Effects) -> None:
         self._contact.live(now, fx)
+        self._roster.heard(now, fx)
         self._certificate.live(renew_only, now, fx)
         self._tasks.time_known()
         self._tasks.settle(now, fx)
@@ -375,7 +383,7 @@ class AgentCore:
             self._losses.next_wake(),
             self._emit.next_wake(),
             self._overrides.next_wake(now),
-            self._roster.next_wake(),
+            self._roster.next_wake(now),
             self._artifacts.next_wake(),
             self._tasks.next_wake(),
             self._certificate.next_wake(now),

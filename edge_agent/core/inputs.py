@@ -19,11 +19,15 @@ from protocol.messages import AnyMessage
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a process ended: `code` or `signal`; both None when the record is lost (power cut): outcome unknown."""
+    """How a process ended: `code` or `signal`; both None when the record is lost (power cut): outcome unknown.
+
+    `expired`: it was told to end because its lease had run out.
+    """
 
     code: int | None = None
     signal: int | None = None
     time_ms: int = 0
+    expired: bool = False
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

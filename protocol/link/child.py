@@ -17,6 +17,7 @@ from protocol.errors import TrustError
 from protocol.link import events, table
 from protocol.link.child_desired import Intake
 from protocol.link.child_entries import Outbox
+from protocol.link.flow.leases import Requests
 from protocol.link.own_stream import Gap
 from protocol.link.table import ChildCue, ChildState
 from protocol.snapshot import Snapshot, doubt
@@ -64,6 +65,7 @@ class Child:
         self._report = b"{}"
         self._negotiations = self._status_count = 0
         self._status_at: float | None = None
+        self._leases = Requests()
 
     # -------------------------------------------------------------------------------------------- views
 
@@ -239,6 +241,7 @@ class Child:
                 | messages.Documents()
                 | messages.EntriesAck()
                 | messages.RosterAck()
+                | messages.Leases()
                 | messages.Renewed()
                 | messages.Ask()
             ):
@@ -257,6 +260,7 @@ class Child:
         | messages.Documents
         | messages.EntriesAck
         | messages.RosterAck
+        | messages.Leases
         | messages.Renewed
         | messages.Ask,
         now: Now,
@@ -277,6 +281,9 @@ class Child:
                 return [events.RenewRefused(reason=message.refused)]
             case messages.RosterAck():
                 return [events.RosterAcked(session=message.session, number=message.number)]
+            case messages.Leases():
+                asked = self._leases.asked_at(message.count)
+                return [] if asked is None else [events.Leased(granted=message.granted, asked=asked)]
             case messages.Ask():
                 return [events.Asked(ask=message)]
 
@@ -310,6 +317,7 @@ class Child:
         self._incarnation, self.contact_s, self.renew_only = message.incarnation, message.contact_s, message.renew_only
         self._move(ChildCue.WELCOMED)
         self._timer, self._live_at, self._status_count, self.refusal = None, now.mono, 0, ""
+        self._leases.begin()
         told.append(events.WentLive(renew_only=message.renew_only))
         if message.renew_only:
             return told
@@ -385,7 +393,8 @@ class Child:
 
     def _send_status(self, now: Now, fx: Effects) -> None:
         self._status_count += 1
-        self._status_at = now.mono + min(self.contact_s, limits.STATUS_EVERY_S)
+        self._status_at = now.mono + min(self.contact_s, limits.STATUS_EVERY_S, self._leases.every_s)
+        self._leases.sent(self._status_count, now.mono)
         status = messages.Status(
             session=self.session,
             count=self._status_count,
@@ -393,6 +402,7 @@ class Child:
             heads={name: one.last for name, one in self._outbox.streams.items()},
             time_ms=int(now.wall * 1000),
             body=msgspec.Raw(self._report),
+            leases=self._leases.names,
         )
         fx.send.append(effects.Send(self._parent, status))
 
@@ -420,6 +430,11 @@ class Child:
         """Set what Status says (JSON); it goes when it has settled, and first of all on every reconnect."""
         if report != self._report:
             self._report = report
+            self._settle(now)
+
+    def want_leases(self, names: list[str], every_s: float, now: Now) -> None:
+        """Ask for the leases of `names` with each Status, and so at least every `every_s`; Leased follows."""
+        if self._leases.want(names, every_s):
             self._settle(now)
 
     def need_ticket(self, digest: str, now: Now, fx: Effects) -> None:

@@ -121,6 +121,13 @@ class Parent:
             self._children[node] = self._new(node)
             self._children[node].save(fx)
 
+    def adopt(self, node: str, fx: Effects) -> None:
+        """`node`, which is known, comes from another parent: at its next Hello its streams go on from the lowest rows
+        that it still holds, and what is asked of it has a new term."""
+        child = self._children[node]
+        child.record = msgspec.structs.replace(child.record, adopted=True)
+        child.save(fx)
+
     def opened(self, node: str, connection: int, key: str, expired: bool, now: Now, fx: Effects) -> Events:
         """The transport of `node` is connected. `expired`: on this connection only Renew is served."""
         child = self._children.get(node)
@@ -327,14 +334,19 @@ class Parent:
         expired = connection == child.expired_on
         told: Events = []
         try:
-            negotiated = [] if expired else child.incoming.greet(hello.streams, fx)
+            adopted = child.record.adopted
+            negotiated = [] if expired else child.incoming.greet(hello.streams, fx, adopted=adopted)
         except RemoteProtocolError as error:
             return [events.Misbehaved(node=child.node, reason=str(error))]
         if child.greeted and child.connection != connection:
             told.append(events.CloseAsked(node=child.node, connection=child.connection, reason="superseded"))
         if not child.greeted:
             child.since_wall = now.wall
-        child.record = msgspec.structs.replace(child.record, session=hello.session, nonce=hello.nonce)
+        if adopted and not expired:
+            child.asked.succeed(hello.held, fx)
+        child.record = msgspec.structs.replace(
+            child.record, session=hello.session, nonce=hello.nonce, adopted=adopted and expired
+        )
         child.save(fx)
         child.move(ParentCue.GREETED_EXPIRED if expired else ParentCue.GREETED)
         child.session, child.connection, child.status_count = hello.session, connection, 0
@@ -448,6 +460,15 @@ class Parent:
             )
             fx.send.append(effects.Send(node, message))
 
+    def lease(self, node: str, count: int, granted: dict[str, float], fx: Effects) -> None:
+        """Answer the Status `count` of a live child: each of these services may run for so many seconds (A20)."""
+        child = self._children[node]
+        if child.state is ParentState.LIVE:
+            message = messages.Leases(
+                incarnation=self._incarnation, session=child.session, count=count, granted=granted
+            )
+            fx.send.append(effects.Send(node, message))
+
     def send_ticket(self, node: str, digest: str, ticket: str, fx: Effects) -> None:
         """Give `node` the ticket that it asked for when there was none yet; one that is away asks again."""
         child = self._children[node]
@@ -456,9 +477,21 @@ class Parent:
             fx.send.append(effects.Send(node, message))
 
     def ask(
-        self, node: str, ask: str, deadline_ms: int, what: str, params: dict[str, str], now: Now, fx: Effects
+        self,
+        node: str,
+        ask: str,
+        deadline_ms: int,
+        what: str,
+        params: dict[str, str],
+        now: Now,
+        fx: Effects,
+        *,
+        at: str = "",
     ) -> bool:
-        """Put a question to a live child; ChildAnswer follows, or nothing. Return False when it is not live."""
+        """Put a question to a live child; ChildAnswer follows, or nothing. Return False when it is not live.
+
+        `at`: the address below the child of the node that it is for.
+        """
         child = self._children[node]
         if child.state is not ParentState.LIVE:
             return False
@@ -469,6 +502,7 @@ class Parent:
             deadline_ms=deadline_ms,
             what=what,
             params=params,
+            at=at,
         )
         fx.send.append(effects.Send(node, message))
         return True

@@ -55,7 +55,13 @@ SAMPLES: list[messages.AnyMessage] = [
         time_ms=1_700_000_000_000,
     ),
     messages.Status(
-        session=3, count=2, held=_HELD, heads={"state": 9}, time_ms=1_700_000_000_000, body=msgspec.Raw(b'{"lost":{}}')
+        session=3,
+        count=2,
+        held=_HELD,
+        heads={"state": 9},
+        time_ms=1_700_000_000_000,
+        body=msgspec.Raw(b'{"lost":{}}'),
+        leases=["line-vision"],
     ),
     messages.Roster(
         session=3,
@@ -112,6 +118,7 @@ SAMPLES: list[messages.AnyMessage] = [
         fork=True,
     ),
     messages.RosterAck(incarnation="life-1", session=3, number=2),
+    messages.Leases(incarnation="life-1", session=3, count=2, granted={"line-vision": 120.0}),
     messages.Renewed(incarnation="life-1", session=3, certificate="PEM", refused=""),
     messages.Revoked(
         incarnation="life-1",

@@ -6,6 +6,7 @@ A process's program stands in its command: `sim VERB [SECONDS]`. The plan may ch
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,6 +51,9 @@ class Process:
     lost: bool = False
     """Its machine went down under it: nobody knows how it ended."""
     stop_by: float | None = None
+    lease_until: float = 0.0
+    """Of the clock of this boot; 0.0: it needs none."""
+    expired: bool = False
     said: int = 0
     connection: int = 0
     unsent: list[tuple[inputs.Item, str]] = field(default_factory=list[tuple[inputs.Item, str]])
@@ -71,6 +75,8 @@ class Machine:
         self.folders: dict[str, Process] = {}
         self.behaviour: dict[str, tuple[str, float]] = {}
         """Service -> (verb, until)."""
+        self.mono: Callable[[], float] = lambda: clock.now
+        """The clock of its boot, which leases are measured by."""
         self.quiet = False
         """Producers say nothing new."""
         self.boots = 0
@@ -102,7 +108,8 @@ class Machine:
             process = self.folders[name]
             exit_ = inputs.Exit() if process.lost else process.exit
             out = "done\n" if process.capture and exit_ is not None else ""
-            found.append(inputs.Found(instance=name, pid=process.pid, exit=exit_, stdout=out))
+            until = process.lease_until
+            found.append(inputs.Found(instance=name, pid=process.pid, exit=exit_, stdout=out, lease_until=until))
         return found
 
     def down(self) -> None:
@@ -143,6 +150,7 @@ class Machine:
             timeout_s=action.timeout_s,
             capture=action.capture,
             pid=self._pids,
+            lease_until=action.lease_until,
         )
         self.clock.after(_SPAWN_S, lambda: self._begin(process, action.key))
 
@@ -157,6 +165,7 @@ class Machine:
         self._connect(process)
         self._live(process)
         self._arm_timeout(process)
+        self._guard(process)
         if process.stop_by is not None:
             self._terminate(process)
 
@@ -185,7 +194,7 @@ class Machine:
     def _end(self, process: Process, exit_: inputs.Exit) -> None:
         if not process.runs:
             return
-        process.exit = exit_
+        process.exit = msgspec.structs.replace(exit_, expired=process.expired)
         self._doors.pop(process.connection, None)
         self._note(history.Gone(at=self.clock.now, node=self.name, instance=process.instance))
         self._tell(self._ended(process))
@@ -201,6 +210,23 @@ class Machine:
 
     def _time_out(self, process: Process) -> None:
         if self._report is not None and process.runs:
+            self._stop(process, 1.0)
+
+    def extend(self, action: inputs.Extend) -> None:
+        """As the runner: the warden lets it run until then."""
+        process = self.folders.get(action.instance)
+        if process is not None and process.runs:
+            process.lease_until = action.until
+            self._guard(process)
+
+    def _guard(self, process: Process) -> None:
+        """As the warden: whether or not an agent lives."""
+        if 0.0 < process.lease_until < math.inf:
+            self.clock.after(max(0.0, process.lease_until - self.mono()), lambda: self._expire(process))
+
+    def _expire(self, process: Process) -> None:
+        if process.runs and not process.expired and self.mono() >= process.lease_until:
+            process.expired = True
             self._stop(process, 1.0)
 
     def stop(self, action: inputs.Stop) -> None:

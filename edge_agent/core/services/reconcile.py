@@ -20,15 +20,16 @@ class Aim(enum.Enum):
     GONE = "gone"
 
 
-def aim(*, wanted: bool, known: bool, override: str, done: bool) -> Aim:
+def aim(*, wanted: bool, known: bool, override: str, done: bool, cut: bool) -> Aim:
     """Return what should become of a service.
 
     `known`: a complete manifest was seen in this life; before that, what was in force stays (A11). `override` is
-    `stop`, `start` or empty, and outranks the hub. `done`: it ended, and its policy does not start it again.
+    `stop`, `start` or empty, and outranks the hub. `done`: it ended, and its policy does not start it again. `cut`: it
+    may not run as long as the hub is not heard.
     """
     if known and not wanted:
         return Aim.GONE
-    if override == "stop" or done:
+    if override == "stop" or done or cut:
         return Aim.REST
     return Aim.RUN
 

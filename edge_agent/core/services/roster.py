@@ -7,9 +7,10 @@ from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.services import workload
+from edge_agent.core.services.absence import Absence
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.workload import Workload
-from protocol import documents, status
+from protocol import documents, limits, status
 from protocol.effects import Effects, Now
 from protocol.snapshot import Snapshot
 
@@ -21,12 +22,18 @@ class Roster:
         self._ctx = ctx
         self._artifacts = artifacts
         self._overrides = overrides
+        self._absence = Absence(snapshot, ctx)
+        self._asked_every_s = limits.LEASE_S_MIN / limits.LEASE_ASKED_SHARE
         self.all: dict[str, Workload] = {}
         force = snapshot.spaces.get("assignment", {})
         for name, record in context.load(snapshot, "service", workload.Record).items():
             self._add(name, record)
             if name in force:
                 self.all[name].restore(force[name])
+
+    def start(self, now: Now) -> None:
+        """A life begins."""
+        self._absence.start(now)
 
     def adopt(self, found: dict[str, inputs.Found], now: Now, fx: Effects) -> None:
         """At start: meet again what the last life left behind; takes what is a service's out of `found`."""
@@ -49,7 +56,7 @@ class Roster:
 
     def know(self, desired: Desired, now: Now) -> None:
         """Take a complete manifest; at start this comes before `adopt`, or what was deleted would be started again."""
-        assigned = desired.of(documents.Assignment)
+        assigned, fences = desired.of(documents.Assignment), desired.of(documents.Fence)
         for name in assigned:
             if name not in self.all:
                 self._add(name, workload.Record(since_ms=context.ms(now)))
@@ -60,12 +67,43 @@ class Roster:
             elif f"assignment/{name}" not in desired.bad:
                 service.want(None, "", b"")
             service.known = f"assignment/{name}" not in desired.bad
+            service.fence = fences[name][1].fence if name in fences else 0
+        meant = [one.wanted.lease.stop_after_s for one in self.all.values() if one.wanted is not None]
+        self._absence.shortest_s = min((one for one in meant if one is not None), default=None)
 
     def settle(self, now: Now, fx: Effects) -> None:
         """Make what is there follow what is wanted, for all of them."""
         for service in self.all.values():
             service.settle(now, fx)
         self._sweep(now, fx)
+
+    # ---------------------------------------------------------------------------------------- contact
+
+    def heard(self, now: Now, fx: Effects) -> None:
+        """The link is live: what rested because it was not starts again."""
+        self._absence.heard(now, fx)
+        for service in self.all.values():
+            if service.cut.why:
+                service.settle(now, fx)
+
+    def unheard(self, now: Now, fx: Effects) -> None:
+        """The link is live no more."""
+        self._absence.unheard(now, fx)
+
+    def leased(self, granted: dict[str, float], asked: float, now: Now, fx: Effects) -> None:
+        """The parent lets each of these run for so many seconds from `asked` (mono) on."""
+        for name, seconds in granted.items():
+            if name in self.all:
+                self.all[name].leased(asked + min(seconds, limits.LEASE_S_MAX), now, fx)
+        if granted:
+            self._asked_every_s = max(1.0, min(granted.values()) / limits.LEASE_ASKED_SHARE)
+
+    def ask(self, now: Now) -> None:
+        """Ask the parent for the leases that are needed."""
+        names = [name for name, service in sorted(self.all.items()) if service.wants_lease()]
+        self._ctx.child.want_leases(names, self._asked_every_s, now)
+
+    # ---------------------------------------------------------------------------------------- what happened
 
     def of(self, instance: str) -> Workload | None:
         """Return the service whose current instance this is."""
@@ -104,14 +142,15 @@ class Roster:
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Do what is due."""
+        self._absence.tick(now, fx)
         for service in self.all.values():
-            due = service.next_wake()
+            due = service.next_wake(now)
             if due is not None and due <= now.mono:
                 service.tick(now, fx)
 
-    def next_wake(self) -> float | None:
+    def next_wake(self, now: Now) -> float | None:
         """Return when (mono) something is due."""
-        return context.soonest(*(service.next_wake() for service in self.all.values()))
+        return context.soonest(self._absence.next_wake(), *(service.next_wake(now) for service in self.all.values()))
 
     def report(self) -> dict[str, status.ServiceReport]:
         """Return all services as the report shows them."""
@@ -122,7 +161,7 @@ class Roster:
         return [digest for service in self.all.values() for digest in service.artifacts_wanted()]
 
     def _add(self, name: str, record: workload.Record) -> None:
-        self.all[name] = Workload(name, record, self._ctx, self._artifacts, self._overrides)
+        self.all[name] = Workload(name, record, self._ctx, self._artifacts, self._overrides, self._absence)
 
     def _sweep(self, now: Now, fx: Effects) -> None:
         """Forget the services that are deleted and at rest; their overrides die with them."""

@@ -20,7 +20,8 @@ import msgspec
 from edge_agent.core import context, inputs
 from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
-from edge_agent.core.services import health, reconcile
+from edge_agent.core.services import cut, health, reconcile
+from edge_agent.core.services.absence import Absence
 from edge_agent.core.services.overrides import Overrides
 from protocol import documents, limits, status
 from protocol.effects import Effects, Now, Put
@@ -45,7 +46,7 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     launched_mono: float = 0.0
     since_ms: int = 0
     cause: str = ""
-    """Why it is being stopped: changed, stopped, restarted, unhealthy or deleted."""
+    """Why it is being stopped: changed, stopped, restarted, unhealthy, deleted, lease or cut off."""
     failures: int = 0
     restarts: int = 0
     last_exit: str = ""
@@ -60,7 +61,15 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Workload:
     """One service. Every method may append to `fx`; `settle` makes what is there follow what is wanted."""
 
-    def __init__(self, name: str, record: Record, ctx: Context, artifacts: Artifacts, overrides: Overrides) -> None:
+    def __init__(
+        self,
+        name: str,
+        record: Record,
+        ctx: Context,
+        artifacts: Artifacts,
+        overrides: Overrides,
+        absence: Absence,
+    ) -> None:
         self.name = name
         self.record = record
         self.known = False
@@ -69,6 +78,9 @@ class Workload:
         self.force: documents.Assignment | None = None
         """The assignment in force, `digest` names it; the wanted one as soon as its artifact is here."""
         self.digest = ""
+        self.fence = 0
+        """The term of the copy that is asked for here (documents.Fence); 0: none."""
+        self.cut = cut.Cut(absence)
         self.health: health.Health | None = None
         self._wanted_raw = b""
         self._wanted_digest = ""
@@ -130,11 +142,13 @@ class Workload:
             known=self.known,
             override=self._overrides.decision(self.name),
             done=self.record.done,
+            cut=bool(self.cut.why),
         )
 
     def settle(self, now: Now, fx: Effects) -> None:
         """Do the next thing that makes what is there follow what is wanted; nothing, when it does."""
         self._take(now, fx)
+        self.cut.judge(self._lease(), self._overrides.decision(self.name), now, runs=self._runs())
         aim = self.aim()
         match self.record.stage:
             case Stage.RESTING if aim is reconcile.Aim.RUN:
@@ -143,14 +157,38 @@ class Workload:
                 cause = self._cause_to_stop(aim)
                 if cause:
                     self.stop(cause, now, fx)
+                else:
+                    self._extend(now, fx)
             case _:
                 pass
+
+    def _extend(self, now: Now, fx: Effects) -> None:
+        until = self.cut.extension(self._lease(), now)
+        if until is not None:
+            fx.act.append(inputs.Extend(instance=self.record.instance, until=until))
+
+    def _lease(self) -> documents.Lease:
+        return self.force.lease if self.force is not None else documents.Lease()
+
+    def _runs(self) -> bool:
+        return self.record.stage in (Stage.STARTING, Stage.RUNNING)
+
+    def leased(self, until: float, now: Now, fx: Effects) -> None:
+        """The parent lets it run until `until` (mono)."""
+        self.cut.granted(until)
+        self.settle(now, fx)
+
+    def wants_lease(self) -> bool:
+        """Tell whether it needs a lease for what it is to do now, or soon."""
+        asked = [one.lease.at_most_one for one in (self.force, self.wanted) if one is not None]
+        rests = self._overrides.decision(self.name) == "stop" or self.record.done
+        return any(asked) and (self.record.stage is not Stage.RESTING or (self.wanted is not None and not rests))
 
     def _cause_to_stop(self, aim: reconcile.Aim) -> str:
         if aim is reconcile.Aim.GONE:
             return "deleted"
         if aim is reconcile.Aim.REST:
-            return "stopped"
+            return self.cut.why.value or "stopped"
         if self.force is None:
             return ""  # it was lost with a damaged store
         return "changed" if self.record.process != self._process else ""
@@ -171,7 +209,17 @@ class Workload:
         record.launched_mono = now.mono
         self._enter(Stage.STARTING, now, fx)
         self._note("starting", status.ServiceFact(instance=record.instance, digest=self.digest), now, fx)
-        fx.act.append(_launch_action(record.instance, force))
+        fx.act.append(self._launch_action(force))
+
+    def _launch_action(self, force: documents.Assignment) -> inputs.Launch:
+        return inputs.Launch(
+            instance=self.record.instance,
+            process=force.process,
+            key=force.service,
+            stop_grace_s=force.stop_grace_s,
+            lease_until=self.cut.launch() if force.lease.at_most_one else 0.0,
+            fence=self.fence,
+        )
 
     def stop(self, cause: str, now: Now, fx: Effects) -> None:
         """Stop what runs, for `cause`."""
@@ -184,6 +232,8 @@ class Workload:
 
     def adopt(self, found: inputs.Found | None, now: Now, fx: Effects) -> None:
         """At start: meet again what the last life left behind (see the table above)."""
+        if found is not None and not self._ctx.rebooted:
+            self.cut.found(found.lease_until)
         if self.record.stage is Stage.RESTING:
             self._resume_waiting(now)
         elif found is not None and found.exit is not None:
@@ -194,9 +244,12 @@ class Workload:
             self._running(found.pid, now, fx)
         elif self._ctx.rebooted or self.force is None:
             self.ended(inputs.Exit(), now, fx, booted=self._ctx.rebooted)
+        elif self.force.lease.at_most_one:
+            self._rest(now, fx)  # it never ran, and whether it may now is to be asked
+            self.settle(now, fx)
         else:
             self._enter(Stage.STARTING, now, fx)
-            fx.act.append(_launch_action(self.record.instance, self.force))
+            fx.act.append(self._launch_action(self.force))
 
     def take_in(self, found: inputs.Found, now: Now, fx: Effects) -> None:
         """At start, when the record of what runs was lost: it runs on, as what is wanted (nobody knows better)."""
@@ -241,6 +294,8 @@ class Workload:
         lost = exit_.code is None and exit_.signal is None
         ran_s = 0.0 if booted else max(0.0, now.mono - record.launched_mono)
         asked = record.stage is Stage.STOPPING
+        if exit_.expired and not asked:
+            asked, record.cause = True, cut.Why.LEASE.value
         instance = self._rest(now, fx)
         record.last_exit, record.last_exit_ms = reconcile.exit_text(exit_), exit_.time_ms or context.ms(now)
         record.failed = not asked and exit_.code != 0
@@ -306,13 +361,15 @@ class Workload:
                 process=self.force.process,
             )
             fx.act.append(probe)
-        if self._waits() and self._wait_until <= now.mono:
+        cut_at = self.cut.next_wake(self._lease(), now)
+        if (self._waits() and self._wait_until <= now.mono) or (cut_at is not None and cut_at <= now.mono):
             self.settle(now, fx)
 
-    def next_wake(self) -> float | None:
+    def next_wake(self, now: Now) -> float | None:
         """Return when (mono) something is due."""
         probe = self.health.due if self.health is not None else None
-        return context.soonest(probe, self._wait_until if self._waits() else None)
+        cut_at = self.cut.next_wake(self._lease(), now) if self.record.stage is not Stage.STOPPING else None
+        return context.soonest(probe, cut_at, self._wait_until if self._waits() else None)
 
     def _waits(self) -> bool:
         return self._wait_until > 0.0 and self.record.stage is Stage.RESTING and self.aim() is reconcile.Aim.RUN
@@ -350,6 +407,7 @@ class Workload:
             last_exit=record.last_exit,
             reason=self._reason(),
             override=self._overrides.report(self.name),
+            fence=self.fence,
         )
 
     def _state(self) -> str:
@@ -359,11 +417,15 @@ class Workload:
             return "stopped"
         if self.record.done:
             return "failed" if self.record.failed else "exited"
+        if self.cut.why:
+            return "waiting"
         if self.force is None or not self._artifacts.has(self.force.process.artifact):
             return "fetching"
         return "backoff" if self.record.failures else "starting"
 
     def _reason(self) -> str:
+        if self.cut.why:
+            return cut.TEXTS[self.cut.why]
         wanted = self.wanted.process.artifact if self.wanted else ""
         error = self._artifacts.error(wanted)
         if error:
@@ -395,7 +457,3 @@ class Workload:
 
     def _grace_s(self) -> float:
         return min(self.force.stop_grace_s if self.force else limits.STOP_GRACE_S, limits.STOP_GRACE_S_MAX)
-
-
-def _launch_action(instance: str, force: documents.Assignment) -> inputs.Launch:
-    return inputs.Launch(instance=instance, process=force.process, key=force.service, stop_grace_s=force.stop_grace_s)

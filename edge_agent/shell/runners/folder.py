@@ -4,6 +4,7 @@
     start       the script that becomes the workload; under flock as long as its shim lives
     run         the workload's pid and start time, written before its first instruction
     exit        how it ended: `CODE end`
+    expired     it was told to end because its lease had run out
     lease       until when it may run: `SECONDS end`, of CLOCK_BOOTTIME; only with a lease (lease.sh enforces it)
     out, err    captured output (tasks and steps)
     dir/        its own working directory, where it has one
@@ -23,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import fcntl
+import math
 import os
 from pathlib import Path
 
@@ -104,13 +106,14 @@ def write_lease(path: Path, until: float) -> None:
 
 
 def lease_of(path: Path) -> float:
-    """Return until when the instance may run (CLOCK_BOOTTIME); 0.0 without a lease, or when nothing can be read."""
+    """Return until when it may run (CLOCK_BOOTTIME; inf: for good); 0.0: no lease, or nothing that can be read."""
     try:
         words = (path / "lease").read_text().split()
     except (OSError, UnicodeDecodeError):
         return 0.0
-    is_whole = len(words) == 2 and words[1] == "end" and words[0].isdecimal()
-    return float(words[0]) if is_whole else 0.0
+    if len(words) != 2 or words[1] != "end" or not words[0].isdecimal():
+        return 0.0
+    return math.inf if int(words[0]) >= _FOR_GOOD_S else float(words[0])
 
 
 def arm(path: Path, script: str) -> int:
@@ -175,11 +178,17 @@ def exit_of(path: Path) -> inputs.Exit | None:
     return inputs.Exit(code=code, time_ms=time_ms)
 
 
+def end_of(path: Path) -> inputs.Exit:
+    """Return how it ended, once it has; without a whole record that is not known."""
+    exit_ = exit_of(path) or inputs.Exit()
+    return msgspec.structs.replace(exit_, expired=True) if (path / "expired").exists() else exit_
+
+
 def look(path: Path, boot: str) -> Look:
     """Tell what became of the instance (the table above)."""
     ended, process, spec = exit_of(path), process_of(path), spec_of(path)
     if spec is None or spec.boot != boot:
-        return Look(state=State.ENDED, process=process, exit=ended or inputs.Exit())
+        return Look(state=State.ENDED, process=process, exit=end_of(path))
     locked = is_locked(path)
     if process is None:
         process = process_of(path)  # written since, by a shim that is gone again
@@ -187,7 +196,7 @@ def look(path: Path, boot: str) -> Look:
         return Look(state=State.STARTING if locked else State.NEVER)
     if (ended is None and locked) or proc.has_group(process.pid, process.start):
         return Look(state=State.RUNS, process=process)
-    return Look(state=State.ENDED, process=process, exit=exit_of(path) or inputs.Exit())
+    return Look(state=State.ENDED, process=process, exit=end_of(path))
 
 
 def drop(path: Path) -> None:

@@ -46,6 +46,7 @@ signal() { kill "-$1" "-$pid" || kill "-$1" "$pid"; }
         sleep "$left"
     done
     lives || exit 0
+    : >expired
     echo 'skerry: stopped, because its lease has run out: no contact with the hub renewed it' >&6
     signal TERM
     left=$2

@@ -110,7 +110,15 @@ class ProcessRunner:
         spec = folder.spec_of(path)
         if look.state is folder.State.ENDED:
             end = self._ended(path, spec, look.exit)
-            return inputs.Found(instance=path.name, pid=pid, exit=end.exit, stdout=end.stdout, stderr=end.stderr)
+            texts = (end.stdout, end.stderr)
+            return inputs.Found(
+                instance=path.name,
+                pid=pid,
+                exit=end.exit,
+                stdout=texts[0],
+                stderr=texts[1],
+                lease_until=folder.lease_of(path),
+            )
         assert spec is not None, "without a whole spec it is ended"
         self._live[path.name] = workload = _Workload(path=path, spec=spec, process=look.process)
         self._unwatched.append(workload)
@@ -209,7 +217,7 @@ class ProcessRunner:
         setting = script.Setting(
             cwd=place.furnish(self._data, action, path, who),
             env=script.environment(action.process.env, action.instance, action.key, self._node, who)
-            | {"SKERRY_SOCKET": socket},
+            | {"SKERRY_SOCKET": socket, **({"SKERRY_FENCE": str(action.fence)} if action.fence else {})},
             identity=who,
             tools=self._tools,
             limits=action.process.limits,
@@ -381,8 +389,7 @@ class ProcessRunner:
             timer.cancel()
         self._live.pop(workload.spec.instance)
         self._sockets.finish(workload.spec.instance)
-        exit_ = folder.exit_of(workload.path) or inputs.Exit()
-        self._report(self._ended(workload.path, workload.spec, exit_))
+        self._report(self._ended(workload.path, workload.spec, folder.end_of(workload.path)))
 
     def _ended(self, path: Path, spec: folder.Spec | None, exit_: inputs.Exit) -> inputs.Ended:
         if spec is None or not spec.capture:

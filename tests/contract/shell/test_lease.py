@@ -118,7 +118,7 @@ async def test_neither_the_shim_s_death_nor_deaf_ears_make_a_lease_longer(world:
 
     await until(lambda: not agent.has_group())
 
-    assert world.again().found["s-a-1"].exit == inputs.Exit()
+    assert world.again().found["s-a-1"].exit == inputs.Exit(expired=True)
 
 
 async def test_what_the_leader_leaves_behind_ends_with_the_lease_too(world: World, agents: list[Agent]) -> None:
