@@ -27,6 +27,7 @@ from protocol import effects, messages
 from protocol.aio import life
 from protocol.aio.sqlite import of
 from protocol.effects import Now
+from protocol.link import table
 from tests.checkers import history
 from tests.checkers.history import AnyFact, Row
 
@@ -144,7 +145,7 @@ def _fact(line: _Line, machine: str, role: str) -> AnyFact:
         case "sent":
             return history.Sent(at=line.at, node=machine, peer=line.peer, message=_decode_message(line.message))
         case "acted":
-            kind: type[Any] = getattr(_INPUTS[role], line.kind)
+            kind: type[Any] = getattr(_INPUTS[role], line.kind, None) or getattr(table, line.kind)
             action: effects.Action = msgspec.json.decode(line.action, type=kind)
             return history.Acted(at=line.at, node=machine, action=action)
         case _:
