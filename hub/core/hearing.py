@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.core import inputs
+from hub.core.down import errands
 from hub.core.work import runs
 from protocol import limits, status
 from protocol.effects import Effects, Now
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
 TASK_KINDS = frozenset({"task.started", "task.ended"})
-KINDS = TASK_KINDS | runs.KINDS
+KINDS = TASK_KINDS | runs.KINDS | {errands.KIND}
 
 _entry = msgspec.json.Decoder(Entry)
 _said = msgspec.json.Decoder(status.TaskFact)
+_errand = msgspec.json.Decoder(status.ErrandFact)
 
 
 class Hearing:
@@ -164,6 +166,9 @@ class Hearing:
             body = _entry.decode(raw).body
             if kind in TASK_KINDS:
                 self._task(node, _said.decode(body), now, fx)
+            elif kind == errands.KIND:
+                said = _errand.decode(body)
+                self._task(f"{node}/{said.at}", said.fact, now, fx)
             else:
                 core.runs.entry(node, event.epoch, seq, time_ms, kind, key, bytes(body))
         except (msgspec.DecodeError, ValueError) as error:

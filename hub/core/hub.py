@@ -14,11 +14,12 @@ import msgspec
 from hub.core import inputs
 from hub.core.delegate import Delegate
 from hub.core.down.delegated import Delegated
+from hub.core.down.errands import Errands
 from hub.core.down.overrides import Overrides
 from hub.core.down.relayed import Relayed
 from hub.core.down.subtree import Subtree
 from hub.core.enrollment import Enrollment
-from hub.core.hearing import Hearing
+from hub.core.hearing import Hearing, child_of
 from hub.core.operations import Operations
 from hub.core.registry import Node, Registry
 from hub.core.restore import Restore, mended
@@ -82,6 +83,7 @@ class HubCore:
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
         self.delegated = Delegated(snapshot, self)
         self.overrides = Overrides(snapshot, self)
+        self.errands = Errands(self)
         self.artifacts = Artifacts(snapshot, self.streams, self._named)
         self.fetching = Fetching(self, child) if child is not None else None
         self.subtree = Subtree(self)
@@ -266,7 +268,8 @@ class HubCore:
     def _turn(self, now: Now, fx: Effects) -> None:
         """Do what is due, some of it; the timer goes on with the rest."""
         for group, node in self.tasks.tick(now, fx):
-            self.delegate.mark(node)
+            self.delegate.mark(child_of(node))
+            self.errands.ended(group, node, now, fx)
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
         self.operations.tick(now, fx)
         self.overrides.tick(now, fx)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.core import inputs, registry, views
+from hub.core.hearing import child_of
 from hub.core.registry import Refusal
 from hub.core.work.declared import Change, Compiled, compiled
 from protocol import documents, limits, selector
@@ -161,14 +162,23 @@ class Operations:
         return views.task_group(core, group, now)
 
     def _chosen(self, op: inputs.CreateTasks) -> list[str]:
+        """Return the addresses of the nodes that are asked. Raises Refusal, BadSelector."""
         if op.nodes and op.selector:
             raise Refusal("give nodes or a selector, not both", 422)
         if op.nodes:
-            return [self._core.registry.living(name).name for name in dict.fromkeys(op.nodes)]
-        nodes = [node.name for node in self._core.registry.select(selector.parse(op.selector))]
+            return list(dict.fromkeys(self._named(name) for name in op.nodes))
+        nodes = self._core.subtree.select(selector.parse(op.selector))
         if not nodes:
             raise Refusal(nobody(op.selector), 404)
         return nodes
+
+    def _named(self, text: str) -> str:
+        """Return the address of the agent that `text` means. Raises Refusal."""
+        spot = self._core.subtree.get(text)
+        if spot.brief.kind == "hub":
+            raise Refusal(f"{text[:80]} is a hub: it runs nothing itself; name the nodes below it, or a selector", 422)
+        self._core.registry.living(child_of(spot.address))
+        return spot.address
 
     # -------------------------------------------------------------------------------------------- nodes
 
@@ -223,7 +233,8 @@ class Operations:
         """The node is out, at once: its session, its tickets, its tasks, its place (C5)."""
         core = self._core
         self._replace(msgspec.structs.replace(node, revoked_ms=int(now.wall * 1000), revoked_reason=reason), fx)
-        for group in core.tasks.give_up(node.name, f"{node.name} was revoked", now, fx):
+        for group, address in core.tasks.give_up(node.name, f"{node.name} was revoked", now, fx):
+            core.errands.ended(group, address, now, fx)
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
         core.cut(node.name, reason, now, fx)
 

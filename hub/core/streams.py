@@ -60,6 +60,10 @@ class OwnStreams:
         """Record what was done: `body` names who and what, never a secret (C11)."""
         self._append("audit", (kind, key, msgspec.json.encode(body)), now, fx)
 
+    def state(self, kind: str, key: str, body: dict[str, Any], now: Now, fx: Effects) -> None:
+        """Record what happened, as this hub itself knows it."""
+        self._append("state", (kind, key, msgspec.json.encode(body)), now, fx)
+
     def _append(self, stream: str, item: tuple[str, str, bytes], now: Now, fx: Effects) -> None:
         if self._child is not None:
             self._child.append(stream, [item], now, fx)

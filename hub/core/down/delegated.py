@@ -80,6 +80,7 @@ class Delegated:
             document, known = _read(key, raw), self._given.get(key)
             if known is None or known.document != document:
                 self._take(key, document, now, fx)
+        self._core.errands.wanted(items, now, fx)
 
     def restore(self, key: str, now: Now, fx: Effects) -> None:
         """What stood in the way of `key` is gone, an override or this hub's own of that name: follow the owner."""

@@ -1,4 +1,7 @@
-"""One-off work: groups of tasks, one task for each node that was chosen.
+"""One-off work: groups of tasks, one task for each node that was chosen, at whatever depth.
+
+A node is named by its address (protocol.ids.address). What is for nodes below a child hub crosses as one errand for all
+of them, which leaves the hub's manifest when the last of them has ended.
 
 A task's id is its group's, so that all nodes of a group share one document (one digest, one body). What a task is doing
 is derived: `pending` or `away` until its node says more, then what task.started and task.ended say. It stays in
@@ -36,6 +39,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Then the hub lets go of it, answered or not."""
     document: documents.Task
     nodes: list[str]
+    """Addresses."""
+    errand: bool = False
+    """A hub above asked for it."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,19 +68,45 @@ class _Open:
 
     def __init__(self, record: Group) -> None:
         self.record = record
-        self.raw = documents.encode(record.document)
-        self.document_id = documents.document_id(record.document)
         self.results: dict[str, Result] = {}
         self._asked = frozenset(record.nodes)
         self.waiting = dict.fromkeys(record.nodes)
+        self._of_child: dict[str, list[str]] = {}
+        for address in record.nodes:
+            child, _, below = address.partition("/")
+            self._of_child.setdefault(child, []).append(below)
+        self._left = {child: len(below) for child, below in self._of_child.items()}
+        self._task = _encoded(record.document)
+        self._items: dict[str, tuple[str, bytes]] = {}
 
-    def has_asked(self, node: str) -> bool:
-        return node in self._asked
+    def has_asked(self, address: str) -> bool:
+        return address in self._asked
 
-    def take(self, node: str, result: Result) -> None:
-        self.results[node] = result
-        if result.state in ENDED:
-            self.waiting.pop(node, None)
+    def children(self) -> list[str]:
+        return list(self._of_child)
+
+    def waits_for(self, child: str) -> bool:
+        return self._left.get(child, 0) > 0
+
+    def addresses(self, child: str) -> list[str]:
+        return [f"{child}/{below}" if below else child for below in self._of_child.get(child, ())]
+
+    def item(self, child: str) -> tuple[str, bytes]:
+        """Return (document id, bytes) of what `child` is asked for: the task itself, or an errand for what is below."""
+        if self._of_child[child] == [""]:
+            return self._task
+        if child not in self._items:
+            self._items[child] = _encoded(documents.Errand(task=self.record.document, at=self._of_child[child]))
+        return self._items[child]
+
+    def take(self, address: str, result: Result) -> None:
+        self.results[address] = result
+        if result.state in ENDED and self.waiting.pop(address, self) is None:
+            self._left[address.partition("/")[0]] -= 1
+
+
+def _encoded(document: documents.Task | documents.Errand) -> tuple[str, bytes]:
+    return documents.document_id(document), documents.encode(document)
 
 
 class Tasks:
@@ -99,7 +131,7 @@ class Tasks:
             else:
                 self._doomed.append(key)
         self._next_ms = min((record.until_ms for record in self.groups()), default=math.inf)
-        self._of_node: dict[str, dict[str, None]] = {}
+        self._of_child: dict[str, dict[str, None]] = {}
         for open_ in self._groups.values():
             self._list(open_)
 
@@ -114,17 +146,23 @@ class Tasks:
         return (open_.record for open_ in self._groups.values())
 
     def results(self, group: str) -> dict[str, Result]:
-        """Return what was said, by node; a node that has said nothing is not in it. Raises Refusal (404)."""
+        """Return what was said, by address; a node that has said nothing is not in it. Raises Refusal (404)."""
         return self._get(group).results
 
-    def items(self, node: str) -> dict[str, bytes]:
-        """Return the documents of the tasks that `node` has not ended, by id."""
-        opened = [self._groups[group] for group in self._of_node.get(node, {})]
-        return {open_.document_id: open_.raw for open_ in opened}
+    def items(self, child: str) -> dict[str, bytes]:
+        """Return the documents of the tasks that `child`, or nodes below it, have not ended, by id."""
+        return dict(self._groups[group].item(child) for group in self._of_child.get(child, {}))
 
-    def open_on(self, node: str) -> list[str]:
-        """Return the groups that `node` has not ended its task of."""
-        return list(self._of_node.get(node, {}))
+    def open_on(self, child: str) -> list[str]:
+        """Return the groups that `child`, or a node below it, has not ended its task of."""
+        return list(self._of_child.get(child, {}))
+
+    def errands(self) -> list[str]:
+        """Return the ids of the groups that hubs above asked for and that have not ended."""
+        return [group for group, open_ in self._groups.items() if open_.record.errand and open_.waiting]
+
+    def __contains__(self, group: str) -> bool:
+        return group in self._groups
 
     def _get(self, group: str) -> _Open:
         open_ = self._groups.get(group)
@@ -137,40 +175,53 @@ class Tasks:
     def create(
         self, op: inputs.CreateTasks, group: str, nodes: list[str], who: str, now: Now, fx: Effects
     ) -> list[str]:
-        """Ask `nodes` for what `op` says, as `group`. Returns the nodes whose manifest changes by it.
+        """Ask `nodes` (addresses) for what `op` says, as `group`. Returns the children whose manifest changes by it.
 
         A node with limits.TASKS_OPEN_MAX open tasks is not asked: its task is refused at once. Raises Refusal.
         """
         _check(op)
+        deadline_ms = 0 if op.deadline_s is None else int((now.wall + op.deadline_s) * 1000)
+        document = _document(op, group, who, deadline_ms)
+        return self._open(document, nodes, now, fx, errand=False)
+
+    def accept(self, document: documents.Task, nodes: list[str], now: Now, fx: Effects) -> list[str]:
+        """Ask `nodes` for what a hub above asks of them, under its id. Returns the children that this concerns."""
+        return self._open(document, nodes, now, fx, errand=True)
+
+    def _open(self, document: documents.Task, nodes: list[str], now: Now, fx: Effects, *, errand: bool) -> list[str]:
         now_ms = int(now.wall * 1000)
-        deadline_ms = 0 if op.deadline_s is None else now_ms + int(op.deadline_s * 1000)
         record = Group(
-            id=group,
+            id=document.id,
             number=self._number,
-            by=who,
+            by=document.by,
             created_ms=now_ms,
-            until_ms=max(now_ms, deadline_ms) + int(limits.TASK_LINGER_S * 1000),
-            document=_document(op, group, who, deadline_ms),
+            until_ms=max(now_ms, document.deadline_ms) + int(limits.TASK_LINGER_S * 1000),
+            document=document,
             nodes=nodes,
+            errand=errand,
         )
         open_ = _Open(record)
-        if len(open_.raw) > limits.DOCUMENT_BYTES_MAX:
-            raise Refusal(f"the task is {len(open_.raw)} bytes; the most is {limits.DOCUMENT_BYTES_MAX}", 422)
+        size = max(len(open_.item(child)[1]) for child in open_.children())
+        if size > limits.DOCUMENT_BYTES_MAX:
+            text = f"the task is {size} bytes; the most is {limits.DOCUMENT_BYTES_MAX}"
+            raise Refusal(f"{text}: give it fewer words, or name fewer nodes at once", 422)
         dropped = self._make_room(fx)
-        self._groups[group] = open_
+        self._groups[record.id] = open_
         self._number += 1
         self._next_ms = min(self._next_ms, record.until_ms)
-        fx.store.append(Put(GROUPS, group, msgspec.json.encode(record)))
+        fx.store.append(Put(GROUPS, record.id, msgspec.json.encode(record)))
         for node in nodes:
-            if len(self._of_node.get(node, {})) >= limits.TASKS_OPEN_MAX:
-                text = f"{limits.TASKS_OPEN_MAX} tasks wait for {node} already, its most"
-                self._put(open_, node, Result(state="refused", time_ms=now_ms, reason=text), fx)
+            if "/" not in node and len(self._of_child.get(node, {})) >= limits.TASKS_OPEN_MAX:
+                self.refuse(
+                    record.id, node, f"{limits.TASKS_OPEN_MAX} tasks wait for {node} already, its most", now, fx
+                )
         self._list(open_)
-        return [*open_.waiting, *dropped]
+        return [*(child for child in open_.children() if open_.waits_for(child)), *dropped]
 
     def _list(self, open_: _Open) -> None:
-        for node in open_.waiting:
-            self._of_node.setdefault(node, {})[open_.record.id] = None
+        for child in open_.children():
+            if open_.waits_for(child):
+                self._of_child.setdefault(child, {})[open_.record.id] = None
 
     def _make_room(self, fx: Effects) -> list[str]:
         """Forget the oldest group that has ended; with none, the oldest of all, which cancels it on its nodes."""
@@ -185,9 +236,21 @@ class Tasks:
         fx.store.append(Delete(GROUPS, group))
         self._doomed += [f"{group}/{node}" for node in open_.results]
         self._size -= sum(result.size() for result in open_.results.values())
-        for node in open_.waiting:
-            del self._of_node[node][group]
-        return list(open_.waiting)
+        return [child for child in open_.children() if self._of_child.get(child, {}).pop(group, 0) is None]
+
+    def refuse(self, group: str, address: str, reason: str, now: Now, fx: Effects) -> None:
+        """`address` is not asked."""
+        result = Result(state="refused", time_ms=int(now.wall * 1000), reason=reason)
+        self._put(self._groups[group], address, result, fx)
+
+    def cancel(self, group: str, now: Now, fx: Effects) -> list[str]:
+        """The hub above asks for an errand no longer: it leaves the manifests, which ends it. Returns the children."""
+        open_ = self._groups[group]
+        concerned = [child for child in open_.children() if open_.waits_for(child)]
+        for address in list(open_.waiting):
+            result = Result(state="cancelled", time_ms=int(now.wall * 1000), reason="the hub above asks no longer")
+            self._put(open_, address, result, fx)
+        return concerned
 
     # -------------------------------------------------------------------------------------------- hearing
 
@@ -216,12 +279,16 @@ class Tasks:
         self._put(open_, node, self._fitted(result), fx)
         return True, said.state in ENDED
 
-    def give_up(self, node: str, reason: str, now: Now, fx: Effects) -> list[str]:
-        """The node will never answer (revoked): end what is open. Returns the groups."""
-        groups = self.open_on(node)
-        for group in groups:
-            self._end_unheard(self._groups[group], node, reason, now, fx)
-        return groups
+    def give_up(self, child: str, reason: str, now: Now, fx: Effects) -> list[tuple[str, str]]:
+        """`child`, and all below it, will never answer (revoked): end what is open. Returns (group, address)."""
+        ended: list[tuple[str, str]] = []
+        for group in self.open_on(child):
+            open_ = self._groups[group]
+            for address in open_.addresses(child):
+                if address in open_.waiting:
+                    self._end_unheard(open_, address, reason, now, fx)
+                    ended.append((group, address))
+        return ended
 
     def _end_unheard(self, open_: _Open, node: str, reason: str, now: Now, fx: Effects) -> None:
         self._put(open_, node, Result(state="unknown", time_ms=int(now.wall * 1000), reason=reason), fx)
@@ -230,8 +297,9 @@ class Tasks:
         before = open_.results.get(node)
         self._size += result.size() - (before.size() if before is not None else 0)
         open_.take(node, result)
-        if result.state in ENDED:
-            self._of_node.get(node, {}).pop(open_.record.id, None)
+        child = node.partition("/")[0]
+        if not open_.waits_for(child):
+            self._of_child.get(child, {}).pop(open_.record.id, None)
         fx.store.append(Put(RESULTS, f"{open_.record.id}/{node}", msgspec.json.encode(result)))
 
     def _fitted(self, result: Result) -> Result:
