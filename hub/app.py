@@ -46,6 +46,7 @@ from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
 from protocol.errors import Refused, StoreDamaged, StoreError
 from protocol.link import table
+from protocol.trust import certificates
 
 log = logging.getLogger("skerry.hub")
 
@@ -191,9 +192,9 @@ class _Serving:
         else:
             self._door.send(peer, message)
 
-    def _gate(self, node: str, key: str) -> Verdict:
-        registry = self._driver.core.registry
-        if not registry.gate(node, key):
+    def _gate(self, who: certificates.Identity) -> Verdict:
+        registry, node, key = self._driver.core.registry, who.id, who.key
+        if not registry.gate(node, key, who.role):
             self._knocks.known(node, key)
             return Verdict.ADMITTED
         found = registry.find(node)

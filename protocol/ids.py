@@ -28,7 +28,11 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _EPOCH = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 DNS_SUFFIX = ".skerry"
-"""A client checks the hub's id, not its address: it asks TLS for the host name `ID.skerry`."""
+"""A client checks who a hub is, not its address: it asks TLS for the name of the hub's domain, which is `ID.skerry` of
+a root, and of any other hub its id before its parent's."""
+
+BROKER = "broker"
+"""The label of an external broker within the domain of its hub: no child hub is called so."""
 
 NAME_RULE = "1 to 63 lower-case letters, digits and inner hyphens"
 

@@ -1,7 +1,6 @@
 """Enrollment: a key made here, a one-time token that pins the hub's CA, a certificate. Half done leaves nothing.
 
-    GET /v1/ca, /v1/info   unverified; the CA must match the token's pin (INVARIANTS C12)
-    POST /v1/enroll        verified: that CA, and the hub's name; the token and the CSR go only now
+    the hub is met and asked (protocol.aio.joining): the token and the CSR go to nobody that the pin does not prove
     root.pem, cert.pem, then agent.json, each whole; agent.json is what makes it count
 
 A device that is enrolled enrolls again only when its hub does not know it any more (restored from a backup that is
@@ -13,57 +12,22 @@ Not imported by the daemon (httpx).
 from __future__ import annotations
 
 import contextlib
-import ssl
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from edge_agent.shell import identity
 from edge_agent.shell.papers import apart, own
 from edge_agent.shell.vitals import platform
 from protocol import ids, limits
-from protocol.aio import tls
+from protocol.aio.joining import meeting
+from protocol.aio.joining.meeting import Unreachable
 from protocol.aio.upkeep import synced
-from protocol.errors import Refused, SkerryError, TrustError
+from protocol.errors import Refused, SkerryError
 from protocol.spec.quantities import format_size, parse_size
 from protocol.trust import signing
-
-_PORT = 8443
-T = TypeVar("T")
-_CA_BYTES_MAX = 64 * limits.KIB
-
-
-class Unreachable(SkerryError):
-    """The hub did not answer."""
-
-
-class _Info(msgspec.Struct, frozen=True):
-    hub: str
-
-
-class _Mqtt(msgspec.Struct, frozen=True):
-    host: str
-    port: int
-    name: str = ""
-    sealed: bool = False
-
-
-class _Api(msgspec.Struct, frozen=True):
-    host: str
-    port: int
-
-
-class _Enrolled(msgspec.Struct, frozen=True):
-    node: str
-    hub: str
-    certificate: str
-    root: str
-    mqtt: _Mqtt
-    api: _Api
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +70,10 @@ def enroll(data: Path, request: Request) -> Result:
     had_key = (data / "key.pem").exists()
     made = False
     try:
-        base, root, hub = _meet(request)
+        met = meeting.meet(meeting.base(request.hub), request.token)
         made = identity.make_directory(data)
-        answer = _ask(base, root, hub, request, data)
-        return Result(file=_keep(data, answer, base, request), new=True)
+        answer = _ask(met, request, data)
+        return Result(file=_keep(data, answer, met.base, request), new=True)
     except Unreachable:
         raise  # it may have been enrolled there: the same key must ask again
     except SkerryError:
@@ -157,7 +121,7 @@ def _is_wanted(data: Path, former: identity.AgentFile, request: Request) -> tupl
         )
     if request.again:
         return True, ""
-    asked = former if not request.hub else msgspec.structs.replace(former, api=_api(_base(request.hub)))
+    asked = former if not request.hub else msgspec.structs.replace(former, api=_api(meeting.base(request.hub)))
     try:
         return apart.ask(data, asked).unknown, ""
     except Refused as error:
@@ -166,8 +130,8 @@ def _is_wanted(data: Path, former: identity.AgentFile, request: Request) -> tupl
 
 def _again(data: Path, file: identity.AgentFile, request: Request) -> identity.AgentFile:
     """Enroll with the key and the name that this device had; what is not said anew stays. Raises as enroll."""
-    here = request.hub or f"https://{_host(file.api.host)}:{file.api.port}"
-    dialled = request.mqtt or ("" if request.hub else f"{_host(file.mqtt.host)}:{file.mqtt.port}")
+    here = request.hub or f"https://{meeting.bracketed(file.api.host)}:{file.api.port}"
+    dialled = request.mqtt or ("" if request.hub else f"{meeting.bracketed(file.mqtt.host)}:{file.mqtt.port}")
     asked = replace(
         request,
         hub=here,
@@ -176,37 +140,21 @@ def _again(data: Path, file: identity.AgentFile, request: Request) -> identity.A
         labels=request.labels or file.labels,
         quota=request.quota or str(file.quota_bytes),
     )
-    base, root, hub = _meet(asked)
+    met = meeting.meet(meeting.base(asked.hub), asked.token)
     try:
-        answer = _ask(base, root, hub, asked, data)
+        answer = _ask(met, asked, data)
     except Refused as error:
         more = "" if "taken by another key" not in str(error) else f"; its journal goes by {file.node}, so --data too"
         raise Refused(f"{error}{more}") from error
-    return _keep(data, answer, base, asked)
-
-
-def _host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return _keep(data, answer, met.base, asked)
 
 
 def _api(base: str) -> identity.Address:
     parts = urlsplit(base)
-    return identity.Address(host=parts.hostname or "", port=parts.port or _PORT)
+    return identity.Address(host=parts.hostname or "", port=parts.port or meeting.PORT)
 
 
 # ------------------------------------------------------------------------------------------------ the hub
-
-
-def _base(hub: str) -> str:
-    text = hub if "://" in hub else f"https://{hub}"
-    parts = urlsplit(text)
-    try:
-        port = parts.port or _PORT
-    except ValueError:
-        port = 0
-    if parts.scheme != "https" or not parts.hostname or not port:
-        raise Refused(f"{hub!r} is not the address of a hub: write --hub https://HOST:{_PORT}")
-    return f"https://{_host(parts.hostname)}:{port}"
 
 
 def _place(text: str) -> tuple[str, int]:
@@ -229,54 +177,29 @@ def _quota(text: str) -> int:
     return size
 
 
-def _meet(request: Request) -> tuple[str, str, str]:
-    """Return the hub's address, its CA and its name, the CA proven by the token's pin."""
-    base, pin = _base(request.hub), signing.token_parse(request.token).pin
-    open_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    open_context.check_hostname = False
-    open_context.verify_mode = ssl.CERT_NONE  # the pin proves what comes, or it is thrown away
-    with _client(base, open_context) as client:
-        root = _get(client, "/v1/ca").text
-        info = _get(client, "/v1/info").content
-    if len(root) > _CA_BYTES_MAX or signing.spki_hash(root) != pin:
-        raise TrustError(
-            f"the hub at {base} is not the one that made this token (its CA does not match the token's pin): "
-            "check --hub, or somebody stands in between"
-        )
-    return base, root, ids.node_id(_decode(info, _Info, base).hub)
-
-
-def _ask(base: str, root: str, hub: str, request: Request, data: Path) -> _Enrolled:
-    body = {
+def _ask(met: meeting.Met, request: Request, data: Path) -> meeting.Enrolled:
+    body: dict[str, object] = {
         "token": request.token.strip(),
         "csr": own.make_csr(data, request.name or "device"),
         "name": request.name,
         "labels": request.labels,
         "facts": platform(),
     }
-    with _client(base, tls.api_context(root, hub)) as client:
-        try:
-            response = client.post("/v1/enroll", json=body)
-        except httpx.HTTPError as error:
-            raise _unreachable(base, error) from error
-    if response.status_code >= 500:
-        raise Unreachable(f"the hub at {base} cannot enroll now: {_error_of(response)}; try again")
-    if response.status_code != 200:
-        raise Refused(f"the hub did not enroll this device: {_error_of(response)}")
-    return _decode(response.content, _Enrolled, base)
+    return meeting.enroll(met, body, "this device")
 
 
-def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identity.AgentFile:
+def _keep(data: Path, answer: meeting.Enrolled, base: str, request: Request) -> identity.AgentFile:
     host = urlsplit(base).hostname or ""
     mqtt_host, mqtt_port = _place(request.mqtt) if request.mqtt else (answer.mqtt.host or host, answer.mqtt.port)
     file = identity.AgentFile(
         node=ids.node_id(answer.node),
         hub=ids.node_id(answer.hub),
         parent=ids.node_id(answer.hub),
+        scope=answer.scope,
         mqtt=identity.Mqtt(
             host=mqtt_host,
             port=mqtt_port,
-            name=answer.mqtt.name or answer.hub,
+            name=answer.mqtt.name,
             sealed=answer.mqtt.sealed,
         ),
         api=identity.Address(host=answer.api.host or host, port=answer.api.port),
@@ -284,8 +207,6 @@ def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identit
         labels=request.labels,
         quota_bytes=_quota(request.quota),
     )
-    if file.root_pin != signing.token_parse(request.token).pin:
-        raise TrustError("the hub answered with another CA than the token pins: refused")
     try:
         synced.write(data / "root.pem", answer.root.encode(), 0o644)
         own.store_certificate(data, file, answer.certificate)
@@ -293,42 +214,3 @@ def _keep(data: Path, answer: _Enrolled, base: str, request: Request) -> identit
     except OSError as error:
         raise Unreachable(f"cannot write to {data}: {error.strerror}; make room and enroll again") from error
     return file
-
-
-def _client(base: str, context: ssl.SSLContext) -> httpx.Client:
-    return httpx.Client(base_url=base, verify=context, timeout=limits.CONNECT_WAIT_S)
-
-
-def _get(client: httpx.Client, path: str) -> httpx.Response:
-    try:
-        response = client.get(path)
-    except httpx.HTTPError as error:
-        raise _unreachable(str(client.base_url).rstrip("/"), error) from error
-    if response.status_code != 200:
-        raise Refused(f"{client.base_url}{path.lstrip('/')} answered {response.status_code}: is that a Skerry hub?")
-    return response
-
-
-def _unreachable(base: str, error: httpx.HTTPError) -> Unreachable:
-    if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
-        return Unreachable(
-            f"{base} takes connections but does not answer as a hub's API: is it the port of MQTT? "
-            f"Write the API's: --hub https://HOST:{_PORT}"
-        )
-    return Unreachable(
-        f"cannot reach the hub at {base}: {error or type(error).__name__}; check the address and the network"
-    )
-
-
-def _decode(raw: bytes, kind: type[T], base: str) -> T:
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError as error:
-        raise Refused(f"{base} does not answer as a Skerry hub: {error}") from error
-
-
-def _error_of(response: httpx.Response) -> str:
-    try:
-        return str(msgspec.json.decode(response.content, type=dict[str, object]).get("error", response.status_code))
-    except msgspec.DecodeError:
-        return f"status {response.status_code}"

@@ -1,7 +1,7 @@
 """Who this device is, on disk: agent.json, the key that never leaves it, its certificate, the root it trusts.
 
     agent.json   written last: a directory without it is not enrolled
-    key.pem      0600      cert.pem      root.pem
+    key.pem      0600      cert.pem (with its intermediates)      root.pem
     papers.json  what the X.509 of them said when it was read (shell/papers)
 
 The directory is 0711: who knows a name may pass through to the sockets and artifacts, whose own modes decide; the rest
@@ -47,6 +47,8 @@ class AgentFile(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     hub: str
     parent: str
+    scope: str
+    """The DNS name of the hub's domain: what it proves by TLS, and what our own certificate stands in."""
     mqtt: Mqtt
     api: Address
     root_pin: str
@@ -105,9 +107,7 @@ def save(data: Path, file: AgentFile) -> None:
 
 def link_context(data: Path, file: AgentFile) -> ssl.SSLContext:
     """Return the TLS context of the link: mutual, only our root, only the hub's (or broker's) name."""
-    return tls.child_context(
-        chain=data / "cert.pem", key=data / "key.pem", root=data / "root.pem", name=file.mqtt.name or file.hub
-    )
+    return tls.child_context(chain=data / "cert.pem", key=data / "key.pem", root=data / "root.pem", name=file.mqtt.name)
 
 
 def artifacts(data: Path) -> list[str]:

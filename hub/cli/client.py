@@ -22,10 +22,10 @@ from protocol.errors import Refused, SkerryError, SpecError
 if TYPE_CHECKING:
     import httpx
 
+NAME_SUFFIX = ".skerry"
 CONNECT_WAIT_S = 5.0
 ANSWER_WAIT_S = 60.0
 UPLOAD_WAIT_S = 600.0
-NAME_SUFFIX = ".skerry"
 ALARM = "skerry-alarm"
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
@@ -57,12 +57,14 @@ class Mistaken(SpecError):
 
 @dataclass(frozen=True)
 class Context:
-    """Which hub, by what right, and how to know it. `root_pem` is the PEM text, or the path of a file that holds it."""
+    """Which hub, by what right, and how to know it. `root_pem` is the PEM text, or the path of a file that holds it;
+    `name` is what the hub proves by TLS."""
 
     url: str
     token: str
     root_pem: str
     hub: str
+    name: str
 
 
 def context_path() -> Path:
@@ -77,7 +79,7 @@ def context() -> Context:
     path = context_path()
     try:
         found = json.loads(path.read_text())
-        return Context(**{key: str(found[key]) for key in ("url", "token", "root_pem", "hub")})
+        return Context(**{key: str(found[key]) for key in ("url", "token", "root_pem", "hub", "name")})
     except FileNotFoundError as error:
         hint = "make a hub with `skerry hub init`, or set SKERRY_CONTEXT to the context.json of one"
         raise UsageError(f"no hub is known here ({path} does not exist): {hint}") from error
@@ -119,7 +121,7 @@ class Client:
         self.alarm = ""
         """What the hub waits for an operator to decide, as far as it has answered."""
         self._is_quiet = quiet
-        self._extensions = {"sni_hostname": self.context.hub + NAME_SUFFIX}
+        self._extensions = {"sni_hostname": self.context.name}
 
     def __enter__(self) -> Client:
         return self

@@ -74,15 +74,30 @@ def init(
     mqtt: Annotated[str, typer.Option("--mqtt", metavar="HOST:PORT", help="Where children connect.")] = "0.0.0.0:8883",
     api: Annotated[str, typer.Option("--api", metavar="HOST:PORT", help="Where the API listens.")] = "0.0.0.0:8443",
     broker: Annotated[str, typer.Option("--broker", metavar="URL", help="Go through this broker instead.")] = "",
+    parent: Annotated[str, typer.Option("--parent", metavar="URL", help="The API of the hub above this one.")] = "",
+    token: Annotated[
+        str,
+        typer.Option(
+            "--token", help="The parent's: `skerry token create --hub`; `-` reads stdin.", envvar="SKERRY_TOKEN"
+        ),
+    ] = "",
 ) -> None:
-    """Make a hub: its own CA, an operator's token for this user, an empty store."""
+    """Make a hub: its own CA, an operator's token for this user, an empty store.
+
+    With --parent it becomes a region of the hub there: its CA is confined to what is below it, its operators are its
+    own, and it goes on with everything while its parent is away.
+    """
     import asyncio
 
     from hub.shell import init as shell
 
     folder = data or shell.default_folder()
-    made = asyncio.run(shell.init(folder, name=name, mqtt=mqtt, api=api, broker=broker))
+    told = sys.stdin.readline().strip() if parent and token in ("", "-") and not sys.stdin.isatty() else token
+    making = shell.init(folder, name=name, mqtt=mqtt, api=api, broker=broker, parent=parent, token=told)
+    made = asyncio.run(making)
     output.say(f"Made a hub in {made.folder}: its own CA, an operator's token for this user, an empty store.")
+    if made.hub.parent is not None:
+        output.say(f"  its place           {'/'.join(made.path)}, below hub {made.hub.parent.id}")
     output.say(f"  MQTT for children   {made.hub.mqtt.host}:{made.hub.mqtt.port}  (mutual TLS)")
     output.say(f"  API and CLI         {made.hub.api.host}:{made.hub.api.port}")
     if made.former is not None:

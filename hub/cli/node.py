@@ -27,22 +27,30 @@ def create(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="K=V", help="Their labels; again for more.")
     ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help="Let in a hub, to be a region below this one.")] = False,
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Make a token that lets devices enroll. It also pins this hub's CA."""
+    """Make a token that lets devices enroll, or a hub. It also pins the root's CA."""
     labels = options.labels(label or [], "--label")
-    with client.Client() as hub:
-        made = hub.post("/v1/tokens", {"ttl_s": options.seconds(ttl, "--ttl"), "uses": uses, "labels": labels})
-        url = hub.context.url
+    body = {"ttl_s": options.seconds(ttl, "--ttl"), "uses": uses, "labels": labels, "kind": "hub" if hub else "agent"}
+    with client.Client() as api:
+        made = api.post("/v1/tokens", body)
+        url = api.context.url
     if form.is_exact:
         output.emit(made, form)
         return
     now_ms = int(time.time() * 1000)
     labelled = f", labels {' '.join(label or [])}" if label else ""
     output.say(str(made["token"]))
-    output.note(f"for {human.plural(uses, 'device')}{labelled}, until {human.clock(made['expires_ms'], now_ms)}")
-    output.note("On each device, once the agent is installed there:")
-    output.note(f"  sudo skerry-agent enroll --hub {url} --token {shlex.quote(str(made['token']))}")
+    invited = human.plural(uses, "hub" if hub else "device")
+    output.note(f"for {invited}{labelled}, until {human.clock(made['expires_ms'], now_ms)}")
+    quoted = shlex.quote(str(made["token"]))
+    if hub:
+        output.note("On the machine of the new hub:")
+        output.note(f"  skerry hub init --data DIR --name NAME --parent {url} --token {quoted}")
+    else:
+        output.note("On each device, once the agent is installed there:")
+        output.note(f"  sudo skerry-agent enroll --hub {url} --token {quoted}")
     if "//127." in url or "//localhost" in url or "//[::1]" in url:
         output.note("  (127.0.0.1 is this machine: on another one, write the address under which it sees this hub)")
 

@@ -15,17 +15,18 @@ import msgspec
 from hub.core import inputs
 from hub.core.registry import Node, Refusal, Registry, check_labels, check_name
 from hub.core.streams import OwnStreams
-from protocol import limits
+from protocol import ids, limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.link.flow import bucket
 from protocol.snapshot import Snapshot
 
 SPACE = "token"
-_DUE_MS = int((1 - limits.RENEW_AT_SHARE) * limits.CERTIFICATE_DAYS * 86_400_000)
+_DAYS = {"agent": limits.CERTIFICATE_DAYS, "hub": limits.REGION_CA_DAYS}
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A token that lets devices in: `uses` in all, `used` so far, until `expires_ms` of the hub's clock."""
+    """A token that lets devices in, or hubs (`kind`): `uses` in all, `used` so far, until `expires_ms` of the hub's
+    clock."""
 
     id: str
     secret_hash: str
@@ -35,6 +36,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_ms: int
     used: int = 0
     labels: dict[str, str] = {}
+    kind: str = "agent"
 
 
 class _Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +80,8 @@ class Enrollment:
             raise Refusal(f"a token lives up to {limits.TOKEN_TTL_S_MAX / 86_400:.0f} days: --ttl is {op.ttl_s} s", 422)
         if not 0 < op.uses <= limits.TOKEN_USES_MAX:
             raise Refusal(f"a token serves 1 to {limits.TOKEN_USES_MAX} devices: --uses is {op.uses}", 422)
+        if op.kind not in _DAYS:
+            raise Refusal(f"a token lets in an agent or a hub, not {op.kind[:63]!r}", 422)
         if op.id in self.tokens:
             raise Refusal(f"there is a token {op.id} already")
         self._drop_expired(now, fx)
@@ -91,9 +95,10 @@ class Enrollment:
             by=who,
             created_ms=int(now.wall * 1000),
             labels=check_labels(op.labels),
+            kind=op.kind,
         )
         self._put(token, fx)
-        said = {"who": who, "uses": op.uses, "expires_ms": token.expires_ms, "labels": op.labels}
+        said = {"who": who, "uses": op.uses, "expires_ms": token.expires_ms, "labels": op.labels, "kind": op.kind}
         self._streams.audit("token.created", op.id, said, now, fx)
         return token
 
@@ -126,7 +131,7 @@ class Enrollment:
             _check_same(op, node)
         if not self._is_counted(node, token):
             self._check_room(token, op.key)
-        self._issue(_Pending(node=node, token=token.id, request=request), op.csr, fx)
+        self._issue(_Pending(node=node, token=token.id, request=request), op.ca or op.csr, fx)
 
     def _valid(self, op: inputs.Enroll, now: Now) -> Token:
         token = self.tokens.get(op.token)
@@ -136,6 +141,8 @@ class Enrollment:
             raise Refusal(f"token {token.id} was altered: copy the whole text that `skerry token create` printed", 403)
         if now.wall * 1000 >= token.expires_ms:
             raise Refusal(f"token {token.id} has expired: ask the operator for a new one", 403)
+        if token.kind != ("hub" if op.ca else "agent"):
+            raise Refusal(_OTHER_KIND[token.kind].format(token.id), 403)
         return token
 
     def _newcomer(self, op: inputs.Enroll, token: Token, now: Now) -> Node:
@@ -148,6 +155,8 @@ class Enrollment:
             enrolled_ms=int(now.wall * 1000),
             labels=check_labels({**op.labels, **token.labels}),
             facts=_checked_facts(op.facts),
+            kind=token.kind,
+            ca=op.ca_key,
         )
 
     def _free_name(self, op: inputs.Enroll) -> str:
@@ -155,6 +164,8 @@ class Enrollment:
         name = check_name(op.name) if op.name else _default_name(op)
         if op.name == self._hub:
             raise Refusal(f"{op.name} is this hub's own name: choose another with --name")
+        if op.ca and name == ids.BROKER:
+            raise Refusal(f"no hub is called {name}: it is what a hub's broker is called; choose another with --name")
         if not self._is_taken(name, op.key):
             return name
         longer = f"{name[:54]}-{op.key[:8]}"
@@ -190,7 +201,7 @@ class Enrollment:
         Who has not the node's key learns nothing, not even whether there is such a node.
         """
         node = self._registry.find(op.node)
-        if node is None or node.key != op.key:
+        if node is None or _certified(node) != op.key:
             text = "no node of this name is enrolled here with this key"
             raise Refusal(f"{text}: enroll the device again, with a new token (skerry-agent enroll --token TOKEN)", 404)
         own = self._renewals_of.setdefault(node.name, bucket.Bucket(limits.RENEWS_BURST, limits.RENEWS_EVERY_S))
@@ -198,7 +209,8 @@ class Enrollment:
             raise Refusal(f"{node.name} has asked too often: ask again in {limits.RENEWS_EVERY_S:.0f} s", 429)
         if not self._renewals.take(now.mono):
             raise Refusal(f"more than {limits.RENEWALS_PER_S} renewals a second: try again in a while", 429)
-        if node.revoked_ms or now.wall * 1000 < op.until_ms - _DUE_MS:
+        due_ms = op.until_ms - int((1 - limits.RENEW_AT_SHARE) * _DAYS[node.kind] * 86_400_000)
+        if node.revoked_ms or now.wall * 1000 < due_ms:
             return False
         if any(one.node.name == node.name for one in self._pending.values()):
             raise Refusal(f"a certificate for {node.name} is being made: ask again in a moment", 503)
@@ -212,7 +224,8 @@ class Enrollment:
         request = f"certificate-{self._count}"
         self._pending[request] = pending
         node = pending.node
-        fx.act.append(inputs.IssueCertificate(request=request, node=node.name, csr=csr, key=node.key))
+        asked = inputs.IssueCertificate(request=request, node=node.name, csr=csr, key=_certified(node), kind=node.kind)
+        fx.act.append(asked)
 
     def issued(self, input: inputs.CertificateIssued, now: Now, fx: Effects) -> Outcome | None:  # noqa: A002
         """Take the authority's answer: the node is a member from this transaction on. None when nobody waits for it."""
@@ -245,8 +258,21 @@ class Enrollment:
             self._streams.note("audit", "certificate.renewed", pending.node.name, said, now, fx)
 
 
+_OTHER_KIND = {
+    "agent": "token {} lets devices in, no hub: skerry token create --hub makes one for a hub",
+    "hub": "token {} lets a hub in (skerry hub init --parent URL --token T), no device: ask for one without --hub",
+}
+
+
+def _certified(node: Node) -> str:
+    """Return the SHA-256 of the key whose certificate this hub issues and renews: of a child hub, that of its CA."""
+    return node.ca or node.key
+
+
 def _check_same(op: inputs.Enroll, node: Node) -> None:
     """A key that is known gets the name it had, or nothing (C5). Raises Refusal."""
+    if node.ca != op.ca_key:
+        raise Refusal(f"this key is enrolled as {node.name}, which is another kind of node, or has another CA")
     if node.revoked_ms:
         raise Refusal(f"this device's key was revoked as {node.name}: make a new data directory and enroll anew", 403)
     if op.name not in ("", node.name):

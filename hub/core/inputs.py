@@ -152,6 +152,7 @@ class Enroll(Op, frozen=True, kw_only=True, tag="enroll"):
 
     `token` is the token's id and `secret_hash` the SHA-256 (hex) of the secret that the device showed: the secret
     itself never enters the core. `name` empty: the hub names the node after `facts["hostname"]` or the token.
+    A hub asks in with a second request, for the CA that it is to have: `ca` (PEM) on the key `ca_key`.
     """
 
     token: str
@@ -159,6 +160,8 @@ class Enroll(Op, frozen=True, kw_only=True, tag="enroll"):
     name: str
     csr: str
     key: str
+    ca: str = ""
+    ca_key: str = ""
     labels: dict[str, str] = {}
     facts: dict[str, str] = {}
 
@@ -186,13 +189,17 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CreateToken(Op, frozen=True, kw_only=True, tag="create-token"):
-    """`secret_hash` is SHA-256 hex of the secret; the secret itself never enters the core."""
+    """`secret_hash` is SHA-256 hex of the secret; the secret itself never enters the core.
+
+    `kind` is what it lets in: `agent` or `hub`.
+    """
 
     id: str
     secret_hash: str
     ttl_s: float
     uses: int
     labels: dict[str, str] = {}
+    kind: str = "agent"
 
 
 class DeleteToken(Op, frozen=True, kw_only=True, tag="delete-token"):
@@ -303,6 +310,13 @@ class AcceptRestore(Op, frozen=True, kw_only=True, tag="accept-restore"):
     reason: str = ""
 
 
+class MoveNode(Op, frozen=True, kw_only=True, tag="move"):
+    """A device is to belong to another hub, right below this one or this one itself. `node`: as an operator names it."""
+
+    node: str
+    to: str
+
+
 class RequestRelease(Op, frozen=True, kw_only=True, tag="request-release"):
     """Ask the person at a device to give an override back."""
 
@@ -342,6 +356,7 @@ AnyOp = (
     | AcceptNode
     | AskNode
     | RequestRelease
+    | MoveNode
     | NoteArtifact
     | MakeRoom
     | AcceptRestore
@@ -383,18 +398,27 @@ class IssueCertificate(Action, frozen=True, kw_only=True):
     """Have the authority sign `csr` for `node`; CertificateIssued follows with this `request`.
 
     `key` is what the CSR's SubjectPublicKeyInfo must hash to (SHA-256, hex); on another key the answer is an `error`.
+    `kind`: of the node; a hub gets a CA of its own, confined to its scope.
     """
 
     request: str
     node: str
     csr: str
     key: str
+    kind: str = "agent"
 
 
 class DropArtifact(Action, frozen=True, kw_only=True):
     """Delete the file of an artifact; harmless when there is none."""
 
     digest: str
+
+
+class FetchArtifact(Action, frozen=True, kw_only=True):
+    """Fetch an artifact from the parent by this ticket; ArtifactFetched follows."""
+
+    digest: str
+    ticket: str
 
 
 class CloseChild(Action, frozen=True, kw_only=True):
@@ -404,10 +428,3 @@ class CloseChild(Action, frozen=True, kw_only=True):
     connection: int
     reason: str
     ban: bool = False
-class FetchArtifact(Action, frozen=True, kw_only=True):
-    """Fetch an artifact from the parent by this ticket; ArtifactFetched follows."""
-
-    digest: str
-    ticket: str
-
-

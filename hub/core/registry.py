@@ -49,8 +49,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     drained: bool = False
     revoked_ms: int = 0
     revoked_reason: str = ""
+    moved: str = ""
+    """The hub that it belongs to now: this one asks nothing of it any more."""
     kind: str = "agent"
     """`agent` or `hub`."""
+    ca: str = ""
+    """Of a hub: the SHA-256 of the key of its CA, whose certificate it renews here."""
     alarms: list[Alarm] = []
 
     def selectable(self) -> dict[str, str]:
@@ -89,6 +93,8 @@ class Registry:
         node = self.get(name)
         if node.revoked_ms:
             raise Refusal(f"{name} is revoked ({node.revoked_reason}): enroll the device anew under another name")
+        if node.moved:
+            raise Refusal(f"{name} belongs to hub {node.moved} now: ask there, or at the hub above both")
         return node
 
     def owner(self, key: str) -> Node | None:
@@ -98,7 +104,7 @@ class Registry:
 
     def select(self, chosen: selector.Selector) -> list[Node]:
         """Return the nodes that are not revoked and match; an empty selector selects nobody (C7)."""
-        return [node for node in self if not node.revoked_ms and chosen.matches(node.selectable())]
+        return [node for node in self if not (node.revoked_ms or node.moved) and chosen.matches(node.selectable())]
 
     def put(self, node: Node, fx: Effects) -> None:
         """Store `node` as it is now."""
@@ -106,13 +112,18 @@ class Registry:
         self._by_key[node.key] = node.name
         fx.store.append(Put(SPACE, node.name, msgspec.json.encode(node)))
 
-    def gate(self, name: str, key: str) -> str:
-        """Return why a connection of `name` with `key` is turned away, or "" when it may come in (C5, C8)."""
+    def gate(self, name: str, key: str, role: str = "") -> str:
+        """Return why a connection of `name` with `key` is turned away, or "" when it may come in (C4, C5, C8).
+
+        `role`: what its certificate says; empty: that was looked at before.
+        """
         node = self._nodes.get(name)
         if node is None:
             return f"{name} is not enrolled at this hub"
         if node.key != key:
             return f"{name} is enrolled with another key"
+        if role and (role == "hub") != (node.kind == "hub"):
+            return f"{name} is enrolled as {node.kind}, and came with the certificate of a {role}"
         return f"{name} is revoked: {node.revoked_reason}" if node.revoked_ms else ""
 
     def has_alarm(self, name: str, what: str) -> bool:

@@ -1,7 +1,9 @@
 """The hub's keys on disk, and what is issued with them. The private keys never leave this module (but for TLS's own).
 
-The root's key signs nodes' certificates for as long as the root hub is its own only authority; dates are the shell's
-wall clock, and the core decides what may be issued to whom.
+A root hub has the root's key; a hub below another has a CA of its own, which its parent has confined to its scope, so
+that it issues while the parent is away. Its CA's chain is renewed by the parent; all that it issues, its own TLS
+certificate and its signing certificate too, is its own affair. Dates are the shell's wall clock, and the core decides
+what may be issued to whom.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from hub.shell.home import Home
 from protocol import limits
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TrustError
-from protocol.trust import certificates, signing
+from protocol.trust import certificates, chains, signing
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -34,12 +36,33 @@ class Authority:
         self.hub = hub
         self.root = self._read("root.pem")
         self.root_pin = certificates.spki_hash(self.root)
-        self._key = certificates.load_key(self._read("root.key"))
-        if certificates.spki_hash(certificates.make_csr(self._key, hub)) != self.root_pin:
-            raise TrustError(f"root.key and root.pem in {home.folder} are not a pair: restore both from one backup")
+        self._name = "root" if home.path("root.key").exists() else "ca"
+        self._key = certificates.load_key(self._read(f"{self._name}.key"))
+        self._take(self._read(f"{self._name}.pem"))
         self.ticket_secret = self._read("ticket.key")
         self.tls_key_path = home.path("hub.key")
         self.tls_chain_path = home.path("hub.pem")
+
+    def _take(self, chain: bytes) -> None:
+        """Go by this chain of our CA. Raises TrustError when it is not ours."""
+        found = certificates.identify(chain)
+        if certificates.spki_hash(certificates.make_csr(self._key, self.hub)) != found.key:
+            name, folder = self._name, self._home.folder
+            raise TrustError(f"{name}.key and {name}.pem in {folder} are not a pair: restore both from one backup")
+        if found.id != self.hub:
+            raise TrustError(f"{self._home.path(self._name)}.pem is of hub {found.id}, not of {self.hub}")
+        self.chain, self.dates = chain, found
+        self.scope = certificates.scope_of(chain)
+
+    @property
+    def path(self) -> list[str]:
+        """The ids of the hubs from the root down to this one."""
+        return self.scope.split(".")[-2::-1]
+
+    @property
+    def parent_scope(self) -> str:
+        """The scope of this hub's parent; of a root, nobody's."""
+        return self.scope.partition(".")[2]
 
     def signer(self) -> signing.Signer:
         """Return the signing key at work."""
@@ -47,13 +70,12 @@ class Authority:
         return signing.Signer(key, self.hub, self._read("signer.pem"))
 
     def issue(self, asked: inputs.IssueCertificate, now_s: float) -> inputs.CertificateIssued:
-        """Sign a node's certificate, if its request is for the key that the core meant; an `error` otherwise."""
+        """Sign a node's certificate, or the CA's of a child hub, if the request is for the key that the core meant; an
+        `error` otherwise."""
         try:
             if certificates.spki_hash(asked.csr) != asked.key:
                 raise TrustError("the certificate request is for another key than this node's")
-            pem = certificates.issue_node(
-                asked.csr.encode(), asked.node, self._key, self.root, now_s, limits.CERTIFICATE_DAYS
-            )
+            pem = self._issue(asked, now_s)
         except SkerryError as error:
             return inputs.CertificateIssued(request=asked.request, node=asked.node, error=str(error))
         identity = certificates.identify(pem)
@@ -65,11 +87,17 @@ class Authority:
             until_ms=identity.until_ms,
         )
 
+    def _issue(self, asked: inputs.IssueCertificate, now_s: float) -> bytes:
+        csr = asked.csr.encode()
+        if asked.kind == "hub":
+            return certificates.issue_ca(csr, asked.node, self._key, self.chain, now_s)
+        return certificates.issue_node(csr, asked.node, self._key, self.chain, now_s, limits.CERTIFICATE_DAYS)
+
     def issue_broker(self, now_s: float) -> tuple[bytes, bytes]:
         """Make a key and a certificate (PEM both) for an external broker of this hub."""
         key = certificates.make_key()
         days = limits.HUB_CERTIFICATE_DAYS
-        pem = certificates.issue_broker(key.public_key(), self.hub, self._key, self.root, now_s, days)
+        pem = certificates.issue_broker(key.public_key(), self._key, self.chain, now_s, days)
         return certificates.key_pem(key), pem
 
     def refresh_tls(self, hosts: Sequence[str], now_s: float) -> bool:
@@ -78,7 +106,9 @@ class Authority:
         found = certificates.identify(pem)
         life_s = (found.until_ms - found.from_ms) / 1000
         old = now_s > found.from_ms / 1000 + life_s * limits.RENEW_AT_SHARE
-        if not old and set(hosts) <= certificates.hosts_of(pem):
+        nameable = certificates.nameable(hosts, self.chain)
+        is_ours = chains.issuers(pem) == chains.issuers(self.chain)
+        if not old and is_ours and set(nameable) <= certificates.hosts_of(pem):
             return False
         synced.write(self.tls_chain_path, self._tls(hosts, now_s), 0o644)
         return True
@@ -86,7 +116,7 @@ class Authority:
     def _tls(self, hosts: Sequence[str], now_s: float) -> bytes:
         key = certificates.load_key(self._read("hub.key")).public_key()
         days = limits.HUB_CERTIFICATE_DAYS
-        return certificates.issue_hub(key, self.hub, hosts, self._key, self.root, now_s, days)
+        return certificates.issue_hub(key, self.hub, hosts, self._key, self.chain, now_s, days)
 
     def _read(self, name: str) -> bytes:
         try:
@@ -100,18 +130,24 @@ class Authority:
 
 def create(home: Home, hub: str, hosts: Sequence[str], now_s: float) -> Authority:
     """Make a new CA with all its keys in `home`, which must be an empty directory of ours."""
-    root_key = certificates.make_key()
-    root = certificates.make_root(root_key, hub, now_s)
-    tls_key = certificates.make_key()
-    days = limits.HUB_CERTIFICATE_DAYS
-    signing_key, chain = certificates.make_signer(hub, root_key, root, now_s)
-    synced.write(home.path("root.key"), certificates.key_pem(root_key))
+    key = certificates.make_key()
+    root = certificates.make_root(key, hub, now_s)
+    synced.write(home.path("root.key"), certificates.key_pem(key))
     synced.write(home.path("root.pem"), root, 0o644)
-    synced.write(home.path("hub.key"), certificates.key_pem(tls_key))
-    tls = certificates.issue_hub(tls_key.public_key(), hub, hosts, root_key, root, now_s, days)
+    synced.write(home.path("hub.key"), certificates.key_pem(certificates.make_key()))
+    return settle(home, hub, hosts, now_s)
+
+
+def settle(home: Home, hub: str, hosts: Sequence[str], now_s: float) -> Authority:
+    """Issue with the CA in `home`, which is there with hub.key, what else a hub has for itself: TLS and signing."""
+    name = "root" if home.path("root.key").exists() else "ca"
+    key, chain = (certificates.load_key(home.path(f"{name}.key").read_bytes()), home.path(f"{name}.pem").read_bytes())
+    public = certificates.load_key(home.path("hub.key").read_bytes()).public_key()
+    tls = certificates.issue_hub(public, hub, hosts, key, chain, now_s, limits.HUB_CERTIFICATE_DAYS)
     synced.write(home.path("hub.pem"), tls, 0o644)
+    signing_key, signing_chain = certificates.make_signer(hub, key, chain, now_s)
     synced.write(home.path("signer.key"), certificates.key_pem(signing_key))
-    synced.write(home.path("signer.pem"), chain, 0o644)
+    synced.write(home.path("signer.pem"), signing_chain, 0o644)
     synced.write(home.path("ticket.key"), secrets.token_bytes(32))
     return Authority(home, hub)
 

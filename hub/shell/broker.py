@@ -161,7 +161,7 @@ class BrokerDoor:
             self._put(inputs.Got(node=node, connection=0, message=message), cost)
 
     def _admits(self, identity: certificates.Identity) -> bool:
-        return identity.id not in self._banned and self._gate(identity.id, identity.key) is Verdict.ADMITTED
+        return identity.id not in self._banned and self._gate(identity) is Verdict.ADMITTED
 
     def _put(self, event: inputs.Opened | inputs.Closed | inputs.Got | inputs.Bad, cost: int) -> None:
         self._inflight += cost

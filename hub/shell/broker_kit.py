@@ -25,7 +25,8 @@ def write(data: Path, out: Path, listen: str) -> str:
     place = parse_place(listen, "--listen")
     home = Home(data)
     hub = home.load()
-    key, certificate = Authority(home, hub.id).issue_broker(time.time())
+    keys = Authority(home, hub.id)
+    key, certificate = keys.issue_broker(time.time())
     try:
         out.mkdir(parents=True, exist_ok=True, mode=0o700)
         conf = (TEMPLATES / "mosquitto.conf").read_text().replace(_INSTALLED, str(out.resolve()))
@@ -37,4 +38,4 @@ def write(data: Path, out: Path, listen: str) -> str:
         synced.write(out / "broker.key", key)
     except OSError as error:
         raise Refused(f"cannot write {out}: {error.strerror or error}; choose another folder with --out") from error
-    return f"mqtts://{place.host}:{place.port}?name={certificates.broker_name(hub.id)}"
+    return f"mqtts://{place.host}:{place.port}?name={certificates.broker_name(keys.scope)}"

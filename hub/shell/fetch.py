@@ -33,7 +33,7 @@ async def fetch(
     """Bring an artifact into the folder; return what came of it. Raises nothing."""
     digest = asked.digest
     try:
-        context = tls.api_context(home.path("root.pem").read_text(), parent.id)
+        context = tls.api_context(home.path("root.pem").read_text(), parent.scope)
         async with httpx.AsyncClient(verify=context, timeout=limits.UPLOAD_WAIT_S) as client:
             size = await artifacts.receive(digest, _chunks(client, _url(parent, digest), asked.ticket))
     except _TicketRefused as error:

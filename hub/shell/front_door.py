@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 0.05  # at whether the door is still crowded
 
 Verdict = session.Verdict
-Gate = Callable[[str, str], Verdict]
+Gate = Callable[[certificates.Identity], Verdict]
 """Of a node id and the SHA-256 (hex) of its key: may it come in, now?"""
 
 
@@ -199,11 +199,11 @@ class FrontDoor:
     def identify(self, certificate: bytes) -> tuple[certificates.Identity, Verdict]:
         """Read the certificate (its chain is checked) and ask the gate. Raises TrustError."""
         identity = certificates.identify(certificate)
-        if identity.role != "node":
-            raise TrustError(f"{identity.role} {identity.id} is no node: only children come through this door")
+        if identity.role not in ("node", "hub"):
+            raise TrustError(f"{identity.role} {identity.id} is no child: only children come through this door")
         if identity.id in self._banned:
             return identity, Verdict.REVOKED
-        return identity, self._gate(identity.id, identity.key)
+        return identity, self._gate(identity)
 
     # -------------------------------------------------------------------------------------------- what sessions say
 

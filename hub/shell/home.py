@@ -1,8 +1,9 @@
 """The hub's data directory: what lies where, and how a file gets there whole.
 
     hub.json                   who this hub is and where it listens; written last, so that it marks a finished directory
-    root.key root.pem          the CA
-    hub.key hub.pem            TLS
+    root.key root.pem          the CA of a root hub; root.pem alone is what everybody in the tree pins
+    ca.key ca.pem              the CA of a hub below another: its chain, the root last
+    hub.key hub.pem            TLS, towards children and towards the parent, with the intermediates
     signer.key signer.pem      what the hub signs manifests with; the chain ends at the root
     ticket.key                 the secret behind artifact tickets
     hub.db                     the store (protocol.aio.journal)
@@ -55,9 +56,10 @@ class ParentMqtt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True):
-    """The hub above this one."""
+    """The hub above this one; `scope` is the DNS name of its domain, which its API proves by TLS."""
 
     id: str
+    scope: str
     mqtt: ParentMqtt
     api: Place
 

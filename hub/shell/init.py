@@ -1,4 +1,4 @@
-"""`skerry hub init`: a new hub's data directory, and its operator's context. Works offline; nothing half done.
+"""`skerry hub init`: a new hub's data directory, and its operator's context. A root is made offline; nothing half done.
 
 All is made in a folder inside the directory and moved out at the end, hub.json last: a directory without hub.json holds
 no hub.
@@ -6,11 +6,13 @@ no hub.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,19 +25,24 @@ from protocol.aio.upkeep import synced
 from protocol.effects import Put
 from protocol.errors import Refused
 
+if TYPE_CHECKING:
+    from hub.shell import join
+
 MQTT_DEFAULT = "0.0.0.0:8883"
 API_DEFAULT = "0.0.0.0:8443"
 OPERATOR = "admin"
 _MAKING = ".making"
+JOINING = ".joining"  # keys with which a parent was asked, and perhaps did not answer (hub.shell.join)
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's context: which hub, and by what right. In a file of mode 0600."""
+    """An operator's context: which hub, and by what right. In a file of mode 0600. `name` is what its TLS proves."""
 
     url: str
     token: str
     root_pem: str
     hub: str
+    name: str
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +52,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     context: Path
     root_pin: str
+    path: list[str]
     former: Path | None = None
 
 
@@ -68,23 +76,39 @@ async def init(
     mqtt: str = MQTT_DEFAULT,
     api: str = API_DEFAULT,
     broker: str = "",
+    parent: str = "",
+    token: str = "",
     context: Path | None = None,
 ) -> Made:
-    """Make a hub in `folder`, empty or not there yet. Raises BadId, Refused, StoreError; then nothing stays."""
+    """Make a hub in `folder`, empty or not there yet: a root, or below the hub at `parent` (URL), which `token` opens.
+
+    Raises BadId, Refused, TrustError, StoreError; then nothing stays. Raises meeting.Unreachable; then the keys stay.
+    """
     hub = _asked(name, mqtt, api, broker)
+    if token and not parent:
+        raise Refused("--token is for a hub below another: name that one with --parent URL")
     making = _prepare(folder)
     try:
-        secret = await _make(Home(making), hub)
-        root = (making / "root.pem").read_bytes()
+        joined = await asyncio.to_thread(_joined, folder, hub.id, parent, token) if parent else None
+        if joined is not None:
+            hub = msgspec.structs.replace(hub, parent=joined.parent)
+        secret = await _make(Home(making), hub, joined)
         _move_out(making, folder)
+        shutil.rmtree(folder / JOINING, ignore_errors=True)
     except OSError as error:
         raise Refused(f"cannot write {folder}: {error.strerror or error}; choose another place with --data") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    target = context or context_path()
-    former = _write_context(target, Context(url=_url(hub.api), token=secret, root_pem=root.decode(), hub=hub.id))
-    pin = authority.Authority(Home(folder), hub.id).root_pin
-    return Made(hub=hub, folder=folder, context=target, root_pin=pin, former=former)
+    keys, target = authority.Authority(Home(folder), hub.id), context or context_path()
+    known = Context(url=_url(hub.api), token=secret, root_pem=keys.root.decode(), hub=hub.id, name=keys.scope)
+    former = _write_context(target, known)
+    return Made(hub=hub, folder=folder, context=target, root_pin=keys.root_pin, path=keys.path, former=former)
+
+
+def _joined(folder: Path, name: str, parent: str, token: str) -> join.Joined:
+    from hub.shell import join  # an HTTP client, for this only
+
+    return join.ask(folder / JOINING, name, parent, token)
 
 
 def move(folder: Path, *, mqtt: str = "", api: str = "") -> None:
@@ -131,7 +155,7 @@ def _prepare(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.rmtree(folder / _MAKING, ignore_errors=True)  # what an interrupted init left
-        held = sorted(path.name for path in folder.iterdir())
+        held = sorted(path.name for path in folder.iterdir() if path.name != JOINING)
         if "hub.json" in held:
             raise Refused(
                 f"{folder} holds the hub {Home(folder).load().name!r} already: serve it, or choose another --data"
@@ -145,10 +169,14 @@ def _prepare(folder: Path) -> Path:
     return folder / _MAKING
 
 
-async def _make(home: Home, hub: HubFile) -> str:
-    now_s = time.time()
+async def _make(home: Home, hub: HubFile, joined: join.Joined | None) -> str:
+    now_s, hosts = time.time(), authority.hosts_of_machine(hub.api.host)
     home.artifacts.mkdir(mode=0o700)
-    authority.create(home, hub.id, authority.hosts_of_machine(hub.api.host), now_s)
+    if joined is None:
+        authority.create(home, hub.id, hosts, now_s)
+    else:
+        joined.place(home)
+        authority.settle(home, hub.id, hosts, now_s)
     token, operator = operators.mint(OPERATOR, secrets.token_bytes(32), int(now_s * 1000))
     journal = await Journal.open(home.database, node=hub.id, streams=streams.NAMES, mint=mint_epoch)
     try:

@@ -20,9 +20,9 @@ from protocol.trust import certificates, gaps, signing
 class HubTrust(signing.Anchor):
     """protocol.link.events.ChildTrust of a hub: the pinned root above, and the hub's own key for its GAPs."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, parent: Parent) -> None:
         """Raises OSError or TrustError when its papers cannot be read."""
-        super().__init__(home.path("root.pem").read_bytes())
+        super().__init__(home.path("root.pem").read_bytes(), parent.scope)
         self._gaps = gaps.GapSigner(home.path("hub.key").read_bytes())
 
     def sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> messages.GapBody:
@@ -35,7 +35,7 @@ class Uplink:
 
     def __init__(self, home: Home, file: HubFile, parent: Parent, put: Callable[[inputs.Input], None]) -> None:
         self._home, self._file, self._parent, self._put = home, file, parent, put
-        self.trust = HubTrust(home)
+        self.trust = HubTrust(home, parent)
         self._link = MqttLink(
             node=file.id,
             parent=parent.id,

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protocol import codec, messages
 from protocol.errors import LocalProtocolError, RemoteProtocolError, TrustError
-from protocol.trust import certificates, signing
+from protocol.trust import certificates, chains, signing
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True, tag_field="by"):
@@ -304,12 +304,13 @@ class ParentSeal:
             raise RemoteProtocolError(f"a Hello of {hello.node} came from {node}")
         if former is not None and _hash(body) == former.digest:
             raise TrustError(f"a Hello of {node} for session {hello.session} came again")
-        leaf = certificates.check_issued(proof.chain + self._root, "node", node, self._pin)
+        identity = certificates.identify(proof.chain)
+        role = "hub" if identity.role == "hub" else "node"
+        leaf = chains.check_issued(proof.chain + self._root, role, node, self._pin)
         key, digest = leaf.public_key(), _hash(body)
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise TrustError(f"the certificate of {node} has no elliptic curve key")
         _check_device(key, proof.signature, _covered("hello", self._hub, node, proof.ephemeral, digest), node)
-        identity = certificates.identify(proof.chain)
         if not self._admits(identity):
             raise TrustError(f"{node} is not, or no longer, part of the fleet with this key")
         if former is None or hello.session >= former.session:  # one below is heard, so that it can mint above (A17)

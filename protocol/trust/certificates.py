@@ -1,9 +1,14 @@
 """Keys, certificates and certificate requests: who is who, on paper (DESIGN 8). All functions over bytes.
 
-    root      P-256, a CA; what is pinned is its public key (SHA-256 of the SubjectPublicKeyInfo)
-    hub       P-256, TLS; `URI:skerry:hub:ID`, `DNS:ID.skerry`; serverAuth and clientAuth
-    node      P-256, TLS; `URI:skerry:node:ID`; clientAuth only (INVARIANTS C4: roles are apart)
-    signer    Ed25519, signs what a hub asks of its children; `URI:skerry:signer:ID`; no TLS purpose
+    ca        P-256, of the root hub or a region; `URI:skerry:ca:ID`, `DNS:SCOPE`; at most limits.TIERS_MAX in a row
+    hub       P-256, TLS; `URI:skerry:hub:ID`, `DNS:SCOPE`; serverAuth and clientAuth
+    node      P-256, TLS; `URI:skerry:node:ID`, `DNS:ID.SCOPE`; clientAuth only (INVARIANTS C4: roles are apart)
+    signer    Ed25519, signs what a hub asks of its children; `URI:skerry:signer:ID`, `DNS:SCOPE`; no TLS purpose
+
+SCOPE is the DNS name of a hub's domain: `cloud.skerry` of the root `cloud`, `eu-north.cloud.skerry` of its region
+`eu-north`. A region's CA is confined to its scope (a critical name constraint), so that whatever it issues names
+something below it; what is pinned everywhere is the root's public key (SHA-256 of its SubjectPublicKeyInfo). Chains are
+PEM, each certificate followed by its issuer; `issue_*` return one without the root. protocol.trust.chains checks them.
 
 Dates are arguments (`now_s`, seconds since 1970) and are never judged here: a device may believe in 1970, so what a
 date means is decided where a trusted time is known. Only the functions `make_*` and `issue_*` draw randomness.
@@ -14,12 +19,11 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
-import itertools
 from collections.abc import Sequence
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -28,7 +32,7 @@ from cryptography.x509 import oid
 from protocol import ids, limits
 from protocol.errors import BadId, TooLarge, TrustError
 
-ROLES = ("node", "hub", "signer")
+ROLES = ("node", "hub", "signer", "ca")
 
 _DAY_S = 86_400
 _BACKDATE_S = 3_600  # a peer's clock may be a little behind
@@ -91,17 +95,38 @@ def spki_hash(data: bytes | str) -> str:
 
 def make_root(key: ec.EllipticCurvePrivateKey, hub: str, now_s: float, days: int = limits.CA_DAYS) -> bytes:
     """Return the self-signed root certificate (PEM) of the CA that begins at `hub`."""
-    subject = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, f"{hub} skerry root")])
+    scope = hub + ids.DNS_SUFFIX
+    subject = _ca_subject(hub, scope)
     builder = _builder(subject, subject, key.public_key(), now_s, days)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=2), critical=True)
-    builder = builder.add_extension(_usage(certify=True), critical=True)
+    builder = _as_ca(builder, hub, scope, limits.TIERS_MAX - 1)
     return _signed(builder, key)
 
 
+def issue_ca(
+    csr: bytes, hub: str, ca_key: ec.EllipticCurvePrivateKey, ca: bytes, now_s: float, days: int = limits.REGION_CA_DAYS
+) -> bytes:
+    """Return the chain of the CA of the child hub `hub`, confined to its scope, for the key of a checked request.
+
+    Raises TrustError when the issuer is of the last tier that may have hubs below it, or the scope is too long.
+    """
+    key = check_csr(csr)
+    issuer = _load(ca)
+    scope = f"{hub}.{scope_of(ca)}"
+    if len(scope) > limits.SCOPE_CHARS_MAX:
+        raise TrustError(f"the path of names {scope} is over {limits.SCOPE_CHARS_MAX} characters: choose shorter names")
+    below = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length or 0
+    if below < 1:
+        raise TrustError(f"hub {named(issuer)[1]} is of the last of {limits.TIERS_MAX} tiers: no hub can be below it")
+    builder = _as_ca(_builder(_ca_subject(hub, scope), issuer.subject, key, now_s, days), hub, scope, below - 1)
+    builder = builder.add_extension(x509.NameConstraints([x509.DNSName(scope)], None), critical=True)
+    return _signed(_by(builder, ca_key), ca_key) + _without_root(ca)
+
+
 def issue_node(csr: bytes, node: str, ca_key: ec.EllipticCurvePrivateKey, ca: bytes, now_s: float, days: int) -> bytes:
-    """Return a certificate (PEM) naming `node`, for the key of a request that is checked; its own names are ignored."""
+    """Return a chain naming `node`, for the key of a request that is checked; its own names are ignored."""
     key = check_csr(csr)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"skerry:node:{node}")]
+    names.append(x509.DNSName(f"{node}.{scope_of(ca)}"))
     return _issue(key, node, names, [oid.ExtendedKeyUsageOID.CLIENT_AUTH], ca_key, ca, now_s, days)
 
 
@@ -114,35 +139,44 @@ def issue_hub(
     now_s: float,
     days: int,
 ) -> bytes:
-    """Return the hub's TLS certificate (PEM): its id, and `hosts` (names and addresses) for curl and browsers."""
+    """Return the hub's TLS chain: its id, its scope, and what of `hosts` its CA may name, for curl and browsers."""
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"skerry:hub:{hub}")]
-    names.append(x509.DNSName(hub + ids.DNS_SUFFIX))
-    names.extend(_general_name(host) for host in hosts)
+    names.append(x509.DNSName(scope_of(ca)))
+    names.extend(_general_name(host) for host in nameable(hosts, ca))
     usages = [oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.CLIENT_AUTH]
     return _issue(key, hub, names, usages, ca_key, ca, now_s, days)
 
 
-def broker_name(hub: str) -> str:
-    """Return the DNS name that an external broker of `hub` proves: not the hub's own, for the broker is not trusted."""
-    return f"broker.{hub}{ids.DNS_SUFFIX}"
+def nameable(hosts: Sequence[str], ca: bytes) -> list[str]:
+    """Return those of `hosts` that this CA may put into a certificate: one that is confined names addresses only."""
+    confined = _constraint(_load(ca)) is not None
+    return [host for host in hosts if not confined or isinstance(_general_name(host), x509.IPAddress)]
+
+
+def broker_name(scope: str) -> str:
+    """Return the DNS name that an external broker of the hub with `scope` proves: not the hub's own, for the broker is
+    not trusted. No child hub is called `broker`."""
+    return f"{ids.BROKER}.{scope}"
 
 
 def issue_broker(
-    key: ec.EllipticCurvePublicKey, hub: str, ca_key: ec.EllipticCurvePrivateKey, ca: bytes, now_s: float, days: int
+    key: ec.EllipticCurvePublicKey, ca_key: ec.EllipticCurvePrivateKey, ca: bytes, now_s: float, days: int
 ) -> bytes:
-    """Return the TLS certificate (PEM) of an external broker of `hub`: a server and nothing else."""
-    names: list[x509.GeneralName] = [x509.DNSName(broker_name(hub))]
-    return _issue(key, broker_name(hub), names, [oid.ExtendedKeyUsageOID.SERVER_AUTH], ca_key, ca, now_s, days)
+    """Return the TLS chain of an external broker of the hub whose CA this is: a server and nothing else."""
+    names: list[x509.GeneralName] = [x509.DNSName(broker_name(scope_of(ca)))]
+    return _issue(key, ids.BROKER, names, [oid.ExtendedKeyUsageOID.SERVER_AUTH], ca_key, ca, now_s, days)
 
 
 def make_signer(
     hub: str, ca_key: ec.EllipticCurvePrivateKey, ca: bytes, now_s: float, days: int = limits.CA_DAYS
 ) -> tuple[ed25519.Ed25519PrivateKey, bytes]:
-    """Make the hub's signing key; return it with its chain (PEM: the signer, then the root)."""
+    """Make the hub's signing key; return it with its whole chain (PEM: the signer first, the root last)."""
     key = ed25519.Ed25519PrivateKey.generate()
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"skerry:signer:{hub}")]
+    names.append(x509.DNSName(scope_of(ca)))
     usages = [oid.ExtendedKeyUsageOID.CODE_SIGNING]
-    return key, _issue(key.public_key(), hub, names, usages, ca_key, ca, now_s, days) + ca
+    leaf = _issue(key.public_key(), hub, names, usages, ca_key, ca, now_s, days)
+    return key, leaf + _root_of(ca)
 
 
 # ------------------------------------------------------------------------------------------------ requests
@@ -183,7 +217,7 @@ def identify(data: bytes | str) -> Identity:
     """Return whom a certificate (PEM, first of a chain; or DER) names. Raises TrustError when it is none of ours."""
     raw = data.encode() if isinstance(data, str) else data
     certificate = _load(raw)
-    role, name = _named(certificate)
+    role, name = named(certificate)
     return Identity(
         role=role,
         id=name,
@@ -204,21 +238,20 @@ def hosts_of(pem: bytes) -> set[str]:
     return hosts | {str(address) for address in names.get_values_for_type(x509.IPAddress)}
 
 
-def check_issued(chain: bytes | str, role: str, name: str, root_pin: str) -> x509.Certificate:
-    """Return the leaf of `chain` (PEM, leaf first, root last) after checking it; dates are not judged.
+def scope_of(pem: bytes | str) -> str:
+    """Return the one DNS name of a CA's certificate (first of a chain). Raises TrustError when it is no CA of ours."""
+    certificate = _load(pem.encode() if isinstance(pem, str) else pem)
+    role, name = named(certificate)
+    names = dns_names(certificate)
+    if role != "ca" or len(names) != 1:
+        raise TrustError(f"the certificate of {role} {name} is not that of a CA")
+    return names[0]
 
-    Each is issued by the next, all issuers are CAs, the last one's key is the pinned root, the leaf names `name` in
-    `role`. Raises TrustError or TooLarge.
-    """
-    certificates = load_chain(chain)
-    root = certificates[-1]
-    if len(certificates) < 2 or _hash_of(root.public_key()) != root_pin:
-        raise TrustError(f"the certificate chain of {name} does not end at the pinned root: it is of another hub")
-    for certificate, issuer in itertools.pairwise(certificates):
-        _check_link(certificate, issuer, name)
-    if _named(certificates[0]) != (role, name):
-        raise TrustError(f"the certificate names {' '.join(_named(certificates[0]))}, not {role} {name}")
-    return certificates[0]
+
+def dns_names(certificate: x509.Certificate) -> list[str]:
+    """Return the DNS names in a certificate."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return names.get_values_for_type(x509.DNSName)
 
 
 def load_chain(chain: bytes | str) -> list[x509.Certificate]:
@@ -235,17 +268,32 @@ def load_chain(chain: bytes | str) -> list[x509.Certificate]:
     return certificates
 
 
-def _check_link(certificate: x509.Certificate, issuer: x509.Certificate, name: str) -> None:
+def key_hash(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 (hex) of a certificate's SubjectPublicKeyInfo."""
+    return _hash_of(certificate.public_key())
+
+
+def _without_root(chain: bytes) -> bytes:
+    return b"".join(_pem(one) for one in load_chain(chain)[:-1])
+
+
+def _root_of(chain: bytes) -> bytes:
+    return _pem(load_chain(chain)[-1])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _constraint(certificate: x509.Certificate) -> x509.NameConstraints | None:
     try:
-        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-        certificate.verify_directly_issued_by(issuer)
-    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
-        raise TrustError(f"the certificate chain of {name} is broken: {error or 'a signature is wrong'}") from error
-    if not constraints.ca:
-        raise TrustError(f"the certificate chain of {name} is broken: an issuer is no CA")
+        return certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return None
 
 
-def _named(certificate: x509.Certificate) -> tuple[str, str]:
+def named(certificate: x509.Certificate) -> tuple[str, str]:
+    """Return the role and the id in a certificate. Raises TrustError when it is none of ours."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
@@ -310,8 +358,25 @@ def _issue(
     builder = builder.add_extension(_usage(certify=False), critical=True)
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    return _signed(_by(builder, ca_key), ca_key) + _without_root(ca)
+
+
+def _as_ca(builder: x509.CertificateBuilder, hub: str, scope: str, below: int) -> x509.CertificateBuilder:
+    names = [x509.UniformResourceIdentifier(f"skerry:ca:{hub}"), x509.DNSName(scope)]
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.add_extension(_usage(certify=True), critical=True)
+
+
+def _ca_subject(hub: str, scope: str) -> x509.Name:
+    """Return a subject that no other CA of the tree has, and no leaf: the scope as domain components (RFC 2247)."""
+    domain = [x509.NameAttribute(oid.NameOID.DOMAIN_COMPONENT, label) for label in reversed(scope.split("."))]
+    return x509.Name([*domain, x509.NameAttribute(oid.NameOID.COMMON_NAME, hub)])
+
+
+def _by(builder: x509.CertificateBuilder, ca_key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
-    return _signed(builder.add_extension(authority, critical=False), ca_key)
+    return builder.add_extension(authority, critical=False)
 
 
 def _builder(

@@ -18,10 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from protocol import ids, messages
 from protocol.errors import BadId, TrustError
 from protocol.link.anchor import Proof, ProvenAnchor, chain_hash, key_id, manifest_bytes, revoked_bytes
-from protocol.trust import certificates, gaps
+from protocol.trust import chains, gaps
 from protocol.trust.certificates import (
     check_csr,
-    check_issued,
     identify,
     issue_hub,
     issue_node,
@@ -42,7 +41,6 @@ __all__ = [
     "Signer",
     "Token",
     "check_csr",
-    "check_issued",
     "identify",
     "issue_hub",
     "issue_node",
@@ -125,8 +123,12 @@ class Signer:
 class Anchor(ProvenAnchor):
     """A ProvenAnchor that proves what it learns: for a child that may load X.509, a simulated or a sealed one."""
 
-    def __init__(self, root: str | bytes) -> None:
-        """`root` is the SHA-256 of the root's SubjectPublicKeyInfo (64 hex digits) or the root's PEM."""
+    def __init__(self, root: str | bytes, scope: str = "") -> None:
+        """`root` is the SHA-256 of the root's SubjectPublicKeyInfo (64 hex digits) or the root's PEM.
+
+        `scope`: that of the parent, so that a hub of its id elsewhere in the tree does not pass for it; empty: any.
+        """
+        self._scope = scope
         text = root.decode() if isinstance(root, bytes) else root
         super().__init__(text if _is_hash(text) else spki_hash(text))
 
@@ -137,15 +139,16 @@ class Anchor(ProvenAnchor):
         """
         if self.knows(chain_pem, parent):
             return super().learn(chain_pem, parent)
-        return self.take(prove_signer(chain_pem, parent, self.root_pin))
+        return self.take(prove_signer(chain_pem, parent, self.root_pin, self._scope))
 
 
-def prove_signer(chain_pem: str | bytes, parent: str, root_pin: str) -> Proof:
+def prove_signer(chain_pem: str | bytes, parent: str, root_pin: str, scope: str = "") -> Proof:
     """Check that `chain_pem` (signer first, root last) leads from a signing key of `parent` to the pinned root.
 
-    Raises TrustError or TooLarge. Dates are not judged: a device may believe in 1970.
+    `scope`: that of the parent; empty: any. Raises TrustError or TooLarge. Dates are not judged: a device may believe
+    in 1970.
     """
-    leaf = certificates.check_issued(chain_pem, "signer", parent, root_pin)
+    leaf = chains.check_issued(chain_pem, "signer", parent, root_pin, scope)
     key = leaf.public_key()
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise TrustError(f"the signing certificate of {parent} has no Ed25519 key")

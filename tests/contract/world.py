@@ -15,6 +15,7 @@ from hub.shell.front_door import FrontDoor, Verdict
 from protocol import messages
 from protocol.aio import mqtt
 from protocol.link.seal import ChildSeal
+from protocol.trust import certificates
 from protocol.trust.signing import Anchor
 from tests.support import broker as real_broker
 from tests.support.door import WAIT_S, Inbox
@@ -132,10 +133,10 @@ class World:
         self.back_door = 0
         self.door: FrontDoor | BrokerDoor
 
-    def gate(self, node: str, key: str) -> Verdict:
+    def gate(self, who: certificates.Identity) -> Verdict:
         """Everybody whose key is as issued, unless a test says otherwise."""
-        known = self.pki.device(node).key_hash == key
-        return self.verdicts.get(node, Verdict.ADMITTED) if known else Verdict.UNKNOWN
+        known = self.pki.device(who.id).key_hash == who.key
+        return self.verdicts.get(who.id, Verdict.ADMITTED) if known else Verdict.UNKNOWN
 
     def child(self, node: str) -> Child:
         """A device of this fleet."""

@@ -15,7 +15,7 @@ from tests.conftest import broker_path
 from tests.support.pki import DAYS, Pki
 
 SHIPPED = Path(__file__).parents[2] / "config" / "broker"
-NAME = "broker"
+NAME = certificates.broker_name("hub.skerry")
 WAIT_S = 10.0
 
 
@@ -54,7 +54,7 @@ async def running(pki: Pki, folder: Path) -> AsyncGenerator[Mosquitto]:
 def _configure(pki: Pki, folder: Path, broker: Mosquitto) -> Path:
     folder.mkdir()
     key = certificates.make_key()
-    certificate = certificates.issue_hub(key.public_key(), NAME, [], pki.ca_key, pki.root, time.time(), DAYS)
+    certificate = certificates.issue_broker(key.public_key(), pki.ca_key, pki.root, time.time(), DAYS)
     (folder / "broker.key").write_bytes(certificates.key_pem(key))
     (folder / "broker.pem").write_bytes(certificate)
     (folder / "root.pem").write_bytes(pki.root)

@@ -112,14 +112,15 @@ def _enrolled(data: Path, seen: identity.AgentFile | Unseen) -> Enrolled | Unsee
             return seen
         enroll = f"skerry-agent enroll --hub URL --token TOKEN --data {data}; or name the right directory with --data"
         return Unseen(why=f"this device is not enrolled: there is no {data}/agent.json", next=enroll)
-    broker = seen.mqtt.name or seen.hub
-    return Enrolled(node=seen.node, hub=seen.hub, root_pin=seen.root_pin, broker=broker, sealed=seen.mqtt.sealed)
+    return Enrolled(
+        node=seen.node, hub=seen.hub, root_pin=seen.root_pin, broker=seen.mqtt.name, sealed=seen.mqtt.sealed
+    )
 
 
 def _answer(data: Path, file: identity.AgentFile | None) -> Answer:
     if file is None:
         raise Refused("no hub to ask before this device is enrolled")
-    context = tls.api_context(files.read(data / "root.pem").decode(), file.hub)
+    context = tls.api_context(files.read(data / "root.pem").decode(), file.scope)
     return ways.ask(file.api.host, file.api.port, context)
 
 

@@ -40,7 +40,7 @@ class _Said(msgspec.Struct, frozen=True):
 def ask(data: Path, file: identity.AgentFile) -> notes.Answer:
     """Return what the hub says. Raises Refused when it cannot be reached or answers oddly, TrustError, OSError."""
     host = f"[{file.api.host}]" if ":" in file.api.host else file.api.host
-    context = tls.api_context((data / "root.pem").read_text(), file.hub)
+    context = tls.api_context((data / "root.pem").read_text(), file.scope)
     url = f"https://{host}:{file.api.port}"
     try:
         with httpx.Client(base_url=url, verify=context, timeout=limits.CONNECT_WAIT_S, trust_env=False) as client:

@@ -117,7 +117,7 @@ def _anchor(file: identity.AgentFile) -> ProvenAnchor:
     if file.mqtt.sealed:  # through a broker X.509 is loaded anyway: the seal proves each Welcome before it is read
         from protocol.trust.signing import Anchor
 
-        return Anchor(file.root_pin)
+        return Anchor(file.root_pin, file.scope)
     return ProvenAnchor(file.root_pin)
 
 

@@ -14,7 +14,7 @@ from edge_agent.shell import identity
 from edge_agent.shell.papers import notes
 from protocol.aio.upkeep import synced
 from protocol.errors import TrustError
-from protocol.trust import certificates, signing
+from protocol.trust import certificates, chains, signing
 
 
 def key_of(data: Path) -> bytes:
@@ -47,10 +47,9 @@ def note_certificate(data: Path, root_pin: str) -> notes.Certificate:
 
 
 def store_certificate(data: Path, file: identity.AgentFile, chain: str) -> notes.Certificate:
-    """Check a renewed certificate (ours, by our root, on our key) and store it. Raises TrustError, OSError."""
-    root = (data / "root.pem").read_text()
-    whole = chain if chain.count("BEGIN CERTIFICATE") > 1 else chain + root
-    signing.check_issued(whole, "node", file.node, file.root_pin)
+    """Check a renewed certificate with its intermediates (ours, in our hub's scope, under our root, on our key) and
+    store it. Raises TrustError, OSError."""
+    chains.check_issued(chain + (data / "root.pem").read_text(), "node", file.node, file.root_pin, file.scope)
     if signing.identify(chain).key != signing.spki_hash(_public_of(data)):
         raise TrustError("the new certificate is for another key than this device's: refused")
     synced.write(data / "cert.pem", chain.encode())
@@ -59,7 +58,7 @@ def store_certificate(data: Path, file: identity.AgentFile, chain: str) -> notes
 
 def prove_signer(data: Path, file: identity.AgentFile, chain: str) -> signing.Proof:
     """Check the parent's signing chain against the pinned root, and note the proof. Raises TrustError, OSError."""
-    proof = signing.prove_signer(chain, file.parent, file.root_pin)
+    proof = signing.prove_signer(chain, file.parent, file.root_pin, file.scope)
     known = notes.read(data, file.root_pin)
     others = [one for one in known.proofs if (one.parent, one.chain) != (proof.parent, proof.chain)]
     _note(data, notes.Notes(certificate=known.certificate, proofs=[*others, proof]))

@@ -59,7 +59,7 @@ def _pem(known: client.Context) -> str:
 def _answer() -> Answer:
     known = client.context()
     parts = urlsplit(known.url)
-    context = tls.api_context(_pem(known), known.hub) if parts.scheme == "https" else None
+    context = tls.api_context(_pem(known), known.name) if parts.scheme == "https" else None
     return ways.ask(parts.hostname or "", parts.port or _PORT, context)
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.core import inputs
+from hub.core.registry import Refusal
 from hub.shell.api import errors
 from hub.shell.api.hub import Hub, dialled, link_place
 from protocol import ids, limits
@@ -18,11 +19,13 @@ from protocol.trust import certificates, renewals, signing
 
 
 class EnrollBody(BaseModel):
-    """A device asks in. `csr` is PEM; `name` empty: the hub names it."""
+    """A device asks in, or a hub, with a second request for the CA that it is to have. `csr` and `ca` are PEM; `name`
+    empty: the hub names it."""
 
     model_config = ConfigDict(extra="forbid")
     token: str
     csr: str
+    ca: str = ""
     name: str = ""
     labels: dict[str, str] = {}
     facts: dict[str, str] = {}
@@ -58,8 +61,9 @@ def router(hub: Hub) -> APIRouter:
 
     @routes.get("/v1/info")
     async def info() -> Response:
-        """Return who this hub is, and its time."""
-        return errors.answer({"hub": hub.file.id, "version": hub.version, "time_ms": int(time.time() * 1000)})
+        """Return who this hub is, the hubs from the root down to it, and its time."""
+        said = {"hub": hub.file.id, "scope": hub.authority.scope, "path": hub.authority.path}
+        return errors.answer({**said, "version": hub.version, "time_ms": int(time.time() * 1000)})
 
     @routes.post("/v1/enroll")
     async def enroll(body: EnrollBody) -> Response:
@@ -79,12 +83,16 @@ async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
     if not signing.same(token.pin, hub.authority.root_pin):
         raise TrustError(f"this token is of another hub than {hub.file.id}: check --hub, or ask for a new token")
     certificates.check_csr(body.csr)
+    if body.ca:
+        _check_hub(hub, body)
     asked = inputs.Enroll(
         token=token.id,
         secret_hash=signing.secret_hash(token.secret),
         name=body.name,
         csr=body.csr,
         key=certificates.spki_hash(body.csr),
+        ca=body.ca,
+        ca_key=certificates.spki_hash(body.ca) if body.ca else "",
         labels=body.labels,
         facts=body.facts,
     )
@@ -92,11 +100,22 @@ async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
     return {
         "node": issued.node,
         "hub": hub.file.id,
+        "scope": hub.authority.scope,
         "certificate": issued.certificate,
         "root": hub.authority.root.decode(),
         "mqtt": link_place(hub),
         "api": {"host": dialled(hub.api().host), "port": hub.api().port},
     }
+
+
+def _check_hub(hub: Hub, body: EnrollBody) -> None:
+    """What must be so of a hub that asks in. Raises TrustError, TooLarge, Refusal."""
+    certificates.check_csr(body.ca)
+    if certificates.spki_hash(body.ca) == certificates.spki_hash(body.csr):
+        raise TrustError("a hub's CA has a key of its own: make another one than that of its TLS certificate")
+    if body.name in hub.authority.path:
+        way = "/".join(hub.authority.path)
+        raise Refusal(f"{body.name} is above this hub already ({way}): hubs make no loop; choose another with --name")
 
 
 async def _renew(hub: Hub, body: RenewBody) -> bytes:

@@ -51,7 +51,7 @@ def link_place(hub: Hub) -> dict[str, object]:
     if broker is not None:
         return {"host": broker.host, "port": broker.port, "name": broker.name, "sealed": True}
     place = hub.mqtt()
-    return {"host": dialled(place.host), "port": place.port, "name": hub.file.id, "sealed": False}
+    return {"host": dialled(place.host), "port": place.port, "name": hub.authority.scope, "sealed": False}
 
 
 def dialled(host: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
@@ -24,6 +24,7 @@ class TokenBody(BaseModel):
     ttl_s: Annotated[float, Field(gt=0, le=limits.TOKEN_TTL_S_MAX)] = limits.TOKEN_TTL_S_DEFAULT
     uses: Annotated[int, Field(ge=1, le=limits.TOKEN_USES_MAX)] = 1
     labels: dict[str, str] = {}
+    kind: Literal["agent", "hub"] = "agent"
 
 
 def router(hub: Hub) -> APIRouter:
@@ -57,6 +58,7 @@ async def _create_token(hub: Hub, body: TokenBody, name: str) -> dict[str, objec
         ttl_s=body.ttl_s,
         uses=body.uses,
         labels=body.labels,
+        kind=body.kind,
     )
     answer = msgspec.json.decode(await hub.desk.ask(name, made))
     if not isinstance(answer, dict):

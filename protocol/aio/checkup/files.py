@@ -11,7 +11,7 @@ from typing import BinaryIO
 from protocol import limits
 from protocol.doctor.facts import File, Key, Paper
 from protocol.errors import TooLarge, TrustError
-from protocol.trust import certificates
+from protocol.trust import certificates, chains
 
 
 def read(path: Path) -> bytes:
@@ -83,8 +83,8 @@ def paper(path: Path, root: Path, pin: str = "") -> Paper:
         raw = read(path)
         said = certificates.identify(raw)
         issuer = read(root)
-        whole = raw if raw.count(b"BEGIN CERTIFICATE") > 1 else raw + issuer
-        certificates.check_issued(whole, said.role, said.id, pin or certificates.spki_hash(issuer))
+        whole = raw if issuer.strip() in raw else raw + issuer
+        chains.check_issued(whole, said.role, said.id, pin or certificates.spki_hash(issuer))
     except FileNotFoundError as error:
         return Paper(path=str(path), flaw="it is missing" if error.filename == str(path) else f"{root} is missing")
     except (TrustError, TooLarge) as error:

@@ -149,6 +149,7 @@ def test_a_renewed_certificate_is_stored_only_if_it_is_ours(tmp_path: Path) -> N
         node="oslo-1",
         hub="hub",
         parent="hub",
+        scope="hub.skerry",
         mqtt=identity.Mqtt(host="h", port=1, name="hub"),
         api=identity.Address(host="h", port=1),
         root_pin=signing.spki_hash(pki.root),

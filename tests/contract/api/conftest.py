@@ -18,7 +18,7 @@ from hub.shell import init
 from hub.shell.home import Home, Place
 from protocol.trust import certificates
 
-_ANY = Place(host="127.0.0.1", port=0)
+ANY = Place(host="127.0.0.1", port=0)
 
 
 @dataclass
@@ -30,6 +30,16 @@ class Served:
     api: httpx.AsyncClient
     stranger: httpx.AsyncClient
     line: str
+
+    @property
+    def url(self) -> str:
+        """Where its API is."""
+        return self.line.rpartition("API ")[2]
+
+    @property
+    def mqtt_port(self) -> int:
+        """Where its children connect, on loopback."""
+        return int(self.line.partition("MQTT 127.0.0.1:")[2].partition(",")[0])
 
     async def enrolled(self, name: str, **labels: str) -> Device:
         """Enroll a device; return what it holds."""
@@ -53,7 +63,7 @@ async def made(folder: Path) -> Home:
     """Make a hub that listens on ports of the system's choice."""
     result = await init.init(folder / "hub", name="cloud", context=folder / "context.json")
     home = Home(result.folder)
-    home.file.write_bytes(msgspec.json.encode(msgspec.structs.replace(result.hub, mqtt=_ANY, api=_ANY)))
+    home.file.write_bytes(msgspec.json.encode(msgspec.structs.replace(result.hub, mqtt=ANY, api=ANY)))
     return home
 
 

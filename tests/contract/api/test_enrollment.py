@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from protocol import limits
-from protocol.trust import certificates, signing
+from protocol.trust import certificates, chains, signing
 from tests.contract.api.conftest import Served
 
 
@@ -29,8 +29,8 @@ async def test_a_device_with_a_token_gets_a_certificate_for_its_own_key(hub: Ser
     assert answer.status_code == 200
     got = answer.json()
     assert (got["node"], got["hub"], got["root"]) == ("gw-1", "cloud", hub.context.root_pem)
-    assert (got["mqtt"]["name"], got["mqtt"]["sealed"]) == ("cloud", False)
-    certificates.check_issued(got["certificate"] + got["root"], "node", "gw-1", pin)
+    assert (got["mqtt"]["name"], got["mqtt"]["sealed"]) == ("cloud.skerry", False)
+    chains.check_issued(got["certificate"] + got["root"], "node", "gw-1", pin)
     assert certificates.identify(got["certificate"]).key == certificates.spki_hash(asked)
     node = (await hub.api.get("/v1/nodes/gw-1")).json()
     assert (node["state"], node["labels"]) == ("away", {"site": "oslo"})

@@ -124,7 +124,7 @@ def test_what_answers_with_another_ca_is_not_the_hub(hub: RealHub, tmp_path: Pat
         capture_output=True,
     )
     mine, other = json.loads(hub.context.read_text()), json.loads((tmp_path / "context.json").read_text())
-    for wrong in ({"root_pem": other["root_pem"]}, {"hub": "other"}):
+    for wrong in ({"root_pem": other["root_pem"]}, {"name": "other.skerry"}):
         (tmp_path / "context.json").write_text(json.dumps(mine | wrong))
         ran = subprocess.run(
             [SKERRY, "get", "nodes"],

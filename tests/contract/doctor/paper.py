@@ -49,7 +49,9 @@ class Device:
         api_place = identity.Address(host="127.0.0.1", port=api)
         pin = signing.spki_hash(self.pki.root)
         hub = self.pki.hub
-        file = identity.AgentFile(node=NODE, hub=hub, parent=hub, mqtt=mqtt_place, api=api_place, root_pin=pin)
+        file = identity.AgentFile(
+            node=NODE, hub=hub, parent=hub, scope=f"{hub}.skerry", mqtt=mqtt_place, api=api_place, root_pin=pin
+        )
         identity.save(self.data, file)
 
     async def open(self) -> Journal:

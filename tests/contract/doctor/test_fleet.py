@@ -223,9 +223,9 @@ async def test_faults_of_an_operators_context(doctors: Doctors, tmp_path: Path) 
     code, found = await with_context(token="so1.admin.wrong")
     assert (code, bad(found)) == (1, {"token"})
     assert "context.json of the hub" in found["token"]["next"]
-    code, found = await with_context(hub="other")
+    code, found = await with_context(name="other.skerry")
     assert (code, bad(found)) == (1, {"hub"})
-    assert "is not hub other under our root" in found["hub"]["says"]
+    assert "is not hub cloud under our root" in found["hub"]["says"]
     other_root = subprocess.run(
         [BIN / "skerry", "hub", "init", "--name", "other", "--data", tmp_path / "other"],
         env={**os.environ, "SKERRY_CONTEXT": str(tmp_path / "o.json")},

@@ -68,7 +68,7 @@ class Hub:
             context=self.pki.parent_context(),
             hub="hub",
             inbox=self.inbox,
-            gate=lambda _node, _key: Verdict.ADMITTED,
+            gate=lambda who: Verdict.ADMITTED if who.role == "node" else Verdict.UNKNOWN,
             wall=lambda: self.wall,
             admission=self.admission,
         )
@@ -135,12 +135,14 @@ async def test_an_expired_certificate_comes_in_and_is_called_expired(hub: Hub) -
     assert not opened.expired  # judged by the hub's time, which stood at 0 then
 
 
-async def test_a_hub_certificate_is_no_childs(hub: Hub) -> None:
+async def test_a_hub_that_is_no_child_is_not_let_in(hub: Hub) -> None:
     context = hub.pki.hub_client_context("hub")
     raw = Raw(*await asyncio.open_connection("127.0.0.1", hub.door.port, ssl=context, server_hostname="hub.skerry"))
     hub.raws.append(raw)
     raw.send(mqtt5.ConnectPacket("hub"))
-    assert await raw.receive() is None
+    packet = await raw.receive()
+    assert isinstance(packet, mqtt5.ConnAckPacket)
+    assert packet.reason_code == mqtt5.ConnAckReasonCode.NOT_AUTHORIZED
     assert hub.inbox.all == []
 
 

@@ -167,6 +167,7 @@ async def test_the_daemon_s_side_reports_and_collects(hub: Hub, data: Path) -> N
         node="oslo-1",
         hub="hub",
         parent="hub",
+        scope="hub.skerry",
         mqtt=identity.Mqtt(host="127.0.0.1", port=1, name="hub"),
         api=identity.Address(host="127.0.0.1", port=hub.server.server_port),
         root_pin="0" * 64,

@@ -40,6 +40,7 @@ def enrolled(data: Path, *, sealed: bool = False) -> identity.AgentFile:
         node="gw-1",
         hub="cloud",
         parent="cloud",
+        scope="cloud.skerry",
         mqtt=identity.Mqtt(host="127.0.0.1", port=1, name="cloud", sealed=sealed),
         api=identity.Address(host="127.0.0.1", port=1),
         root_pin=signing.spki_hash(ROOT),

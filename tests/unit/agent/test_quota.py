@@ -22,7 +22,8 @@ def test_a_quota_that_cannot_be_is_refused_before_anything_is_done(tmp_path: Pat
 
 def test_a_device_without_one_has_the_default(tmp_path: Path) -> None:
     address = {"host": "h", "port": 1}
-    file = {"node": "n", "hub": "h", "parent": "h", "mqtt": address | {"name": "h"}, "api": address, "root_pin": "p"}
+    names = {"node": "n", "hub": "h", "parent": "h", "scope": "h.skerry", "root_pin": "p"}
+    file = names | {"mqtt": address | {"name": "h"}, "api": address}
     (tmp_path / "agent.json").write_bytes(msgspec.json.encode(file))
     assert identity.load(tmp_path).quota_bytes == limits.DEVICE_QUOTA_BYTES
     identity.save(tmp_path, msgspec.structs.replace(identity.load(tmp_path), quota_bytes=64_000_000))

@@ -64,7 +64,9 @@ class FakeApi:
     def context(self, folder: Path) -> Path:
         """Write a context that leads here, and return its path."""
         path = folder / "context.json"
-        path.write_text(json.dumps({"url": self.url, "token": "t", "root_pem": "", "hub": "cloud"}))
+        path.write_text(
+            json.dumps({"url": self.url, "token": "t", "root_pem": "", "hub": "cloud", "name": "cloud.skerry"})
+        )
         return path
 
     def close(self) -> None:

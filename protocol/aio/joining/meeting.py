@@ -1,0 +1,173 @@
+"""Meeting a hub for the first time: who is there is proven by the token's pin, before the token goes to it.
+
+    GET /v1/ca, /v1/info   unverified; the CA must match the token's pin (INVARIANTS C12)
+    POST /v1/enroll        verified: that CA, and the hub's name; the token and the requests go only now
+
+Not imported by any daemon (httpx).
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from protocol import ids, limits
+from protocol.aio import tls
+from protocol.errors import Refused, SkerryError, TrustError
+from protocol.trust import signing
+
+PORT = 8443
+T = TypeVar("T")
+_CA_BYTES_MAX = 64 * limits.KIB
+
+
+class Unreachable(SkerryError):
+    """The hub did not answer."""
+
+
+class Mqtt(msgspec.Struct, frozen=True):
+    """Where children connect; an empty host is the one that the API was reached by."""
+
+    host: str
+    port: int
+    name: str
+    sealed: bool = False
+
+
+class Api(msgspec.Struct, frozen=True):
+    """Where the API is; an empty host is the one that it was reached by."""
+
+    host: str
+    port: int
+
+
+class Enrolled(msgspec.Struct, frozen=True):
+    """What an enrollment gives. `certificate`: a chain without the root (PEM); of a hub, that of its CA."""
+
+    node: str
+    hub: str
+    scope: str
+    certificate: str
+    root: str
+    mqtt: Mqtt
+    api: Api
+
+
+class Info(msgspec.Struct, frozen=True):
+    """Who a hub says it is; `path`: the ids from the root down to it."""
+
+    hub: str
+    scope: str
+    path: list[str]
+
+
+class Met(msgspec.Struct, frozen=True, kw_only=True):
+    """A hub whose CA the token's pin has proven; that it is the hub called `info` TLS will show."""
+
+    base: str
+    root: str
+    info: Info
+
+
+def base(hub: str, option: str = "--hub") -> str:
+    """Return `https://HOST:PORT` of what a person wrote. Raises Refused, naming `option`."""
+    text = hub if "://" in hub else f"https://{hub}"
+    parts = urlsplit(text)
+    try:
+        port = parts.port or PORT
+    except ValueError:
+        port = 0
+    if parts.scheme != "https" or not parts.hostname or not port:
+        raise Refused(f"{hub!r} is not the address of a hub: write {option} https://HOST:{PORT}")
+    return f"https://{bracketed(parts.hostname)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """Return `host` as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+def meet(at: str, token: str) -> Met:
+    """Return the hub at `at` (as `base` gives it), its CA proven by the token's pin.
+
+    Raises TrustError, Refused, Unreachable, BadId.
+    """
+    pin = signing.token_parse(token).pin
+    unproven = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unproven.check_hostname = False
+    unproven.verify_mode = ssl.CERT_NONE  # the pin proves what comes, or it is thrown away
+    with _client(at, unproven) as client:
+        root = _get(client, "/v1/ca").text
+        info = _get(client, "/v1/info").content
+    if len(root) > _CA_BYTES_MAX or signing.spki_hash(root) != pin:
+        raise TrustError(
+            f"the hub at {at} is not the one that made this token (its CA does not match the token's pin): "
+            "check its address, or somebody stands in between"
+        )
+    said = _decode(info, Info, at)
+    for name in (said.hub, *said.path):
+        ids.node_id(name)
+    return Met(base=at, root=root, info=said)
+
+
+def enroll(met: Met, body: dict[str, object], who: str) -> Enrolled:
+    """Ask in, for `who` as errors call it. Raises Refused, TrustError, Unreachable."""
+    with _client(met.base, tls.api_context(met.root, met.info.scope)) as client:
+        try:
+            response = client.post("/v1/enroll", json=body)
+        except httpx.HTTPError as error:
+            raise _unreachable(met.base, error) from error
+    if response.status_code >= 500:
+        raise Unreachable(f"the hub at {met.base} cannot enroll now: {_error_of(response)}; try again")
+    if response.status_code != 200:
+        raise Refused(f"the hub did not enroll {who}: {_error_of(response)}")
+    answer = _decode(response.content, Enrolled, met.base)
+    ids.node_id(answer.node)
+    if ids.node_id(answer.hub) != met.info.hub or answer.scope != met.info.scope:
+        raise TrustError(f"{met.base} answered as hub {answer.hub} in {answer.scope}, not as {met.info.hub}: refused")
+    if signing.spki_hash(answer.root) != signing.spki_hash(met.root):
+        raise TrustError("the hub answered with another CA than the token pins: refused")
+    return answer
+
+
+def _client(at: str, context: ssl.SSLContext) -> httpx.Client:
+    return httpx.Client(base_url=at, verify=context, timeout=limits.CONNECT_WAIT_S)
+
+
+def _get(client: httpx.Client, path: str) -> httpx.Response:
+    try:
+        response = client.get(path)
+    except httpx.HTTPError as error:
+        raise _unreachable(str(client.base_url).rstrip("/"), error) from error
+    if response.status_code != 200:
+        raise Refused(f"{client.base_url}{path.lstrip('/')} answered {response.status_code}: is that a Skerry hub?")
+    return response
+
+
+def _unreachable(at: str, error: httpx.HTTPError) -> Unreachable:
+    if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+        return Unreachable(
+            f"{at} takes connections but does not answer as a hub's API: is it the port of MQTT? "
+            f"Write the API's: https://HOST:{PORT}"
+        )
+    return Unreachable(
+        f"cannot reach the hub at {at}: {error or type(error).__name__}; check the address and the network"
+    )
+
+
+def _decode(raw: bytes, kind: type[T], at: str) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError as error:
+        raise Refused(f"{at} does not answer as a Skerry hub: {error}") from error
+
+
+def _error_of(response: httpx.Response) -> str:
+    try:
+        return str(msgspec.json.decode(response.content, type=dict[str, object]).get("error", response.status_code))
+    except msgspec.DecodeError:
+        return f"status {response.status_code}"
