@@ -29,10 +29,10 @@ ASK_EVERY_S = 0.02
 class Fleet(demo.Fleet):
     """See the module; `hub` and `agents[NAME].daemon` can be killed, stopped and started, `agents[NAME].wire` cut."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, name: str = "cloud") -> None:
+        super().__init__(folder, name)
         self._api: httpx.AsyncClient | None = None
-        self._name = ""
+        self._proves = ""
         self.through: tuple[str, ...] = ()
         """Words of `hub serve` that say by which transport."""
 
@@ -52,10 +52,17 @@ class Fleet(demo.Fleet):
         await self.init()
         await self.begin_made()
 
+    async def begin_below(self, parent: Fleet, labels: Mapping[str, str] | None = None) -> None:
+        """Make the hub as a region of `parent`, serve it, open its API, and wait until `parent` sees it."""
+        body = {"ttl_s": 3_600, "uses": 1, "labels": labels or {}, "kind": "hub"}
+        await self.init_below(parent, (await parent.ask("POST", "/v1/tokens", body))["token"])
+        await self.begin_made()
+        await parent.until(lambda: parent.online(self.name), f"{self.name} is online at {parent.name}")
+
     async def begin_made(self) -> None:
         """Serve the hub that `init` made, and open its API."""
         context = client.Context(**json.loads((self.folder / "context.json").read_text()))
-        self._name = context.hub + client.NAME_SUFFIX
+        self._proves = context.name
         self._api = httpx.AsyncClient(
             base_url=context.url,
             verify=client.trust(context),
@@ -68,7 +75,7 @@ class Fleet(demo.Fleet):
 
     async def ask(self, method: str, path: str, body: object = None) -> Any:
         """Return what the API answers, as JSON. Raises httpx.HTTPStatusError with the answer's text in its notes."""
-        answer = await self.api.request(method, path, json=body, extensions={"sni_hostname": self._name})
+        answer = await self.api.request(method, path, json=body, extensions={"sni_hostname": self._proves})
         if answer.is_error:
             error = httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
             raise error
@@ -77,7 +84,7 @@ class Fleet(demo.Fleet):
     @asynccontextmanager
     async def stream(self, method: str, path: str, body: object = None) -> AsyncGenerator[AsyncIterator[str]]:
         """The lines of an answer that comes by and by (application/x-ndjson)."""
-        extensions = {"sni_hostname": self._name}
+        extensions = {"sni_hostname": self._proves}
         async with self.api.stream(method, path, json=body, extensions=extensions) as answer:
             answer.raise_for_status()
             yield answer.aiter_lines()
@@ -87,7 +94,7 @@ class Fleet(demo.Fleet):
         made = await self.ask("POST", "/v1/tokens", {"ttl_s": 3_600, "uses": len(names), "labels": labels or {}})
         for name in names:
             if wire:
-                await self.enroll(name, made["token"], ("127.0.0.1", self.mqtt_port))
+                await self.enroll(name, made["token"])
             else:
                 await self._enroll_directly(name, made["token"])
         for name in names:

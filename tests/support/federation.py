@@ -1,0 +1,105 @@
+"""Hubs below a hub, as real processes: each of them a Fleet of its own, and what can be asked of all tiers together.
+
+async with federation.federation(folder, {"north": ["oslo", "bergen"], "south": ["roma"]}) as it:
+    it.regions["north"].cut()
+    await it.region_of("oslo").agents["oslo"].daemon.kill()
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from protocol.aio import sqlite
+from tests.support import deeds
+from tests.support.fleet import Fleet
+
+F = TypeVar("F", bound=Fleet)
+Head = dict[str, tuple[str, int]]
+"""Of each stream its epoch and its last seq."""
+
+
+class Federation(Generic[F]):
+    """A root and its regions. `make` makes a fleet in a folder of its own, under a name and a number."""
+
+    def __init__(self, folder: Path, make: Callable[[Path, str, int], F]) -> None:
+        self.folder, self._make = folder, make
+        self.root = make(folder / "cloud", "cloud", 0)
+        self.regions: dict[str, F] = {}
+
+    def __iter__(self) -> Iterator[F]:
+        """All hubs, the root first."""
+        yield self.root
+        yield from self.regions.values()
+
+    @property
+    def nodes(self) -> list[str]:
+        """The names of all agents."""
+        return [name for fleet in self for name in fleet.agents]
+
+    def region_of(self, node: str) -> F:
+        """The fleet of which an agent is."""
+        return next(fleet for fleet in self if node in fleet.agents)
+
+    async def add(self, name: str, agents: Sequence[str], *, wire: bool = False) -> F:
+        """Make a region below the root with agents of its own, all online; labels are `region` and `site=oslo`."""
+        region = self.regions[name] = self._make(self.folder / name, name, len(self.regions) + 1)
+        await region.begin_below(self.root, {"region": name})
+        if agents:
+            await region.join(agents, wire=wire, labels={"site": "oslo"})
+        return region
+
+    async def close(self) -> None:
+        """End everything."""
+        async with contextlib.AsyncExitStack() as stack:
+            for fleet in self:
+                stack.push_async_callback(fleet.close)
+
+    # ---------------------------------------------------------------------------------------- all tiers
+
+    async def settled(self) -> None:
+        """Wait until each tier holds, and has acked, all that the tier below it has now."""
+        for region in self.regions.values():
+            await deeds.settled(region)
+            await self.risen(region)
+
+    async def risen(self, region: Fleet) -> None:
+        """Wait until the root has taken all that is in the streams of `region` now."""
+        wanted = heads(region.data / "hub.db")
+
+        async def there() -> bool:
+            node = await self.root.node(region.name)
+            cursors = {name: (one["epoch"], one["seq"]) for name, one in node["cursors"].items()}
+            return node["state"] == "online" and all(
+                name in cursors and cursors[name][0] == epoch and cursors[name][1] >= last
+                for name, (epoch, last) in wanted.items()
+            )
+
+        await self.root.until(there, f"what {region.name} has is at the root", 120.0)
+
+
+def heads(database: Path) -> Head:
+    """Return the own streams of the hub whose store is `database`, served or not."""
+    with contextlib.closing(sqlite.read_only(database)) as db:
+        rows = db.execute("SELECT name, epoch, last FROM stream").fetchall()
+        newest = {name: db.execute(f"SELECT max(seq) FROM own_{name}").fetchone()[0] or 0 for name, _, _ in rows}
+    return {name: (epoch, max(last, newest[name])) for name, epoch, last in rows}
+
+
+@asynccontextmanager
+async def federation(
+    folder: Path, regions: Mapping[str, Sequence[str]], *, wire: bool = False
+) -> AsyncGenerator[Federation[Fleet]]:
+    """A root, and regions by name with their agents, online; ended when the block ends. `wire`: as Fleet.join."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Federation(folder, lambda place, name, number: Fleet(place, name))
+    try:
+        await made.root.begin()
+        for name, agents in regions.items():
+            await made.add(name, agents, wire=wire)
+        yield made
+    finally:
+        await made.close()
