@@ -33,6 +33,8 @@ class Contiguous(base.Checker):
         self._aside.add((op.node, op.stream, op.seq))
 
     def _received(self, fact: Stored, op: effects.Received) -> None:
+        if (op.node, op.epoch, op.stream) in self.world.relayed:
+            return  # what a child hub relays has a rule of its own (b_relay)
         machine = self.machine(fact)
         where = f"{op.stream} of {op.node}"
         held = machine.cursors.get((op.node, op.stream))

@@ -14,6 +14,7 @@ import msgspec
 from hub.core.work import tasks
 from protocol import effects, status
 from protocol.link import parent_entries
+from protocol.link.relay import runs
 from tests.checkers import base
 from tests.checkers.history import Stored
 from tests.checkers.items import words_of
@@ -45,7 +46,9 @@ class OneTransaction(base.Checker):
         self._reach.clear()
         self._open.clear()
         self._told.clear()
-        left = {(op.node, op.stream) for op in fact.ops if isinstance(op, effects.Received)}
+        left = {
+            (op.node, op.stream) for op in fact.ops if isinstance(op, effects.Received) and not self._is_relayed(op)
+        }
         for op in fact.ops:
             if isinstance(op, effects.Put) and op.space == parent_entries.CURSOR:
                 node, _, stream = op.key.partition("/")
@@ -55,11 +58,16 @@ class OneTransaction(base.Checker):
         if any(isinstance(op, effects.Received) for op in fact.ops):
             self._check_results(fact)
 
+    def _is_relayed(self, op: effects.Received) -> bool:
+        return (op.node, op.epoch, op.stream) in self.world.relayed
+
     def _set_aside(self, fact: Stored, op: effects.SetAside) -> None:
         where = (op.node, op.stream)
         self._reach[where] = max(op.seq, self._reach.get(where, 0))
 
     def _received(self, fact: Stored, op: effects.Received) -> None:
+        if self._is_relayed(op):
+            return
         where, last = (op.node, op.stream), op.rows[-1]
         self._reach[where] = max(last[0], self._reach.get(where, 0))
         self._open[where] = last[0], last[2]
@@ -73,6 +81,8 @@ class OneTransaction(base.Checker):
         text = f"{fact.node} puts its cursor for {stream} of {node} to {now.seq}"
         if seq > now.seq or (tip and seq == now.seq and now.hash != tip.hex()):
             raise self.broken(f"{text}, and has received row {seq}")
+        if stream == runs.RELAY:
+            return  # its rows stand as their origins' (b_relay)
         if before is not None and before.epoch == now.epoch and self.machine(fact).is_sure(op.space, op.key):
             reach = max(before.seq, self._reach.get((node, stream), 0))
             self.demand(now.seq <= reach, f"{text}; what came with it ends at {reach}")

@@ -14,10 +14,12 @@ import msgspec
 
 from protocol import effects
 from protocol.link import parent_entries
+from protocol.link.relay import records
 from tests.checkers import base
 from tests.checkers.history import Stored
 
 _POISON = "the row is no entry"
+_decode_origin = msgspec.json.Decoder(records.Record).decode
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
 
 
@@ -35,11 +37,21 @@ class Poison(base.Checker):
         last: dict[str, int] = {}
         for op in fact.ops:
             if isinstance(op, effects.SetAside) and op.reason == _POISON:
+                if (op.node, op.epoch, op.stream) in self.world.relayed:
+                    self._check_relayed(fact, op)
+                    continue
                 key = f"{op.node}/{op.stream}"
                 aside[key] += 1
                 last[key] = op.seq
         if aside:
             self._check(fact, aside, last)
+
+    def _check_relayed(self, fact: Stored, op: effects.SetAside) -> None:
+        key = f"{op.node}/{op.epoch}/{op.stream}"
+        last = [one.value for one in fact.ops if isinstance(one, effects.Put) and one.key == key][-1]
+        now = _decode_origin(last)
+        text = f"{fact.node} sets row {op.seq} of {op.stream} of {op.node} aside, which came by way of a hub"
+        self.demand(now.seq >= op.seq and now.aside > 0, f"{text}, and stays before it")
 
     def _check(self, fact: Stored, aside: Counter[str], last: dict[str, int]) -> None:
         puts = {op.key: op.value for op in fact.ops if isinstance(op, effects.Put) and op.space == "cursor"}

@@ -38,6 +38,7 @@ from tests.checkers import (
     b_nothing_lost,
     b_nothing_twice,
     b_override_kept,
+    b_relay,
     b_two_copies,
 )
 from tests.checkers.base import Checker
@@ -71,6 +72,7 @@ ALL: tuple[type[Checker], ...] = (
     b_nothing_lost.NothingLost,
     b_nothing_twice.NothingTwice,
     b_override_kept.OverrideKept,
+    b_relay.Relay,
     b_two_copies.TwoCopies,
 )
 """Every rule's checker."""
@@ -100,6 +102,8 @@ class Checkers:
         world = self.world
         world.index += 1
         world.at = fact.at
+        if isinstance(fact, Stored):
+            world.judge(fact.ops)
         for do in self._facts.get(type(fact), ()):
             do(fact)
         match fact:

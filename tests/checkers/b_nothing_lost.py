@@ -1,10 +1,12 @@
-"""What a producer was told is kept reaches the hub: nothing acknowledged is lost, except what a GAP declares.
+"""What a producer was told is kept reaches the hubs above it: nothing acknowledged is lost, except what is declared.
 
-Demands, of the hub's disk after Calm: every item that a producer heard is kept is there, was received before and let go
-by retention, or lies in the range of a GAP that the hub holds. Counted from the producers' own ledgers.
+Demands, of each hub's disk after Calm, of every device below it at any depth: every item that a producer heard is kept
+is there, was received before and let go by retention, or is declared: in the range of a GAP that the hub holds, or
+listed as missing of a device that a hub below relays. Counted from the producers' own ledgers.
 
-Cannot see: nodes that are revoked or quarantined; what a device held when its own disk was taken from it (restored,
-damaged, lost) and no parent had received: no promise covers that, and the hub shows the change of epoch.
+Cannot see: nodes that are revoked or quarantined, and all below them; what a device held when its own disk was taken
+from it (restored, damaged, lost) and no parent had received: no promise covers that, and the hub shows the change of
+epoch; what a hub on the way lost with its disk, if it is listed as a hole above.
 """
 
 from __future__ import annotations
@@ -15,11 +17,16 @@ import msgspec
 
 from protocol import effects
 from protocol.link import cursor, parent
-from tests.checkers import base
+from protocol.link.relay import records
+from protocol.link.relay.missing import Why
+from tests.checkers import base, world
 from tests.checkers.history import Born, Disk, Kept, Stored, identity
 from tests.checkers.items import item_of
 
+_Ranges = defaultdict[tuple[str, str], list[tuple[int, int]]]
+
 _decode_child = msgspec.json.Decoder(parent.Record).decode
+_decode_origin = msgspec.json.Decoder(records.Record).decode
 
 
 class NothingLost(base.Checker):
@@ -30,59 +37,70 @@ class NothingLost(base.Checker):
     def watch(self) -> None:
         """Ask for what is kept, received, and there at the end."""
         self._owed: dict[str, str] = {}
-        self._early: set[str] = set()
-        self._done: dict[str, str] = {}
-        self._hub: Disk | None = None
+        self._got: defaultdict[str, set[str]] = defaultdict(set)
+        """Hub -> items that it has received on its present disk."""
+        self._disks: dict[str, Disk] = {}
         self.on(Born, self._born)
         self.on(Kept, self._kept)
         self.on(Disk, self._disk)
         self.on_op(effects.Received, self._receive)
 
     def _kept(self, fact: Kept) -> None:
-        if fact.item in self._early:
-            self._early.discard(fact.item)
-            self._done[fact.item] = fact.node
-        else:
-            self._owed[fact.item] = fact.node
+        self._owed[fact.item] = fact.node
 
     def _born(self, fact: Born) -> None:
         machine = self.machine(fact)
         if fact.role == "hub" and (machine.doubtful or machine.disk not in ("", fact.disk)):
-            self._owed |= self._done  # a restored hub is to be refilled
-            self._done = {}
+            self._got[fact.node].clear()  # a restored hub is to be refilled
 
     def _receive(self, fact: Stored, op: effects.Received) -> None:
-        if op.stream == "relay":
-            return
+        got = self._got[fact.node]
         for row in op.rows:
             item = item_of(op.node, row[1])
-            if not item:
-                continue
-            node = self._owed.pop(item, "")
-            if node:
-                self._done[item] = node
-            else:
-                self._early.add(item)
+            if item:
+                got.add(item)
 
     def _disk(self, fact: Disk) -> None:
         if self.machine(fact).role == "hub" and self.world.calm_at is not None:
-            self._hub = fact
+            self._disks[fact.node] = fact
 
     def end(self) -> None:
-        """Compare what is owed with what is there."""
-        hub = self._hub
-        if hub is None:
-            return
-        self.judged += len(self._done)
+        """Compare what is owed with what is there, at each hub."""
+        for hub in self._disks.values():
+            self._hub(hub)
+
+    def _hub(self, hub: Disk) -> None:
         there, gaps = _found(hub)
-        served = {node for node, raw in hub.spaces.get(parent.CHILD, {}).items() if _is_served(raw)}
+        there |= self._got[hub.node]
+        for key, ranges in self._missing(hub).items():
+            gaps[key] += ranges
+        below = self._below(hub)
         for item, machine in self._owed.items():
             node, stream, seq = self.world.items[item]
-            if identity(machine) not in served or self.world.machine(machine).foreign or "~" in machine:
+            if identity(machine) not in below or self.world.machine(machine).foreign or "~" in machine:
                 continue
             declared = any(first <= seq <= last for first, last in gaps[node, stream])
             text = f"{item} was kept on {node} ({stream} {seq}); {hub.node} has neither it nor a gap"
             self.demand(item in there or declared, text)
+
+    def _below(self, hub: Disk) -> set[str]:
+        """Return who is served below `hub`, at any depth."""
+        served = {node for node, raw in hub.spaces.get(parent.CHILD, {}).items() if _is_served(raw)}
+        for node in list(served):
+            if node in self._disks and node != hub.node:
+                served |= self._below(self._disks[node])
+        return served
+
+    def _missing(self, hub: Disk) -> _Ranges:
+        """Return what is listed as missing; a hole counts only where a disk below this hub was taken from it."""
+        found: _Ranges = defaultdict(list)
+        is_lost = any(one.foreign for one in self.world.machines.values() if one.role == "hub")
+        for key, raw in hub.spaces.get(records.ORIGIN, {}).items():
+            node, _, stream = world.origin(key)
+            for one in _decode_origin(raw).missing:
+                if one.why is not Why.HOLE or is_lost:
+                    found[node, stream].append((one.first, one.last))
+        return found
 
 
 def _is_served(raw: bytes) -> bool:
@@ -90,10 +108,10 @@ def _is_served(raw: bytes) -> bool:
     return not record.revoked and not record.quarantined
 
 
-def _found(hub: Disk) -> tuple[set[str], defaultdict[tuple[str, str], list[tuple[int, int]]]]:
+def _found(hub: Disk) -> tuple[set[str], _Ranges]:
     """Return the items that a hub holds, and the gaps of each (node, stream)."""
     there: set[str] = set()
-    gaps: defaultdict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    gaps: _Ranges = defaultdict(list)
     for row in hub.entries:
         gap = cursor.decode_gap(row.raw) if b',"gap",' in row.raw else None
         if gap is not None:

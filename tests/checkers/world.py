@@ -16,6 +16,7 @@ import msgspec
 
 from protocol import effects
 from protocol.link import child, cursor, parent_entries
+from protocol.link.relay import records
 from protocol.messages import CHAINED
 from tests.checkers import history
 from tests.checkers.items import item_of
@@ -24,6 +25,7 @@ DISK_FAULTS = frozenset({"restore", "clone", "corrupt", "lost", "torn", "poison"
 """Kinds of Fault after which the node's disk is not what its commits made of it."""
 
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
+_decode_origin = msgspec.json.Decoder(records.Record).decode
 
 
 @dataclass(slots=True)
@@ -63,6 +65,10 @@ class Machine:
         default_factory=dict[tuple[str, str], parent_entries.Record]
     )
     """A hub's: (child, stream) -> its cursor, as committed."""
+    origins: dict[tuple[str, str, str], records.Record] = field(
+        default_factory=dict[tuple[str, str, str], records.Record]
+    )
+    """A hub's: (node, epoch, stream) of those below its child hubs -> what it holds of them, as committed."""
     running: dict[str, str] = field(default_factory=dict[str, str])
     """Its processes, as the machine itself knows them: instance -> proof."""
 
@@ -99,6 +105,8 @@ class World:
         """The place of the fact that is judged now."""
         self.at = 0.0
         self.calm_at: float | None = None
+        self.relayed: frozenset[tuple[str, str, str]] = frozenset()
+        """(node, epoch, stream) whose rows come by way of a child hub in the transaction that is judged now."""
         self.machines: dict[str, Machine] = {}
         self.committed: dict[tuple[str, str], int] = {}
         """(child, stream) -> the highest seq that any parent has ever committed a cursor at."""
@@ -140,7 +148,7 @@ class World:
         machine = self.machine(fact.node)
         is_copy = machine.disk != fact.disk if machine.life else machine.name != machine.node
         if machine.doubtful or is_copy:
-            machine.streams, machine.spaces, machine.cursors = {}, {}, {}
+            machine.streams, machine.spaces, machine.cursors, machine.origins = {}, {}, {}, {}
             machine.sure, machine.foreign, machine.doubtful = False, True, False
             machine.learned = set()
         machine.role, machine.disk, machine.born_at = fact.role, fact.disk, fact.at
@@ -165,6 +173,8 @@ class World:
                     machine.learned.add((op.space, op.key))
                 if op.space == parent_entries.CURSOR:
                     self._moved(machine, op)
+                elif op.space == records.ORIGIN:
+                    machine.origins[origin(op.key)] = _decode_origin(op.value)
             case effects.Delete():
                 machine.spaces.get(op.space, {}).pop(op.key, None)
                 if not machine.sure:
@@ -183,6 +193,12 @@ class World:
                 own.last = max(own.last, op.base)
             case _:
                 pass
+
+    def judge(self, ops: list[effects.Store]) -> None:
+        """A transaction is to be judged."""
+        self.relayed = frozenset(
+            origin(op.key) for op in ops if isinstance(op, effects.Put) and op.space == records.ORIGIN
+        )
 
     def _moved(self, machine: Machine, op: effects.Put) -> None:
         node, _, stream = op.key.partition("/")
@@ -210,6 +226,12 @@ def is_chained(stream: str) -> bool:
 def genesis(node: str, epoch: str, stream: str) -> bytes:
     """Return what stands before the first row."""
     return cursor.genesis(node, epoch, stream) if is_chained(stream) else b""
+
+
+def origin(key: str) -> tuple[str, str, str]:
+    """Return (node, epoch, stream) of a key in the space of origins."""
+    node, epoch, stream = key.split("/")
+    return node, epoch, stream
 
 
 SESSION = (child.SPACE, "session")

@@ -12,7 +12,7 @@ from random import Random
 import msgspec
 
 from protocol.aio.failpoints import PLACES
-from tests.sim import people, plan, rarities, trees
+from tests.sim import above, people, plan, rarities, trees
 from tests.sim.clockwork import Clockwork
 from tests.sim.plan import HUB, AnyItem, Plan
 
@@ -67,13 +67,15 @@ def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS, tie
     weights = [weight * chance.choice((0.0, 0.5, 1.0, 1.0, 3.0)) for weight in _MAKERS.values()]
     if not any(weights):
         weights = list(_MAKERS.values())
-    items: list[AnyItem] = people.beginning(chance, list(hubs))
+    tree = above.Tree(hubs, homes, nodes) if hubs else None
+    items: list[AnyItem] = people.beginning(chance) if tree is None else tree.beginning(chance)
     at, apart_s = FIRST_S, _APART_S / max(1.0, agents / 3)
     while (at := at + chance.expovariate(1 / apart_s)) < hours * 3_600.0:
         draw = Chances(chance, at, nodes, list(hubs), external=external)
         items.append(chance.choices(makers, weights)[0](draw))
-    moments = people.moments(chance, FIRST_S, hours * 3_600.0, agents)
-    items.extend(people.deed(chance, at, homes, nodes) for at in moments)
+    for at in people.moments(chance, FIRST_S, hours * 3_600.0, agents):
+        node = chance.choice(nodes)
+        items.append(people.deed(chance, at, node, nodes) if tree is None else tree.deed(chance, at, node))
     items.sort(key=lambda item: item.at)
     made = Plan(
         seconds=hours * 3_600.0,

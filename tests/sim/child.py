@@ -52,6 +52,8 @@ class Child(Node):
         self.key = hashlib.sha256(base64.b64decode(self._gaps.key)).hexdigest()
         self.certificate = (0, 0)
         """From and until, in milliseconds of its parent's clock."""
+        self.ca_key = ""
+        """SHA-256 of the key of the CA that it is to have, if it is a hub."""
         self.revoked = False
         self._attempt: Attempt | None = None
         self._pulling = True
@@ -81,6 +83,11 @@ class Child(Node):
     def csr(self) -> str:
         """What it has its certificate signed on."""
         return f"CSR {self.node} {self.key}"
+
+    @property
+    def ca_csr(self) -> str:
+        """What it has its CA signed on; "" for a device."""
+        return f"CSR {self.node} {self.ca_key}" if self.ca_key else ""
 
     def boot(self) -> None:
         """Begin a life, once it is enrolled."""

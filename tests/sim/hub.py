@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -46,6 +47,8 @@ class Hub(Child):
         key = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
         self.public_key = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
         self.signer = signing.Signer(key, name, "CHAIN")
+        if parent:
+            self.ca_key = hashlib.sha256(b"ca" + self.key.encode()).hexdigest()
         self.broker = Broker(self) if world.plan.external else None
         self.door: Door = self.broker or FrontDoor(self)
         self._requests = 0
@@ -179,7 +182,7 @@ class Hub(Child):
         issued: dict[str, Any] = {"error": "another key"}
         if (node, key) == (action.node, action.key):
             from_ms = int(self.now().wall * 1000)
-            days = _HUB_DAYS if action.node in self.world.hubs else limits.CERTIFICATE_DAYS
+            days = _HUB_DAYS if action.kind == "hub" else limits.CERTIFICATE_DAYS
             until_ms = from_ms + days * _DAY_MS
             issued = {"certificate": f"CERT {from_ms} {until_ms}", "serial": "1", "until_ms": until_ms}
         self.put(inputs.CertificateIssued(request=action.request, node=action.node, **issued))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from hub.core import inputs
-from protocol.link import cursor
+from protocol.link import cursor, parent
 from protocol.messages import Entry
 from tests.checkers import history
 from tests.checkers.history import AnyFact, Broken
@@ -27,7 +27,9 @@ class Ledger:
         self._excused: set[str] = set()
         self._revoked: set[str] = set()
         self._at_home: set[str] = set()
-        self._arrived: dict[str, int] = {}
+        self._arrived: dict[str, dict[str, int]] = {}
+        """Item -> how often it stands at each hub."""
+        self._children: dict[str, list[str]] = {}
         self._declared: set[tuple[str, str]] = set()
         """(node, stream) of which a GAP stands where it can be told; which rows it covers tests.checkers judge."""
 
@@ -42,7 +44,8 @@ class Ledger:
                 self._excused.add(history.identity(node))
             case history.Operated(op=inputs.RevokeNode(node=node), error=""):
                 self._revoked.add(node)
-            case history.Disk(entries=entries, own=own, node=node):
+            case history.Disk(entries=entries, own=own, node=node, spaces=spaces):
+                self._children[node] = list(spaces.get(parent.CHILD, ()))
                 if node in self._revoked:  # what it says at home is all that it can say
                     self._at_home.update(_item(row.raw) for row in own)
                     self._declare(own)
@@ -50,7 +53,8 @@ class Ledger:
                 for row in entries:
                     item = _item(row.raw)
                     if item:
-                        self._arrived[item] = self._arrived.get(item, 0) + 1
+                        found = self._arrived.setdefault(item, {})
+                        found[node] = found.get(node, 0) + 1
             case _:
                 pass
 
@@ -63,14 +67,27 @@ class Ledger:
             stream, node = self.tried[item], history.identity(node)
             declared = (node, stream) in self._declared
             lossy = stream not in ("audit", "state") or node in self._excused or declared
-            if item not in self._arrived and item not in self._at_home and not lossy:
-                raise Broken("A1", f"{item} on {self.tried[item]} was kept, and never arrived")
-        for item, times in self._arrived.items():
+            missing = self._above(node) - self._arrived.get(item, {}).keys()
+            if missing and item not in self._at_home and not lossy:
+                raise Broken("A1", f"{item} on {self.tried[item]} was kept, and never arrived at {sorted(missing)[0]}")
+        for item, found in self._arrived.items():
+            times = max(found.values())
             node = history.identity(item.partition("/")[0])
             unproven = self.tried.get(item) not in ("audit", "state") and node in self._excused  # no chain to go by
             if times > 1 and not unproven:
                 raise Broken("A4", f"{item} arrived {times} times")
         return {"ledger": len(self.kept)}
+
+    def _above(self, node: str) -> set[str]:
+        """Return the hubs above `node`, up to the root, or to one that is revoked: it is heard no more."""
+        above: set[str] = set()
+        while node not in self._revoked:
+            home = next((hub for hub, children in self._children.items() if node in children), "")
+            if not home:
+                break
+            above.add(home)
+            node = home
+        return above
 
 
 def _item(raw: bytes) -> str:

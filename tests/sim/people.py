@@ -1,4 +1,4 @@
-"""What people do in a simulated world: operators at the hubs, and somebody at a device."""
+"""What people do in a simulated world: operators at a hub, and somebody at a device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from edge_agent.core import inputs as agent
 from hub.core import inputs as hub
 from tests.sim import plan
-from tests.sim.plan import HUB, AnyItem
+from tests.sim.plan import AnyItem
 
 SERVICES = ("web", "worker", "flaky", "job")
 WORKFLOWS = ("collect", "nightly")
@@ -17,11 +17,10 @@ _APART_S = 90.0
 _ALL = "fleet=sim"
 
 
-def beginning(chance: Random, hubs: list[str]) -> list[AnyItem]:
-    """Return what is applied before anything happens, at the root and at each of `hubs`."""
+def beginning(chance: Random) -> list[AnyItem]:
+    """Return what is applied before anything happens."""
     documents = [service("web", "steady", _ALL, health=_HEALTH), workflow("collect", chance)]
-    apply = hub.Apply(documents=documents)
-    return [plan.Operate(at=5.0 if name == HUB else 8.0, op=apply, node=name) for name in (HUB, *hubs)]
+    return [plan.Operate(at=5.0, op=hub.Apply(documents=documents))]
 
 
 def moments(chance: Random, first_s: float, last_s: float, agents: int) -> Iterator[float]:
@@ -31,14 +30,11 @@ def moments(chance: Random, first_s: float, last_s: float, agents: int) -> Itera
         yield round(at, 3)
 
 
-def deed(chance: Random, at: float, homes: dict[str, str], nodes: list[str]) -> AnyItem:
-    """Return one thing that somebody does: an operator at the hub that serves the device (`homes`), or there itself."""
-    node = chance.choice(nodes)
+def deed(chance: Random, at: float, node: str, nodes: list[str]) -> AnyItem:
+    """Return one thing that somebody does: at `node`, or at the hub of `nodes`."""
     if chance.random() < 0.25:
         return plan.AtDevice(at=at, node=node, command=_local(chance))
-    home = homes.get(node, HUB)
-    neighbours = [one for one in nodes if homes.get(one, HUB) == home]
-    return plan.Operate(at=at, op=_operation(chance, node, neighbours), node=home)
+    return plan.Operate(at=at, op=_operation(chance, node, nodes))
 
 
 def _operation(chance: Random, node: str, nodes: list[str]) -> hub.AnyOp:
@@ -61,7 +57,7 @@ def _operation(chance: Random, node: str, nodes: list[str]) -> hub.AnyOp:
     )[0]
     match kind:
         case "apply":
-            return hub.Apply(documents=[_document(chance)])
+            return hub.Apply(documents=[document(chance)])
         case "delete":
             what = chance.choice(("service", "workflow"))
             return hub.DeleteResource(kind=what, name=chance.choice(SERVICES if what == "service" else WORKFLOWS))
@@ -124,7 +120,8 @@ def _local(chance: Random) -> agent.AnyLocalCommand:
 _HEALTH: dict[str, Any] = {"exec": ["sim", "probe"], "interval": "20s", "failures": 2, "restart": True}
 
 
-def _document(chance: Random) -> dict[str, Any]:
+def document(chance: Random) -> dict[str, Any]:
+    """Return what an operator declares."""
     if chance.random() < 0.25:
         return workflow(chance.choice(WORKFLOWS), chance)
     name = chance.choice(SERVICES)

@@ -122,20 +122,28 @@ class World:
 
     def _enroll(self, hub: Hub) -> None:
         """Let in all that are below `hub`, level by level."""
-        token = inputs.CreateToken(
-            id="tok", secret_hash=signing.secret_hash(_SECRET), ttl_s=86_400.0, uses=1_000, labels={"fleet": "sim"}
-        )
-        hub.ask(token)
+        for kind in ("agent", "hub"):
+            token = inputs.CreateToken(
+                id=f"tok-{kind}",
+                secret_hash=signing.secret_hash(_SECRET),
+                ttl_s=86_400.0,
+                uses=1_000,
+                labels={"fleet": "sim"},
+                kind=kind,
+            )
+            hub.ask(token)
         for child in self.children(hub):
             self._enroll_one(child)
 
     def _enroll_one(self, child: Child) -> None:
         op = inputs.Enroll(
-            token="tok",
+            token=f"tok-{child.role}",
             secret_hash=signing.secret_hash(_SECRET),
             name=child.node,
             csr=child.csr,
             key=child.key,
+            ca=child.ca_csr,
+            ca_key=child.ca_key,
             labels=self.labels_of(child),
         )
         child.home.ask(op, lambda data, error: self._enrolled(child, data, error))

@@ -1,0 +1,217 @@
+"""What a hub relays: each entry stands at every hub above its origin once, with its origin, and no hole is silent.
+
+Demands, of every hub that has child hubs: rows that come by way of one go on from what is held of their origin (node,
+epoch, stream), or fill what is listed as missing there, or leave a hole that is listed in the same transaction; its
+cursor of a child's `relay` passes no row whose content is not held then. And of the disks that are read after Calm: of
+each origin a hub holds as much as its child hub does (seq, hash), nothing is missing but what its origin or a hub on
+the way has declared, and no row stands twice.
+
+Cannot see: what went before the hub's disk came from elsewhere; that the bytes are the origin's is A7's.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol import effects, messages
+from protocol.link import cursor, parent, parent_entries
+from protocol.link.relay import records, runs
+from protocol.link.relay.missing import Missing, Why
+from tests.checkers import base, world
+from tests.checkers.history import Born, Disk, Stored, Took
+
+Origin = tuple[str, str, str]
+"""(node, epoch, stream)."""
+
+_Relayed = dict[str, dict[int, tuple[Origin, int]]]
+"""Child -> row of its relay -> whose rows it brings, and up to which."""
+
+
+class _Run(msgspec.Struct):
+    at: str
+    epoch: str
+    stream: str
+    last: int
+
+
+class _Row(msgspec.Struct, array_like=True):
+    seq: int
+    time_ms: int
+    kind: str
+    key: str
+    body: _Run
+
+
+_decode_row = msgspec.json.Decoder(_Row).decode
+
+_decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
+_decode_origin = msgspec.json.Decoder(records.Record).decode
+_decode_child = msgspec.json.Decoder(parent.Record).decode
+_RELAY = runs.RELAY
+
+
+class Relay(base.Checker):
+    """See the module."""
+
+    rule = "relay"
+
+    def watch(self) -> None:
+        """Ask for what is relayed and what becomes of it."""
+        self._heard: dict[str, _Relayed] = {}
+        self._disks: dict[str, Disk] = {}
+        self.on(Born, self._born)
+        self.on(Stored, self._stored)
+        self.on(Disk, self._disk)
+        self.on_heard(messages.Entries, self._entries)
+
+    def _born(self, fact: Born) -> None:
+        self._heard.pop(fact.node, None)
+
+    def _entries(self, fact: Took, message: messages.Entries) -> None:
+        if message.stream != _RELAY:
+            return
+        table = self._heard.setdefault(fact.node, {}).setdefault(getattr(fact.input, "node", ""), {})
+        for raw in message.rows:
+            if cursor.decode_head(raw).kind == runs.RUN:
+                row = _decode_row(raw)
+                node = row.body.at.rpartition("/")[2]
+                table[row.seq] = (node, row.body.epoch, row.body.stream), row.body.last
+
+    # -------------------------------------------------------------------------------------------- as it comes
+
+    def _stored(self, fact: Stored) -> None:
+        origins = dict[Origin, records.Record]()
+        waiting = dict[Origin, list[effects.Received]]()
+        for op in fact.ops:
+            if isinstance(op, effects.Received) and (op.node, op.epoch, op.stream) in self.world.relayed:
+                waiting.setdefault((op.node, op.epoch, op.stream), []).append(op)
+            elif isinstance(op, effects.Put) and op.space == records.ORIGIN:
+                key = world.origin(op.key)
+                now = _decode_origin(op.value)
+                before = origins.get(key) or self.machine(fact).origins.get(key)
+                self._taken(fact, key, before, now, waiting.pop(key, []))
+                origins[key] = now
+        for node, epoch, stream in waiting:
+            raise self.broken(f"{fact.node} stores relayed rows of {stream} of {node} ({epoch}) without their cursor")
+        for op in fact.ops:
+            if isinstance(op, effects.Put) and op.space == parent_entries.CURSOR and op.key.endswith(f"/{_RELAY}"):
+                self._passed(fact, op, origins)
+
+    def _taken(
+        self,
+        fact: Stored,
+        key: Origin,
+        before: records.Record | None,
+        now: records.Record,
+        ops: list[effects.Received],
+    ) -> None:
+        if before is None and not ops and not now.missing:
+            return  # an epoch turned here: its numbering begins where it says
+        if before is None and not self.machine(fact).sure:
+            return
+        node, _, stream = key
+        stood, listed = (before.seq, before.missing) if before is not None else (0, [])
+        text = f"{fact.node} holds {stream} of {node} up to {now.seq}, and stood at {stood}"
+        if now.seq < stood:
+            raise self.broken(f"{text}: its cursor falls")
+        come, rows_below = _come(ops, stood)
+        for seq in rows_below:
+            if not _covers(listed, seq):
+                raise self.broken(f"{fact.node} stores row {seq} of {stream} of {node} again, by way of a hub")
+        aside = now.aside - (before.aside if before is not None else 0)
+        silent = [seq for seq in range(stood + 1, now.seq + 1) if seq not in come and not _covers(now.missing, seq)]
+        closed = now.closed - (before.closed if before is not None else 0)
+        self.judged += 1 + sum(len(op.rows) for op in ops)
+        if len(silent) > aside + closed:
+            raise self.broken(f"{text}: row {silent[0]} neither came nor is listed as missing")
+
+    def _passed(self, fact: Stored, op: effects.Put, origins: dict[Origin, records.Record]) -> None:
+        """Compare what a child's relay brought, up to the cursor, with what is held of the origins."""
+        child = op.key.rpartition("/")[0]
+        table, upto = self._heard.get(fact.node, {}).get(child, {}), _decode_cursor(op.value).seq
+        for seq in sorted(one for one in table if one <= upto):
+            key, last = table.pop(seq)
+            held = origins.get(key) or self.machine(fact).origins.get(key)
+            known = held is not None and (held.seq >= last or bool(held.forked) or held.aside > 0)
+            text = f"{fact.node} passes row {seq} of the relay of {child}, with {key[2]} of {key[0]} up to {last}"
+            self.demand(known or not self.machine(fact).sure, f"{text}, and holds {held and held.seq} of it")
+
+    # -------------------------------------------------------------------------------------------- at the end
+
+    def _disk(self, fact: Disk) -> None:
+        if self.machine(fact).role == "hub" and self.world.calm_at is not None:
+            self._disks[fact.node] = fact
+
+    def end(self) -> None:
+        """Compare every hub with its child hubs."""
+        for hub in self._disks.values():
+            self._once(hub)
+            for name, raw in hub.spaces.get(parent.CHILD, {}).items():
+                record, child = _decode_child(raw), self._disks.get(name)
+                if child is not None and not record.revoked and not record.quarantined:
+                    self._equal(hub, child)
+
+    def _once(self, hub: Disk) -> None:
+        seen: set[tuple[str, str, str, int]] = set()
+        for row in hub.entries:
+            where = (row.node, row.epoch, row.stream, row.seq)
+            if where in seen:
+                raise self.broken(f"row {row.seq} of {row.stream} of {row.node} stands twice on {hub.node}")
+            seen.add(where)
+
+    def _equal(self, hub: Disk, child: Disk) -> None:
+        above = hub.spaces.get(records.ORIGIN, {})
+        theirs = _held_by(child)
+        for key, (seq, tip, listed) in theirs.items():
+            name = "/".join(key)
+            raw = above.get(name)
+            text = f"{child.node} holds {key[2]} of {key[0]} up to {seq}"
+            if raw is None:
+                raise self.broken(f"{text}; {hub.node} has never heard of it")
+            held = _decode_origin(raw)
+            same = held.seq == seq and (not tip or held.hash == tip)
+            least = held.seq <= seq and not self.world.exact
+            self.demand(same or least, f"{text}; {hub.node} stands at {held.seq} of it")
+            self._declared(hub, child, key, held, listed)
+
+    def _declared(
+        self, hub: Disk, child: Disk, key: Origin, held: records.Record, listed: list[Missing] | None
+    ) -> None:
+        """What is missing above is missing for a reason."""
+        if self.world.machine(child.node).foreign or self.world.machine(hub.node).foreign:
+            return
+        for one in held.missing:
+            known = one.why is not Why.HOLE or (listed is not None and _covers(listed, one.first))
+            text = f"{hub.node} lacks rows {one.first} to {one.last} of {key[2]} of {key[0]}, which {child.node} has"
+            self.demand(known, text)
+
+
+def _come(ops: list[effects.Received], stood: int) -> tuple[set[int], list[int]]:
+    """Return the seqs above `stood` that came, those that a GAP covers included, and the rows at or below it."""
+    come: set[int] = set()
+    below: list[int] = []
+    for op in ops:
+        for seq, raw, _, _, kind, _ in op.rows:
+            gap = cursor.decode_gap(raw) if kind == cursor.GAP else None
+            if seq <= stood:
+                below.append(seq)
+            come.update(range(gap.first, seq + 1) if gap is not None else (seq,))
+    return come, below
+
+
+def _covers(ranges: list[Missing], seq: int) -> bool:
+    return any(one.first <= seq <= one.last for one in ranges)
+
+
+def _held_by(hub: Disk) -> dict[Origin, tuple[int, str, list[Missing] | None]]:
+    """Return what a hub holds of all below it: (seq, hash, what is missing); of its own children nothing is."""
+    held: dict[Origin, tuple[int, str, list[Missing] | None]] = {}
+    for name, raw in hub.spaces.get(records.ORIGIN, {}).items():
+        one = _decode_origin(raw)
+        held[world.origin(name)] = one.seq, one.hash, one.missing
+    for name, raw in hub.spaces.get(parent_entries.CURSOR, {}).items():
+        node, _, stream = name.partition("/")
+        one = _decode_cursor(raw)
+        if stream != _RELAY and one.seq:
+            held[node, one.epoch, stream] = one.seq, one.hash, None
+    return held
