@@ -138,10 +138,10 @@ class Status(Message, frozen=True, kw_only=True, tag="status"):
 class Roster(Message, frozen=True, kw_only=True, tag="roster"):
     """What a hub last knew of the nodes below it, some at a time: a level, never appended; an agent sends none.
 
-    `put` maps an address below the sender (protocol.ids.address) to a Brief (protocol.link.roster) as JSON. The first ones of
-    a session bring all that there is (`whole`); the one with `last` ends them, and what none of them named is gone
-    then, and not before (INVARIANTS A11). After them come changes. `number` counts them within the session, from 1;
-    they are taken in order and acked by RosterAck.
+    `put` maps an address below the sender (protocol.ids.address) to a Brief (protocol.link.roster) as JSON. The first
+    ones of a session bring all that there is (`whole`); the one with `last` ends them, and what none of them named is
+    gone then, and not before (INVARIANTS A11). After them come changes. `number` counts them within the session, from
+    1; they are taken in order and acked by RosterAck.
     """
 
     session: Count

@@ -58,7 +58,7 @@ class Hearing:
             case events.ChildAway():
                 self.away(node, event.reason, now, fx)
             case events.ChildAnswer(answer=answer):
-                core.operations.answer(node, answer.id, answer.part, answer.last, bytes(answer.data), fx)
+                core.asking.answer(node, answer.id, answer.part, answer.last, bytes(answer.data), fx)
             case events.ChildRoster():
                 self._roster(event, now, fx)
             case events.RenewAsked():
@@ -89,7 +89,7 @@ class Hearing:
         if not core.rollup.away(node, now, fx):
             return
         core.streams.note("state", "node.away", node, {"reason": reason}, now, fx)
-        core.operations.left(node, fx)
+        core.asking.left(node, fx)
         self._presence(node, fx)
 
     def _presence(self, node: str, fx: Effects) -> None:

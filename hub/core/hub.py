@@ -13,6 +13,7 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.delegate import Delegate
+from hub.core.down.asking import Asking
 from hub.core.down.delegated import Delegated
 from hub.core.down.errands import Errands
 from hub.core.down.overrides import Overrides
@@ -26,6 +27,7 @@ from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
 from hub.core.up.fetching import Fetching
+from hub.core.up.questions import Questions
 from hub.core.up.relay import Relay
 from hub.core.up.roster import RosterUp
 from hub.core.up.uplink import Uplink
@@ -91,6 +93,8 @@ class HubCore:
         self.relay = Relay(snapshot, self)
         self.relayed = Relayed(snapshot, self, config.signer)
         self.restore = Restore(snapshot, self, lost)
+        self.asking = Asking(self)
+        self.questions = Questions(self, child) if child is not None else None
         self.operations = Operations(self)
         self._hearing = Hearing(self)
 
@@ -271,7 +275,7 @@ class HubCore:
             self.delegate.mark(child_of(node))
             self.errands.ended(group, node, now, fx)
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
-        self.operations.tick(now, fx)
+        self.asking.tick(now, fx)
         self.overrides.tick(now, fx)
         self.restore.process(now, fx)
         if not self.restore.waits:
@@ -289,7 +293,7 @@ class HubCore:
         wakes = (
             self.parent.next_wake(),
             self.tasks.next_wake(now),
-            self.operations.next_wake(),
+            self.asking.next_wake(),
             self.overrides.next_wake(now),
             self.restore.next_wake(now),
             math.inf if self.restore.waits else self.delegate.next_wake(now),

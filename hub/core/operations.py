@@ -14,7 +14,7 @@ from hub.core import inputs, registry, views
 from hub.core.hearing import child_of
 from hub.core.registry import Refusal
 from hub.core.work.declared import Change, Compiled, compiled
-from protocol import documents, limits, selector
+from protocol import documents, selector
 from protocol.effects import Effects, Now
 from protocol.errors import Refused, SpecError
 
@@ -24,21 +24,12 @@ if TYPE_CHECKING:
 _LATER = object()
 """The answer comes with a later input."""
 
-QUESTIONS = frozenset({"logs", "status", "runs"})
-
-
-class _Question(msgspec.Struct, frozen=True, kw_only=True):
-    node: str
-    due: float
-    wait_s: float
-
 
 class Operations:
-    """Performs requests on the parts of a hub's core; remembers the questions that are open."""
+    """Performs requests on the parts of a hub's core."""
 
     def __init__(self, core: HubCore) -> None:
         self._core = core
-        self._questions: dict[str, _Question] = {}
 
     def request(self, input: inputs.Request, now: Now, fx: Effects) -> None:  # noqa: A002 - what it is
         """Perform a request; a Reply follows in the same effects, or when a certificate is made."""
@@ -249,51 +240,15 @@ class Operations:
     # -------------------------------------------------------------------------------------------- questions
 
     def _ask(self, op: inputs.AskNode, now: Now, fx: Effects) -> dict[str, Any]:
-        core = self._core
-        core.registry.living(op.node)
-        if op.what not in QUESTIONS:
-            raise Refusal(f"{op.what[:80]!r} is no question: ask for {', '.join(sorted(QUESTIONS))}", 422)
-        if not core.rollup.is_online(op.node):
-            text = views.away_text(core, op.node)
-            fx.act.append(inputs.Answered(ask=op.id, part=0, last=True, error=text))
-            raise Refusal(text)
-        if sum(1 for question in self._questions.values() if question.node == op.node) >= limits.ASKS_OPEN_MAX:
-            raise Refusal(f"{limits.ASKS_OPEN_MAX} questions to {op.node} are open: try again in a moment", 503)
-        self._questions[op.id] = _Question(node=op.node, due=now.mono + op.wait_s, wait_s=op.wait_s)
-        core.parent.ask(op.node, op.id, int((now.wall + op.wait_s) * 1000), op.what, op.params, now, fx)
+        def reply(part: int, last: bool, data: bytes, error: str, fx: Effects) -> None:
+            fx.act.append(inputs.Answered(ask=op.id, part=part, last=last, data=data, error=error))
+
+        try:
+            self._core.asking.ask(op.id, op.node, op.what, op.params, op.wait_s, reply, now, fx)
+        except Refusal as error:
+            reply(0, True, b"null", str(error), fx)
+            raise
         return {"asked": op.id}
-
-    def answer(self, node: str, id: str, part: int, last: bool, data: bytes, fx: Effects) -> None:  # noqa: A002
-        """A part of an answer came; one that nobody waits for, or of another node, is dropped."""
-        question = self._questions.get(id)
-        if question is None or question.node != node:
-            return
-        if len(data) > limits.ANSWER_BYTES_MAX:
-            self._end([id], f"{node} answered more than {limits.ANSWER_BYTES_MAX} bytes at once: not passed on", fx)
-            return
-        if last:
-            del self._questions[id]
-        fx.act.append(inputs.Answered(ask=id, part=part, last=last, data=data))
-
-    def left(self, node: str, fx: Effects) -> None:
-        """`node` is away: it answers no more."""
-        gone = [ask for ask, question in self._questions.items() if question.node == node]
-        self._end(gone, f"{node} went away before it had answered", fx)
-
-    def tick(self, now: Now, fx: Effects) -> None:
-        """End the questions whose time is over."""
-        for ask, question in list(self._questions.items()):
-            if now.mono >= question.due:
-                self._end([ask], f"{question.node} did not answer within {question.wait_s:.0f} s", fx)
-
-    def next_wake(self) -> float:
-        """Return the mono time at which a question's time is over."""
-        return min((question.due for question in self._questions.values()), default=float("inf"))
-
-    def _end(self, asks: list[str], error: str, fx: Effects) -> None:
-        for ask in asks:
-            del self._questions[ask]
-            fx.act.append(inputs.Answered(ask=ask, part=0, last=True, error=error))
 
 
 def nobody(text: str) -> str:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from hub.core.down.brief import digest_part
+from hub.core.down import tallies
 from hub.core.down.sums import Sums
 from protocol import limits, status
-from protocol.link.roster.brief import Offender, OverrideMark, RegionReport, Tally
+from protocol.link.roster.brief import Offender, OverrideMark, RegionReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _Marked = TypeVar("_Marked", Offender, OverrideMark)
 
 UNHEARD = "unheard"
-_COUNTS = ("asked", "placed", "current", "running", "healthy", "unhealthy", "away")
 
 
 def unheard(said: RegionReport) -> RegionReport:
@@ -54,12 +53,16 @@ def made(core: HubCore, sums: Sums, hubs: Mapping[str, tuple[str, RegionReport]]
         below.update(said.hubs)
     offenders = [*sums.offenders(), *(one for name, said in heard.items() for one in _under(name, said.worst))]
     more = sum(said.offenders - len(said.worst) for said in heard.values())
-    marks = [*sums.marks(), *(one for name, said in heard.items() for one in _under(name, said.marks))]
+    marks = [
+        *_overrides(core),
+        *sums.marks(),
+        *(one for name, said in heard.items() for one in _under(name, said.marks)),
+    ]
     unmarked = sum(said.overrides - len(said.marks) for said in heard.values())
     return RegionReport(
         nodes=dict(sorted(nodes.items())),
         hubs=dict(sorted(below.items())),
-        tallies=tallies(core, sums, {name: said.tallies for name, said in heard.items()}),
+        tallies=tallies.all_of(core, sums, {name: said.tallies for name, said in heard.items()}),
         worst=heapq.nsmallest(limits.OFFENDERS_MAX, offenders, key=lambda one: (one.rank, one.since_ms, one.at)),
         offenders=len(offenders) + more,
         marks=heapq.nsmallest(limits.OVERRIDE_MARKS_MAX, marks, key=lambda one: (-one.since_ms, one.at, one.what)),
@@ -71,35 +74,24 @@ def made(core: HubCore, sums: Sums, hubs: Mapping[str, tuple[str, RegionReport]]
 
 def _conditions(core: HubCore) -> list[status.Condition]:
     alarm = core.restore.alarm
-    return [status.Condition(what="restored", text=alarm)] if alarm else []
+    told = [status.Condition(what="restored", text=alarm)] if alarm else []
+    return told + core.delegated.conditions()
+
+
+def _overrides(core: HubCore) -> list[OverrideMark]:
+    """Return what the operators of this hub put in the place of what was delegated to it."""
+    return [
+        OverrideMark(
+            what=one.key,
+            decision="overridden",
+            user=one.by,
+            reason=one.reason,
+            since_ms=one.since_ms,
+            until_ms=one.until_ms,
+        )
+        for one in core.delegated.overrides()
+    ]
 
 
 def _under(hub: str, marked: Iterable[_Marked]) -> list[_Marked]:
     return [msgspec.structs.replace(one, at=f"{hub}/{one.at}" if one.at else hub) for one in marked]
-
-
-def tallies(core: HubCore, sums: Sums, below: Mapping[str, Mapping[str, Tally]]) -> dict[str, Tally]:
-    """Return what each resource comes to, here and `below`, by child hub."""
-    own = sums.tallies()
-    found: dict[str, Tally] = {}
-    for record in core.resources.records():
-        here = own.pop(record.key, Tally())
-        asked = here.placed if record.count is None else record.count
-        generation = record.generation if record.origin is None else record.origin.generation
-        digest = digest_part(core.resources.document(record.key)[2])
-        found[record.key] = msgspec.structs.replace(here, asked=asked, digest=digest, generation=generation)
-    found |= own
-    for said in below.values():
-        for key, one in said.items():
-            found[key] = added(found[key], one) if key in found else one
-    return dict(sorted(found.items()))
-
-
-def added(one: Tally, other: Tally) -> Tally:
-    """Return the sum of what two parts of a subtree have of a resource."""
-    known = [generation for generation in (one.generation, other.generation) if generation]
-    return Tally(
-        **{name: getattr(one, name) + getattr(other, name) for name in _COUNTS},
-        digest=one.digest if one.digest == other.digest else "",
-        generation=min(known, default=0),
-    )

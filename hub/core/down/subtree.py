@@ -6,6 +6,7 @@ on what is merely absent there (INVARIANTS A11). Nothing here is stored but by t
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from hub.core.down.names import Names
 from hub.core.down.sums import Said, Sums
 from hub.core.registry import Refusal
 from protocol import selector, status
-from protocol.effects import Effects, Now, Put
+from protocol.effects import Delete, Effects, Now, Put
 from protocol.link.roster import brief as told
 from protocol.link.roster.brief import Brief, RegionReport
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _OF_NODES = frozenset({"node", "seen", "asked", "child", "status"})
 """Spaces whose keys are own children: what is stored there is what changed of them."""
+
+_OF_DOCUMENTS = frozenset({"resource", "given", "override"})
 
 
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,18 +103,17 @@ class Subtree:
 
     def find(self, address: str) -> Spot | None:
         """Return the node at `address`, if there is one."""
-        raw = self.raw(address)
-        if raw is None:
-            return None
-        silent, silent_ms = self._silent(address)
         child, _, below = address.partition("/")
-        return Spot(
-            address=address,
-            brief=told.decode(raw),
-            through=child if below else "",
-            silent=silent,
-            silent_ms=silent_ms,
-        )
+        if below:
+            raw = self.raw(address)
+            return None if raw is None else self._spot(address, raw, {})
+        own = self._core.registry.find(child)
+        return None if own is None else Spot(address=child, brief=briefs.of(self._core, own))
+
+    def _spot(self, address: str, raw: bytes, standing: dict[str, tuple[str, int]]) -> Spot:
+        silent, silent_ms = self._silent(address, standing)
+        through = address.partition("/")[0]
+        return Spot(address=address, brief=told.decode(raw), through=through, silent=silent, silent_ms=silent_ms)
 
     def get(self, text: str) -> Spot:
         """Return the node that `text` names (see `resolve`). Raises Refusal."""
@@ -119,16 +121,25 @@ class Subtree:
         assert found is not None
         return found
 
-    def _silent(self, address: str) -> tuple[str, int]:
-        """Return the first hub on the way to `address` that is not heard, and since when."""
+    def _silent(self, address: str, standing: dict[str, tuple[str, int]]) -> tuple[str, int]:
+        """Return the first hub on the way that is not heard, and since when; `standing`: of hubs looked at so far."""
         levels = address.split("/")
         for depth in range(1, len(levels)):
             hub = "/".join(levels[:depth])
-            raw = self.raw(hub)
-            brief = told.decode(raw) if raw is not None else Brief()
-            if brief.state != "online":
-                return hub, brief.since_ms
+            if hub not in standing:
+                standing[hub] = self._standing(hub)
+            state, since_ms = standing[hub]
+            if state != "online":
+                return hub, since_ms
         return "", 0
+
+    def _standing(self, hub: str) -> tuple[str, int]:
+        own = self._core.registry.find(hub)
+        if own is not None:
+            return briefs.state_of(self._core, own), briefs.since_ms(self._core, own)
+        raw = self.raw(hub)
+        brief = told.decode(raw) if raw is not None else Brief()  # a node whose hub was not told yet
+        return brief.state, brief.since_ms
 
     def resolve(self, text: str) -> str:
         """Return the address that `text` means: an address, a path that begins with this hub's id, or a plain name.
@@ -158,11 +169,28 @@ class Subtree:
                 yield f"{node.name}/{address}"
 
     def spots(self) -> Iterator[Spot]:
-        """Yield all nodes, own children before what is below them."""
-        for address in self.addresses():
-            found = self.find(address)
-            if found is not None:
-                yield found
+        """Yield all nodes, own children first."""
+        for node in self._core.registry:
+            yield Spot(address=node.name, brief=briefs.of(self._core, node))
+        yield from self.below()
+
+    def below(self) -> Iterator[Spot]:
+        """Yield all nodes that are not own children."""
+        standing: dict[str, tuple[str, int]] = {}
+        for child in self._core.parent.rosters.children():
+            for address, raw in self._core.parent.rosters.known(child).items():
+                yield self._spot(f"{child}/{address}", raw, standing)
+
+    def having(self, service: str) -> Iterator[Spot]:
+        """Yield the nodes below child hubs that say something of `service`."""
+        standing: dict[str, tuple[str, int]] = {}
+        sign = f'"{service}":'.encode()
+        for child in self._core.parent.rosters.children():
+            for address, raw in self._core.parent.rosters.known(child).items():
+                if sign in raw:
+                    spot = self._spot(f"{child}/{address}", raw, standing)
+                    if service in spot.brief.services:
+                        yield spot
 
     def select(self, chosen: selector.Selector, *, kind: str = "agent") -> list[str]:
         """Return the addresses of the nodes of `kind` that match, whether heard or not, and are not revoked.
@@ -180,12 +208,27 @@ class Subtree:
     # -------------------------------------------------------------------------------------------- the sum
 
     def region(self, hub: str) -> RegionReport:
-        """Return what a child hub last said of all that is below it; empty when it has said nothing."""
+        """Return what a child hub last said of all that is below it; empty when it has said nothing.
+
+        Of a hub further down only the counts of nodes are known here.
+        """
+        child, _, below = hub.partition("/")
+        if below:
+            return self._counted(child, f"{below}/")
         said = self._core.parent.view(hub).status
         try:
             return told.decode_region(bytes(said.body)) if said is not None else RegionReport()
         except (msgspec.DecodeError, ValueError):
             return RegionReport()
+
+    def _counted(self, child: str, prefix: str) -> RegionReport:
+        known = self._core.parent.rosters.known(child)
+        standing: dict[str, tuple[str, int]] = {}
+        found = [self._spot(f"{child}/{one}", raw, standing) for one, raw in known.items() if one.startswith(prefix)]
+        return RegionReport(
+            nodes=dict(Counter(spot.state for spot in found if spot.brief.kind != "hub")),
+            hubs=dict(Counter(spot.state for spot in found if spot.brief.kind == "hub")),
+        )
 
     def sum(self) -> RegionReport:
         """Return what all that is below this hub comes to."""
@@ -240,10 +283,10 @@ class Subtree:
         """Look at what an input stored; return the own children that it may have changed."""
         found: dict[str, None] = {}
         for op in fx.store:
-            if isinstance(op, Put):
+            if isinstance(op, Put | Delete):
                 if op.space in _OF_NODES:
                     found[op.key] = None
-                elif op.space == "resource":
+                elif op.space in _OF_DOCUMENTS:
                     self._is_stale = True
         known = [name for name in found if self._core.registry.find(name) is not None]
         for name in known:

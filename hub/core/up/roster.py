@@ -13,6 +13,7 @@ import msgspec
 
 from protocol import limits
 from protocol.effects import Effects, Now
+from protocol.link import events
 from protocol.link.child import Child
 from protocol.link.roster import brief as briefs
 from protocol.link.roster.child import Sender
@@ -39,18 +40,18 @@ class RosterUp:
         """Tell whether the parent knows all that there is to say."""
         return self._sender.settled
 
-    def live(self, now: Now, fx: Effects) -> None:
-        """Greeted by the parent: say everything."""
-        self._said.clear()
-        self._sender.begin(self._child.session, self._core.subtree.addresses(), now, fx)
-
-    def offline(self) -> None:
-        """No longer live."""
-        self._sender.end()
-
-    def acked(self, session: int, number: int, now: Now, fx: Effects) -> None:
-        """The parent has taken what was said up to `number`."""
-        self._sender.acked(session, number, now, fx)
+    def told(self, event: events.ChildEvent, now: Now, fx: Effects) -> None:
+        """The link says something: a session begins with all that there is, and its end is the end of that."""
+        match event:
+            case events.WentLive(renew_only=False):
+                self._said.clear()
+                self._sender.begin(self._child.session, self._core.subtree.addresses(), now, fx)
+            case events.WentOffline():
+                self._sender.end()
+            case events.RosterAcked(session=session, number=number):
+                self._sender.acked(session, number, now, fx)
+            case _:
+                pass
 
     def changed(self, own: Iterable[str], below: Iterable[str], now: Now) -> None:
         """Own children may have changed, and what is below child hubs has."""

@@ -92,8 +92,11 @@ class Uplink:
 
     def _told(self, told: list[events.ChildEvent], now: Now, fx: Effects) -> None:
         for event in told:
+            for part in (self._core.roster, self._core.questions):
+                if part is not None:
+                    part.told(event, now, fx)
             match event:
-                case events.Acked() | events.Asked():
+                case events.Acked():
                     pass
                 case events.Ticket(digest=digest, ticket=ticket):
                     if self._core.fetching is not None:
@@ -104,19 +107,12 @@ class Uplink:
                     if self._core.fetching is not None:
                         self._core.fetching.settle(now, fx)
                     self._note("desired.applied", {"generation": held.generation, "term": held.term}, now, fx)
-                case events.WentLive(renew_only=renew_only):
+                case events.WentLive():
                     self._contact.live(now, fx)
-                    if self._core.roster is not None and not renew_only:
-                        self._core.roster.live(now, fx)
                     if self._core.fetching is not None:
                         self._core.fetching.live(now, fx)
                 case events.WentOffline(reason=reason):
                     self._contact.offline(reason, now, fx)
-                    if self._core.roster is not None:
-                        self._core.roster.offline()
-                case events.RosterAcked(session=session, number=number):
-                    if self._core.roster is not None:
-                        self._core.roster.acked(session, number, now, fx)
                 case _:
                     self._told_seldom(event, now, fx)
 

@@ -62,8 +62,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `asked`: how many are to have it, as far as it is known there (a count, or all that match). `placed`: are asked to
     have it. `current`: have what is asked now. `away`: placed, and not heard now, so that what is counted of them is
     what was last known. `digest`: the beginning of the digest of what is asked for, in hex (limits.BRIEF_DIGEST_CHARS);
-    empty when parts of the subtree differ. `generation`: that of the owner's document, the lowest one that a part of
-    the subtree has seen; 0: it is not known.
+    empty when parts of the subtree differ. `owner`: the id of the hub where it was declared, or the path as that hub
+    was told; `generation`: that of the owner's document, the lowest one that a part of the subtree has seen; 0: none.
     """
 
     asked: int = 0
@@ -74,6 +74,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unhealthy: int = 0
     away: int = 0
     digest: str = ""
+    owner: str = ""
     generation: int = 0
 
 
@@ -106,7 +107,8 @@ class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What a hub says of itself and of all that is below it: the body of its Status.
 
     `nodes`: how many agents are in which state (`online`, `away`, `revoked`, `quarantined`, `unheard`), at any depth;
-    `hubs`: how many hubs. `tallies` by resource (`service/NAME`). `worst`: the worst of `offenders`, first, at most
+    `hubs`: how many hubs. `tallies` by resource: `service/NAME`, and `service/NAME@OWNER` of another that was declared
+    further down under the same name. `worst`: the worst of `offenders`, first, at most
     limits.OFFENDERS_MAX; `marks`: the newest of `overrides`, at most limits.OVERRIDE_MARKS_MAX. `lost`: rows declared
     lost by this hub, by stream, and `conditions`: what a person should know of it; both read as those of a Report.
     """

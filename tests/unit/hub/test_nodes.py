@@ -58,7 +58,7 @@ def test_a_node_that_never_came_is_away_since_it_was_enrolled(world: World) -> N
     world.enroll("oslo-1")
     node = world.node("oslo-1")
     assert (node["since_ms"], node["last_contact_ms"], node["as_of_ms"]) == (int(world.wall * 1000), 0, 0)
-    assert "never connected" in views.away_text(world.core, "oslo-1")
+    assert "never connected" in views.away_text(world.core, world.core.subtree.get("oslo-1"))
 
 
 def test_labels_are_set_and_removed_and_work_follows(world: World) -> None:

@@ -48,7 +48,7 @@ def test_a_node_that_is_away_is_said_to_be_away_since_when(world: World) -> None
 def test_a_question_ends_when_its_time_is_over_or_its_node_leaves(world: World) -> None:
     device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
     world.ask(ask())
-    assert world.core.operations.next_wake() == world.mono + 30.0
+    assert world.core.asking.next_wake() == world.mono + 30.0
     (late,) = acts(world.later(30.0), inputs.Answered)
     assert "did not answer within 30 s" in late.error
     world.ask(ask(name="q2"))

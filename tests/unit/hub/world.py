@@ -333,7 +333,17 @@ def workflow(name: str, selector: str) -> dict[str, Any]:
 
 def durable(core: HubCore, now: Now) -> dict[str, Any]:
     """Return all that people see of a hub and that must outlast a crash: everything but who is connected right now."""
-    fleeting = ("state", "since_ms", "last_contact_ms", "node_state", "away", "settled", "desired_generation", "term")
+    fleeting = (
+        "state",
+        "last_state",
+        "since_ms",
+        "last_contact_ms",
+        "node_state",
+        "away",
+        "settled",
+        "desired_generation",
+        "term",
+    )
     return {
         "nodes": [_without(node, *fleeting) for node in views.nodes(core, "", now)],
         "services": [_without(one, *fleeting) for one in views.services(core, now)],
