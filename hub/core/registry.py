@@ -126,6 +126,11 @@ class Registry:
             return f"{name} is enrolled as {node.kind}, and came with the certificate of a {role}"
         return f"{name} is revoked: {node.revoked_reason}" if node.revoked_ms else ""
 
+    def has_expired(self, name: str, now_ms: float) -> bool:
+        """Tell whether the certificate that a child hub's CA got here is past its end; of an agent, its TLS shows it."""
+        node = self._nodes[name]
+        return node.kind == "hub" and 0 < node.until_ms < now_ms
+
     def has_alarm(self, name: str, what: str) -> bool:
         """Tell whether an alarm of this kind stands."""
         return any(alarm.what == what for alarm in self._nodes[name].alarms)

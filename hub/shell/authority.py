@@ -20,7 +20,7 @@ from hub.shell.home import Home
 from protocol import limits
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TrustError
-from protocol.trust import certificates, chains, signing
+from protocol.trust import certificates, chains, renewals, signing
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
@@ -64,6 +64,34 @@ class Authority:
         """The scope of this hub's parent; of a root, nobody's."""
         return self.scope.partition(".")[2]
 
+    # -------------------------------------------------------------------------------------------- our CA's renewal
+
+    def ca_csr(self) -> str:
+        """Return a certificate request (PEM) for the key of this hub's CA."""
+        return certificates.make_csr(self._key, self.hub).decode()
+
+    def ca_question(self, parent: str, time_ms: int) -> renewals.Renewal:
+        """Return the question for a renewal apart from the link, signed; `time_ms` is the parent's."""
+        asked = renewals.Renewal(
+            node=self.hub, hub=parent, time_ms=time_ms, until_ms=self.dates.until_ms, csr=self.ca_csr()
+        )
+        return renewals.sign(asked, certificates.key_pem(self._key))
+
+    def store_ca(self, chain: str) -> None:
+        """Check a renewed chain of this hub's CA (without the root) and go by it; `dates` has its dates then.
+
+        What this hub issued before still holds, for the key is the same; refresh_tls brings its own papers up to it.
+        Raises TrustError or TooLarge (it is not ours: nothing has changed), OSError.
+        """
+        whole = chain.encode() + self.root
+        chains.check_issued(whole, "ca", self.hub, self.root_pin, self.parent_scope)
+        if certificates.spki_hash(whole) != self.dates.key:
+            raise TrustError("the new certificate is for another key than that of this hub's CA: refused")
+        synced.write(self._home.path("ca.pem"), whole, 0o644)
+        self._take(whole)
+
+    # -------------------------------------------------------------------------------------------- what is issued
+
     def signer(self) -> signing.Signer:
         """Return the signing key at work."""
         key = certificates.load_signing_key(self._read("signer.key"))
@@ -101,17 +129,24 @@ class Authority:
         return certificates.key_pem(key), pem
 
     def refresh_tls(self, hosts: Sequence[str], now_s: float) -> bool:
-        """Re-issue the hub's own TLS certificate when it grows old or does not name `hosts`; tell whether it did."""
+        """Re-issue the hub's own TLS certificate when it grows old, does not name `hosts`, or our CA has a new chain;
+        tell whether it did. The signing certificate follows that chain too, from the next start on."""
+        self._refresh_signer()
         pem = self._read("hub.pem")
         found = certificates.identify(pem)
         life_s = (found.until_ms - found.from_ms) / 1000
         old = now_s > found.from_ms / 1000 + life_s * limits.RENEW_AT_SHARE
         nameable = certificates.nameable(hosts, self.chain)
-        is_ours = chains.issuers(pem) == chains.issuers(self.chain)
+        is_ours = chains.intermediates(pem) == chains.intermediates(self.chain)
         if not old and is_ours and set(nameable) <= certificates.hosts_of(pem):
             return False
         synced.write(self.tls_chain_path, self._tls(hosts, now_s), 0o644)
         return True
+
+    def _refresh_signer(self) -> None:
+        pem = self._read("signer.pem")
+        if chains.intermediates(pem) != chains.intermediates(self.chain):
+            synced.write(self._home.path("signer.pem"), chains.rebased(pem, self.chain), 0o644)
 
     def _tls(self, hosts: Sequence[str], now_s: float) -> bytes:
         key = certificates.load_key(self._read("hub.key")).public_key()

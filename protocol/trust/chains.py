@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 
 from protocol import ids
 from protocol.errors import TrustError
@@ -45,10 +46,15 @@ def check_issued(chain: bytes | str, role: str, name: str, root_pin: str, scope:
     return leaf
 
 
-def issuers(chain: bytes) -> list[x509.Certificate]:
-    """Return the certificates above the first of `chain`, but for the root. Raises TrustError or TooLarge."""
-    above = certificates.load_chain(chain)[1:]
-    return above[:-1] if above and above[-1].subject == above[-1].issuer else above
+def intermediates(chain: bytes) -> list[x509.Certificate]:
+    """Return the CAs' certificates in `chain`, but for the root's. Raises TrustError or TooLarge."""
+    found = certificates.load_chain(chain)
+    return [one for one in found if certificates.named(one)[0] == "ca" and one.subject != one.issuer]
+
+
+def rebased(chain: bytes, ca: bytes) -> bytes:
+    """Return the first certificate of `chain` with the whole chain of its issuer `ca`, which was renewed on its key."""
+    return certificates.load_chain(chain)[0].public_bytes(serialization.Encoding.PEM) + ca
 
 
 def _check_link(certificate: x509.Certificate, issuer: x509.Certificate, name: str) -> None:
