@@ -224,7 +224,44 @@ class Errand(Document, frozen=True, kw_only=True, tag="errand"):
     at: list[str]
 
 
-AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Errand
+class Haven(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hub that a node may turn to: where it listens, and how it proves itself there.
+
+    `scope` is the DNS name that its certificate proves, and the domain of what it certifies. `mqtt_name`: who answers
+    at `mqtt_host`, if a broker does (`sealed`).
+    """
+
+    id: str
+    scope: str
+    mqtt_host: str
+    mqtt_port: int
+    api_host: str
+    api_port: int
+    mqtt_name: str = ""
+    sealed: bool = False
+
+
+class Move(Document, frozen=True, kw_only=True, tag="move"):
+    """A node is to turn from one hub to another: the word of a hub above both, to the node and to both hubs.
+
+    `key` is the SHA-256 of the node's key, `labels` are those that it had. `number` counts what `by` said of this node:
+    the highest one holds. `signature` (base64) is by the signing key of `by`, whose certificates are `chain`, over
+    protocol.trust.grants.covered().
+    """
+
+    node: str
+    key: str
+    labels: dict[str, str] = {}
+    former: str
+    to: Haven
+    number: int
+    by: str
+    who: str = ""
+    chain: str = ""
+    signature: str = ""
+
+
+AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Errand | Move
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(AnyDocument)
@@ -267,6 +304,8 @@ def document_id(document: AnyDocument) -> str:
             return f"delegation/{document.kind}/{document.name}"
         case Errand():
             return f"errand/{document.task.id}"
+        case Move():
+            return f"move/{document.node}"
 
 
 def manifest_digest(items: dict[str, str]) -> Digest:

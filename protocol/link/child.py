@@ -168,6 +168,10 @@ class Child:
         )
         fx.send.append(effects.Send(self._parent, hello))
 
+    def hand_over(self, parent: str, fx: Effects) -> None:
+        """The next life looks up to `parent`: what the present one asked stays in force there. `stop` follows."""
+        self._intake.hand_over(parent, fx)
+
     def hurry(self, now: Now) -> None:
         """There is a reason to think that the parent can be reached now: end the wait between two tries."""
         if self.state is ChildState.WAITING:

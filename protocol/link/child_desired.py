@@ -71,6 +71,12 @@ class Intake:
         items = {key: self._documents[digest] for key, digest in self._manifest.items.items()}
         return [events.Wanted(items=items, held=self.held)]
 
+    def hand_over(self, parent: str, fx: Effects) -> None:
+        """Store what is held as what `parent` asked."""
+        if self._manifest is not None and parent != self._parent:
+            fx.store.append(effects.Put(MANIFEST, parent, _encode(self._manifest)))
+            fx.store.append(effects.Delete(MANIFEST, self._parent))
+
     def forget_session(self) -> None:
         """The session ended: what was pending is sent again in the next one, or was of a parent since restored."""
         self._pending, self._wait_s = None, limits.ACK_WAIT_S

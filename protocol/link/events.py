@@ -35,6 +35,10 @@ class Signer(GapSigner, Protocol):
 
     chain: str
 
+    def sign(self, covered: bytes) -> str:
+        """Return the signature (base64) over `covered`, which begins with a purpose of its own."""
+        ...
+
     def manifest(self, child: str, term: int, generation: int, digest: str) -> messages.Signed: ...
     def revoked(self, child: str, time_ms: int, reason: str, incarnation: str) -> messages.Revoked: ...
     def check_gap(self, node: str, key: str, epoch: str, stream: str, body: messages.GapBody) -> None:

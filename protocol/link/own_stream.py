@@ -332,6 +332,7 @@ class OwnStream:
             seq=self.last,
             hash=self.hash.hex(),
             first=self.gap_first or self.floor + 1,
+            before="" if self.gap_first or self.floor == self.base else self.floor_hash.hex(),
             was=self.former,
             base=self.base,
             base_hash=self.base_hash.hex(),

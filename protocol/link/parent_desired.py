@@ -123,6 +123,15 @@ class Delegation:
         digest = record.digest or documents.manifest_digest(record.items)
         self._store(Record(term=term, generation=generation, digest=digest, items=record.items), fx)
 
+    def succeed(self, held: Held, fx: Effects) -> None:
+        """Another parent asked for what the child holds, and this one takes over: under a term beyond all seen (A10).
+
+        What was never made here is not sent: it is asked for when it is made, and not before (A11).
+        """
+        record = self.record
+        if (record.term, record.generation) <= (held.term, held.generation) or not self._is_ours(held):
+            self._store(msgspec.structs.replace(record, term=max(record.term, held.term) + 1, past=""), fx)
+
     def _store(self, record: Record, fx: Effects) -> None:
         self.record = record
         self._bases[record.digest] = record.items

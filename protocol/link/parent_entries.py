@@ -121,17 +121,21 @@ class Incoming:
 
     # -------------------------------------------------------------------------------------------- negotiation
 
-    def greet(self, heads: dict[str, StreamHead], fx: Effects) -> list[events.ParentEvent]:
+    def greet(self, heads: dict[str, StreamHead], fx: Effects, *, adopted: bool = False) -> list[events.ParentEvent]:
         """Negotiate every stream of a Hello: go on, accept a new epoch, or tell the child to take one (A6, A9).
 
-        Raises RemoteProtocolError when a head makes no sense; then nothing is done.
+        `adopted`: the child comes from another parent, which has what lies below the lowest row that it still holds:
+        its streams go on from there, and nothing of that is lost. Raises RemoteProtocolError when a head makes no
+        sense; then nothing is done.
         """
         for stream, head in heads.items():
             _check(stream, head)
         told: list[events.ParentEvent] = []
         for stream, head in heads.items():
             held = self.cursors.get(stream)
-            if held is None:
+            if adopted and (held is None or (held.epoch == head.epoch and held.seq < head.first - 1)):
+                self._adopt(stream, head.epoch, self._lowest(stream, head), held.former if held else [], 0, fx)
+            elif held is None:
                 self._adopt(stream, head.epoch, self._base(stream, head), [], 0, fx)
                 told += self._met(stream, head)
             elif head.epoch == held.epoch:
@@ -176,6 +180,10 @@ class Incoming:
                 node=self._node, stream=stream, epoch=head.epoch, former=former, place=place, place_hash=tip
             )
         ]
+
+    def _lowest(self, stream: str, head: StreamHead) -> tuple[int, str]:
+        """Return where the rows that the child still holds begin."""
+        return self._base(stream, head) if head.first - 1 <= head.base else (head.first - 1, head.before)
 
     def _base(self, stream: str, head: StreamHead) -> tuple[int, str]:
         if stream not in CHAINED:
@@ -410,5 +418,5 @@ def _check(stream: str, head: StreamHead) -> None:
     was = head.was
     if was is not None:
         whole = whole and 0 <= was.seq <= limits.INTEGER_MAX and cursor.is_hash(was.hash)
-    if not whole or not all(cursor.is_hash(one) for one in (head.hash, head.base_hash)):
+    if not whole or not all(cursor.is_hash(one) for one in (head.hash, head.base_hash, head.before)):
         raise RemoteProtocolError(f"stream {stream[:40]!r}: its head in Hello makes no sense")

@@ -39,6 +39,9 @@ class FakeSigner:
     def _sign(self, *words: object) -> str:
         return hmac.new(self.secret, repr(words).encode(), hashlib.sha256).hexdigest()
 
+    def sign(self, covered: bytes) -> str:
+        return self._sign("sign", covered)
+
     def manifest(self, child: str, term: int, generation: int, digest: str) -> messages.Signed:
         signature = self._sign(PARENT, child, term, generation, digest)
         return messages.Signed(

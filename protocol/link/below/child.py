@@ -20,12 +20,16 @@ CHILD = "child"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is stored of a child's sessions, in space `child` under its node id. `quarantined`, `revoked`: reasons."""
+    """What is stored of a child's sessions, in space `child` under its node id. `quarantined`, `revoked`: reasons.
+
+    `adopted`: it comes from another parent, and has not said Hello here since.
+    """
 
     session: int = 0
     nonce: str = ""
     quarantined: str = ""
     revoked: str = ""
+    adopted: bool = False
 
 
 class Child:
