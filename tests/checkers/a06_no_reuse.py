@@ -54,6 +54,11 @@ class NoReuse(base.Checker):
         if (op.stream, op.epoch) in self._left.get(fact.node, ()):
             raise self.broken(f"{fact.node} appends to {op.stream} in epoch {op.epoch}, which it has left")
         met = self._met.get((fact.node, op.stream))
-        if met is not None and met.epoch == op.epoch and first <= met.seq:
+        if met is not None and met.epoch == op.epoch and first <= met.seq and not _leaves(fact, op):
             raise self.broken(f"{fact.node} appends row {first} to {op.stream}; its parent holds {met.seq} of them")
         self.judged += count
+
+
+def _leaves(fact: Stored, op: effects.Rows) -> bool:
+    """Tell whether the epoch of `op` ends in the commit that holds it: its rows came before the word of the parent."""
+    return any(isinstance(one, effects.NewEpoch) and one.stream == op.stream for one in fact.ops)

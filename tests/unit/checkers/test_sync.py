@@ -211,6 +211,17 @@ class TestNoReuse:
         tale.stored(rows(2, epoch=OTHER))
         assert tale.judged(NoReuse) == 3
 
+    def test_rows_that_came_before_the_parents_word_may_share_its_commit(self) -> None:
+        tale = Tale()
+        tale.stored(rows(1, 2))
+        tale.died()
+        tale.fault("restore")
+        tale.born(disk="copy")
+        tale.heard(telling.welcome(state=2))
+        turned = effects.NewEpoch("state", OTHER, messages.FormerEpoch(epoch=EPOCH, seq=1), 0)
+        tale.stored(rows(2), turned, rows(3, epoch=OTHER))
+        assert tale.judged(NoReuse) == 4
+
     def test_what_a_clone_has_is_not_known(self) -> None:
         tale = Tale()
         tale.stored(rows(1, 2))
