@@ -90,7 +90,7 @@ class HubCore:
         self.fetching = Fetching(self, child) if child is not None else None
         self.subtree = Subtree(self)
         self.roster = RosterUp(self, child, config.parent) if child is not None else None
-        self.relay = Relay(snapshot, self)
+        self.relay = Relay(snapshot, self, config.trust)
         self.relayed = Relayed(snapshot, self, config.signer)
         self.restore = Restore(snapshot, self, lost)
         self.asking = Asking(self)
@@ -289,6 +289,7 @@ class HubCore:
             self.fetching.tick(now, fx)
             self.up.tick(now, fx)
 
+        self.relay.tick(now, fx)
     def _next_wake(self, now: Now) -> float | None:
         wakes = (
             self.parent.next_wake(),
@@ -304,3 +305,4 @@ class HubCore:
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)
         return None if soonest == math.inf else soonest
+            self.relay.next_wake(),

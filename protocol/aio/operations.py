@@ -9,6 +9,7 @@ from protocol import effects, limits
 from protocol.aio import failpoints, life
 from protocol.aio.life import Head
 from protocol.aio.sqlite import checksum, insert, of
+from protocol.aio.upkeep import late
 
 Channel = tuple[str, str, str]  # node, epoch, stream
 
@@ -111,11 +112,10 @@ class Operations:
     def _receive(self, db: sqlite3.Connection, op: effects.Received) -> None:
         channel = self._channel(db, (op.node, op.epoch, op.stream))
         rows = op.rows if op.rows[0][0] > op.again else list(_new(db, op))
-        insert(
-            db,
-            _INTO_ENTRY,
-            [(channel, seq, time_ms, kind, key, raw, hash_) for seq, raw, hash_, time_ms, kind, key in rows],
-        )
+        if op.over:
+            late.give_way(db, channel, rows)
+        found = [(channel, seq, time_ms, kind, key, raw, hash_) for seq, raw, hash_, time_ms, kind, key in rows]
+        insert(db, _INTO_ENTRY, found)
 
     def _channel(self, db: sqlite3.Connection, origin: Channel) -> int:
         known = self._channels.get(origin)

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from protocol import effects, limits, messages
+from protocol.link import cursor
 from protocol.snapshot import Snapshot, StreamState
 
 
@@ -65,6 +66,9 @@ class MemoryStore:
                 known = [epoch for epoch in dict.fromkeys(row[1] for row in its) if epoch != op.epoch]
                 looked_at = {op.epoch, *known[-limits.EPOCHS_KEPT_MAX :]}
                 stands = {row[3:] for row in its if row[3] <= op.again and row[1] in looked_at}
+                if op.over:  # a GAP row gives way to what it declared lost
+                    gaps = {row for row in its if row[3] in {one[0] for one in op.rows} and _is_gap(row[4])}
+                    self.entries = [row for row in self.entries if row not in gaps]
                 for seq, raw, tip, *_ in op.rows:
                     if (seq, raw, tip) not in stands:
                         self.entries.append((op.node, op.epoch, op.stream, seq, raw, tip))
@@ -152,3 +156,7 @@ def _segments(own: OwnRows) -> list[tuple[int, int, int]]:
         first, _, size = groups.get(group, (seq, seq, 0))
         groups[group] = (first, seq, size + len(raw))
     return list(groups.values())
+
+
+def _is_gap(raw: bytes) -> bool:
+    return cursor.decode_gap(raw) is not None

@@ -13,7 +13,7 @@ from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.errors import TrustError
 from protocol.link import cursor, events
-from protocol.link.relay import runs
+from protocol.link.relay import runs, unwrap
 from protocol.link.relay.origins import Origins
 from protocol.messages import GapBody
 from protocol.snapshot import Snapshot
@@ -41,7 +41,7 @@ class Relayed:
             if row[4] == cursor.GAP:
                 fx.store.append(effects.Received(child, event.epoch, event.stream, [row]))
                 continue
-            said = runs.decode(row[4], row[1])
+            said = unwrap.decode(row[4], row[1])
             match said:
                 case runs.Run():
                     told += self.origins.run(child, said, fx)

@@ -1,73 +1,99 @@
 """What the children told goes on to the parent: wrapped into the hub's own stream `relay`, with its origin (DESIGN 4).
 
 Wrapped in the Effects that store it here, so that nothing is here and not on its way. Rows of one message go together,
-as they came (protocol.link.relay.runs). Without a parent nothing is wrapped.
-
-`forward`, for each stream: `all` its rows go; `state` they go if it is audit or state; `summary` if it is audit. Audit
-always goes: a trail proves itself by being above (INVARIANTS C16). What does not go is told as HELD, signed by this
-hub, at most once in limits.HELD_EVERY_S for each stream of each origin, and before the next row that goes.
+as they came (protocol.link.relay.runs). Without a parent nothing is wrapped. What policy holds back is told instead,
+before the next row that goes (hub.core.up.held).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from hub.core.up.held import Back
 from protocol.effects import Effects, Now
 from protocol.link import events
-from protocol.link.relay import runs
+from protocol.link.relay import runs, wrap
 from protocol.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hub.core.hub import HubCore
+
+_GOES = {"all": frozenset({"audit", "state", "metrics", "logs"}), "state": frozenset({"audit", "state"})}
+_ALWAYS = frozenset({"audit", runs.RELAY})
+_TOO_LARGE = "it is no entry, and too large to be relayed"
 
 
 class Relay:
     """The way up of all that comes from below."""
 
-    def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
+    def __init__(self, snapshot: Snapshot, core: HubCore, signer: events.GapSigner | None) -> None:
+        """`signer`: the key that the parent knows this hub by; None at a root."""
         self._core = core
+        self._back = Back(snapshot, signer) if signer is not None else None
+        self._held = frozenset[str]()
+
+    def set_policy(self, forward: Mapping[str, str]) -> None:
+        """Say what of each stream goes up; a stream that is not named goes.
+
+        `all`: its rows go. `state`: they go if it is audit or state. `summary`: they go if it is audit. Audit always
+        goes: a trail proves itself by standing above (INVARIANTS C16).
+        """
+        held = frozenset(stream for stream, mode in forward.items() if stream not in _GOES.get(mode, _ALWAYS)) - _ALWAYS
+        if self._back is not None and held != self._held:
+            self._held = held
+            self._back.hurry()
+
+    @property
+    def held(self) -> frozenset[str]:
+        """Return the streams that policy holds back."""
+        return self._held
 
     def heard(self, event: events.ParentEvent, now: Now, fx: Effects) -> None:
         """Pass on what a child, or a node below a child hub, told; what is no history is not passed on."""
-        if self._core.up is None:
+        back = self._back
+        if back is None:
             return
         match event:
-            case events.ChildEntries():
-                self._send(self._wrapped(event), now, fx)
-            case events.EpochChanged() if event.stream != runs.RELAY:
-                self._send([_turned(event)], now, fx)
-            case events.StreamMet() if event.stream != runs.RELAY:
-                self._send([_met(event)], now, fx)
+            case events.ChildEntries() if event.stream in self._held:
+                self._send(back.add(event, now, fx), now, fx)
+            case events.ChildEntries() if event.stream != runs.RELAY:
+                self._send([*back.flush(event.node, event.stream, fx), *_wrapped(event, back)], now, fx)
+            case events.HeldBack():
+                self._send([*back.flush(event.node, event.stream, fx), wrap.item(runs.HELD, event.held)], now, fx)
+            case events.EpochChanged() | events.StreamMet() if event.stream != runs.RELAY:
+                self._send([*back.flush(event.node, event.stream, fx), _turned(event)], now, fx)
             case _:
                 pass
 
-    def _wrapped(self, event: events.ChildEntries) -> list[runs.Item]:
-        return [runs.run_item(event.node, event.epoch, event.stream, piece) for piece in runs.pieces(event)]
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Tell what has been held back for long enough, some of it."""
+        if self._back is not None:
+            self._send(self._back.due(now, fx), now, fx)
 
-    def _send(self, items: list[runs.Item], now: Now, fx: Effects) -> None:
+    def next_wake(self) -> float | None:
+        """Return the mono time at which `tick` is due."""
+        return None if self._back is None else self._back.next_wake()
+
+    def _send(self, items: list[wrap.Item], now: Now, fx: Effects) -> None:
         up = self._core.up
-        if up is not None:
+        if up is not None and items:
             up.append(runs.RELAY, items, now, fx)
 
 
-def _turned(event: events.EpochChanged) -> runs.Item:
-    turn = runs.Turn(
-        at=event.node,
-        epoch=event.epoch,
-        stream=event.stream,
-        seq=event.place,
-        hash=event.place_hash,
-        former=event.former,
-        ends=event.seq,
-        ends_hash=event.hash,
-        again=event.again,
-        lost=event.lost,
-        reason=event.reason,
-    )
-    return runs.item(runs.EPOCH, turn)
+def _wrapped(event: events.ChildEntries, back: Back) -> list[wrap.Item]:
+    return [
+        wrap.run_item(event.node, event.epoch, event.stream, piece)
+        if piece.raws
+        else back.item(runs.About(at=event.node, epoch=event.epoch, stream=event.stream), piece, _TOO_LARGE)
+        for piece in wrap.pieces(event)
+    ]
 
 
-def _met(event: events.StreamMet) -> runs.Item:
+def _turned(event: events.EpochChanged | events.StreamMet) -> wrap.Item:
     turn = runs.Turn(
         at=event.node,
         epoch=event.epoch,
@@ -76,4 +102,8 @@ def _met(event: events.StreamMet) -> runs.Item:
         hash=event.place_hash,
         former=event.former,
     )
-    return runs.item(runs.EPOCH, turn)
+    if isinstance(event, events.EpochChanged):
+        turn = msgspec.structs.replace(
+            turn, ends=event.seq, ends_hash=event.hash, again=event.again, lost=event.lost, reason=event.reason
+        )
+    return wrap.item(runs.EPOCH, turn)

@@ -23,7 +23,7 @@ from protocol import limits
 
 _MARKS = 100  # notes of when entries arrived, over the time that they are kept
 _COST = "length(raw) + length(hash) + length(kind) + length(key) + 48"  # and what the row and its index take beside
-_COUNTED = 0  # in table tally: the row whose `rows` is the last id that was counted
+COUNTED = 0  # in table tally: the row whose `rows` is the last id that was counted
 
 
 class Arrivals(msgspec.Struct, kw_only=True):
@@ -85,17 +85,18 @@ class Retention:
 
 def _count(db: sqlite3.Connection, last: int) -> int:
     """Count the next entries that are not counted yet; return how many ids that was."""
-    row = db.execute("SELECT rows FROM tally WHERE channel = ?", (_COUNTED,)).fetchone()
+    row = db.execute("SELECT rows FROM tally WHERE channel = ?", (COUNTED,)).fetchone()
     begin = row[0] if row is not None else 0
     upto = min(last, begin + limits.RETIRE_ROWS)
     if upto <= begin:
         return 0
-    _tally(db, "id > ? AND id <= ?", (begin, upto), 1)
-    db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, 0)", (_COUNTED, upto))
+    tally(db, "id > ? AND id <= ?", (begin, upto), 1)
+    db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, 0)", (COUNTED, upto))
     return upto - begin
 
 
-def _tally(db: sqlite3.Connection, where: str, values: tuple[int, ...], sign: int) -> None:
+def tally(db: sqlite3.Connection, where: str, values: tuple[int, ...], sign: int) -> None:
+    """Count the entries `where`, or (`sign` -1) count them no more."""
     query = f"SELECT channel, count(*), sum({_COST}) FROM entry WHERE {where} GROUP BY channel"  # noqa: S608 - our words
     for channel, rows, size in db.execute(query, values).fetchall():
         db.execute(
@@ -106,7 +107,7 @@ def _tally(db: sqlite3.Connection, where: str, values: tuple[int, ...], sign: in
 
 
 def _delete(db: sqlite3.Connection, where: str, values: tuple[int, ...]) -> int:
-    _tally(db, where, values, -1)
+    tally(db, where, values, -1)
     return db.execute(f"DELETE FROM entry WHERE {where}", values).rowcount  # noqa: S608 - our words
 
 

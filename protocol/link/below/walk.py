@@ -61,13 +61,8 @@ class Walk:
 
         The one hot loop of a receiver.
         """
-        decode, sha256, chained, gap, add = (
-            cursor.decode_head,
-            hashlib.sha256,
-            self._chained,
-            cursor.GAP,
-            self.rows.append,
-        )
+        decode, sha256, add = cursor.decode_head, hashlib.sha256, self.rows.append
+        chained, gap = self._chained, cursor.GAP
         position, seq, tip, shallow, is_odd = self.position, self.seq, self.tip, _SHALLOW_BYTES, self._is_odd
         for part in self._rows:
             raw = bytes(part)

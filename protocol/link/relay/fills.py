@@ -11,6 +11,7 @@ from protocol.link.below.walk import Row, Walk
 from protocol.link.relay import missing, runs
 from protocol.link.relay.missing import Missing
 from protocol.link.relay.records import Record
+from protocol.link.relay.unwrap import Rows
 
 _Item = tuple[int, bytes, bytes, Row | None]
 """`(seq, raw, hash, row)` of one row, or of one that is no entry (None)."""
@@ -31,7 +32,7 @@ class _Segment(msgspec.Struct, frozen=True):
 def fill(
     record: Record,
     run: runs.Run,
-    rows: list[msgspec.Raw | bytes],
+    rows: Rows,
     told: list[events.ParentEvent],
     fx: Effects,
 ) -> None:

@@ -59,6 +59,15 @@ def touched(ranges: list[Missing], after: int, upto: int) -> list[Missing]:
     return [one for one in ranges if one.first <= upto and one.last > after]
 
 
+def explain(ranges: list[Missing], first: int, last: int, why: Why) -> bool:
+    """Holes that lie within `first`..`last` have a reason now; tell whether there were any."""
+    known = list(ranges)
+    for place, one in enumerate(known):
+        if one.why is Why.HOLE and first <= one.first and one.last <= last:
+            ranges[place] = msgspec.structs.replace(one, why=why)
+    return known != ranges
+
+
 def fill(ranges: list[Missing], one: Missing, ends: tuple[int, str], starts: tuple[int, str]) -> None:
     """Rows of `one` came: those after `starts` up to `ends`, each (seq, hash). Raises NoFit."""
     (after, before), (upto, tip) = starts, ends

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from protocol import messages
+from protocol import limits, messages
+from protocol.effects import Effects
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import Device
+from tests.unit.relay.parts import EPOCH
 
 
 @pytest.fixture
@@ -79,3 +81,88 @@ def test_an_agent_that_relays_is_no_hub(tree: Tree) -> None:
     raw = msgspec.Raw(b'[1,0,"relay","gw-7",{}]')
     gw.got(messages.Entries(session=2, stream="relay", epoch=epoch, prev=0, rows=[raw]))
     assert "no hub" in root.core.registry.alarm_text("gw-1", "misbehaved")
+
+
+def missing(hub: Hub, node: str) -> list[tuple[int, int, str]]:
+    return [
+        (one.first, one.last, one.why.value)
+        for key, record in hub.core.relayed.origins.records.all()
+        if key.startswith(f"{node}/")
+        for one in record.missing
+    ]
+
+
+def test_what_policy_holds_back_stays_below_and_is_told_as_held(tree: Tree) -> None:
+    region, root = tree.hubs["oslo"], tree.hubs["cloud"]
+    gw = region.device("gw-7")
+    say(tree, gw, "a")
+    region.core.relay.set_policy({"state": "summary", "audit": "summary", "metrics": "state"})
+    assert region.core.relay.held == {"state", "metrics"}
+    say(tree, gw, "b", "c")
+    region.restart()
+    gw.connect()
+    region.core.relay.set_policy({"state": "summary"})
+    say(tree, gw, "d")
+    assert missing(root, "gw-7") == [(2, 3, "held")], "what an earlier life held back is told at once"
+    tree.later(limits.HELD_EVERY_S + 1)
+    assert missing(root, "gw-7") == [(2, 4, "held")]
+    assert [seq for _, seq, *_ in rows_at(region, "gw-7")] == [1, 2, 3, 4]
+    say(tree, gw, "e")
+    region.core.relay.set_policy({})
+    say(tree, gw, "f")
+    assert missing(root, "gw-7") == [(2, 5, "held")], "before the next row that goes"
+    assert [seq for _, seq, *_ in rows_at(root, "gw-7")] == [1, 6]
+    assert not region.store.spaces["held"]
+
+
+def test_what_a_hub_holds_back_is_known_at_every_tier_above(tree: Tree) -> None:
+    site = tree.add("dock", "oslo")
+    gw = site.device("gw-9")
+    site.core.relay.set_policy({"state": "nothing that is known"})
+    say(tree, gw, "a", "b")
+    tree.later(limits.HELD_EVERY_S + 1)
+    tree.hubs["oslo"].core.relay.set_policy({"state": "summary"})
+    site.core.relay.set_policy({})
+    say(tree, gw, "c")
+    assert missing(tree.hubs["oslo"], "gw-9") == missing(tree.hubs["cloud"], "gw-9") == [(1, 2, "held")]
+    tree.later(limits.HELD_EVERY_S + 1)
+    assert missing(tree.hubs["cloud"], "gw-9") == [(1, 3, "held")]
+    assert site.core.relay.next_wake() is None
+    tree.hubs["cloud"].core.relay.set_policy({"state": "summary"})
+    assert tree.hubs["cloud"].core.relay.next_wake() is None, "a root passes nothing on"
+
+
+def test_rows_of_another_epoch_are_told_apart_when_they_are_held_back(tree: Tree) -> None:
+    region, root = tree.hubs["oslo"], tree.hubs["cloud"]
+    gw = region.device("gw-7")
+    region.core.relay.set_policy({"state": "summary"})
+    say(tree, gw, "a", "b")
+    was = messages.FormerEpoch(epoch=EPOCH, seq=2, hash=gw.hash.hex(), reason="restored")
+    gw.epoch, gw.session = "b" * 16, gw.session + 1
+    head = messages.StreamHead(epoch=gw.epoch, seq=2, hash=gw.hash.hex(), was=was)
+    hello = messages.Hello(session=gw.session, nonce="n", node="gw-7", version="0.1.0", streams={"state": head})
+    gw.connection += 1
+    gw.got(hello)
+    tree.run()
+    say(tree, gw, "c")
+    tree.later(limits.HELD_EVERY_S + 1)
+    records = dict(root.core.relayed.origins.records.all())
+    assert {key.split("/")[1][0]: record.seq for key, record in records.items()} == {"a": 2, "b": 3}
+    assert missing(root, "gw-7") == [(1, 2, "held"), (3, 3, "held")]
+    assert "epoch-changed" not in str(root.core.registry.get("oslo").alarms), "it alarms where the node is"
+    assert root.core.registry.has_alarm("oslo", "loss-declared") is False
+
+
+def test_what_makes_no_sense_in_the_stream_is_set_aside_and_it_goes_on(tree: Tree) -> None:
+    region, root = tree.hubs["oslo"], tree.hubs["cloud"]
+    assert region.core.up is not None
+    gw = region.device("gw-7")
+    items = [("relay", "gw-7", b"1"), ("relay.more", "", b"{}"), ("relay.epoch", "gw-7", b'{"at":"../x"}')]
+    fx = Effects()
+    region.core.up.append("relay", items, tree.now, fx)
+    region.store.commit(fx.store)
+    say(tree, gw, "a")
+    tree.later(1.0)
+    assert [seq for _, seq, *_ in rows_at(root, "gw-7")] == [1]
+    assert "3 rows" in root.core.registry.alarm_text("oslo", "poison")
+    assert [op.reason for op in root.store.aside] == ["it wraps nothing"] * 3

@@ -1,0 +1,102 @@
+"""What a hub states of an origin beside its rows: that it holds some back, that a stream goes on in a new epoch."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+from protocol.effects import Effects
+from protocol.link import events
+from protocol.link.relay import missing, outcome, runs
+from protocol.link.relay.missing import Missing, Why
+from protocol.link.relay.outcome import Told
+from protocol.link.relay.records import Records
+from protocol.messages import CHAINED, GapBody
+
+Doubt = Callable[[str, str, str, str, GapBody], str]
+"""(node, SHA-256 of a key, epoch, stream, GAP) -> why it is not signed so by that key, or an empty text."""
+
+
+def held(records: Records, child: str, held: runs.Held, doubt: str, fx: Effects) -> Told:
+    """A hub on the way holds rows back: it signs for that, and they count as held, not as lost.
+
+    `doubt`: why nobody vouches for it; then they are a hole.
+    """
+    found = records.at(child, held, fx)
+    if found is None:
+        return [outcome.misbehaved(child, held, outcome.FULL)]
+    key, record = found
+    gap = held.gap
+    told: Told = [outcome.misbehaved(child, held, doubt)] if doubt else []
+    is_news = not doubt and missing.explain(record.missing, gap.first, gap.last, Why.HELD)
+    if gap.last > record.seq:
+        is_news = not doubt
+        first, before = gap.first, held.before
+        if first - 1 > record.seq:
+            told += outcome.miss(record, held, Missing(record.seq + 1, first - 1, record.hash, before, Why.HOLE))
+        else:
+            first, before = record.seq + 1, record.hash
+        told += outcome.miss(record, held, Missing(first, gap.last, before, gap.hash, Why.HOLE if doubt else Why.HELD))
+        record.seq, record.hash = gap.last, gap.hash
+    records.save(key, fx)
+    if is_news:
+        said = msgspec.structs.replace(held, at=record.at)
+        told.append(events.HeldBack(node=record.at, stream=held.stream, epoch=held.epoch, held=said))
+    return told
+
+
+def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
+    """An origin goes on in a new epoch, at `child`: its numbering goes on from there (A9)."""
+    if records.find(turn) is not None:
+        return []
+    former = records.find(turn, turn.former) if turn.former else None
+    found = records.at(child, turn, fx)
+    if found is None:
+        return [outcome.misbehaved(child, turn, outcome.FULL)]
+    key, record = found
+    told: Told = []
+    if former is not None:
+        if former[1].seq < turn.ends:
+            its = former[1]
+            told += outcome.miss(its, turn, Missing(its.seq + 1, turn.ends, its.hash, turn.ends_hash, Why.HOLE))
+            its.seq, its.hash = turn.ends, turn.ends_hash
+            records.save(former[0], fx)
+        record.key = former[1].key
+    again = max(turn.again, former[1].seq if former is not None else 0)
+    record.seq, record.hash = turn.seq, turn.hash
+    record.again = again if turn.stream in CHAINED and again > turn.seq else 0
+    record.closed += turn.lost
+    records.save(key, fx)
+    told.append(_turned(record.at, turn, again))
+    if turn.lost:
+        told.append(outcome.lost(record, turn, turn.lost, turn.reason))
+    return told
+
+
+def _turned(address: str, turn: runs.Turn, again: int) -> events.EpochChanged:
+    """Return the event that tells of `turn`."""
+    return events.EpochChanged(
+        node=address,
+        stream=turn.stream,
+        epoch=turn.epoch,
+        former=turn.former,
+        seq=turn.ends,
+        hash=turn.ends_hash,
+        place=turn.seq,
+        place_hash=turn.hash,
+        again=again,
+        lost=turn.lost,
+        reason=turn.reason,
+    )
+
+
+def key_hash(key: str) -> str:
+    """Return the SHA-256 (hex) of a key as a GAP names it (SPKI, DER, base64)."""
+    try:
+        return hashlib.sha256(base64.b64decode(key, validate=True)).hexdigest()
+    except (binascii.Error, ValueError):
+        return "no key"
