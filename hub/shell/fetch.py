@@ -34,7 +34,7 @@ async def fetch(
     digest = asked.digest
     try:
         context = tls.api_context(home.path("root.pem").read_text(), parent.scope)
-        async with httpx.AsyncClient(verify=context, timeout=limits.UPLOAD_WAIT_S) as client:
+        async with httpx.AsyncClient(verify=context, timeout=limits.UPLOAD_WAIT_S, trust_env=False) as client:
             size = await artifacts.receive(digest, _chunks(client, _url(parent, digest), asked.ticket))
     except _TicketRefused as error:
         return inputs.ArtifactFetched(digest=digest, error=str(error), ticket_refused=True)

@@ -53,10 +53,16 @@ class ChildContext(ssl.SSLContext):
         kwargs["do_handshake_on_connect"] = True
         return super().wrap_socket(sock, *args, **kwargs)
 
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        """As SSLContext.wrap_bio, for the parent's name."""
-        kwargs["server_hostname"] = self.parent_name
-        return super().wrap_bio(*args, **kwargs)
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As SSLContext.wrap_bio, for the parent's name; some callers give all of it by place."""
+        return super().wrap_bio(incoming, outgoing, server_side, self.parent_name, session)
 
 
 def child_context(*, chain: Path, key: Path, root: Path, name: str) -> ChildContext:
