@@ -17,7 +17,7 @@ import msgspec
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
-from hub.shell import announce, authority, fetch
+from hub.shell import announce, fetch
 from hub.shell.api import app as api
 from hub.shell.api.hub import Hub
 from hub.shell.artifacts import Artifacts
@@ -30,11 +30,12 @@ from hub.shell.home import Home, HubFile, Place, parse_broker
 from hub.shell.init import mint_epoch
 from hub.shell.operators import SPACE as OPERATORS
 from hub.shell.operators import Operators
+from hub.shell.papers import hosts
 from hub.shell.server import ApiServer
 from hub.shell.store.entries import Entries
 from hub.shell.store.judge import judge
 from hub.shell.uplink import Uplink
-from protocol import ids, limits, messages
+from protocol import limits, messages
 from protocol.aio import tls
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
@@ -314,7 +315,7 @@ class _Serving:
     def _announcement(self) -> Announced:
         broker, api = self._file.broker, self._api_place()
         mqtt = str(self._mqtt_place().port) if broker is None else _text(broker.host, broker.port)
-        name = self._file.id + ids.DNS_SUFFIX
+        name = self._keys.scope
         return Announced(hub=self._file.id, name=name, root=self._keys.root_pin, api=api.port, mqtt=mqtt)
 
     def _mqtt_place(self) -> Place:
@@ -350,7 +351,7 @@ class _Serving:
                     self._children_tls.load_cert_chain(chain, key)
 
     def _refresh_tls(self) -> bool:
-        return self._keys.refresh_tls(authority.hosts_of_machine(self._file.api.host), time.time())
+        return self._keys.refresh_tls(hosts.of_machine(self._file.api.host), time.time())
 
 
 def _ms(seconds: float) -> int:

@@ -22,8 +22,8 @@ from edge_agent.shell import identity
 from edge_agent.shell.papers import apart, own
 from edge_agent.shell.vitals import platform
 from protocol import ids, limits
-from protocol.aio.joining import meeting
-from protocol.aio.joining.meeting import Unreachable
+from protocol.aio.joining import meeting, words
+from protocol.aio.joining.words import Unreachable
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError
 from protocol.spec.quantities import format_size, parse_size
@@ -70,7 +70,7 @@ def enroll(data: Path, request: Request) -> Result:
     had_key = (data / "key.pem").exists()
     made = False
     try:
-        met = meeting.meet(meeting.base(request.hub), request.token)
+        met = meeting.meet(words.base(request.hub), request.token)
         made = identity.make_directory(data)
         answer = _ask(met, request, data)
         return Result(file=_keep(data, answer, met.base, request), new=True)
@@ -121,7 +121,7 @@ def _is_wanted(data: Path, former: identity.AgentFile, request: Request) -> tupl
         )
     if request.again:
         return True, ""
-    asked = former if not request.hub else msgspec.structs.replace(former, api=_api(meeting.base(request.hub)))
+    asked = former if not request.hub else msgspec.structs.replace(former, api=_api(words.base(request.hub)))
     try:
         return apart.ask(data, asked).unknown, ""
     except Refused as error:
@@ -130,8 +130,8 @@ def _is_wanted(data: Path, former: identity.AgentFile, request: Request) -> tupl
 
 def _again(data: Path, file: identity.AgentFile, request: Request) -> identity.AgentFile:
     """Enroll with the key and the name that this device had; what is not said anew stays. Raises as enroll."""
-    here = request.hub or f"https://{meeting.bracketed(file.api.host)}:{file.api.port}"
-    dialled = request.mqtt or ("" if request.hub else f"{meeting.bracketed(file.mqtt.host)}:{file.mqtt.port}")
+    here = request.hub or f"https://{words.bracketed(file.api.host)}:{file.api.port}"
+    dialled = request.mqtt or ("" if request.hub else f"{words.bracketed(file.mqtt.host)}:{file.mqtt.port}")
     asked = replace(
         request,
         hub=here,
@@ -140,7 +140,7 @@ def _again(data: Path, file: identity.AgentFile, request: Request) -> identity.A
         labels=request.labels or file.labels,
         quota=request.quota or str(file.quota_bytes),
     )
-    met = meeting.meet(meeting.base(asked.hub), asked.token)
+    met = meeting.meet(words.base(asked.hub), asked.token)
     try:
         answer = _ask(met, asked, data)
     except Refused as error:
@@ -151,7 +151,7 @@ def _again(data: Path, file: identity.AgentFile, request: Request) -> identity.A
 
 def _api(base: str) -> identity.Address:
     parts = urlsplit(base)
-    return identity.Address(host=parts.hostname or "", port=parts.port or meeting.PORT)
+    return identity.Address(host=parts.hostname or "", port=parts.port or words.PORT)
 
 
 # ------------------------------------------------------------------------------------------------ the hub
@@ -177,7 +177,7 @@ def _quota(text: str) -> int:
     return size
 
 
-def _ask(met: meeting.Met, request: Request, data: Path) -> meeting.Enrolled:
+def _ask(met: words.Met, request: Request, data: Path) -> words.Enrolled:
     body: dict[str, object] = {
         "token": request.token.strip(),
         "csr": own.make_csr(data, request.name or "device"),
@@ -188,7 +188,7 @@ def _ask(met: meeting.Met, request: Request, data: Path) -> meeting.Enrolled:
     return meeting.enroll(met, body, "this device")
 
 
-def _keep(data: Path, answer: meeting.Enrolled, base: str, request: Request) -> identity.AgentFile:
+def _keep(data: Path, answer: words.Enrolled, base: str, request: Request) -> identity.AgentFile:
     host = urlsplit(base).hostname or ""
     mqtt_host, mqtt_port = _place(request.mqtt) if request.mqtt else (answer.mqtt.host or host, answer.mqtt.port)
     file = identity.AgentFile(

@@ -113,8 +113,8 @@ def broker(
     data: Annotated[Path | None, typer.Option("--data", help="The folder that `hub init` made.")] = None,
 ) -> None:
     """Make what mosquitto needs to carry this fleet: configuration, ACL, a certificate of its own."""
-    from hub.shell import broker_kit
     from hub.shell import init as shell
+    from hub.shell.papers import broker_kit
 
     url = broker_kit.write(data or shell.default_folder(), out, listen)
     output.say(f"Wrote {out}. Next:  mosquitto -c {out}/mosquitto.conf, and skerry hub serve --broker '{url}'")

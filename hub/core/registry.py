@@ -127,7 +127,7 @@ class Registry:
         return f"{name} is revoked: {node.revoked_reason}" if node.revoked_ms else ""
 
     def has_expired(self, name: str, now_ms: float) -> bool:
-        """Tell whether the certificate that a child hub's CA got here is past its end; of an agent, its TLS shows it."""
+        """Tell whether the certificate that a child hub's CA got here is past its end; an agent's own shows that."""
         node = self._nodes[name]
         return node.kind == "hub" and 0 < node.until_ms < now_ms
 

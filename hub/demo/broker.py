@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from hub.demo.daemon import Daemon, DemoFailed
-from hub.shell import broker_kit
 from hub.shell.home import parse_place
+from hub.shell.papers import broker_kit
 
 _OPEN_WAIT_S = 10.0
 

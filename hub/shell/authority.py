@@ -8,12 +8,7 @@ what may be issued to whom.
 
 from __future__ import annotations
 
-import re
-import secrets
-import socket
 from collections.abc import Sequence
-
-import psutil
 
 from hub.core import inputs
 from hub.shell.home import Home
@@ -21,10 +16,6 @@ from protocol import limits
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TrustError
 from protocol.trust import certificates, chains, renewals, signing
-
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?", re.ASCII)
-_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
-_HOSTS_MAX = 64
 
 
 class Authority:
@@ -40,8 +31,7 @@ class Authority:
         self._key = certificates.load_key(self._read(f"{self._name}.key"))
         self._take(self._read(f"{self._name}.pem"))
         self.ticket_secret = self._read("ticket.key")
-        self.tls_key_path = home.path("hub.key")
-        self.tls_chain_path = home.path("hub.pem")
+        self.tls_key_path, self.tls_chain_path = home.path("hub.key"), home.path("hub.pem")
 
     def _take(self, chain: bytes) -> None:
         """Go by this chain of our CA. Raises TrustError when it is not ours."""
@@ -49,8 +39,8 @@ class Authority:
         if certificates.spki_hash(certificates.make_csr(self._key, self.hub)) != found.key:
             name, folder = self._name, self._home.folder
             raise TrustError(f"{name}.key and {name}.pem in {folder} are not a pair: restore both from one backup")
-        if found.id != self.hub:
-            raise TrustError(f"{self._home.path(self._name)}.pem is of hub {found.id}, not of {self.hub}")
+        if self._name == "ca":
+            chains.check_issued(chain, "ca", self.hub, self.root_pin)
         self.chain, self.dates = chain, found
         self.scope = certificates.scope_of(chain)
 
@@ -123,8 +113,7 @@ class Authority:
 
     def issue_broker(self, now_s: float) -> tuple[bytes, bytes]:
         """Make a key and a certificate (PEM both) for an external broker of this hub."""
-        key = certificates.make_key()
-        days = limits.HUB_CERTIFICATE_DAYS
+        key, days = certificates.make_key(), limits.HUB_CERTIFICATE_DAYS
         pem = certificates.issue_broker(key.public_key(), self._key, self.chain, now_s, days)
         return certificates.key_pem(key), pem
 
@@ -149,51 +138,13 @@ class Authority:
             synced.write(self._home.path("signer.pem"), chains.rebased(pem, self.chain), 0o644)
 
     def _tls(self, hosts: Sequence[str], now_s: float) -> bytes:
-        key = certificates.load_key(self._read("hub.key")).public_key()
-        days = limits.HUB_CERTIFICATE_DAYS
+        key, days = certificates.load_key(self._read("hub.key")).public_key(), limits.HUB_CERTIFICATE_DAYS
         return certificates.issue_hub(key, self.hub, hosts, self._key, self.chain, now_s, days)
 
     def _read(self, name: str) -> bytes:
+        path = self._home.path(name)
         try:
-            return self._home.path(name).read_bytes()
+            return path.read_bytes()
         except OSError as error:
-            path = self._home.path(name)
-            raise Refused(
-                f"{path} cannot be read ({error.strerror}): restore it from a backup, with its owner"
-            ) from error
-
-
-def create(home: Home, hub: str, hosts: Sequence[str], now_s: float) -> Authority:
-    """Make a new CA with all its keys in `home`, which must be an empty directory of ours."""
-    key = certificates.make_key()
-    root = certificates.make_root(key, hub, now_s)
-    synced.write(home.path("root.key"), certificates.key_pem(key))
-    synced.write(home.path("root.pem"), root, 0o644)
-    synced.write(home.path("hub.key"), certificates.key_pem(certificates.make_key()))
-    return settle(home, hub, hosts, now_s)
-
-
-def settle(home: Home, hub: str, hosts: Sequence[str], now_s: float) -> Authority:
-    """Issue with the CA in `home`, which is there with hub.key, what else a hub has for itself: TLS and signing."""
-    name = "root" if home.path("root.key").exists() else "ca"
-    key, chain = (certificates.load_key(home.path(f"{name}.key").read_bytes()), home.path(f"{name}.pem").read_bytes())
-    public = certificates.load_key(home.path("hub.key").read_bytes()).public_key()
-    tls = certificates.issue_hub(public, hub, hosts, key, chain, now_s, limits.HUB_CERTIFICATE_DAYS)
-    synced.write(home.path("hub.pem"), tls, 0o644)
-    signing_key, signing_chain = certificates.make_signer(hub, key, chain, now_s)
-    synced.write(home.path("signer.key"), certificates.key_pem(signing_key))
-    synced.write(home.path("signer.pem"), signing_chain, 0o644)
-    synced.write(home.path("ticket.key"), secrets.token_bytes(32))
-    return Authority(home, hub)
-
-
-def hosts_of_machine(*more: str) -> list[str]:
-    """Return the names and addresses by which this machine may be reached, and `more` but for wildcards; sorted."""
-    found = {"localhost", "127.0.0.1", "::1"}
-    name = socket.gethostname()
-    found.update([name] if _HOST.fullmatch(name) else [])
-    found.update(host for host in more if host not in _WILDCARDS and (":" in host or _HOST.fullmatch(host)))
-    for addresses in psutil.net_if_addrs().values():
-        found.update(one.address for one in addresses if one.family is socket.AF_INET)
-        found.update(one.address for one in addresses if one.family is socket.AF_INET6 and "%" not in one.address)
-    return sorted(found)[:_HOSTS_MAX]
+            text = f"{path} cannot be read ({error.strerror}): restore it from a backup, with its owner"
+            raise Refused(text) from error

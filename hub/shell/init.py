@@ -19,6 +19,7 @@ import msgspec
 from hub.core import streams
 from hub.shell import authority, operators
 from hub.shell.home import Home, HubFile, Place, parse_broker, parse_place
+from hub.shell.papers import hosts, issuing
 from protocol import ids
 from protocol.aio.journal import Journal
 from protocol.aio.upkeep import synced
@@ -26,7 +27,7 @@ from protocol.effects import Put
 from protocol.errors import Refused
 
 if TYPE_CHECKING:
-    from hub.shell import join
+    from hub.shell.papers import join
 
 MQTT_DEFAULT = "0.0.0.0:8883"
 API_DEFAULT = "0.0.0.0:8443"
@@ -82,7 +83,7 @@ async def init(
 ) -> Made:
     """Make a hub in `folder`, empty or not there yet: a root, or below the hub at `parent` (URL), which `token` opens.
 
-    Raises BadId, Refused, TrustError, StoreError; then nothing stays. Raises meeting.Unreachable; then the keys stay.
+    Raises BadId, Refused, TrustError, StoreError; then nothing stays. Raises Unreachable; then the keys stay.
     """
     hub = _asked(name, mqtt, api, broker)
     if token and not parent:
@@ -106,7 +107,7 @@ async def init(
 
 
 def _joined(folder: Path, name: str, parent: str, token: str) -> join.Joined:
-    from hub.shell import join  # an HTTP client, for this only
+    from hub.shell.papers import join  # an HTTP client, for this only
 
     return join.ask(folder / JOINING, name, parent, token)
 
@@ -170,13 +171,13 @@ def _prepare(folder: Path) -> Path:
 
 
 async def _make(home: Home, hub: HubFile, joined: join.Joined | None) -> str:
-    now_s, hosts = time.time(), authority.hosts_of_machine(hub.api.host)
+    now_s, names = time.time(), hosts.of_machine(hub.api.host)
     home.artifacts.mkdir(mode=0o700)
     if joined is None:
-        authority.create(home, hub.id, hosts, now_s)
+        issuing.create(home, hub.id, names, now_s)
     else:
         joined.place(home)
-        authority.settle(home, hub.id, hosts, now_s)
+        issuing.settle(home, hub.id, names, now_s)
     token, operator = operators.mint(OPERATOR, secrets.token_bytes(32), int(now_s * 1000))
     journal = await Journal.open(home.database, node=hub.id, streams=streams.NAMES, mint=mint_epoch)
     try:

@@ -10,89 +10,22 @@ from __future__ import annotations
 
 import ssl
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from protocol import ids, limits
 from protocol.aio import tls
-from protocol.errors import Refused, SkerryError, TrustError
+from protocol.aio.joining import words
+from protocol.errors import Refused, TrustError
 from protocol.trust import signing
 
-PORT = 8443
 T = TypeVar("T")
 _CA_BYTES_MAX = 64 * limits.KIB
 
 
-class Unreachable(SkerryError):
-    """The hub did not answer."""
-
-
-class Mqtt(msgspec.Struct, frozen=True):
-    """Where children connect; an empty host is the one that the API was reached by."""
-
-    host: str
-    port: int
-    name: str
-    sealed: bool = False
-
-
-class Api(msgspec.Struct, frozen=True):
-    """Where the API is; an empty host is the one that it was reached by."""
-
-    host: str
-    port: int
-
-
-class Enrolled(msgspec.Struct, frozen=True):
-    """What an enrollment gives. `certificate`: a chain without the root (PEM); of a hub, that of its CA."""
-
-    node: str
-    hub: str
-    scope: str
-    certificate: str
-    root: str
-    mqtt: Mqtt
-    api: Api
-
-
-class Info(msgspec.Struct, frozen=True):
-    """Who a hub says it is; `path`: the ids from the root down to it."""
-
-    hub: str
-    scope: str
-    path: list[str]
-
-
-class Met(msgspec.Struct, frozen=True, kw_only=True):
-    """A hub whose CA the token's pin has proven; that it is the hub called `info` TLS will show."""
-
-    base: str
-    root: str
-    info: Info
-
-
-def base(hub: str, option: str = "--hub") -> str:
-    """Return `https://HOST:PORT` of what a person wrote. Raises Refused, naming `option`."""
-    text = hub if "://" in hub else f"https://{hub}"
-    parts = urlsplit(text)
-    try:
-        port = parts.port or PORT
-    except ValueError:
-        port = 0
-    if parts.scheme != "https" or not parts.hostname or not port:
-        raise Refused(f"{hub!r} is not the address of a hub: write {option} https://HOST:{PORT}")
-    return f"https://{bracketed(parts.hostname)}:{port}"
-
-
-def bracketed(host: str) -> str:
-    """Return `host` as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host
-
-
-def meet(at: str, token: str) -> Met:
-    """Return the hub at `at` (as `base` gives it), its CA proven by the token's pin.
+def meet(at: str, token: str) -> words.Met:
+    """Return the hub at `at` (as words.base gives it), its CA proven by the token's pin.
 
     Raises TrustError, Refused, Unreachable, BadId.
     """
@@ -108,13 +41,13 @@ def meet(at: str, token: str) -> Met:
             f"the hub at {at} is not the one that made this token (its CA does not match the token's pin): "
             "check its address, or somebody stands in between"
         )
-    said = _decode(info, Info, at)
+    said = _decode(info, words.Info, at)
     for name in (said.hub, *said.path):
         ids.node_id(name)
-    return Met(base=at, root=root, info=said)
+    return words.Met(base=at, root=root, info=said)
 
 
-def enroll(met: Met, body: dict[str, object], who: str) -> Enrolled:
+def enroll(met: words.Met, body: dict[str, object], who: str) -> words.Enrolled:
     """Ask in, for `who` as errors call it. Raises Refused, TrustError, Unreachable."""
     with _client(met.base, tls.api_context(met.root, met.info.scope)) as client:
         try:
@@ -122,10 +55,10 @@ def enroll(met: Met, body: dict[str, object], who: str) -> Enrolled:
         except httpx.HTTPError as error:
             raise _unreachable(met.base, error) from error
     if response.status_code >= 500:
-        raise Unreachable(f"the hub at {met.base} cannot enroll now: {_error_of(response)}; try again")
+        raise words.Unreachable(f"the hub at {met.base} cannot enroll now: {_error_of(response)}; try again")
     if response.status_code != 200:
         raise Refused(f"the hub did not enroll {who}: {_error_of(response)}")
-    answer = _decode(response.content, Enrolled, met.base)
+    answer = _decode(response.content, words.Enrolled, met.base)
     ids.node_id(answer.node)
     if ids.node_id(answer.hub) != met.info.hub or answer.scope != met.info.scope:
         raise TrustError(f"{met.base} answered as hub {answer.hub} in {answer.scope}, not as {met.info.hub}: refused")
@@ -148,13 +81,13 @@ def _get(client: httpx.Client, path: str) -> httpx.Response:
     return response
 
 
-def _unreachable(at: str, error: httpx.HTTPError) -> Unreachable:
+def _unreachable(at: str, error: httpx.HTTPError) -> words.Unreachable:
     if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
-        return Unreachable(
+        return words.Unreachable(
             f"{at} takes connections but does not answer as a hub's API: is it the port of MQTT? "
-            f"Write the API's: https://HOST:{PORT}"
+            f"Write the API's: https://HOST:{words.PORT}"
         )
-    return Unreachable(
+    return words.Unreachable(
         f"cannot reach the hub at {at}: {error or type(error).__name__}; check the address and the network"
     )
 

@@ -10,6 +10,7 @@ from hub.core import streams
 from hub.shell import authority, init
 from hub.shell.home import Broker, Home, parse_broker, parse_place
 from hub.shell.operators import SPACE, Operators
+from hub.shell.papers import hosts
 from protocol.aio.journal import Journal
 from protocol.errors import BadId, Refused, StoreNewer
 from protocol.trust import certificates
@@ -149,9 +150,9 @@ async def test_a_key_that_is_missing_or_of_another_hub_is_named(tmp_path: Path):
 
 
 def test_a_machine_is_reached_by_its_addresses_but_not_by_a_wildcard():
-    hosts = authority.hosts_of_machine("0.0.0.0", "hub.example", "bad host!")
-    assert {"localhost", "127.0.0.1", "hub.example"} <= set(hosts)
-    assert not {"0.0.0.0", "bad host!"} & set(hosts)
+    found = hosts.of_machine("0.0.0.0", "hub.example", "bad host!")
+    assert {"localhost", "127.0.0.1", "hub.example"} <= set(found)
+    assert not {"0.0.0.0", "bad host!"} & set(found)
 
 
 async def test_two_listeners_at_one_place_are_refused(tmp_path: Path):

@@ -20,8 +20,8 @@ import msgspec
 
 from hub.shell.home import Home, Parent, ParentMqtt, Place
 from protocol import ids
-from protocol.aio.joining import meeting
-from protocol.aio.joining.meeting import Unreachable
+from protocol.aio.joining import meeting, words
+from protocol.aio.joining.words import Unreachable
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TrustError
 from protocol.trust import certificates, chains
@@ -52,7 +52,7 @@ def ask(keys: Path, name: str, url: str, token: str) -> Joined:
     """
     if not token:
         raise Refused("a hub gets in by a token of its parent: there, skerry token create --hub")
-    met = meeting.meet(meeting.base(url, "--parent"), token)
+    met = meeting.meet(words.base(url, "--parent"), token)
     if name in met.info.path:
         way = "/".join(met.info.path)
         raise Refused(
@@ -78,7 +78,7 @@ def _make_keys(keys: Path) -> None:
             synced.write(keys / name, certificates.key_pem(certificates.make_key()))
 
 
-def _checked(answer: meeting.Enrolled, name: str, met: meeting.Met, keys: Path) -> Joined:
+def _checked(answer: words.Enrolled, name: str, met: words.Met, keys: Path) -> Joined:
     """Return what the parent gave, if it is what was asked for. Raises TrustError, TooLarge."""
     chain = answer.certificate + answer.root
     if answer.node != name:
