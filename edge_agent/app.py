@@ -22,7 +22,7 @@ from edge_agent.shell import identity, logs, vitals
 from edge_agent.shell.artifacts import Artifacts
 from edge_agent.shell.control import Control
 from edge_agent.shell.emit import EmitSockets, short_folder
-from edge_agent.shell.finding import seeking
+from edge_agent.shell.finding import seeking, turning
 from edge_agent.shell.papers import clerk
 from edge_agent.shell.papers.trust import DeviceTrust
 from edge_agent.shell.probes import Probes
@@ -55,11 +55,19 @@ _OPEN_FILES = 8_192  # 256 services with a pipe, a pidfd, a socket and their cal
 
 
 async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop: asyncio.Event | None = None) -> None:
-    """Run the agent in `data` (absolute) until SIGTERM, SIGINT or `stop`; its workloads run on. `ready` gets one line.
+    """Run the agent in `data` (absolute) until SIGTERM, SIGINT or `stop`; its workloads run on.
 
-    Raises Refused (not enrolled), TrustError, StoreLocked, StoreNewer, StoreDamaged, StoreError.
+    `ready` gets a line when it runs, and one more each time that it has turned to another hub. Raises Refused (not
+    enrolled), TrustError, StoreLocked, StoreNewer, StoreDamaged, StoreError.
     """
     os.umask(0o077)
+    tools = Tools.find(_raise_open_files())
+    while await _live(data, tools, ready or (lambda _: None), stop or asyncio.Event()):
+        pass
+
+
+async def _live(data: Path, tools: Tools, ready: Callable[[str], None], stop: asyncio.Event) -> bool:
+    """Live one life; tell whether another one is to follow, which looks up to another hub."""
     file = identity.load(data)
     identity.make_directory(data)
     papers = await clerk.Clerk.of(data, file)
@@ -70,7 +78,7 @@ async def serve(data: Path, *, ready: Callable[[str], None] | None = None, stop:
     tools = Tools.find(_raise_open_files())
     journal = await until_it_can(lambda: _journal(data, file), log)
     try:
-        await _Serving(data, file, papers, tools, journal).run(ready or (lambda _: None), stop or asyncio.Event())
+        return await _Serving(data, file, papers, tools, journal).run(ready, stop)
     except ExceptionGroup as group:
         raise _first(group) from group
     finally:
@@ -99,6 +107,7 @@ class _Serving:
         self._version = VERSION
         self._platform = vitals.platform()
         self._pulling = True
+        self._turning = asyncio.Event()
         self._link = self._make_link()
         self._driver = self._make_driver(journal)
         self._sockets = EmitSockets(short_folder(data), self._put)
@@ -143,8 +152,8 @@ class _Serving:
 
     # -------------------------------------------------------------------------------------------- a life
 
-    async def run(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
-        """Serve until `stop`. Raises ExceptionGroup when a part fails."""
+    async def run(self, ready: Callable[[str], None], stop: asyncio.Event) -> bool:
+        """Serve until `stop`, or until this device has turned to another hub: tell whether. Raises ExceptionGroup."""
         loop = asyncio.get_running_loop()
         guard_handle = guard.start(self._data)
         for number in _SIGNALS:
@@ -158,10 +167,12 @@ class _Serving:
                 keeping = [group.create_task(self._measure()), group.create_task(self._bound_outputs())]
                 loop.call_later(_SETTLED_AFTER_S, lean.settle)
                 ready(f"agent {self._file.node} runs (hub {self._file.hub}), data in {self._data}")
-                await stop.wait()
+                waiting = [group.create_task(one.wait()) for one in (stop, self._turning)]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 await self._stop()
-                for task in (*keeping, driving, *self._helpers):
+                for task in (*keeping, *waiting, driving, *self._helpers):
                     task.cancel()
+            return not stop.is_set()
         finally:
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
@@ -272,6 +283,11 @@ class _Serving:
                 self._helpers.create_task(self._papers.make_csr(self._put))
             case inputs.AskApart():
                 self._helpers.create_task(self._papers.ask_apart(self._put))
+            case inputs.CheckMove():
+                self._helpers.create_task(self._papers.check_move(action, self._put))
+            case inputs.Turn():
+                self._file = turning.turn(self._data, action.to)
+                self._turning.set()
             case inputs.Seek():
                 self._helpers.create_task(seeking.seek(self._data, self._put, self._moved))
             case inputs.StoreCertificate():

@@ -117,6 +117,7 @@ class _Serving:
             ticket_secret=keys.ticket_secret,
             parent=file.parent.id if file.parent is not None else "",
             trust=self._up.trust if self._up is not None else None,
+            haven=announce.haven(file, keys.scope),
         )
         self._clock = SystemClock()
         self._driver: Driver[HubCore] = Driver(

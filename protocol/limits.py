@@ -191,6 +191,7 @@ DISCOVER_HELP_S = 60.0  # for the helper that looks
 DISCOVER_TRY_S = 3.0  # for one address to prove itself
 FOUND_HUBS_MAX = 64  # heard at a time
 FOUND_HOSTS_MAX = 8  # of one hub
+MOVES_OPEN_MAX = 1_000  # nodes on their way from one hub to another, at the hub above both
 FOUND_TRIES_MAX = 32  # addresses that one look tries
 
 # --- artifacts

@@ -24,6 +24,7 @@ from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
+from edge_agent.core.upward.home import Home
 from edge_agent.core.upward.losses import Losses
 from edge_agent.core.upward.seek import Seek
 from edge_agent.core.workflows.runs import Runs
@@ -103,6 +104,7 @@ class AgentCore:
         self._tasks = Tasks(snapshot, ctx, self._runs)
         self._emit = Emit(snapshot, ctx, self._roster, self._runs, self._tasks)
         self._certificate = Certificate(ctx)
+        self._home = Home(snapshot, ctx, self._certificate, config.node, config.parent)
         self._apart = Apart(ctx, self._certificate)
         self._seek = Seek(ctx)
         self._contact = Contact(snapshot, ctx, config.parent)
@@ -188,9 +190,12 @@ class AgentCore:
                 self._certificate.csr_made(csr, now, fx)
             case inputs.CertificateStored():
                 self._certificate.stored(event, now, fx)
+                self._home.certified(fx)
                 self._told(self._child.certified(now, fx), now, fx)
             case inputs.AnsweredApart():
                 self._apart.answered(event, now, fx)
+            case inputs.MoveChecked():
+                self._home.checked(event, now, fx)
             case inputs.Sought():
                 self._contact.looked(event.reason)
                 self._seek.sought(event, now, fx)
@@ -226,6 +231,7 @@ class AgentCore:
             if isinstance(event, events.Wanted):
                 self._desired.update(event.items)
                 self._roster.know(self._desired, now)
+        self._home.start(now, fx)
         self._emit.start(started.found, fx)
         self._adopt(started.found, now, fx)
         if self._desired.known:
@@ -296,6 +302,7 @@ class AgentCore:
                     self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
                     self._want(now, fx)
                     self._settle(now, fx)
+                    self._home.want(self._desired, fx)
                 case events.Ticket(digest=digest, ticket=ticket):
                     self._artifacts.ticket(digest, ticket, now, fx)
                 case events.WentLive(renew_only=renew_only):

@@ -210,6 +210,13 @@ class Sought(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class MoveChecked(Input, frozen=True, kw_only=True):
+    """What CheckMove came to: `error` says why the Move does not hold; empty: it does."""
+
+    digest: str
+    error: str = ""
+
+
 class Stopping(Input, frozen=True, kw_only=True):
     """The daemon stops (SIGTERM): say Bye. Workloads run on."""
 
@@ -414,6 +421,19 @@ class Seek(Action, frozen=True, kw_only=True):
 
     What answers counts only if it proves to be that hub; its address is stored then.
     """
+
+
+class CheckMove(Action, frozen=True, kw_only=True):
+    """Prove a Move (the bytes of a document, and their digest) under the pinned root; MoveChecked follows."""
+
+    digest: str
+    move: bytes
+
+
+class Turn(Action, frozen=True, kw_only=True):
+    """Store that this device looks up to `to` from now on, and begin a life that does. Work goes on."""
+
+    to: documents.Haven
 
 
 class StopPulling(Action, frozen=True, kw_only=True):

@@ -119,6 +119,17 @@ def revoke(
 
 
 @nodes.command()
+def move(
+    node: options.Node,
+    to: Annotated[str, typer.Option("--to", metavar="HUB", help="A hub right below this one, or this one.")],
+) -> None:
+    """Let it belong to another hub; asked of the hub above both. Its work runs on, and no entry is lost."""
+    with client.Client() as hub:
+        done = hub.post("/v1/nodes/-/move", {"node": node, "to": to})
+    output.say(f"{done['node']} belongs to {done['to']} now; it turns there when {done['from']} has told it")
+
+
+@nodes.command()
 def accept(node: options.Node, reason: options.Reason = "") -> None:
     """Clear its alarms and take it back from quarantine, having looked at it: this node alone, at once."""
     with client.Client() as hub:

@@ -54,6 +54,8 @@ class Delegate:
         self._now: dict[str, None] = {}
         self._soon: dict[str, None] = {}
         self._soon_at = math.inf
+        self.also: Callable[[str], dict[str, bytes]] = lambda node: {}
+        """What a child is asked beside work: document id -> bytes."""
 
     # -------------------------------------------------------------------------------------------- reading
 
@@ -126,7 +128,8 @@ class Delegate:
     def make(self, node: str, now: Now, fx: Effects) -> None:
         """Make the manifest of `node` now: before it is asked anew, so that nothing old is asked again."""
         self._now.pop(node, None)
-        if self._registry.get(node).revoked_ms:
+        known = self._registry.get(node)
+        if known.revoked_ms or known.moved:
             return
         had = self.placed(node)
         keys = self._resources.wanted(node, had)
@@ -141,7 +144,7 @@ class Delegate:
         items.update(self._tasks.items(node))
         for release in self._releases.get(node, {}).values():
             items[documents.document_id(release.document)] = documents.encode(release.document)
-        return items
+        return items | self.also(node)
 
     def next_wake(self, now: Now) -> float:
         """Return the mono time at which manifests are due."""

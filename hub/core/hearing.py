@@ -101,6 +101,8 @@ class Hearing:
         is_first, before = event.status.count == 1, _known(core, node)
         core.restore.met(node, fx)
         report = core.rollup.status(node, event.status, now, fx)
+        core.lodging.heard(node, now, fx)
+        core.orders.seen(node, now, fx)
         if is_first or before != _known(core, node):  # else nobody need know at once, and its commit can wait
             fx.act.append(inputs.Notify(topic=f"node/{node}"))
         if report is None:
@@ -123,6 +125,8 @@ class Hearing:
         """What is below a child hub has changed."""
         core = self._core
         below = core.subtree.heard(event.node, event.put, event.gone)
+        for address in below:
+            core.orders.seen(address, now, fx)
         if core.roster is not None:
             core.roster.changed((), below, now)
         fx.act.extend(inputs.Notify(topic=f"node/{address}") for address in below[: limits.ROSTER_NAMES_MAX])

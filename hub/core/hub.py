@@ -23,6 +23,8 @@ from hub.core.enrollment import Enrollment
 from hub.core.hearing import Hearing, child_of
 from hub.core.operations import Operations
 from hub.core.registry import Node, Registry
+from hub.core.rehome.lodging import Lodging
+from hub.core.rehome.orders import Orders
 from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
@@ -35,7 +37,7 @@ from hub.core.work.artifacts import Artifacts
 from hub.core.work.resources import Resources
 from hub.core.work.runs import Runs
 from hub.core.work.tasks import Tasks
-from protocol import limits, messages
+from protocol import documents, limits, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
@@ -56,6 +58,8 @@ class HubConfig:
     parent: str = ""
     trust: events.ChildTrust | None = None
     """What a hub with a parent trusts, and signs its own GAPs with: never None then."""
+    haven: documents.Haven | None = None
+    """Where this hub listens, for nodes that are to turn to it; None: nobody can."""
 
 
 class HubCore:
@@ -72,6 +76,7 @@ class HubCore:
         if config.trust is not None:
             child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust)
             self.up = Uplink(snapshot, self, child, config.parent)
+        self.signer, self.haven = config.signer, config.haven
         self.streams = OwnStreams(snapshot, config.signer, child)
         self.registry = Registry(snapshot)
         self.parent = Parent(snapshot, node=config.node, signer=config.signer)
@@ -84,6 +89,8 @@ class HubCore:
         self.runs = Runs(snapshot)
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
         self.delegated = Delegated(snapshot, self)
+        self.orders, self.lodging = Orders(snapshot, self), Lodging(snapshot, self)
+        self.delegate.also = lambda node: self.lodging.items(node) | self.orders.items(node)
         self.overrides = Overrides(snapshot, self)
         self.errands = Errands(self)
         self.artifacts = Artifacts(snapshot, self.streams, self._named)
@@ -230,11 +237,12 @@ class HubCore:
             standing = inputs.Standing(certificate=input.certificate)
             fx.act.append(inputs.Reply(request=outcome.request, data=msgspec.json.encode(standing)))
             return
-        self._admit(outcome.node, now, fx)
+        self.admit(outcome.node, now, fx)
         said = {"node": outcome.node, "certificate": input.certificate, "until_ms": input.until_ms}
         fx.act.append(inputs.Reply(request=outcome.request, data=msgspec.json.encode(said)))
 
-    def _admit(self, name: str, now: Now, fx: Effects) -> None:
+    def admit(self, name: str, now: Now, fx: Effects) -> None:
+        """A node is in the registry that was not, or is so anew: know it on the link, and place what it may run."""
         self.parent.add_child(name, now, fx)
         for node in (name, *self.resources.settle(self.registry.get(name), fx)):
             self.delegate.mark(node)
@@ -277,6 +285,7 @@ class HubCore:
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
         self.asking.tick(now, fx)
         self.overrides.tick(now, fx)
+        self.relay.tick(now, fx)
         self.restore.process(now, fx)
         if not self.restore.waits:
             self.delegate.process(now, fx)
@@ -289,13 +298,13 @@ class HubCore:
             self.fetching.tick(now, fx)
             self.up.tick(now, fx)
 
-        self.relay.tick(now, fx)
     def _next_wake(self, now: Now) -> float | None:
         wakes = (
             self.parent.next_wake(),
             self.tasks.next_wake(now),
             self.asking.next_wake(),
             self.overrides.next_wake(now),
+            self.relay.next_wake(),
             self.restore.next_wake(now),
             math.inf if self.restore.waits else self.delegate.next_wake(now),
             self.artifacts.next_wake(),
@@ -305,4 +314,3 @@ class HubCore:
         )
         soonest = min((wake for wake in wakes if wake is not None), default=math.inf)
         return None if soonest == math.inf else soonest
-            self.relay.next_wake(),

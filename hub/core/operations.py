@@ -68,6 +68,8 @@ class Operations:
                 return core.restore.accept(who, op.reason, now, fx)
             case inputs.CreateTasks() as op:
                 return self._create_tasks(op, who, now, fx)
+            case inputs.MoveNode() as op:
+                return core.orders.order(op, who, now, fx)
             case inputs.AskNode() as op:
                 return self._ask(op, now, fx)
             case op:

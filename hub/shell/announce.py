@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from hub.shell.home import HubFile, Place
 from protocol import limits
 from protocol.aio.finding.words import Announced
+from protocol.documents import Haven
 
 if TYPE_CHECKING:
     from protocol.aio.finding import mdns  # zeroconf, for a hub that announces
@@ -41,6 +43,29 @@ def addresses(host: str) -> list[str]:
         if one.family is socket.AF_INET and name in up
     }
     return sorted(one for one in found if not ipaddress.ip_address(one).is_loopback)
+
+
+def haven(file: HubFile, scope: str) -> Haven | None:
+    """Return where nodes that are to turn to the hub of `file` find it; None when it listens where the system says."""
+    broker, api = file.broker, file.api
+    mqtt = Place(host=broker.host, port=broker.port) if broker is not None else file.mqtt
+    hosts = [_host(place.host) for place in (mqtt, api)]
+    if not all(hosts) or not mqtt.port or not api.port:
+        return None
+    return Haven(
+        id=file.id,
+        scope=scope,
+        mqtt_host=hosts[0],
+        mqtt_port=mqtt.port,
+        api_host=hosts[1],
+        api_port=api.port,
+        mqtt_name=broker.name if broker is not None else "",
+        sealed=broker is not None,
+    )
+
+
+def _host(host: str) -> str:
+    return host if host not in _WILDCARDS else next(iter(addresses(host)), "")
 
 
 def is_wanted(asked: bool | None, host: str) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
-from protocol import codec, effects, messages
+from protocol import codec, documents, effects, messages
 from protocol.effects import Effects, Now
 from protocol.link import table
 from tests.support.link_world import FakeSigner
@@ -53,6 +53,12 @@ class Signer(FakeSigner):
             key="k",
             signature=self._sign(self._node, child, time_ms, reason),
         )
+
+
+def haven(name: str, above: documents.Haven | None) -> documents.Haven:
+    """Return where the hub called `name` says that it listens."""
+    scope = f"{name}.{above.scope}" if above is not None else f"{name}.skerry"
+    return documents.Haven(id=name, scope=scope, mqtt_host=name, mqtt_port=8883, api_host=name, api_port=8443)
 
 
 class Tree:
@@ -127,6 +133,7 @@ class Hub:
             ticket_secret=b"t" * 32,
             parent=parent.name if parent is not None else "",
             trust=trust,
+            haven=haven(name, parent.config.haven if parent is not None else None),
         )
         self.core = HubCore(self.store.snapshot(), self.config)
         self.wake_at: float | None = None

@@ -35,6 +35,10 @@ class Certificate:
         self._until_ms = until_ms
         self._renew_ms = from_ms + int((until_ms - from_ms) * share)
 
+    def hurry(self) -> None:
+        """It is to be renewed at the first contact."""
+        self._renew_ms = 0
+
     def live(self, renew_only: bool, now: Now, fx: Effects) -> None:
         """The link is up; `renew_only`: the parent says that the certificate has expired."""
         self._connected = True

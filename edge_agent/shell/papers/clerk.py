@@ -100,6 +100,16 @@ class Clerk:
             return
         report(inputs.CertificateStored(from_ms=stored.from_ms, until_ms=stored.until_ms))
 
+    async def check_move(self, action: inputs.CheckMove, report: Callable[[inputs.Input], None]) -> None:
+        """Prove that a hub above ours and above the one named says where we belong; MoveChecked follows."""
+        try:
+            await errands.ask(self._data, "move", action.move.decode())
+        except (TrustError, OSError) as error:
+            log.warning("this device does not move: %s", error)
+            report(inputs.MoveChecked(digest=action.digest, error=str(error)))
+        else:
+            report(inputs.MoveChecked(digest=action.digest))
+
     async def ask_apart(self, report: Callable[[inputs.Input], None]) -> None:
         """Ask the hub's API how this device stands; AnsweredApart follows, whatever happens, after a Got of Revoked."""
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.shell import identity
-from edge_agent.shell.papers import own
+from edge_agent.shell.papers import moves, own
 from edge_agent.shell.papers.notes import Answer, Job
 from protocol.errors import SkerryError
 
@@ -31,6 +31,8 @@ def perform(job: Job) -> Answer:
                 return Answer(certificate=own.store_certificate(data, file, job.pem))
             case "prove":
                 return Answer(proof=own.prove_signer(data, file, job.pem))
+            case "move":
+                return Answer(error=moves.doubt(data, file, job.pem))
             case "apart":
                 from edge_agent.shell.papers import apart  # an HTTP client, for this job only
 

@@ -36,9 +36,9 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """`read` our certificate, make a `csr`, check and `store` the certificate or `prove` the signing chain in `pem`,
-    or ask the hub's API, `apart` from the link, how we stand."""
+    or ask the hub's API, `apart` from the link, how we stand; or check the `move` (a document) in `pem`."""
 
-    do: Literal["read", "csr", "store", "prove", "apart"]
+    do: Literal["read", "csr", "store", "prove", "apart", "move"]
     data: str
     pem: str = ""
 

@@ -20,9 +20,9 @@ def is_good(one: status.ServiceReport | ServiceBrief) -> bool:
 
 
 def state_of(core: HubCore, one: Node) -> str:
-    """Return `online`, `away`, `revoked` or `quarantined`."""
-    if one.revoked_ms:
-        return "revoked"
+    """Return `online`, `away`, `revoked`, `quarantined` or `moved`."""
+    if one.revoked_ms or one.moved:
+        return "revoked" if one.revoked_ms else "moved"
     if core.parent.view(one.name).quarantined:
         return "quarantined"
     return "online" if core.rollup.is_online(one.name) else "away"

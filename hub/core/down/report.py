@@ -69,6 +69,7 @@ def made(core: HubCore, sums: Sums, hubs: Mapping[str, tuple[str, RegionReport]]
         overrides=len(marks) + unmarked,
         conditions=_conditions(core),
         lost=core.streams.lost,
+        haven=core.haven,
     )
 
 

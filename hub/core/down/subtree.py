@@ -147,16 +147,20 @@ class Subtree:
         Raises Refusal: 404 when there is none, 409 when a plain name is that of several nodes; both say what to write.
         """
         mine = f"{self._core.node}/"
-        for address in (text.removeprefix(mine), text):
-            if self.raw(address) is not None:
-                return address
         name = text.rpartition("/")[2]
         named = sorted(self._names.get(name))
+        for address in (text.removeprefix(mine), text):
+            if self.raw(address) is not None and not (named and self._has_left(address)):
+                return address
         if len(named) == 1 and name == text:
             return named[0]
         if named:
             raise Refusal(_which(text, [mine + one for one in named]), 409 if name == text else 404)
         raise Refusal(f"there is no node {text[:80]!r} below {self._core.node}: see `skerry get nodes`", 404)
+
+    def _has_left(self, address: str) -> bool:
+        own = self._core.registry.find(address)
+        return own is not None and bool(own.moved)
 
     # -------------------------------------------------------------------------------------------- all
 
@@ -251,7 +255,7 @@ class Subtree:
     def _count(self) -> None:
         for name in self._marked:
             node = self._core.registry.get(name)
-            if node.kind == "agent":
+            if node.kind == "agent" and not node.moved:
                 self._sums.put(name, self._said(name))
         self._marked.clear()
 

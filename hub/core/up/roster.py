@@ -74,7 +74,8 @@ class RosterUp:
         return before[0] != _but_times(self._core.subtree.brief(name))
 
     def _told(self, address: str, now: Now) -> bytes | None:
-        raw = self._core.subtree.raw(address)
+        own = self._core.registry.find(address)
+        raw = self._core.subtree.raw(address) if own is None or not own.moved else None
         if "/" not in address:
             if raw is None:
                 self._said.pop(address, None)

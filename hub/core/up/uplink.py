@@ -104,6 +104,7 @@ class Uplink:
                 case events.Wanted(items=items, held=held):
                     self._contact.received(now, fx)
                     self._core.delegated.wanted(items, now, fx)
+                    self._core.lodging.wanted(items, now, fx)
                     if self._core.fetching is not None:
                         self._core.fetching.settle(now, fx)
                     self._note("desired.applied", {"generation": held.generation, "term": held.term}, now, fx)

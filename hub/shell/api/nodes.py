@@ -40,6 +40,14 @@ class ReleaseBody(BaseModel):
     reason: str = ""
 
 
+class MoveBody(BaseModel):
+    """Which device, by its path, address or name; and to which hub."""
+
+    model_config = ConfigDict(extra="forbid")
+    node: str
+    to: str
+
+
 def router(hub: Hub) -> APIRouter:
     """Return the routes of nodes."""
     routes = APIRouter(prefix="/v1/nodes", tags=["nodes"])
@@ -51,6 +59,11 @@ def router(hub: Hub) -> APIRouter:
     async def accept_restore(request: Request, body: ReasonBody) -> Response:
         """Go on, though this hub's store may be behind its own past; every device is taken back under a new term."""
         return await ask(request, inputs.AcceptRestore(reason=body.reason))
+
+    @routes.post("/-/move")
+    async def move(request: Request, body: MoveBody) -> Response:
+        """Say that a device belongs to another hub; it turns there when it hears of it, and its work runs on."""
+        return await ask(request, inputs.MoveNode(node=body.node, to=body.to))
 
     @routes.get("/-/knocks")
     async def knocks() -> Response:

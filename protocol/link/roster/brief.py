@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from protocol.documents import Haven
 from protocol.status import Condition, OverrideReport
 
 
@@ -122,6 +123,8 @@ class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     overrides: int = 0
     conditions: list[Condition] = []
     lost: dict[str, int] = {}
+    haven: Haven | None = None
+    """Where the hub listens, for nodes that are to turn to it."""
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

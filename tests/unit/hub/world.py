@@ -184,6 +184,10 @@ class Device:
         self.epoch = "a" * 16
         self.seq = 0
         self.hash = cursor.genesis(name, self.epoch, "state")
+        self.held_first = 1
+        """The lowest row that it still holds."""
+        self.tips = {0: ""}
+        """The hash of each row, for a hub that it turns to."""
         self.items: dict[str, str] = {}
         """What the hub asks, as last sent: document id -> digest."""
 
@@ -226,7 +230,13 @@ class Device:
             node=self.name,
             version="0.1.0",
             streams={
-                "state": messages.StreamHead(epoch=self.epoch, seq=self.seq, hash=self.hash.hex() if self.seq else "")
+                "state": messages.StreamHead(
+                    epoch=self.epoch,
+                    seq=self.seq,
+                    hash=self.hash.hex() if self.seq else "",
+                    first=self.held_first,
+                    before=self.tips[self.held_first - 1],
+                )
             },
             held=self.held,
         )
@@ -254,6 +264,7 @@ class Device:
         encoded = [(kind, key, msgspec.json.encode(body)) for kind, key, body in items]
         rows = cursor.encode_rows(self.seq, self.hash, True, 1_000, encoded)
         self.seq, _, self.hash = rows[-1]
+        self.tips.update((seq, tip.hex()) for seq, _, tip in rows)
         return self.got(
             messages.Entries(
                 session=self.session,

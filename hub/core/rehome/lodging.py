@@ -1,0 +1,116 @@
+"""Nodes that come to this hub from another one, and those that leave it, as a hub above says.
+
+Who comes is known from then on, by the key and with the labels that it had, and takes part in placement at once: so
+what it is asked when it arrives is settled (INVARIANTS A11). Who leaves is handed the Move as it came, signed by who
+stands above, until it holds it or has arrived; then it is let go of: `moved`. Its record stays, for a name is never
+reused by another key (C5).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hub.core.registry import Node
+from protocol import documents
+from protocol.effects import Delete, Effects, Now, Put
+from protocol.errors import RemoteProtocolError
+from protocol.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+LEAVING, TAKEN = "leaving", "taken"
+_PREFIX = "move/"
+
+
+class Lodging:
+    """Who comes and who goes. `leaving`: the Moves that nodes of this hub are to be told."""
+
+    def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
+        moves = msgspec.json.Decoder(documents.Move)
+        self._leaving = {node: moves.decode(raw) for node, raw in snapshot.spaces.get(LEAVING, {}).items()}
+        self._taken = {node: raw.decode() for node, raw in snapshot.spaces.get(TAKEN, {}).items()}
+        self._core = core
+
+    # -------------------------------------------------------------------------------------------- from above
+
+    def wanted(self, items: dict[str, bytes], now: Now, fx: Effects) -> None:
+        """Take the whole of what the parent asks: the Moves in it."""
+        for node in [node for node in self._leaving if f"{_PREFIX}{node}" not in items]:
+            self.over(node, now, fx)
+        for item, raw in items.items():
+            if item.startswith(_PREFIX):
+                try:
+                    move = documents.decode(raw)
+                except RemoteProtocolError:
+                    continue  # of another version: what is asked of the node stays as it is
+                if isinstance(move, documents.Move) and documents.document_id(move) == item:
+                    self.take(move, now, fx)
+
+    def take(self, move: documents.Move, now: Now, fx: Effects) -> None:
+        """Follow a Move that concerns this hub; one that was followed before changes nothing."""
+        mark = f"{move.by}/{move.number}"
+        if self._taken.get(move.node) == mark:
+            return
+        self._taken[move.node] = mark
+        fx.store.append(Put(TAKEN, move.node, mark.encode()))
+        if move.to.id == self._core.node:
+            self._come(move, now, fx)
+        else:
+            self._leave(move, now, fx)
+
+    # -------------------------------------------------------------------------------------------- coming
+
+    def _come(self, move: documents.Move, now: Now, fx: Effects) -> None:
+        core, known = self._core, self._core.registry.find(move.node)
+        said = {"who": move.who, "by": move.by, "from": move.former, "number": move.number}
+        is_other = known is not None and (known.key != move.key or known.revoked_ms > 0)
+        if is_other or core.registry.owner(move.key) != known:
+            core.streams.audit("node.refused", move.node, {**said, "reason": "another node is known here so"}, now, fx)
+            return
+        if known is None:
+            known = Node(name=move.node, key=move.key, token="", enrolled_ms=int(now.wall * 1000))
+        self._leaving.pop(move.node, None)
+        fx.store.append(Delete(LEAVING, move.node))
+        node = msgspec.structs.replace(known, labels=move.labels, moved="", cordoned=False, drained=False)
+        core.registry.put(node, fx)
+        core.admit(node.name, now, fx)
+        core.parent.adopt(node.name, fx)
+        core.streams.audit("node.adopted", move.node, said, now, fx)
+
+    # -------------------------------------------------------------------------------------------- leaving
+
+    def _leave(self, move: documents.Move, now: Now, fx: Effects) -> None:
+        known = self._core.registry.find(move.node)
+        if known is None or known.key != move.key or known.revoked_ms or known.moved:
+            return
+        self._leaving[move.node] = move
+        fx.store.append(Put(LEAVING, move.node, msgspec.json.encode(move)))
+        self._core.delegate.mark(move.node)
+
+    def items(self, node: str) -> dict[str, bytes]:
+        """Return the document that tells `node` where it belongs, if it is to leave."""
+        move = self._leaving.get(node)
+        return {} if move is None else {documents.document_id(move): documents.encode(move)}
+
+    def heard(self, node: str, now: Now, fx: Effects) -> None:
+        """`node` said what it holds: once that is the Move, it is no more this hub's to ask."""
+        if node in self._leaving and self._core.delegate.is_settled(node):
+            link = self._core.parent.view(node)
+            if (link.held.term, link.held.generation) == (link.term, link.generation):
+                self.over(node, now, fx)
+
+    def over(self, node: str, now: Now, fx: Effects) -> None:
+        """It knows, or has arrived: let go of it. What it ran is placed elsewhere, if it is to run as many times."""
+        move, core = self._leaving.pop(node, None), self._core
+        if move is None:
+            return
+        fx.store.append(Delete(LEAVING, node))
+        gone = msgspec.structs.replace(core.registry.get(node), moved=move.to.id, cordoned=True, drained=True)
+        core.registry.put(gone, fx)
+        for name in core.resources.settle(gone, fx):
+            core.delegate.mark(name)
+        said = {"who": move.who, "by": move.by, "to": move.to.id, "number": move.number}
+        core.streams.audit("node.moved", node, said, now, fx)

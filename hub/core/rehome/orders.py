@@ -1,0 +1,144 @@
+"""What this hub, which stands above both, says of where a node belongs: one Move for each node, the newest.
+
+A Move goes, as a document, to the hub that the node leaves, which hands it on to the node as it is, and to the one that
+it turns to, which takes the node in and waits for it. It is said until the node has arrived. The number of the next one
+is kept for ever: a node believes no older one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hub.core import inputs
+from hub.core.registry import Refusal
+from protocol import documents, limits
+from protocol.effects import Effects, Now, Put
+from protocol.snapshot import Snapshot
+from protocol.trust import grants
+
+if TYPE_CHECKING:
+    from hub.core.down.subtree import Spot
+    from hub.core.hub import HubCore
+
+ORDER = "order"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was said of one node last. `arrived_ms` 0: it is still on its way, as far as it is known here."""
+
+    move: documents.Move
+    at_ms: int
+    arrived_ms: int = 0
+
+
+class Orders:
+    """All Moves of this hub, by node."""
+
+    def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
+        decoder = msgspec.json.Decoder(Record)
+        self._records = {node: decoder.decode(raw) for node, raw in sorted(snapshot.spaces.get(ORDER, {}).items())}
+        self._core = core
+
+    # -------------------------------------------------------------------------------------------- saying
+
+    def order(self, op: inputs.MoveNode, who: str, now: Now, fx: Effects) -> dict[str, Any]:
+        """Say that a node belongs to another hub from now on. Raises Refusal; then nothing is said."""
+        core = self._core
+        spot = core.subtree.get(op.node)
+        former, to = self._former(spot), self._haven(op.to)
+        self._check(spot, former, to)
+        known = self._records.get(spot.name)
+        number = known.move.number + 1 if known is not None else 1
+        bare = documents.Move(
+            node=spot.name,
+            key=spot.brief.key,
+            labels=spot.brief.labels,
+            former=former,
+            to=to,
+            number=number,
+            by=core.node,
+            who=who,
+        )
+        move = grants.sign(bare, core.signer)
+        self._put(Record(move=move, at_ms=int(now.wall * 1000)), fx)
+        said = {"who": who, "from": former, "to": to.id, "number": number}
+        core.streams.audit("operator.move", spot.address, said, now, fx)
+        self._tell(move, now, fx)
+        fx.act.append(inputs.Notify(topic=f"node/{spot.address}"))
+        return {"node": spot.name, "from": former, "to": to.id, "number": number}
+
+    def _former(self, spot: Spot) -> str:
+        hub, _, below = spot.address.rpartition("/")
+        if "/" in hub:
+            raise Refusal(f"{spot.name} belongs to {hub}: move it at {hub.rpartition('/')[0]}, the hub above that one")
+        return hub or (self._core.node if below else "")
+
+    def _haven(self, hub: str) -> documents.Haven:
+        core = self._core
+        name = hub.removeprefix(f"{core.node}/")
+        if name == core.node:
+            found = core.haven
+        else:
+            child = core.registry.living(name)
+            if child.kind != "hub":
+                raise Refusal(f"{name} is no hub: name one that stands right below {core.node}, or {core.node}", 422)
+            found = core.subtree.region(name).haven
+        if found is None:
+            raise Refusal(f"{name} has not said yet where it listens: try again when it is online")
+        return found
+
+    def _check(self, spot: Spot, former: str, to: documents.Haven) -> None:
+        brief = spot.brief
+        if brief.kind != "agent" or not brief.key:
+            raise Refusal(f"{spot.name} is no device that is known here by its key: only a device can be moved", 422)
+        if brief.state == "revoked":
+            raise Refusal(f"{spot.name} is revoked: enroll the device anew at {to.id}")
+        if former == to.id:
+            raise Refusal(f"{spot.name} belongs to {to.id} already", 422)
+        other = self._core.subtree.find(spot.name if to.id == self._core.node else f"{to.id}/{spot.name}")
+        if other is not None and other.brief.key != brief.key:
+            raise Refusal(f"{to.id} has another device called {spot.name}: it can take no second one of that name")
+        on_the_way = sum(1 for one in self._records.values() if not one.arrived_ms)
+        if on_the_way >= limits.MOVES_OPEN_MAX:
+            raise Refusal(f"{on_the_way} nodes are on their way already: wait until some have arrived", 503)
+
+    def _tell(self, move: documents.Move, now: Now, fx: Effects) -> None:
+        core = self._core
+        for hub in (move.former, move.to.id):
+            if hub == core.node:
+                core.lodging.take(move, now, fx)
+            else:
+                core.delegate.mark(hub)
+
+    def _put(self, record: Record, fx: Effects) -> None:
+        self._records[record.move.node] = record
+        fx.store.append(Put(ORDER, record.move.node, msgspec.json.encode(record)))
+
+    # -------------------------------------------------------------------------------------------- until it is done
+
+    def items(self, hub: str) -> dict[str, bytes]:
+        """Return the documents for a child hub: the Moves that concern it and are not done."""
+        return {
+            documents.document_id(one.move): documents.encode(one.move)
+            for one in self._records.values()
+            if not one.arrived_ms and hub in (one.move.former, one.move.to.id)
+        }
+
+    def seen(self, address: str, now: Now, fx: Effects) -> None:
+        """Something was heard of the node at `address`: if it has arrived where it belongs, nothing more is said."""
+        hub, _, node = address.rpartition("/")
+        record = self._records.get(node)
+        if record is None or record.arrived_ms or record.move.to.id != (hub or self._core.node):
+            return
+        found = self._core.subtree.find(address)
+        if found is None or found.brief.key != record.move.key or found.brief.state != "online":
+            return
+        self._put(msgspec.structs.replace(record, arrived_ms=int(now.wall * 1000)), fx)
+        self._core.streams.audit("node.arrived", address, {"number": record.move.number}, now, fx)
+        for one in (record.move.former, record.move.to.id):
+            if one == self._core.node:
+                self._core.lodging.over(node, now, fx)
+            else:
+                self._core.delegate.mark(one)
