@@ -248,6 +248,8 @@ LEASE_S_MIN = 15.0
 LEASE_S_MAX = 3_600.0
 LEASE_ASKED_SHARE = 3  # a device asks for its leases so often within one
 LEASE_REQUESTS_KEPT = 16  # moments of requests that may still be answered
+FAILOVERS_PER_INPUT_MAX = 16  # services that one input looks at
+FAILOVER_RETRY_S = 30.0  # nobody can take over: looked for again so seldom
 LEASE_SLACK_S = 5.0  # by which a device may end a service late: its shell's looks (2 s), and SIGKILL
 LEASE_DRIFT_SHARE = 0.01  # of a lease, by which the clocks of a device and of its hub run apart
 ABSENCE_NOTED_S_MAX = 300.0  # a device that counts its absence notes it at least so often: a reboot forgets no more
@@ -289,6 +291,7 @@ LABELS_MAX = 64
 LABEL_BYTES_MAX = 63
 MISTAKES_MAX = 50
 SPREAD_KEYS_MAX = 4  # of a placement
+POLICY_USERS_MAX = 64
 DISCONNECT_S_MIN = 10.0  # a cut that is shorter means nothing
 
 # --- tiers
@@ -309,6 +312,7 @@ ROSTERS_EVERY_S = 0.02
 ROSTER_STORED_EVERY_S = 1.0  # what came in Rosters is stored so seldom: after a crash the child says it anew
 ROSTER_STORED_AT_ONCE = 512
 
+DELEGATION_BYTES = 1 * KIB  # what a document takes that is handed to a region, beside its own text
 OVERRIDE_S_MAX = 30 * 86_400.0  # the life of an override of a delegated document
 VERSION_BYTES_MAX = 16 * KIB  # of a document that an entry about an override carries
 

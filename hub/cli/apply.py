@@ -10,12 +10,13 @@ import typer
 
 from hub.cli import client, options
 from hub.cli import sources as given
-from hub.cli.view import human, output
+from hub.cli.view import applied, output
 from hub.cli.view.output import Format
 
 if TYPE_CHECKING:
     from protocol.spec.load import Source
 
+KINDS = ("service", "workflow", "policy")
 Files = Annotated[list[str], typer.Option("-f", "--file", metavar="FILE|DIR|-", help="May be given again.")]
 
 
@@ -25,22 +26,27 @@ def apply(
     wait: Annotated[bool, typer.Option("--wait", help="Watch until it runs on all nodes that are online.")] = False,
     wait_all: Annotated[bool, typer.Option("--wait-all", help="As --wait (or --wait=all), also for the away.")] = False,
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait at most.")] = "5m",
+    override: Annotated[bool, typer.Option("--override", help="Put them for a time over what is delegated.")] = False,
+    life: Annotated[str, typer.Option("--for", metavar="TIME", help="How long an override holds: 8h.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown at the hubs above.")] = "",
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Declare services and workflows.
+    """Declare services, workflows and policies.
 
-    -f takes a FILE, a DIR (its *.yaml) or - (stdin). Folders that they name as artifacts are packed and go along.
+    -f takes a FILE, a DIR (its *.yaml) or - (stdin). Folders that they name as artifacts are packed and go along. What
+    a hub above delegated to this one is that hub's: --override puts a file over it for a time, with a reason.
     """
     wait_s = options.seconds(timeout, "--timeout")
+    more = {"dry_run": dry_run} | _override(override, life, reason)
     with client.Client() as hub, tempfile.TemporaryDirectory(prefix="skerry-") as scratch:
         body = _prepared(hub, given.read_sources(files), Path(scratch), dry_run=dry_run)
-        answer = hub.post("/v1/apply", body | {"dry_run": dry_run})
+        answer = hub.post("/v1/apply", body | more)
         results: list[dict[str, Any]] = answer["results"]
         if form.is_exact:
             output.emit(results, form)
         elif dry_run or not (wait or wait_all):
             for one in results:
-                output.say(_result_line(one, dry_run))
+                output.say(applied.line(one, dry_run))
         if not dry_run and (wait or wait_all):
             from hub.cli import wait as waiting
 
@@ -77,23 +83,41 @@ def diff(
 
 
 def delete(
-    names: Annotated[list[str], typer.Argument(metavar="KIND/NAME", help="service/NAME, workflow/NAME, token/ID")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="KIND/NAME", help="service/NAME, workflow/NAME, policy/NAME, token/ID")
+    ],
 ) -> None:
-    """Take services and workflows away.
+    """Take services, workflows and policies away.
 
     They stop everywhere; where a node is away, once it returns.
     """
-    paths: list[tuple[str, str]] = []
-    for word in names:
-        kind, slash, name = word.partition("/")
-        kind = kind.lower().removesuffix("s")
-        if not slash or not name or kind not in ("service", "workflow", "token"):
-            raise client.UsageError(f'"{word}": write KIND/NAME, as in service/line-vision')
-        paths.append((f"{kind}/{name}", f"/v1/tokens/{name}" if kind == "token" else f"/v1/resources/{kind}/{name}"))
+    keys = [options.key(word, (*KINDS, "token")) for word in names]
     with client.Client() as hub:
-        for key, path in paths:
-            hub.send("DELETE", path)
-            output.say(f"{key} deleted")
+        for kind, name in keys:
+            hub.send("DELETE", f"/v1/tokens/{name}" if kind == "token" else f"/v1/resources/{kind}/{name}")
+            output.say(f"{kind}/{name} deleted")
+
+
+def release(
+    names: Annotated[list[str], typer.Argument(metavar="KIND/NAME", help="service/NAME, workflow/NAME, policy/NAME")],
+) -> None:
+    """End overrides at this hub, so that what the hub above declares is in force again."""
+    keys = [options.key(word, KINDS) for word in names]
+    with client.Client() as hub:
+        for kind, name in keys:
+            hub.send("DELETE", f"/v1/resources/{kind}/{name}/override")
+            output.say(f"{kind}/{name} released")
+
+
+def _override(wished: bool, life: str, reason: str) -> dict[str, Any]:
+    """Return what an apply says of its override. Raises UsageError."""
+    if not wished:
+        if life or reason:
+            raise client.UsageError("--for and --reason belong to --override")
+        return {}
+    if not life or not reason.strip():
+        raise client.UsageError('an override has an end and a reason: --override --for 8h --reason "TEXT"')
+    return {"override": {"for_s": options.seconds(life, "--for"), "reason": reason}}
 
 
 def _prepared(hub: client.Client, sources: list[Source], scratch: Path, *, dry_run: bool) -> dict[str, Any]:
@@ -124,12 +148,3 @@ def _ordered(document: dict[str, Any]) -> str:
     from protocol.spec import load
 
     return output.as_yaml(load.from_json(json.loads(json.dumps(document, sort_keys=True))).to_json())
-
-
-def _result_line(one: dict[str, Any], dry_run: bool) -> str:
-    nodes: list[str] = one["nodes"]
-    where = f"on {human.plural(len(nodes), 'node')}: {', '.join(nodes[:6])}" + (", …" if len(nodes) > 6 else "")
-    verb = {"created": "would be created", "changed": "would be changed"} if dry_run else {}
-    line = f"{one['kind']}/{one['name']} {verb.get(one['action'], one['action'])}"
-    note = one.get("note")
-    return f"{line}, {where}" * bool(nodes) + line * (not nodes) + (f"; {note}" if note else "")

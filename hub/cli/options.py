@@ -57,6 +57,16 @@ def seconds(text: str, option: str) -> float:
         raise UsageError(f"{option}: {error}") from error
 
 
+def key(word: str, kinds: tuple[str, ...]) -> tuple[str, str]:
+    """Return (kind, name) of `KIND/NAME`. Raises UsageError."""
+    kind, slash, name = word.partition("/")
+    kind = kind.lower()
+    kind = "policy" if kind == "policies" else kind.removesuffix("s")
+    if not slash or not name or kind not in kinds:
+        raise UsageError(f'"{word}": write KIND/NAME, as in service/line-vision')
+    return kind, name
+
+
 def labels(pairs: list[str], option: str) -> dict[str, str]:
     """Return the labels of `k=v` words. Raises UsageError, naming the option."""
     from protocol import selector

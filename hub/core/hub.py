@@ -34,6 +34,7 @@ from hub.core.up.relay import Relay
 from hub.core.up.roster import RosterUp
 from hub.core.up.uplink import Uplink
 from hub.core.work.artifacts import Artifacts
+from hub.core.work.policies import Policies
 from hub.core.work.resources import Resources
 from hub.core.work.runs import Runs
 from hub.core.work.tasks import Tasks
@@ -92,6 +93,7 @@ class HubCore:
         self.orders, self.lodging = Orders(snapshot, self), Lodging(snapshot, self)
         self.delegate.also = lambda node: self.lodging.items(node) | self.orders.items(node)
         self.overrides = Overrides(snapshot, self)
+        self.policies = Policies(self)
         self.errands = Errands(self)
         self.artifacts = Artifacts(snapshot, self.streams, self._named)
         self.fetching = Fetching(self, child) if child is not None else None

@@ -88,8 +88,10 @@ class Operations:
     def _apply(self, op: inputs.Apply, who: str, now: Now, fx: Effects) -> list[Change]:
         core = self._core
         all_of = [compiled(document) for document in op.documents]
+        core.policies.check_deed("override" if op.override is not None else "apply")
         core.overrides.check(op, all_of)
         core.resources.check(all_of)
+        core.policies.check(all_of)
         if op.dry_run:
             return [self._preview(one) for one in all_of]
         core.artifacts.check(all_of)
@@ -121,6 +123,7 @@ class Operations:
     def _delete(self, op: inputs.DeleteResource, who: str, now: Now, fx: Effects) -> dict[str, Any]:
         core = self._core
         key = core.resources.get(op.kind, op.name).key
+        core.policies.check_deed("apply")
         core.overrides.check_delete(key)
         for node in core.registry:
             if key in core.delegate.placed(node.name):
@@ -137,8 +140,11 @@ class Operations:
 
     def _create_tasks(self, op: inputs.CreateTasks, who: str, now: Now, fx: Effects) -> dict[str, Any]:
         core = self._core
+        core.policies.check_deed("run")
         nodes = self._chosen(op)
-        if op.workflow:
+        if op.command:
+            core.policies.check_user("the command", op.user)
+        if op.workflow and not any("/" in address for address in nodes):  # a hub below may have one of its own
             core.resources.get("workflow", op.workflow)
         group = core.entropy.hex(8)
         core.delegate.mark_first(core.tasks.create(op, group, nodes, who, now, fx))
@@ -262,7 +268,9 @@ def nobody(text: str) -> str:
 
 def _change(one: Compiled, action: str, generation: int, nodes: list[str], regions: dict[str, int | None]) -> Change:
     place, note = one.place, ""
-    if not nodes and not regions:
+    if one.policy is not None:
+        note = "" if regions or place.regions is None else f'no region matches "{place.regions}" yet'
+    elif not nodes and not regions:
         note = nobody(place.selector) if place.regions is None else f'no region matches "{place.regions}"'
     elif place.count is not None and not regions and len(nodes) < place.count:
         note = f'{place.count} asked for, {len(nodes)} match "{place.selector}"'

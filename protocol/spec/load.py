@@ -16,6 +16,7 @@ from protocol.errors import BadId, SpecError
 from protocol.spec import common, graph, quantities
 from protocol.spec import compile as compiler
 from protocol.spec.mistakes import Finding, Mistake, path_text, suggestion
+from protocol.spec.policy import Policy
 from protocol.spec.reading import tree, words
 from protocol.spec.reading.tree import Source
 from protocol.spec.service import Service
@@ -23,8 +24,8 @@ from protocol.spec.workflow import Workflow
 
 __all__ = ["AnyResource", "Loaded", "Mistake", "Source", "from_json", "load"]
 
-AnyResource = Service | Workflow
-KINDS: dict[str, type[Service] | type[Workflow]] = {"Service": Service, "Workflow": Workflow}
+AnyResource = Service | Workflow | Policy
+KINDS: dict[str, type[AnyResource]] = {"Service": Service, "Workflow": Workflow, "Policy": Policy}
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +105,8 @@ class _Reader:
         former = self._seen.setdefault((resource.kind, resource.name), place)
         if former != place:
             yield f"{resource.kind} {resource.name} is declared twice, first at {former}: keep one, or rename one"
-        size = len(documents.encode(compiler.document(resource)))
+        made = compiler.document(resource)
+        size = len(documents.encode(made)) if made is not None else 0
         if size > limits.DOCUMENT_BYTES_MAX:
             bound = f"at most {limits.DOCUMENT_BYTES_MAX} cross a link: put large files into its artifact"
             yield f"{resource.kind} {resource.name} takes {size} bytes, {bound}"

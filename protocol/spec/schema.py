@@ -6,16 +6,15 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, TypeAdapter
 
-from protocol.spec.service import Service
-from protocol.spec.workflow import Workflow
+from protocol.spec.load import KINDS, AnyResource
 
 
 def schema() -> dict[str, Any]:
     """Return the schema of one document of any kind."""
-    adapter: TypeAdapter[Service | Workflow] = TypeAdapter(Annotated[Service | Workflow, Field(discriminator="kind")])
+    adapter: TypeAdapter[AnyResource] = TypeAdapter(Annotated[AnyResource, Field(discriminator="kind")])
     made = adapter.json_schema(by_alias=True, mode="validation")
-    for model in (Service, Workflow):
-        made["$defs"][model.__name__]["required"] = ["apiVersion", "kind", "metadata", "spec"]
+    for name in KINDS:
+        made["$defs"][name]["required"] = ["apiVersion", "kind", "metadata", "spec"]
     _drop_defaults(made)
     title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Skerry"}
     return title | made

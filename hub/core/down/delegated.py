@@ -3,7 +3,8 @@
 The manifest is a level: what is absent from it is deleted (INVARIANTS A11). Documents are taken one by one: one that
 cannot be followed is refused, with a condition that is shown above, and the last good one stays. The owner is the hub
 where a document was declared, and its document counts: here it may be overridden for a time (hub.core.down.overrides),
-not changed. A name that this hub's operators took first stays theirs.
+not changed. A name that this hub's operators took first stays theirs; but nobody keeps a policy of a hub above out by
+taking its name.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class Delegated:
         asked = {item.removeprefix(_PREFIX): raw for item, raw in items.items() if item.startswith(_PREFIX)}
         for key in [key for key in self._given if key not in asked]:
             self._withdraw(key, now, fx)
-        for key, raw in asked.items():
+        for key, raw in sorted(asked.items(), key=lambda item: (not item[0].startswith("policy/"), item[0])):
             document, known = _read(key, raw), self._given.get(key)
             if known is None or known.document != document:
                 self._take(key, document, now, fx)
@@ -111,13 +112,18 @@ class Delegated:
         record = core.resources.find(key)
         if not document.owner:
             return "it cannot be read here: is the hub above of another version?"
-        if record is not None and record.origin is None:
+        if record is not None and record.origin is None and record.kind != declared.POLICY:
             return f"the name is taken by what {record.by} declared at {core.node}: rename or delete one of the two"
         try:
             compiled = self._compiled(key, document)
             core.resources.check([compiled])
+            if compiled.policy is None:
+                core.policies.check([compiled])
         except (Refused, SpecError) as error:
             return str(error)
+        if record is not None and record.origin is None:
+            said = {"who": record.by, "owner": document.owner, "spec": version(record.spec)}
+            core.streams.audit("policy.displaced", key, said, now, fx)
         if key not in core.overrides:
             origin = declared.Origin(owner=document.owner, generation=document.generation)
             self.enforce(compiled, document.by, origin, now, fx)

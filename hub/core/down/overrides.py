@@ -67,6 +67,10 @@ class Overrides:
             if op.override is not None and not owner:
                 text = f"{one.key} is not delegated to {self._core.node}: there is nothing to override"
                 raise Refusal(f"{text}; apply it without --override", 422)
+            if op.override is not None and one.policy is not None:
+                raise Refusal(
+                    f"{one.key} of {owner} cannot be overridden: a policy only narrows; apply one of your own"
+                )
         if op.override is not None:
             _check_life(op.override)
 

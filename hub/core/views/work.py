@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hub.core.down import brief as briefs
 from hub.core.enrollment import Token
 from hub.core.work.runs import Run
 from hub.core.work.tasks import Group, Result
@@ -70,9 +69,10 @@ def _group(record: Group) -> JSON:
 def _task(core: HubCore, group: Group, name: str, result: Result | None) -> JSON:
     one: JSON = {"task": group.id, "node": name, "deadline_ms": group.document.deadline_ms}
     if result is None:
-        is_away = not core.rollup.is_online(name)
+        spot = core.subtree.find(name)
+        is_away = spot is None or spot.state != "online"
         one["state"] = "away" if is_away else "pending"
-        one["since_ms"] = briefs.since_ms(core, core.registry.get(name)) if is_away else group.created_ms
+        one["since_ms"] = spot.since_ms if spot is not None and is_away else group.created_ms
         return one
     return one | {
         "state": result.state,
@@ -100,6 +100,7 @@ def token(one: Token) -> JSON:
         "uses": one.uses,
         "used": one.used,
         "labels": one.labels,
+        "kind": one.kind,
         "by": one.by,
         "created_ms": one.created_ms,
     }

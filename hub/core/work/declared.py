@@ -8,9 +8,9 @@ import msgspec
 
 from protocol import documents, selector
 from protocol.spec import compile as compiler
-from protocol.spec import load
+from protocol.spec import load, policy
 
-KINDS = ("service", "workflow")
+POLICY = "policy"
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,13 +20,18 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     spec: dict[str, Any]
     place: compiler.Placement
-    document: documents.Assignment | documents.Workflow
+    document: documents.Assignment | documents.Workflow | None
     disconnect: documents.Disconnect = documents.Disconnect()
+    policy: policy.Policy | None = None
 
     @property
     def key(self) -> str:
-        """`service/NAME` or `workflow/NAME`."""
+        """`service/NAME`, `workflow/NAME` or `policy/NAME`."""
         return f"{self.kind}/{self.name}"
+
+    def raw(self) -> bytes:
+        """Return the agent's bytes; null for what is for hubs only."""
+        return documents.encode(self.document) if self.document is not None else b"null"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,7 +65,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """`service/NAME` or `workflow/NAME`."""
+        """`service/NAME`, `workflow/NAME` or `policy/NAME`."""
         return f"{self.kind}/{self.name}"
 
 
@@ -71,10 +76,18 @@ class Live:
         self.record = record
         self.selector = selector.parse(record.selector)
         self.regions = selector.parse(record.regions) if record.regions is not None else None
+        self.rules: policy.Rules | None = None
         self.raw = bytes(record.document)
-        self.document = documents.decode(self.raw)
-        self.document_id = documents.document_id(self.document)
+        self.document: documents.AnyDocument | None = None
+        self.document_id = record.key
+        if record.kind == POLICY:
+            self.raw = bytes(record.spec)
+            self.rules = policy.rules(policy.Policy.model_validate(msgspec.json.decode(record.spec)))
+        else:
+            self.document = documents.decode(self.raw)
+            self.document_id = documents.document_id(self.document)
         self.digest = documents.digest_of(self.raw)
+        self.is_for_regions = bool(self.selector.terms) or record.kind == POLICY
         self._delegated: dict[int | None, tuple[str, bytes]] = {}
 
     def delegation(self, hub: str, share: int | None) -> tuple[str, bytes]:
@@ -119,10 +132,11 @@ def compiled(document: dict[str, Any]) -> Compiled:
         place=compiler.placement(resource),
         document=compiler.document(resource),
         disconnect=compiler.disconnect(resource),
+        policy=resource if isinstance(resource, policy.Policy) else None,
     )
 
 
-def artifact_of(document: documents.AnyDocument) -> str:
+def artifact_of(document: documents.AnyDocument | None) -> str:
     """Return the digest of the artifact a document needs, or ""."""
     match document:
         case documents.Assignment():

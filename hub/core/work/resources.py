@@ -8,15 +8,15 @@ as shares of the regions below it; together they are what was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
 from hub.core import placement
 from hub.core.down import shares
 from hub.core.registry import Node, Refusal, Registry
-from hub.core.work.declared import Compiled, Live, Origin, Resource, artifact_of, canonical
-from protocol import documents, limits
+from hub.core.work.declared import POLICY, Compiled, Live, Origin, Resource, artifact_of, canonical
+from protocol import limits
 from protocol.effects import Effects, Now, Put
 from protocol.snapshot import Snapshot
 
@@ -34,6 +34,10 @@ class Resources:
         self._live = {record.key: Live(record) for record in records if not record.deleted}
         self._registry = registry
         self._is_online = is_online
+        self.parked: Callable[[str], Mapping[str, int]] = lambda key: {}
+        """Children whose copies of a resource do not count for now, with how many each has (hub.core.failover)."""
+        self.changed: Callable[[str], None] = lambda key: None
+        """Told of each resource that is not what it was."""
 
     # -------------------------------------------------------------------------------------------- reading
 
@@ -68,7 +72,7 @@ class Resources:
         live = self._live[key]
         if live.record.count is not None:
             return live.record.nodes
-        if live.regions is not None:
+        if live.regions is not None or live.document is None:
             return []
         return [node.name for node in self._registry if placement.may_hold(node, live.selector, held_by(node.name))]
 
@@ -77,7 +81,7 @@ class Resources:
         live = self._live[key]
         if live.record.count is not None:
             return dict(live.record.shares)
-        if not live.selector.terms:
+        if not live.is_for_regions:
             return {}
         able = [node.name for node in self._registry if placement.may_take(node, live.regions, held_by(node.name))]
         return dict.fromkeys(able)
@@ -89,13 +93,33 @@ class Resources:
     def wanted(self, node: str, had: list[str]) -> list[str]:
         """Return the keys of the resources that belong to the child `node`, which had `had` before."""
         record = self._registry.get(node)
-        return [key for key, live in self._live.items() if _belongs(live, record, key in had)]
+        return [
+            key for key, live in self._live.items() if _belongs(live, record, key in had) or self._stays(live, node)
+        ]
+
+    def _stays(self, live: Live, node: str) -> bool:
+        return node in self.parked(live.record.key) and self.may_hold(live.record.key, node)
+
+    def may_hold(self, key: str, node: str) -> bool:
+        """Tell whether the child `node`, which has a resource, may keep it."""
+        live, known = self._live[key], self._registry.get(node)
+        if known.kind == "hub":
+            return placement.may_take(known, live.regions, True)
+        return live.regions is None and placement.may_hold(known, live.selector, True)
 
     def items(self, node: str, keys: list[str]) -> dict[str, bytes]:
         """Return the documents of `keys` for the child `node`: in the agent's language, or for a hub in ours."""
         if self._registry.get(node).kind == "hub":
-            return dict(self._live[key].delegation(self._hub, self._live[key].record.shares.get(node)) for key in keys)
+            return dict(self._live[key].delegation(self._hub, self._share(key, node)) for key in keys)
         return {self._live[key].document_id: self._live[key].raw for key in keys}
+
+    def _share(self, key: str, node: str) -> int | None:
+        return self.parked(key).get(node, self._live[key].record.shares.get(node))
+
+    def policies(self) -> list[Live]:
+        """Return the policies that are in force here, by name: inherited, or of this hub and for no region alone."""
+        found = [live for _, live in sorted(self._live.items()) if live.record.kind == POLICY]
+        return [live for live in found if live.record.origin is not None or live.regions is None]
 
     def living(self, keys: list[str]) -> list[str]:
         """Return those of `keys` that are not deleted."""
@@ -119,9 +143,9 @@ class Resources:
             if compiled.key in seen:
                 raise Refusal(f"{compiled.key} stands twice in what was applied: keep one of them", 422)
             seen[compiled.key] = None
-            size = len(documents.encode(compiled.document))
+            size = max(len(compiled.raw()), len(canonical(compiled.spec)) + limits.DELEGATION_BYTES)
             if size > limits.DOCUMENT_BYTES_MAX:
-                text = f"{compiled.key} is {size} bytes when compiled; the most is {limits.DOCUMENT_BYTES_MAX}"
+                text = f"{compiled.key} is {size} bytes as it is handed on; the most is {limits.DOCUMENT_BYTES_MAX}"
                 raise Refusal(f"{text}: move files into its artifact", 422)
         if len(self._records.keys() | seen.keys()) > limits.RESOURCES_MAX:
             raise Refusal(f"this hub holds {limits.RESOURCES_MAX} resources, its most: delete some first")
@@ -170,7 +194,7 @@ class Resources:
             per_region=place.per_region,
             regions=place.regions,
             spread=list(place.spread),
-            document=msgspec.Raw(documents.encode(compiled.document)),
+            document=msgspec.Raw(compiled.raw()),
             disconnect=compiled.disconnect,
             nodes=before.nodes if before is not None and keeps else [],
             shares=before.shares if before is not None and keeps else {},
@@ -198,49 +222,71 @@ class Resources:
         return list(touched)
 
     def _settle(self, live: Live, fx: Effects) -> list[str]:
-        before, after = live.record, self._settled(live)
+        return self.place(self._settled(live), fx)
+
+    def place(self, after: Resource, fx: Effects) -> list[str]:
+        """Store where a resource is from now on; return the names of the children it concerns."""
+        before = self._live[after.key].record
         if after == before:
             return []
         self._store(after, fx)
         moved = set(before.nodes) ^ set(after.nodes)
         return sorted(moved | {name for name, _ in before.shares.items() ^ after.shares.items()})
 
-    def _settled(self, live: Live) -> Resource:
-        """Return the record of `live` with its nodes and shares as they are to be now."""
+    def moved(
+        self, key: str, *, out: Collection[str], back: Iterable[str] = (), less: Mapping[str, int] | None = None
+    ) -> Resource:
+        """Return where a resource is to be when none of `out` counts; changes nothing.
+
+        `back`: parked children that count again, before all others. `less`: who has so many copies fewer, first of all.
+        """
+        record, parked, gone = self._live[key].record, self.parked(key), less or {}
+        nodes = [name for name in record.nodes if name not in out and name not in gone]
+        shares_now = {name: n - gone.get(name, 0) for name, n in record.shares.items() if name not in out}
+        for name in back:
+            if self._registry.get(name).kind == "hub":
+                shares_now[name] = shares_now.get(name, 0) + parked.get(name, 0)
+            else:
+                nodes.append(name)
+        held = msgspec.structs.replace(record, nodes=nodes, shares={name: n for name, n in shares_now.items() if n > 0})
+        return self._settled(Live(held), out)
+
+    def _settled(self, live: Live, out: Collection[str] | None = None) -> Resource:
+        """Return the record of `live` with its nodes and shares as they are to be now. `out`: who does not count."""
         record = live.record
         if record.count is None:
             return record
-        wanted = self._shares(live)
+        out = self.parked(record.key) if out is None else out
+        children = [node for node in self._registry if node.name not in out]
+        wanted = self._shares(live, children)
         nodes = placement.choose(
             record.key,
             live.selector,
             wanted.pop(shares.OWN, 0),
-            self._registry,
+            children,
             record.nodes,
             self._is_online,
             record.spread,
         )
         return msgspec.structs.replace(record, nodes=nodes, shares=wanted)
 
-    def _shares(self, live: Live) -> dict[str, int]:
+    def _shares(self, live: Live, children: list[Node]) -> dict[str, int]:
         record, count = live.record, live.record.count or 0
-        places = list(self._places(live))
+        places = self._places(live, children)
         if record.per_region:
             return {place.name: count for place in places if place.room != 0}
         return shares.split(record.key, count, places)
 
-    def _places(self, live: Live) -> list[shares.Place]:
+    def _places(self, live: Live, children: list[Node]) -> list[shares.Place]:
         """Return the places that may have a part: regions, and this hub's own nodes where no regions are named."""
         record, found = live.record, list[shares.Place]()
-        own = [
-            node.name for node in self._registry if placement.may_hold(node, live.selector, node.name in record.nodes)
-        ]
+        own = [node.name for node in children if placement.may_hold(node, live.selector, node.name in record.nodes)]
         if own and live.regions is None:
             online = any(map(self._is_online, own))
             has = len(set(own) & set(record.nodes))
             found.append(shares.Place(name=shares.OWN, room=len(own), has=has, online=online))
         if live.selector.terms:
-            for node in self._registry:
+            for node in children:
                 has = record.shares.get(node.name, 0)
                 if placement.may_take(node, live.regions, has > 0):
                     found.append(shares.Place(name=node.name, has=has, online=self._is_online(node.name)))
@@ -252,6 +298,7 @@ class Resources:
             self._live.pop(record.key, None)
         else:
             self._live[record.key] = Live(record)
+        self.changed(record.key)
         fx.store.append(Put(SPACE, record.key, msgspec.json.encode(record)))
 
 
@@ -259,7 +306,7 @@ def _belongs(live: Live, node: Node, has_it: bool) -> bool:
     if live.record.count is not None:
         return node.name in live.record.nodes or node.name in live.record.shares
     if node.kind == "hub":
-        return bool(live.selector.terms) and placement.may_take(node, live.regions, has_it)
+        return live.is_for_regions and placement.may_take(node, live.regions, has_it)
     return live.regions is None and placement.may_hold(node, live.selector, has_it)
 
 

@@ -23,6 +23,18 @@ class SourceBody(BaseModel):
     text: str
 
 
+class OverrideBody(BaseModel):
+    """That what is applied is to stand in the place of delegated documents for `for_s` seconds, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+    for_s: float
+    reason: str
+
+    def op(self) -> inputs.Override:
+        """Return it as the core takes it."""
+        return inputs.Override(for_s=self.for_s, reason=self.reason)
+
+
 class ApplyBody(BaseModel):
     """Files, and the digests of the artifacts they name by path."""
 
@@ -30,6 +42,7 @@ class ApplyBody(BaseModel):
     sources: list[SourceBody]
     artifacts: dict[str, str] = {}
     dry_run: bool = False
+    override: OverrideBody | None = None
 
 
 def router(hub: Hub) -> APIRouter:
@@ -51,12 +64,19 @@ def _changing(routes: APIRouter, hub: Hub) -> None:
             text = f"{count} mistake{'s' if count > 1 else ''}, nothing applied"
             return errors.failure(422, text, mistakes=loaded.mistakes)
         documents = [document.to_json() for document in loaded.documents]
-        return errors.raw(await hub.desk.ask(who(request), inputs.Apply(documents=documents, dry_run=body.dry_run)))
+        override = body.override.op() if body.override is not None else None
+        op = inputs.Apply(documents=documents, dry_run=body.dry_run, override=override)
+        return errors.raw(await hub.desk.ask(who(request), op))
 
     @routes.delete("/v1/resources/{kind}/{name}")
     async def delete(request: Request, kind: str, name: str) -> Response:
         """Delete a service or a workflow; the nodes that hold it stop it."""
         return errors.raw(await hub.desk.ask(who(request), inputs.DeleteResource(kind=kind, name=name)))
+
+    @routes.delete("/v1/resources/{kind}/{name}/override")
+    async def release(request: Request, kind: str, name: str) -> Response:
+        """End an override: what is delegated under this name is in force again."""
+        return errors.raw(await hub.desk.ask(who(request), inputs.ReleaseOverride(kind=kind, name=name)))
 
 
 def _reading(routes: APIRouter, hub: Hub) -> None:

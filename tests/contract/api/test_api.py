@@ -281,3 +281,13 @@ async def test_who_sends_a_request_a_byte_at_a_time_is_cut_off(hub: Served, monk
         assert await reader.read() == b""
     writer.close()
     assert (await hub.stranger.get("/v1/info")).status_code == 200
+
+
+async def test_what_was_delegated_is_overridden_for_a_time_and_released(hub: Served):
+    await hub.enrolled("gw-1", site="oslo")
+    given = {"override": {"for_s": 60.0, "reason": "a fire"}}
+    refused = await hub.api.post("/v1/apply", json=body(SERVICE, **given))
+    assert (refused.status_code, "nothing to override" in refused.json()["error"]) == (422, True)
+    assert (await hub.api.post("/v1/apply", json=body(SERVICE, override={"for_s": 1}))).status_code == 422
+    released = await hub.api.delete("/v1/resources/service/web/override")
+    assert (released.status_code, "is not overridden" in released.json()["error"]) == (404, True)

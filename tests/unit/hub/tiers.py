@@ -32,6 +32,7 @@ class Tier(World):
             self.core.delegate.mark(child)
         self.store.apply(fx)
         self.regions[name] = Tier(name)
+        self.later(0.0)
         self.settle()
         return self.regions[name]
 

@@ -105,6 +105,7 @@ def test_conditions_outputs_and_parameters_arrive() -> None:
 def test_what_is_compiled_is_a_document_that_reads_back() -> None:
     for found in loaded(SERVICE, WORKFLOW).documents:
         made = compiler.document(found)
+        assert made is not None
         assert documents.decode(documents.encode(made)) == made
 
 

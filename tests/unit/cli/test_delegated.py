@@ -1,0 +1,68 @@
+"""Regions in what `apply` says; overrides of what is delegated, and their release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Skerry
+from tests.unit.cli.fake_api import FakeApi
+from tests.unit.spec.texts import service
+
+LINE = service('{process: {command: [a]}, placement: {selector: "site=oslo", count: 2 per region}}')
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "line.yaml"
+    path.write_text(LINE)
+    return str(path)
+
+
+def answer(**more: object) -> dict[str, object]:
+    one = {"kind": "service", "name": "x", "action": "created", "generation": 1, "nodes": []}
+    return {"results": [one | more]}
+
+
+def test_apply_says_which_regions_it_is_handed_to_and_how_many_each(skerry: Skerry, api: FakeApi, file: str) -> None:
+    api.says("POST", "/v1/apply", answer(nodes=["own-1"], regions={"eu": 2, "us": None}))
+    code, out, _ = skerry("apply", "-f", file)
+    assert (code, out.strip()) == (0, "service/x created, on 1 node: own-1, in 2 regions: eu (2), us")
+
+
+def test_an_override_goes_along_with_its_life_and_its_reason(skerry: Skerry, api: FakeApi, file: str) -> None:
+    api.says("POST", "/v1/apply", answer(action="changed", nodes=["gw-1"]))
+    code, _, _ = skerry("apply", "-f", file, "--override", "--for", "8h", "--reason", "a fire")
+    assert code == 0
+    assert api.asked[-1][2]["override"] == {"for_s": 28_800.0, "reason": "a fire"}
+    skerry("apply", "-f", file)
+    assert "override" not in api.asked[-1][2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--override"], "an override has an end and a reason"),
+        (["--override", "--for", "8h"], "an override has an end and a reason"),
+        (["--override", "--for", "soon", "--reason", "x"], "--for"),
+        (["--for", "8h"], "belong to --override"),
+    ],
+)
+def test_half_an_override_is_a_matter_of_usage(
+    skerry: Skerry, api: FakeApi, file: str, words: list[str], said: str
+) -> None:
+    code, _, err = skerry("apply", "-f", file, *words)
+    assert (code, said in err) == (2, True)
+
+
+def test_release_ends_an_override(skerry: Skerry, api: FakeApi) -> None:
+    api.says("DELETE", "/v1/resources/service/x/override", {"released": "service/x"})
+    code, out, _ = skerry("release", "services/x")
+    assert (code, out.strip()) == (0, "service/x released")
+    assert skerry("release", "token/x")[0] == 2
+
+
+def test_a_policy_is_deleted_by_its_name(skerry: Skerry, api: FakeApi) -> None:
+    api.says("DELETE", "/v1/resources/policy/thrift", {"deleted": "policy/thrift"})
+    assert skerry("delete", "policies/thrift")[1].strip() == "policy/thrift deleted"
