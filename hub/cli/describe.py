@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import happened, human, nodes, output, words
+from hub.cli.view import happened, human, nodes, output, regions, spread, words
 from hub.cli.view.output import Format
 
-KINDS = ("node", "service", "workflow", "run")
+KINDS = ("node", "region", "service", "workflow", "run")
 LAST_LINES = 5
 RECENT_EVENTS = 8
 LOOKED_AT_EVENTS = 500
 RECENT_RUNS = 5
 
 Section = tuple[str, list[tuple[str, str]]]
-Words = Callable[[dict[str, Any], int], str]
 
 
 def _complete_kind(incomplete: str) -> list[str]:
@@ -31,11 +30,12 @@ def describe(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Tell all about one node, service, workflow or run."""
+    """Tell all about one node, region, service, workflow or run."""
     wanted = kind.lower().removesuffix("s")
     if wanted not in KINDS:
         raise client.UsageError(f'"{kind}" is no kind: write {", ".join(KINDS)}')
     with client.Client() as hub:
+        wanted = "node" if wanted == "region" else wanted
         data = hub.get(f"/v1/{wanted}s/{name}")
         if form.is_exact:
             output.emit(data, form)
@@ -62,25 +62,28 @@ def _print(title: str, rows: list[tuple[str, str]]) -> None:
 
 def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Section]:
     yield _what_it_is(node, now_ms)
+    if node["region"] is not None:
+        yield from _region(node, now_ms)
+    asked = f"term {node['term']}, generation" if node["term"] else "generation"
     yield (
         "asked of it",
         [
-            ("desired", f"term {node['term']}, generation {node['desired_generation']}"),
+            ("desired", f"{asked} {node['desired_generation']}"),
             ("it holds", f"generation {node['observed_generation']}" + (", settled" if node.get("settled") else "")),
-            ("placed", ", ".join(node.get("placed") or []) or "nothing"),
+            *([] if node["through"] else [("placed", ", ".join(node.get("placed") or []) or "nothing")]),
         ],
     )
     heard = f" (as of {human.clock(node.get('as_of_ms'), now_ms)})" if node["state"] != "online" else ""
     yield f"services{heard}", [(name, words.service_words(one, now_ms)) for name, one in node["services"].items()]
     for name, one in node["services"].items():
         if not nodes.is_good(one) and node["state"] == "online":
-            yield f"last lines of {name}", _last_lines(hub, name, node["name"])
+            yield f"last lines of {name}", _last_lines(hub, name, node["address"])
     yield f"workflows{heard}", [(name, words.flow_words(one, now_ms)) for name, one in node["workflows"].items()]
     yield (
         "to look at",
         [
             *((one["what"], one["text"]) for one in node["conditions"]),
-            *((one["what"], _alarm(one, node["name"], now_ms)) for one in node["alarms"]),
+            *((one["what"], _alarm(one, node, now_ms)) for one in node["alarms"]),
         ],
     )
     yield (
@@ -91,17 +94,29 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
         ],
     )
     yield "declared lost", words.losses(node, now_ms)
-    yield "lately", _recent(hub, {"node": node["name"]})
+    yield "lately", _recent(hub, {"node": node["address"]})
 
 
-def _alarm(one: dict[str, Any], node: str, now_ms: int) -> str:
-    return f"{one['text']} (since {human.clock(one['since_ms'], now_ms)})      (skerry node accept {node})"
+def _region(node: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    """What all that is below a hub comes to, as it last said."""
+    region = node["region"]
+    heard = f" (as of {human.clock(node['as_of_ms'], now_ms)})" if node["state"] != "online" else ""
+    yield f"below it{heard}", [("nodes", regions.nodes(region)), ("hubs", regions.hubs(region))]
+    yield f"its resources{heard}", regions.tallies(region)
+    yield "in trouble", regions.offenders(region, now_ms)
+    yield "overridden there", regions.marks(region, now_ms)
+
+
+def _alarm(one: dict[str, Any], node: dict[str, Any], now_ms: int) -> str:
+    if node["through"]:
+        return f"{one['text']}      (to be accepted at {node['address'].rpartition('/')[0]})"
+    return f"{one['text']} (since {human.clock(one['since_ms'], now_ms)})      (skerry node accept {node['name']})"
 
 
 def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
     facts = {**node.get("facts", {}), **node.get("platform", {})}
     rows = [
-        ("state", f"{nodes.state(node, now_ms)}, since {human.clock(node['since_ms'], now_ms)}"),
+        ("state", f"{nodes.state(node, now_ms)}, since {human.clock(node['since_ms'], now_ms)}{_then(node)}"),
         (
             "last contact",
             f"{human.clock(node['last_contact_ms'], now_ms)}, {words.ago(node['last_contact_ms'], now_ms)}",
@@ -111,17 +126,29 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
         ("version", node["version"] or "not known yet"),
         ("device", ", ".join(f"{key} {value}" for key, value in facts.items()) or "not known yet"),
         ("vitals", nodes.vitals(node)),
-        ("certificate", words.certificate(node.get("certificate_until_ms", 0), now_ms)),
-        ("enrolled", human.clock(node.get("enrolled_ms"), now_ms)),
     ]
+    if node["through"]:
+        rows.append(("known through", node["address"].rpartition("/")[0]))
+        return f"{'hub' if node['kind'] == 'hub' else 'node'} {node['name']}", rows
+    rows.append(("certificate", words.certificate(node.get("certificate_until_ms", 0), now_ms)))
+    rows.append(("enrolled", human.clock(node.get("enrolled_ms"), now_ms)))
     if node.get("clock_offset_ms") is not None:
         rows.append(("clock", f"{node['clock_offset_ms']} ms off"))
     if node.get("revoked_reason"):
         rows.append(("revoked", node["revoked_reason"]))
-    return f"node {node['name']}", rows
+    return f"{'hub' if node['kind'] == 'hub' else 'node'} {node['name']}", rows
+
+
+def _then(node: dict[str, Any]) -> str:
+    """Return how a node was when it was last heard of, if it is not heard now."""
+    return f"; it was {node['last_state']} then" if node["silent"] else ""
 
 
 # ------------------------------------------------------------------------------------------------ the others
+
+
+def _where(one: dict[str, Any]) -> str:
+    return "in its regions, and on their nodes" if one["in"] else "on its nodes"
 
 
 def _declared(one: dict[str, Any], now_ms: int) -> Section:
@@ -133,7 +160,7 @@ def _declared(one: dict[str, Any], now_ms: int) -> Section:
 
 def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
     yield _declared(one, now_ms)
-    yield "on its nodes", _on(one, words.service_words, now_ms)
+    yield _where(one), spread.on(one, words.service_words, now_ms)
     for on in one["on"]:
         if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
             yield f"last lines on {on['node']}", _last_lines(hub, one["name"], on["node"])
@@ -147,7 +174,7 @@ def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[
     yield "steps", [(step["name"], words.step_words(step)) for step in spec["steps"]]
     triggers = [(t["cron"], t.get("timezone", "UTC")) for t in spec.get("triggers", [])]
     yield "triggers", triggers or [("by hand", f"skerry workflow start {one['name']}")]
-    yield "on its nodes", _on(one, words.flow_words, now_ms)
+    yield _where(one), spread.on(one, words.flow_words, now_ms)
     runs = hub.get("/v1/runs", workflow=one["name"], limit=RECENT_RUNS)
     yield (
         "last runs",
@@ -169,24 +196,6 @@ def _run(hub: client.Client, run: dict[str, Any], now_ms: int) -> Iterator[Secti
     )
     yield "steps", [(step["name"], words.ran_words(step)) for step in run["steps"]]
     yield "lately", _recent(hub, {"key": run["id"]})
-
-
-def _on(one: dict[str, Any], tell: Words, now_ms: int) -> list[tuple[str, str]]:
-    if not one["on"]:
-        return [("none", f'no node matches "{one["selector"]}": see `skerry get nodes`')]
-    return [(on["node"], _on_words(on, tell, now_ms)) for on in one["on"]]
-
-
-def _on_words(on: dict[str, Any], tell: Words, now_ms: int) -> str:
-    text = tell(on["report"], now_ms) if on["report"] else "nothing heard of it yet"
-    if not on["placed"]:
-        text += "; no longer asked there"
-    elif on["report"] and not on["current"]:
-        text += "; an older generation"
-    if on["node_state"] == "online":
-        return text
-    since, seen = human.clock(on["since_ms"], now_ms), human.clock(on["as_of_ms"], now_ms)
-    return f"{on['node_state']} since {since}; last known ({seen}): {text}"
 
 
 def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, str]]:

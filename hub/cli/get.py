@@ -15,8 +15,8 @@ from hub.cli.view.output import Format
 if TYPE_CHECKING:
     from rich.table import Table
 
-KINDS = ("nodes", "services", "workflows", "runs", "tokens")
-TOPICS = {"nodes": "node/", "runs": "run/", "tokens": "token/"}
+KINDS = ("nodes", "regions", "services", "workflows", "runs", "tokens")
+TOPICS = {"nodes": "node/", "regions": "node/", "runs": "run/", "tokens": "token/"}
 
 
 def _complete_kind(incomplete: str) -> list[str]:
@@ -31,7 +31,7 @@ def get(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Of runs: at most so many, the newest.")] = 50,
     form: options.Output = Format.TABLE,
 ) -> None:
-    """List nodes, services, workflows, runs or tokens."""
+    """List nodes, regions, services, workflows, runs or tokens."""
     chosen = _kind(kind)
     options.checked_selector(selector)
     if selector and chosen != "nodes":
@@ -59,7 +59,7 @@ def get(
 def _kind(word: str) -> str:
     wanted = word.lower()
     for kind in KINDS:
-        if wanted in (kind, kind[:-1]):
+        if wanted in (kind, kind[:-1]) or (kind == "regions" and wanted in ("hubs", "hub")):
             return kind
     from protocol.spec.mistakes import suggestion
 
@@ -72,11 +72,21 @@ def _fetch(hub: client.Client, kind: str, name: str, selector: str, limit: int) 
         if not name:
             return found
         return next((one for one in found if one["id"] == name), None) or _no_token(name)
+    if kind == "regions":
+        return _regions(hub, name)
     if name:
         data = hub.get(f"/v1/{kind}/{name}")
         return _exact_node(data) if kind == "nodes" else data
     data = hub.get(f"/v1/{kind}", selector=selector, limit=limit if kind == "runs" else None)
     return [_exact_node(one) for one in data] if kind == "nodes" else data
+
+
+def _regions(hub: client.Client, name: str) -> Any:
+    found = hub.get("/v1/regions")
+    if not name:
+        return found
+    address = hub.get(f"/v1/nodes/{name}")["address"]
+    return [one for one in found if one["address"] == address]
 
 
 def _no_token(name: str) -> Any:
@@ -85,7 +95,7 @@ def _no_token(name: str) -> Any:
 
 def _exact_node(node: dict[str, Any]) -> dict[str, Any]:
     """Return the node as programs get it: the stable fields first."""
-    first = ("name", "path", "kind", "labels", "state")
+    first = ("name", "address", "path", "kind", "labels", "state")
     head = {key: node[key] for key in first} | {"last_contact": human.iso(node["last_contact_ms"])}
     return head | {key: value for key, value in node.items() if key not in first}
 
@@ -113,5 +123,6 @@ def _afterword(hub: client.Client, kind: str, listed: list[dict[str, Any]], sele
             "services": "none declared: skerry apply -f FILE",
             "workflows": "none declared: skerry apply -f FILE",
             "runs": "no run yet: skerry workflow start NAME",
+            "regions": "no hub is below this one: `skerry token create --hub` invites one",
         }
         output.note(hints.get(kind, "none"))

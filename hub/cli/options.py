@@ -17,13 +17,14 @@ def _names(path: str, incomplete: str) -> list[str]:
 
     try:
         with Client() as client:
-            return sorted(name for one in client.get(path) if (name := str(one["name"])).startswith(incomplete))
+            found = (str(one.get("address") or one["name"]) for one in client.get(path))
+            return sorted(name for name in found if name.startswith(incomplete))
     except (SkerryError, KeyError, TypeError):
         return []
 
 
 def complete_node(incomplete: str) -> list[str]:
-    """Return the nodes whose names begin so."""
+    """Return the nodes whose addresses begin so."""
     return _names("/v1/nodes", incomplete)
 
 
@@ -41,7 +42,9 @@ Output = Annotated[Format, typer.Option("-o", "--output", help="How to print it;
 Selector = Annotated[str, typer.Option("-l", "--selector", metavar="SELECTOR", help="Nodes by labels: site=oslo,gpu")]
 Nodes = Annotated[
     list[str] | None,
-    typer.Option("--node", metavar="NODE", help="One node; may be given again.", autocompletion=complete_node),
+    typer.Option(
+        "--node", metavar="NODE", help="A node, by name or path; again for more.", autocompletion=complete_node
+    ),
 ]
 Node = Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete_node)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit.")]

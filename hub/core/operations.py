@@ -194,6 +194,7 @@ class Operations:
         fx: Effects,
     ) -> dict[str, Any]:
         core = self._core
+        op = msgspec.structs.replace(op, node=core.subtree.own(op.node))
         node = core.registry.living(op.node)
         said: dict[str, Any] = {"who": who}
         match op:

@@ -81,7 +81,7 @@ def _waiting() -> Waiting:
 
 def _node(one: dict[str, Any]) -> Node:
     return Node(
-        name=one["name"],
+        name=one["address"],
         state=one["state"],
         version=one["version"],
         alarms=[alarm["text"] for alarm in one["alarms"]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hub.cli.view import human, nodes, output
+from hub.cli.view import human, nodes, output, regions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +17,7 @@ def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -
     """Return `listed`, things of `kind`, as a table."""
     make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
         "nodes": _nodes,
+        "regions": _regions,
         "services": _services,
         "workflows": _workflows,
         "runs": _runs,
@@ -28,9 +29,10 @@ def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -
 
 def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
     heads = ["NODE", "STATE", "LABELS", "DESIRED", "SEEN", "WORK", "SYNCED"]
+    is_tree = nodes.is_tree(listed)
     rows = [
         [
-            node["name"],
+            nodes.place(node, is_tree=is_tree),
             nodes.state(node, now_ms),
             nodes.labels(node),
             f"gen {node['desired_generation']}" if node["state"] != "revoked" else "–",
@@ -48,6 +50,27 @@ def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Seque
     return heads, rows
 
 
+def _regions(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+    heads = ["REGION", "STATE", "NODES", "HUBS", "WORK", "AS OF", "TROUBLE"]
+    rows = [
+        [
+            one["path"],
+            nodes.presence(one, now_ms),
+            regions.nodes(one["region"]),
+            regions.hubs(one["region"]),
+            regions.work(one["region"]),
+            human.clock(one["as_of_ms"], now_ms),
+            regions.worst(one["region"]),
+        ]
+        for one in listed
+    ]
+    if wide:
+        heads += ["OVERRIDES", "LABELS", "VERSION"]
+        for row, one in zip(rows, listed, strict=True):
+            row += [str(one["region"].get("overrides") or "–"), nodes.labels(one), one["version"] or "–"]
+    return heads, rows
+
+
 def _services(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
     heads = ["SERVICE", "RUNNING", "CURRENT", "UNHEALTHY", "AWAY", "PLACED", "SELECTOR", "CHANGED"]
     rows = [
@@ -58,12 +81,18 @@ def _services(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Se
             str(one["unhealthy"] or "–"),
             str(one["away"] or "–"),
             _placed(one),
-            one["selector"] or "nobody",
+            _where(one),
             f"{human.age(one['changed_ms'], now_ms)} ago",
         ]
         for one in listed
     ]
     return _widened(heads, rows, listed, wide)
+
+
+def _where(one: dict[str, Any]) -> str:
+    """Return whom a resource is for: its selector, and in how many regions."""
+    text = one["selector"] or "nobody"
+    return f"{text}, in {human.plural(len(one['regions']), 'region')}" if one["regions"] else text
 
 
 def _workflows(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
@@ -93,7 +122,7 @@ def _widened(
     if wide:
         heads += ["GEN", "BY", "NODES"]
         for row, one in zip(rows, listed, strict=True):
-            row += [str(one["generation"]), one["by"], " ".join(one["nodes"]) or "–"]
+            row += [str(one["generation"]), one["by"], " ".join([*one["nodes"], *one["regions"]]) or "–"]
     return heads, rows
 
 

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.cli.view import human
+from hub.cli.view import human, regions
 from protocol.doctor import words
 
 GOOD = ("running", "exited")
+UNHEARD = "unheard"
+
+
+def place(node: dict[str, Any], *, is_tree: bool) -> str:
+    """Return what a node is called in a list: by its path when there are hubs below, else by its name."""
+    return str(node["path"] if is_tree else node["name"])
+
+
+def is_tree(listed: list[dict[str, Any]]) -> bool:
+    """Tell whether these nodes are of more than one tier."""
+    return any(node["kind"] == "hub" or node["through"] for node in listed)
 
 
 def state(node: dict[str, Any], now_ms: int) -> str:
     """Return `online`, `online, catching up`, `away 3 h 12 m`, `revoked`, whether it has an alarm, and what a person
     changed."""
-    name = str(node["state"])
-    if name == "away":
-        text = f"away {human.age(node['since_ms'], now_ms)}" if node["last_contact_ms"] else "away, never connected"
-    elif name == "online" and behind(node) > CATCHING_UP_ROWS:
+    text = presence(node, now_ms)
+    if text == "online" and behind(node) > CATCHING_UP_ROWS:
         text = "online, catching up"
-    else:
-        text = name
     if node["alarms"]:
         text += ", ALARM"
     if node.get("drained"):
         return f"{text}, drained"
     return f"{text}, cordoned" if node.get("cordoned") else text
+
+
+def presence(node: dict[str, Any], now_ms: int) -> str:
+    """Return `online`, `away 3 h 12 m`, `revoked`; `unheard 2 h (eu-north is away)` of one whose hub is not heard."""
+    name = str(node["state"])
+    if name == UNHEARD:
+        return f"{name} {human.age(node['since_ms'], now_ms)} ({node['silent']} is away)"
+    if name == "away":
+        return f"away {human.age(node['since_ms'], now_ms)}" if node["last_contact_ms"] else "away, never connected"
+    return name
 
 
 CATCHING_UP_ROWS = 1_000
@@ -42,7 +59,9 @@ def behind(node: dict[str, Any]) -> int:
 
 
 def work(node: dict[str, Any], now_ms: int) -> str:
-    """Return `4/4 healthy`, `3/4 (vision: backoff)`, and as of when if the node is away."""
+    """Return `4/4 healthy`, `3/4 (vision: backoff)`, and as of when if the node is away; of a hub how its nodes are."""
+    if node["kind"] == "hub":
+        return regions.nodes(node["region"])
     services: dict[str, Any] = node["services"]
     if not services:
         return "–"
@@ -73,6 +92,8 @@ def synced(node: dict[str, Any], now_ms: int) -> str:
     """Return `all`, `41 % of 1.2 M entries`, or until when; and what was declared lost."""
     lost = sum(node["lost"].values())
     tail = f", {human.number(lost)} declared lost" if lost else ""
+    if node["through"]:
+        return f"through {node['through']}{tail}"
     if not node["cursors"]:
         return "–"
     if node["state"] != "online":
@@ -121,10 +142,10 @@ def advice(nodes: list[dict[str, Any]]) -> str:
     """Return what to do next about the first thing that is wrong, or nothing."""
     for node in nodes:
         if node["state"] == "quarantined":
-            return f"{node['name']} is quarantined: see `skerry describe node {node['name']}`"
+            return f"{node['address']} is quarantined: see `skerry describe node {node['address']}`"
         if node["alarms"] and node["state"] != "revoked":
-            return f"{node['name']} has an alarm: see `skerry describe node {node['name']}`"
+            return f"{node['address']} has an alarm: see `skerry describe node {node['address']}`"
         for name, one in node["services"].items():
             if node["state"] == "online" and not is_good(one) and not one.get("override"):
-                return f"{name} on {node['name']}: see `skerry describe service {name}`, or `skerry logs {name}`"
+                return f"{name} on {node['address']}: see `skerry describe service {name}`, or `skerry logs {name}`"
     return ""

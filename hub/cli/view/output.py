@@ -139,7 +139,9 @@ def colour(text: str) -> str:
 
 _COLOURS = {
     **dict.fromkeys(("online", "running", "ok", "healthy", "created"), "green"),
-    **dict.fromkeys(("away", "pending", "backoff", "starting", "fetching", "asking", "unknown", "changed"), "yellow"),
+    **dict.fromkeys(
+        ("away", "pending", "backoff", "starting", "fetching", "asking", "unknown", "changed", "unheard"), "yellow"
+    ),
     **dict.fromkeys(("failed", "revoked", "quarantined", "refused", "unhealthy", "cancelled"), "red"),
 }
 

@@ -162,6 +162,14 @@ class Subtree:
         own = self._core.registry.find(address)
         return own is not None and bool(own.moved)
 
+    def own(self, text: str) -> str:
+        """Return the own child that `text` means. Raises Refusal: of what is further down its own hub decides."""
+        address = self.resolve(text)
+        hub, _, name = address.rpartition("/")
+        if hub:
+            raise Refusal(f"{name} belongs to {hub}: its operators decide there, with the context of that hub")
+        return address
+
     # -------------------------------------------------------------------------------------------- all
 
     def addresses(self) -> Iterator[str]:

@@ -5,14 +5,16 @@ was known (INVARIANTS B), and through which hub if this one does not hear it its
 clock unless they stand inside a report of a device; of a node below another hub, that hub's.
 """
 
-from hub.core.views.nodes import away_text, node, nodes, regions
-from hub.core.views.resources import resource, resources, service, services, workflow, workflows
+from hub.core.views.nodes import away_text, named, node, nodes, regions
+from hub.core.views.resources import nodes_of, resource, resources, service, services, workflow, workflows
 from hub.core.views.work import run, runs, task_group, token, tokens
 
 __all__ = (
     "away_text",
+    "named",
     "node",
     "nodes",
+    "nodes_of",
     "regions",
     "resource",
     "resources",

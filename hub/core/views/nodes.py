@@ -11,7 +11,7 @@ import msgspec
 
 from hub.core.down import brief as briefs
 from hub.core.down.subtree import Spot
-from hub.core.registry import Node
+from hub.core.registry import Node, Refusal
 from protocol import selector, status
 from protocol.effects import Now
 from protocol.link.roster.brief import Brief, ServiceBrief
@@ -37,6 +37,21 @@ def node(core: HubCore, name: str, now: Now) -> JSON:
     """Return one node, by address, path or a plain name. Raises Refusal (404, 409)."""
     spot = core.subtree.get(name)
     return _below(core, spot) if spot.through else _own(core, core.registry.get(spot.address))
+
+
+def named(core: HubCore, text: str) -> str:
+    """Return the address under which what is known of a node is kept: of one that is gone, and of this hub too.
+
+    Raises Refusal (409) when several nodes have that name.
+    """
+    if text in ("", core.node):
+        return text
+    try:
+        return core.subtree.resolve(text)
+    except Refusal as error:
+        if error.status == 409:
+            raise
+        return text.removeprefix(f"{core.node}/")
 
 
 def regions(core: HubCore) -> list[JSON]:

@@ -60,6 +60,11 @@ def service(core: HubCore, name: str, now: Now) -> JSON:
     return _whole(core, core.resources.get("service", name))
 
 
+def nodes_of(core: HubCore, name: str) -> list[str]:
+    """Return the addresses of the nodes that have a service, or are asked to. Raises Refusal (404)."""
+    return [str(one["node"]) for one in spread.on(core, core.resources.get("service", name))]
+
+
 def workflows(core: HubCore, now: Now) -> list[JSON]:
     """Return all workflows with how many nodes have them."""
     return _summaries(core, "workflow")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from hub.core import views
 from hub.shell.api import lines as ndjson
 from hub.shell.api.hub import Hub
 from hub.shell.store import entries, rows
@@ -36,6 +37,7 @@ def router(hub: Hub) -> APIRouter:
         Without `after` the newest `limit` that match; with it (an event's `id`, or 0) the first `limit` after it.
         `follow` goes on with what arrives.
         """
+        node = views.named(hub.core(), node)
         chosen = rows.Filter(node=node, stream=stream, kind=kind, key=key, since_ms=since_ms)
         place = entries.parse_place(after) if after else None
         if follow:

@@ -33,7 +33,8 @@ def router(hub: Hub) -> APIRouter:
         follow: bool = False,
     ) -> Response:
         """Return a service's last lines: {"node", "line"} each; {"node", "error"} where there are none, and why."""
-        nodes = [node] if node else [one["node"] for one in views.service(hub.core(), service, hub.now())["on"]]
+        core = hub.core()
+        nodes = [views.named(core, node)] if node else views.nodes_of(core, service)
         return ndjson.stream(_logs(hub, who(request), service, nodes, tail, follow))
 
     return routes

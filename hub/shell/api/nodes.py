@@ -1,4 +1,4 @@
-"""Nodes: how they are, and what operators do with them."""
+"""Nodes: how they are, and what operators do with them. NAME: an address, a path, or a name that one node has alone."""
 
 from __future__ import annotations
 
@@ -75,37 +75,37 @@ def router(hub: Hub) -> APIRouter:
         """Return the nodes that match (all without a selector): how they are and what was last known of them."""
         return errors.answer(views.nodes(hub.core(), selector, hub.now()))
 
-    @routes.get("/{name}")
+    @routes.get("/{name:path}")
     async def node(name: str) -> Response:
         """Return one node."""
         return errors.answer(views.node(hub.core(), name, hub.now()))
 
-    @routes.post("/{name}/labels")
+    @routes.post("/{name:path}/labels")
     async def labels(request: Request, name: str, body: LabelsBody) -> Response:
         """Set and remove labels."""
         return await ask(request, inputs.LabelNode(node=name, set=body.set, remove=body.remove))
 
-    @routes.post("/{name}/cordon")
+    @routes.post("/{name:path}/cordon")
     async def cordon(request: Request, name: str, body: CordonBody) -> Response:
         """Keep new work away from a node, or let it in again."""
         return await ask(request, inputs.CordonNode(node=name, cordoned=body.cordoned))
 
-    @routes.post("/{name}/drain")
+    @routes.post("/{name:path}/drain")
     async def drain(request: Request, name: str) -> Response:
         """Cordon a node and take its placed work away."""
         return await ask(request, inputs.DrainNode(node=name))
 
-    @routes.post("/{name}/revoke")
+    @routes.post("/{name:path}/revoke")
     async def revoke(request: Request, name: str, body: ReasonBody) -> Response:
         """Cut a node off, at once and for ever."""
         return await ask(request, inputs.RevokeNode(node=name, reason=body.reason))
 
-    @routes.post("/{name}/accept")
+    @routes.post("/{name:path}/accept")
     async def accept(request: Request, name: str, body: ReasonBody) -> Response:
         """Take a quarantined node back."""
         return await ask(request, inputs.AcceptNode(node=name, reason=body.reason))
 
-    @routes.post("/{name}/release")
+    @routes.post("/{name:path}/release")
     async def release(request: Request, name: str, body: ReleaseBody) -> Response:
         """Ask the person at the device to give an override back."""
         return await ask(request, inputs.RequestRelease(node=name, service=body.service, reason=body.reason))

@@ -90,9 +90,14 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
         """Return one resource as it was declared, and where it is placed."""
         return errors.answer(views.resource(hub.core(), kind, name))
 
+    @routes.get("/v1/regions")
+    async def regions() -> Response:
+        """Return the hubs below this one, each with what all that is below it comes to."""
+        return errors.answer(views.regions(hub.core()))
+
     @routes.get("/v1/services")
     async def services() -> Response:
-        """Return all services, and how they are on each node."""
+        """Return all services with how many nodes of the whole subtree do what."""
         return errors.answer(views.services(hub.core(), hub.now()))
 
     @routes.get("/v1/services/{name}")
@@ -117,7 +122,7 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
         limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS_MAX)] = 100,
     ) -> Response:
         """Return the newest runs."""
-        return errors.answer(views.runs(hub.core(), workflow, node, limit))
+        return errors.answer(views.runs(hub.core(), workflow, views.named(hub.core(), node), limit))
 
     @routes.get("/v1/runs/{run:path}")
     async def run(run: str) -> Response:

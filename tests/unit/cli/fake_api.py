@@ -80,8 +80,14 @@ def node(name: str, **more: Any) -> dict[str, Any]:
     """Return a node as the API shows it, online and at rest."""
     return {
         "name": name,
+        "address": name,
         "path": f"cloud/{name}",
         "kind": "agent",
+        "through": "",
+        "silent": "",
+        "last_state": "online",
+        "region": None,
+        "more_services": 0,
         "labels": {"site": "oslo"},
         "state": "online",
         "since_ms": 1_700_000_000_000,

@@ -156,6 +156,9 @@ def service(**more: Any) -> dict[str, Any]:
         "count": None,
         "digest": "sha256:0",
         "nodes": ["a"],
+        "regions": {},
+        "in": [],
+        "asked": 1,
         "placed": 1,
         "current": 1,
         "running": 1,
@@ -170,7 +173,15 @@ def service(**more: Any) -> dict[str, Any]:
 def on(name: str, **more: Any) -> dict[str, Any]:
     """Return what one node makes of a service."""
     when = {"since_ms": 1_700_000_000_000, "last_contact_ms": 1_700_000_000_000, "as_of_ms": 1_700_000_000_000}
-    state = {"node": name, "node_state": "online", "placed": True, "current": True, "report": {"state": "running"}}
+    state = {
+        "node": name,
+        "region": "",
+        "silent": "",
+        "node_state": "online",
+        "placed": True,
+        "current": True,
+        "report": {"state": "running"},
+    }
     return state | when | more
 
 
