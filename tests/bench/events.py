@@ -14,7 +14,7 @@ from tests.support.fleet import Fleet, fleet
 LABELS = {"site": "bench"}
 _ROUNDS = 3
 _BATCH = 500
-_NODES = [f"n{number}" for number in range(1, 21)]
+NODES = [f"n{number}" for number in range(1, 21)]
 _WAITING = 100_000
 _CUTS = 5
 _FLOOR = "floor_events_per_s"
@@ -34,15 +34,15 @@ async def events_per_s(bench: Bench) -> dict[str, float]:
     `one_agent` and `twenty_agents` write 500 lines at a time; the others of the name 100. `device_...`: until the last
     is acknowledged to its producer. `slowest_...`: the round that was not lucky.
     """
-    async with fleet(bench.folder, agents=_NODES, wire=False, labels=LABELS) as it:
+    async with fleet(bench.folder, agents=NODES, wire=False, labels=LABELS) as it:
         producers = Producers(it)
         await producers.begin()
-        await producers.make(_NODES, 1_000, _BATCH)
+        await producers.make(NODES, 1_000, _BATCH)
         await producers.arrived()
-        one = await _rounds(producers, _NODES[:1], 50_000, _BATCH)
-        twenty = await _rounds(producers, _NODES, 10_000, _BATCH)
-        one_small = await _rounds(producers, _NODES[:1], 50_000, BATCH_ROWS)
-        twenty_small = await _rounds(producers, _NODES, 10_000, BATCH_ROWS)
+        one = await rounds(producers, NODES[:1], 50_000, _BATCH)
+        twenty = await rounds(producers, NODES, 10_000, _BATCH)
+        one_small = await rounds(producers, NODES[:1], 50_000, BATCH_ROWS)
+        twenty_small = await rounds(producers, NODES, 10_000, BATCH_ROWS)
     named = {"one_agent": one, "twenty_agents": twenty}
     small = {f"one_agent_by_{BATCH_ROWS}": one_small, f"twenty_agents_by_{BATCH_ROWS}": twenty_small}
     return {
@@ -52,7 +52,7 @@ async def events_per_s(bench: Bench) -> dict[str, float]:
     }
 
 
-async def _rounds(producers: Producers, nodes: Sequence[str], count: int, batch: int) -> list[tuple[float, float]]:
+async def rounds(producers: Producers, nodes: Sequence[str], count: int, batch: int) -> list[tuple[float, float]]:
     """Return for each round what came to the hub, and what became durable on the devices, in a second."""
     rates: list[tuple[float, float]] = []
     for _ in range(_ROUNDS):
@@ -70,7 +70,7 @@ async def link_resume_ms(bench: Bench) -> dict[str, float]:
     100,000 entries wait on the device meanwhile. The backoff before that accept is not counted: it is jitter by design.
     `drain`: from there until all that waited is at the hub.
     """
-    async with fleet(bench.folder, agents=_NODES[:1], labels=LABELS) as it:
+    async with fleet(bench.folder, agents=NODES[:1], labels=LABELS) as it:
         producers = Producers(it)
         await producers.begin()
         took: list[float] = []
@@ -84,7 +84,7 @@ async def link_resume_ms(bench: Bench) -> dict[str, float]:
 
 async def _cut_and_heal(it: Fleet, producers: Producers) -> tuple[float, float]:
     """Return when (monotonic) the hub's word of the node was current again, and when the wire accepted the child."""
-    name = _NODES[0]
+    name = NODES[0]
     await resume.cut(it, name)
     await producers.make([name], _WAITING, _BATCH)
     return await resume.heal(it, name, producers.written[name])

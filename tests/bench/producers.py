@@ -50,10 +50,11 @@ async def run_service(fleet: Fleet, name: str, command: Sequence[str], go: Path)
 
 
 class Producers:
-    """One producer on each agent of `fleet`."""
+    """One producer on each agent of `fleet`. `at`: the hub where what they say is to arrive; theirs by default."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, at: Fleet | None = None) -> None:
         self._fleet = fleet
+        self._store = (at or fleet).data / "hub.db"
         self._go = fleet.folder / "go"
         self._turn = 0
         self._expected = 0
@@ -103,12 +104,12 @@ class Producers:
     def _ends(self) -> int:
         """Return the newest seqs at the hub, added up: the ends of an index, which costs the hub nothing."""
         query = """SELECT sum((SELECT max(seq) FROM entry WHERE entry.channel = channel.id)) FROM channel
-                   WHERE stream = 'state'"""
-        with contextlib.closing(sqlite.read_only(self._fleet.folder / "hub" / "hub.db")) as db:
-            return int(db.execute(query).fetchone()[0] or 0)
+                   WHERE stream = 'state' AND node IN (SELECT value FROM json_each(?))"""
+        with contextlib.closing(sqlite.read_only(self._store)) as db:
+            return int(db.execute(query, (json.dumps(list(self.written)),)).fetchone()[0] or 0)
 
     def _counted(self) -> dict[str, int]:
         query = """SELECT node, count(DISTINCT seq) FROM entry JOIN channel ON channel.id = entry.channel
                    WHERE kind = 'app.bench' GROUP BY node, epoch"""
-        with contextlib.closing(sqlite.read_only(self._fleet.folder / "hub" / "hub.db")) as db:
+        with contextlib.closing(sqlite.read_only(self._store)) as db:
             return dict(db.execute(query).fetchall())
