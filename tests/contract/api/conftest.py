@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import msgspec
 import pytest
 
 from hub import app
+from hub.cli import client
 from hub.shell import init
 from hub.shell.home import Home, Place
 from protocol.trust import certificates
@@ -78,7 +78,7 @@ async def serving(home: Home) -> AsyncGenerator[Served]:
         await running
     line = ready.result()
     context = msgspec.json.decode((home.folder.parent / "context.json").read_bytes(), type=init.Context)
-    trust = ssl.create_default_context(cadata=context.root_pem)
+    trust = client.trust(client.Context(**msgspec.structs.asdict(context)))
     url = line.rpartition("API ")[2]
     bearer = {"Authorization": f"Bearer {context.token}"}
     try:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import mqtt5
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import oid
 
 from edge_agent.shell import enroll, identity
 from hub.shell import init
 from hub.shell.home import Home
+from protocol.aio import tls
+from protocol.aio.joining.words import Unreachable
+from protocol.errors import Refused
 from protocol.trust import certificates, chains
-from tests.contract.api.conftest import ANY, Served, serving
+from tests.contract.api.conftest import ANY, Served, made, serving
+from tests.support.broker import free_port
 
 WAIT_S = 20.0
 
@@ -77,3 +87,229 @@ async def test_a_region_is_a_child_that_its_parent_sees_come(hub: Served, region
     assert node["path"] == "cloud/eu-north"
     info = (await region.stranger.get("/v1/info")).json()
     assert (info["path"], info["scope"]) == (["cloud", "eu-north"], "eu-north.cloud.skerry")
+
+
+async def test_a_region_enrolls_and_serves_with_its_parent_gone(tmp_path: Path):
+    async with serving(await made(tmp_path)) as cloud:
+        home = await below(cloud, tmp_path / "eu-north", "eu-north")
+    async with serving(home) as alone:
+        file = await device(alone, tmp_path / "gw-7", "gw-7")
+        assert await answered(alone, identity.link_context(tmp_path / "gw-7", file), "gw-7") == 0
+
+
+async def test_a_region_whose_ca_expired_goes_on(hub: Served, tmp_path: Path):
+    home = await below(hub, tmp_path / "eu-north", "eu-north")
+    age(home, hub.home)
+    async with serving(home) as region:
+        assert certificates.identify(home.path("ca.pem").read_bytes()).until_ms < time.time() * 1000
+        file = await device(region, tmp_path / "gw-7", "gw-7")
+        assert await answered(region, identity.link_context(tmp_path / "gw-7", file), "gw-7") == 0
+
+
+async def test_three_tiers_of_real_hubs(hub: Served, region: Served, tmp_path: Path):
+    async with serving(await below(region, tmp_path / "oslo", "oslo")) as oslo:
+        assert (await oslo.stranger.get("/v1/info")).json()["path"] == ["cloud", "eu-north", "oslo"]
+        file = await device(oslo, tmp_path / "gw-7", "gw-7")
+        assert file.scope == "oslo.eu-north.cloud.skerry"
+        assert await answered(oslo, identity.link_context(tmp_path / "gw-7", file), "gw-7") == 0
+        with pytest.raises(Refused, match=r"\(cloud/eu-north/oslo\): hubs make no loop"):
+            await below(oslo, tmp_path / "again", "cloud")
+
+
+# ------------------------------------------------------------------------------------------------ who is not let in
+
+
+@pytest.mark.parametrize(("name", "says"), [("cloud", "hubs make no loop"), ("broker", "no hub is called broker")])
+async def test_a_hub_with_a_name_that_may_not_be_leaves_nothing(hub: Served, tmp_path: Path, name: str, says: str):
+    with pytest.raises(Refused, match=says):
+        await below(hub, tmp_path / "x", name)
+    assert list((tmp_path / "x" / "hub").iterdir()) == []
+    assert not (tmp_path / "x" / "context.json").exists()
+    assert (await hub.api.get("/v1/nodes")).json() == []
+
+
+async def test_the_parent_refuses_a_loop_by_itself(region: Served):
+    body = {"token": await hub_token(region), "csr": csr(), "ca": csr(), "name": "cloud"}
+    answer = await region.stranger.post("/v1/enroll", json=body)
+    assert (answer.status_code, "hubs make no loop" in answer.json()["error"]) == (409, True)
+
+
+async def test_two_hubs_of_one_name_are_not_below_one_parent(hub: Served, region: Served, tmp_path: Path):
+    with pytest.raises(Refused, match="the name eu-north is taken by another key"):
+        await below(hub, tmp_path / "two", "eu-north")
+
+
+async def test_a_token_lets_in_what_it_is_for(hub: Served, tmp_path: Path):
+    device_token = (await hub.api.post("/v1/tokens", json={})).json()["token"]
+    with pytest.raises(Refused, match="lets devices in, no hub: skerry token create --hub"):
+        await below(hub, tmp_path / "x", "eu-north", device_token)
+    asked = enroll.Request(hub=hub.url, token=await hub_token(hub), name="gw-1")
+    with pytest.raises(Refused, match=r"lets a hub in .* no device"):
+        await asyncio.to_thread(enroll.enroll, tmp_path / "gw-1", asked)
+    odd = await hub.api.post("/v1/tokens", json={"kind": "king"})
+    assert odd.status_code == 422
+    assert (await hub.api.get("/v1/nodes")).json() == []
+
+
+async def test_a_hub_whose_keys_are_one_is_refused(hub: Served):
+    one = csr()
+    answer = await hub.stranger.post("/v1/enroll", json={"token": await hub_token(hub), "csr": one, "ca": one})
+    assert (answer.status_code, "a key of its own" in answer.json()["error"]) == (403, True)
+
+
+async def test_a_parent_that_cannot_be_reached_leaves_the_keys_for_the_next_try(hub: Served, tmp_path: Path):
+    gone, token = f"https://127.0.0.1:{free_port()}", await hub_token(hub)
+    with pytest.raises(Unreachable):
+        await init.init(tmp_path / "x", name="eu-north", parent=gone, token=token, context=tmp_path / "c.json")
+    keys = tmp_path / "x" / init.JOINING
+    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = certificates.key_pem(certificates.make_key())
+    (keys / "hub.key").write_bytes(kept)
+    made = await init.init(tmp_path / "x", name="eu-north", parent=hub.url, token=token, context=tmp_path / "c.json")
+    assert Home(made.folder).path("hub.key").read_bytes() == kept
+    assert not keys.exists()
+
+
+async def test_a_token_without_a_parent_and_a_parent_without_a_token_are_mistakes(hub: Served, tmp_path: Path):
+    with pytest.raises(Refused, match="name that one with --parent"):
+        await init.init(tmp_path / "x", name="eu-north", token="sk1.x", context=tmp_path / "c.json")
+    with pytest.raises(Refused, match="skerry token create --hub"):
+        await init.init(tmp_path / "x", name="eu-north", parent=hub.url, context=tmp_path / "c.json")
+
+
+async def test_the_certificate_of_a_sibling_region_opens_nothing(hub: Served, region: Served, tmp_path: Path):
+    south = await below(hub, tmp_path / "eu-south", "eu-south")
+    for name, chain, key in (
+        ("eu-south", south.path("hub.pem"), south.path("hub.key")),
+        ("gw-1", *of_node(south, tmp_path, "gw-1")),
+    ):
+        context = tls.child_context(chain=chain, key=key, root=south.path("root.pem"), name="eu-north.cloud.skerry")
+        assert await answered(region, context, name) == mqtt5.ConnAckReasonCode.NOT_AUTHORIZED
+
+
+async def test_a_node_that_claims_to_be_a_hub_and_a_hub_as_a_node_are_not_let_in(hub: Served, region: Served):
+    home = region.home
+    leaf = certificates.issue_node(
+        certificates.make_csr(certificates.load_key(home.path("hub.key").read_bytes()), "x"),
+        "eu-north",
+        *ca_of(home),
+        time.time(),
+        1,
+    )
+    home.path("odd.pem").write_bytes(leaf)
+    context = tls.child_context(
+        chain=home.path("odd.pem"), key=home.path("hub.key"), root=home.path("root.pem"), name="cloud.skerry"
+    )
+    assert await answered(hub, context, "eu-north") == mqtt5.ConnAckReasonCode.NOT_AUTHORIZED
+
+
+# ------------------------------------------------------------------------------------------------ what TLS refuses
+
+
+async def test_a_region_cannot_pass_for_another_hub_in_tls(hub: Served, region: Served, tmp_path: Path):
+    ca, key = ca_of(region.home), certificates.make_key()
+    for scope in ("cloud.skerry", "eu-south.cloud.skerry"):
+        server = serving_context(tmp_path, key, signed(ca, key, "hub", scope.partition(".")[0], scope))
+        assert "permitted subtree violation" in await refusal(server, tls.api_context(hub.context.root_pem, scope))
+    server = serving_context(tmp_path, key, signed(ca, key, "hub", "eu-north", "eu-north.cloud.skerry"))
+    assert await refusal(server, tls.api_context(hub.context.root_pem, "eu-north.cloud.skerry")) == ""
+
+
+async def test_a_region_issues_for_nobody_outside_its_scope_in_tls(hub: Served, region: Served, tmp_path: Path):
+    key = certificates.make_key()
+    (tmp_path / "gw.key").write_bytes(certificates.key_pem(key))
+    for name, opens in (("gw-1.eu-north.cloud.skerry", True), ("gw-1.cloud.skerry", False)):
+        (tmp_path / "gw.pem").write_bytes(signed(ca_of(region.home), key, "node", "gw-1", name))
+        context = tls.child_context(
+            chain=tmp_path / "gw.pem", key=tmp_path / "gw.key", root=hub.home.path("root.pem"), name="cloud.skerry"
+        )
+        if opens:
+            assert await answered(hub, context, "gw-1") == mqtt5.ConnAckReasonCode.NOT_AUTHORIZED
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError, IndexError)):
+                await answered(hub, context, "gw-1")
+
+
+async def test_a_node_is_no_ca_and_no_server_in_tls(hub: Served, region: Served, tmp_path: Path):
+    chain, path = of_node(region.home, tmp_path, "gw-1")
+    node_key = certificates.load_key(path.read_bytes())
+    api = tls.api_context(hub.context.root_pem, "gw-1.eu-north.cloud.skerry")
+    assert "unsuitable certificate purpose" in await refusal(
+        serving_context(tmp_path, node_key, chain.read_bytes()), api
+    )
+    key = certificates.make_key()
+    made = signed((node_key, chain.read_bytes()), key, "hub", "gw-1", "gw-1.eu-north.cloud.skerry")
+    assert await refusal(serving_context(tmp_path, key, made), api) != ""
+
+
+# ------------------------------------------------------------------------------------------------ forging
+
+
+def csr() -> str:
+    return certificates.make_csr(certificates.make_key(), "x").decode()
+
+
+def ca_of(home: Home) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
+    """The CA of a hub below another."""
+    return certificates.load_key(home.path("ca.key").read_bytes()), home.path("ca.pem").read_bytes()
+
+
+def age(home: Home, parent: Home) -> None:
+    """Give a region, which does not serve, a certificate of its CA that ended yesterday."""
+    key, _ = ca_of(home)
+    by = certificates.load_key(parent.path("root.key").read_bytes()), parent.path("root.pem").read_bytes()
+    asked = certificates.make_csr(key, "x")
+    old = certificates.issue_ca(asked, home.load().id, *by, time.time() - 10 * 86_400, 9)
+    home.path("ca.pem").write_bytes(old + by[1])
+
+
+def of_node(home: Home, folder: Path, name: str) -> tuple[Path, Path]:
+    """The chain and the key of a node that a region issued, as files."""
+    key = certificates.make_key()
+    chain = certificates.issue_node(certificates.make_csr(key, name), name, *ca_of(home), time.time(), 1)
+    (folder / f"{name}.pem").write_bytes(chain)
+    (folder / f"{name}.key").write_bytes(certificates.key_pem(key))
+    return folder / f"{name}.pem", folder / f"{name}.key"
+
+
+def signed(
+    ca: tuple[ec.EllipticCurvePrivateKey, bytes], key: ec.EllipticCurvePrivateKey, role: str, name: str, dns: str
+) -> bytes:
+    """A chain that no hub of ours would issue: any DNS name, by whoever has the key of `ca`."""
+    issuers = certificates.load_chain(ca[1])
+    builder = x509.CertificateBuilder().issuer_name(issuers[0].subject).public_key(key.public_key())
+    builder = builder.subject_name(x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, name)]))
+    builder = builder.not_valid_before(issuers[0].not_valid_before_utc)
+    builder = builder.not_valid_after(issuers[0].not_valid_after_utc).serial_number(x509.random_serial_number())
+    names = [x509.UniformResourceIdentifier(f"skerry:{role}:{name}"), x509.DNSName(dns)]
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    usages = [oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.CLIENT_AUTH]
+    builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    leaf = builder.sign(ca[0], hashes.SHA256())
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (leaf, *issuers))
+
+
+def serving_context(folder: Path, key: ec.EllipticCurvePrivateKey, chain: bytes) -> ssl.SSLContext:
+    (folder / "server.pem").write_bytes(chain)
+    (folder / "server.key").write_bytes(certificates.key_pem(key))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    return context
+
+
+async def refusal(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
+    """Return why `client` refuses a server with the context `server`; empty when it does not."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
+            await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+    async with listening:
+        try:
+            _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname(), ssl=client)
+        except ssl.SSLError as error:
+            return str(error)
+        writer.close()
+    return ""
