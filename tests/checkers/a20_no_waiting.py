@@ -1,8 +1,8 @@
 """A20. No workload waits on sync: what should run runs, whether or not anybody above is there.
 
 Demands, of every service that the device's own manifest names, whose restart is `always`, that needs no artifact and
-that no person has stopped: while its agent lives, a process of it runs again within its longest wait after the last one
-ended, and after the agent began (a boot with no network too).
+no lease, and that no person has stopped: while its agent lives, a process of it runs again within its longest wait
+after the last one ended, and after the agent began (a boot with no network too).
 
 Cannot see: services that end by themselves or cannot be started at all (the machine says so), and devices with a fault
 on their disk; a service that needs an artifact may wait for it.
@@ -116,4 +116,5 @@ def _wanted(machine: Machine) -> dict[str, documents.Assignment]:
 
 def _always(machine: Machine, document: documents.Assignment) -> bool:
     stopped = b'"stop"' in (machine.get("override", document.service) or b"")
-    return document.restart == "always" and not document.process.artifact and not stopped
+    free = not document.lease.at_most_one and document.lease.stop_after_s is None
+    return document.restart == "always" and not document.process.artifact and not stopped and free

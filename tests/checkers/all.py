@@ -37,8 +37,11 @@ from tests.checkers import (
     b_needless_restart,
     b_nothing_lost,
     b_nothing_twice,
+    b_one_at_most,
     b_override_kept,
+    b_owner_wins,
     b_relay,
+    b_shares,
     b_two_copies,
 )
 from tests.checkers.base import Checker
@@ -71,8 +74,11 @@ ALL: tuple[type[Checker], ...] = (
     b_needless_restart.NeedlessRestart,
     b_nothing_lost.NothingLost,
     b_nothing_twice.NothingTwice,
+    b_one_at_most.OneAtMost,
     b_override_kept.OverrideKept,
+    b_owner_wins.OwnerWins,
     b_relay.Relay,
+    b_shares.Shares,
     b_two_copies.TwoCopies,
 )
 """Every rule's checker."""

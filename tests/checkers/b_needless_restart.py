@@ -1,8 +1,8 @@
 """B. Healthy work restarted or moved because the link came back.
 
 Demands: an agent stops what runs only for a cause that is there to see: the manifest deletes it or changes its runtime
-part (not its labels, restart or health), a person stops or restarts it at the device, or it is unhealthy and is to be
-restarted then.
+part (not its labels, restart or health), a person stops or restarts it at the device, it is unhealthy and is to be
+restarted then, or what it declares for being cut off asks for that (its lease ends, its device is away for long).
 
 Cannot see: whether a probe was right.
 """
@@ -67,6 +67,10 @@ class NeedlessRestart(base.Checker):
                 return b'"stop"' in (machine.get("override", service) or b"")
             case "restarted":
                 return (machine.name, service) in self._asked
+            case "lease":
+                return was is None or wanted is None or wanted.lease.at_most_one
+            case "cut off":
+                return wanted is None or wanted.lease.stop_after_s is not None
             case "unhealthy":
                 return wanted is None or wanted.restart_unhealthy
             case _:

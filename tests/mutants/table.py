@@ -17,6 +17,8 @@ TASKS = "edge_agent/core/tasks.py"
 OPERATIONS = "protocol/aio/operations.py"
 SALVAGE = "protocol/aio/recovery/salvage.py"
 WORKLOAD = "edge_agent/core/services/workload.py"
+ORIGINS = "protocol/link/relay/origins.py"
+DELEGATED = "hub/core/down/delegated.py"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def _one(
 
 LINK_TESTS = ["tests/unit/link"]
 AIO_TESTS = ["tests/unit/aio"]
+RELAY_TESTS = ["tests/unit/relay"]
 
 MUTANTS = [
     _one(
@@ -432,5 +435,85 @@ MUTANTS = [
         "    pass\n",
         sim=False,
         tests=[POWER],
+    ),
+    Mutant(
+        "relayed-twice",
+        "A8",
+        "rows that a region relays again are stored again",
+        [
+            Edit(ORIGINS, "            if run.last > record.seq:\n", "            if True:\n"),
+            Edit(
+                ORIGINS,
+                "(run.prev, run.before) if is_beyond else (record.seq, record.hash)",
+                "(run.prev, run.before)",
+            ),
+        ],
+        tests=RELAY_TESTS,
+    ),
+    _one(
+        "relay-acked-unstored",
+        "A5",
+        "what a region relays is acked, and is not stored",
+        "hub/core/down/relayed.py",
+        "told += self.origins.run(child, said, fx)",
+        "told += self.origins.run(child, said, Effects())",
+        tests=RELAY_TESTS,
+    ),
+    _one(
+        "relayed-while-live-alone",
+        "A3",
+        "what devices say while their region is cut off goes up never",
+        "hub/core/up/relay.py",
+        "        if up is not None and items:\n",
+        "        if up is not None and up.live and items:\n",
+        tests=RELAY_TESTS,
+    ),
+    _one(
+        "origin-unchecked",
+        "A7",
+        "relayed rows are taken though their origin's chain is another",
+        ORIGINS,
+        "        if not walk.is_whole(run.hash):\n",
+        "        if False:\n",
+        sim=False,  # no fault alters bytes under way
+        tests=RELAY_TESTS,
+    ),
+    _one(
+        "partial-roster-deletes",
+        "A11",
+        "a page of a roster counts as the whole of it",
+        "protocol/link/roster/parent.py",
+        "            if message.last:\n",
+        "            if True:\n",
+        sim=False,  # the rosters of small fleets have one page
+        tests=["tests/unit/link/test_rosters.py"],
+    ),
+    _one(
+        "share-counted-twice",
+        "B",
+        "a region places as many as were asked for over all regions",
+        DELEGATED,
+        "count=document.share, per_region=False",
+        "count=compiled.place.count, per_region=False",
+        tests=["tests/unit/hub"],
+    ),
+    _one(
+        "region-override-undone",
+        "B",
+        "a region's override is undone when its owner declares anew",
+        DELEGATED,
+        "        if key not in core.overrides:\n            origin",
+        "        if True:\n            origin",
+        tests=["tests/unit/hub"],
+    ),
+    _one(
+        "former-term-kept",
+        "A10",
+        "a hub that takes a device over asks in the term of its former hub",
+        PARENT,
+        "        if adopted and not expired:\n",
+        "        if False:\n",
+        sim=False,  # nobody moves there yet
+        tests=["tests/unit/hub", *LINK_TESTS],
     ),
 ]

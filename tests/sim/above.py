@@ -31,8 +31,9 @@ class Tree:
 
     def beginning(self, chance: Random) -> list[AnyItem]:
         """Return what is declared before anything happens: at the root for all, and at each region its own."""
-        own = hub.Apply(documents=[people.service(f"{_OWN}web", "steady", "fleet=sim")])
-        return [*people.beginning(chance), *(plan.Operate(at=8.0, op=own, node=name) for name in self.hubs)]
+        own = [people.service(f"{_OWN}web", "steady", "fleet=sim"), _alone(chance)]
+        apply = hub.Apply(documents=own)
+        return [*people.beginning(chance), *(plan.Operate(at=8.0, op=apply, node=name) for name in self.hubs)]
 
     def deed(self, chance: Random, at: float, node: str) -> AnyItem:
         """Return one thing that somebody does: at the device `node`, at its hub, or at the root."""
@@ -56,6 +57,8 @@ class Tree:
 
 
 def _declared(chance: Random, at: float, home: str) -> AnyItem:
+    if home != HUB and chance.random() < 0.15:
+        return plan.Operate(at=at, op=hub.Apply(documents=[_alone(chance)]), node=home)
     document = people.document(chance)
     if home == HUB or chance.random() < 0.6:
         return plan.Operate(at=at, op=hub.Apply(documents=[_spread(chance, document)]), node=HUB)
@@ -74,3 +77,11 @@ def _spread(chance: Random, document: dict[str, Any]) -> dict[str, Any]:
     if regions is not None:
         place["regions"] = regions
     return {**document, "spec": {**spec, "placement": place}}
+
+
+def _alone(chance: Random) -> dict[str, Any]:
+    """Return a service of a region that may run once at most there."""
+    replace = chance.choice(("wait", {"replace_after": "90s"}, {"replace_after": "5m"}))
+    on_return = chance.choice(("keep_original", "keep_replacement", "keep_newest"))
+    cut = {"hub": replace, "on_return": on_return, "at_most_one": True}
+    return people.service(f"{_OWN}alone", "steady", "fleet=sim", count=1, disconnect=cut)

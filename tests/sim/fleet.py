@@ -25,6 +25,9 @@ _SHRINK_TRIES = 150
 _SHRUNK_MAX = 5
 _ENOUGH_SEEDS = 20
 """So many worlds give every rule something to judge."""
+_OF_TREES = frozenset({"relay", "shares", "owner wins", "one at most"})
+_ENOUGH_TREES = 15
+"""So many trees give those rules something to judge."""
 _FOLLOWED = frozenset({"aside", "lost"})
 """What worlds note beside their faults: it followed from one."""
 
@@ -98,7 +101,9 @@ def main(options: Options) -> int:
 def idle(outcomes: list[run.Outcome]) -> list[str]:
     """Return the rules that judged nothing in any of many worlds: their checkers may look at what is no more."""
     _, judged = counted(outcomes)
-    return [rule for rule in judged if not judged[rule]] if len(outcomes) >= _ENOUGH_SEEDS else []
+    trees = sum(one.hubs > 1 for one in outcomes)
+    none = [rule for rule in judged if not judged[rule] and (rule not in _OF_TREES or trees >= _ENOUGH_TREES)]
+    return none if len(outcomes) >= _ENOUGH_SEEDS else []
 
 
 def _all(options: Options) -> Iterator[run.Outcome]:

@@ -1,0 +1,247 @@
+"""The checkers of what spans tiers: what is relayed, shares, owners, and one copy at most."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core.down import delegated, overrides
+from hub.core.work import declared, resources
+from protocol import documents, effects, messages
+from protocol.link import parent, parent_entries
+from protocol.link.relay import records, wrap
+from protocol.link.relay.missing import Missing, Why
+from tests.checkers import history
+from tests.checkers.b_nothing_lost import NothingLost
+from tests.checkers.b_one_at_most import OneAtMost
+from tests.checkers.b_owner_wins import OwnerWins
+from tests.checkers.b_relay import Relay
+from tests.checkers.b_shares import Shares
+from tests.unit.checkers import telling
+from tests.unit.checkers.telling import EPOCH, HUB, NODE, Tale, received, rows
+
+REGION = "eu"
+ROWS = rows(1, 2, 3)
+TIPS = [tip.hex() for _, _, tip in ROWS.rows]
+CHILDREN = {REGION: msgspec.json.encode(parent.Record(session=1))}
+WEB = documents.encode(documents.Assignment(service="web", process=documents.Process(command=["web"])))
+
+
+def origin(seq: int, *missing: Missing, aside: int = 0) -> effects.Put:
+    """What a hub holds of the device by way of its region."""
+    record = records.Record(
+        at=f"{REGION}/{NODE}", seq=seq, hash=TIPS[seq - 1], since=1, missing=[*missing], aside=aside
+    )
+    return telling.put(records.ORIGIN, f"{NODE}/{EPOCH}/state", record)
+
+
+def some(first: int, last: int) -> effects.Received:
+    """Some of the device's rows."""
+    return received(effects.Rows("state", EPOCH, ROWS.rows[first - 1 : last]))
+
+
+class Tree(Tale):
+    """A tale of a root, a region, and the device below that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.born(REGION, role="hub")
+
+    def relays(self, upto: int) -> None:
+        """The root hears a message of the region's relay, with the device's rows."""
+        piece = wrap.Piece(0, b"\0" * 32, upto, ROWS.rows[upto - 1][2], [raw for _, raw, _ in ROWS.rows[:upto]], [])
+        kind, key, body = wrap.run_item(NODE, EPOCH, "state", piece)
+        raw = msgspec.Raw(msgspec.json.encode([1, 0, kind, key, msgspec.Raw(body)]))
+        message = messages.Entries(session=1, stream="relay", epoch=EPOCH, prev=0, rows=[raw])
+        self.heard(message, HUB, REGION)
+
+    def passes(self) -> effects.Put:
+        """The root's cursor of the relay moves."""
+        record = parent_entries.Record(epoch=EPOCH, seq=1, hash="00")
+        return telling.put(parent_entries.CURSOR, f"{REGION}/relay", record)
+
+    def disk(self, node: str, entries: int, **spaces: dict[str, bytes]) -> None:
+        """What stands on a hub's disk."""
+        kept = [history.Row(NODE, EPOCH, "state", *row) for row in ROWS.rows[:entries]]
+        self.tell(history.Disk(at=self.at, node=node, own=[], heads={}, spaces=spaces, entries=kept))
+
+    def end(self, root: int, region: int, *missing: Missing) -> None:
+        """All is calm, and the disks are read: how many rows of the device each hub has."""
+        self.tell(history.Calm(at=self.at))
+        cursor = parent_entries.Record(epoch=EPOCH, seq=region, hash=TIPS[region - 1])
+        cursors = {f"{NODE}/state": msgspec.json.encode(cursor)}
+        served = {NODE: msgspec.json.encode(parent.Record(session=1))}
+        self.disk(REGION, region, cursor=cursors, child=served)
+        self.disk(HUB, root, origin={f"{NODE}/{EPOCH}/state": origin(root, *missing).value}, child=CHILDREN)
+
+
+def test_relay_what_comes_once_and_whole_is_right() -> None:
+    tale = Tree()
+    tale.relays(2)
+    tale.stored(some(1, 2), origin(2), tale.passes(), node=HUB)
+    tale.stored(some(3, 3), origin(3), node=HUB)
+    tale.end(root=3, region=3)
+    assert tale.judged(Relay) > 4
+
+
+def test_relay_a_row_again_breaks() -> None:
+    tale = Tree()
+    tale.stored(some(1, 2), origin(2), node=HUB)
+    tale.stored(some(2, 3), origin(3), node=HUB)
+    tale.breaks(Relay, "stores row 2 .* again")
+
+
+def test_relay_a_silent_hole_breaks_and_a_listed_one_may_be_filled() -> None:
+    tale = Tree()
+    tale.stored(some(3, 3), origin(3, Missing(1, 2, "", TIPS[1], Why.HOLE)), node=HUB)
+    tale.stored(some(1, 2), origin(3), node=HUB)
+    assert tale.judged(Relay) > 2
+    tale = Tree()
+    tale.stored(some(3, 3), origin(3), node=HUB)
+    tale.breaks(Relay, "row 1 neither came nor is listed")
+
+
+def test_relay_passed_and_not_held_breaks() -> None:
+    tale = Tree()
+    tale.relays(2)
+    tale.stored(tale.passes(), node=HUB)
+    tale.breaks(Relay, "holds None of it")
+
+
+def test_relay_rows_without_their_cursor_are_somebody_elses_matter_and_a_falling_one_breaks() -> None:
+    tale = Tree()
+    tale.stored(some(1, 2), origin(2), node=HUB)
+    tale.stored(origin(1), node=HUB)
+    tale.breaks(Relay, "its cursor falls")
+
+
+def test_relay_less_above_than_below_breaks() -> None:
+    tale = Tree()
+    tale.stored(some(1, 2), origin(2), node=HUB)
+    tale.end(root=2, region=3)
+    tale.breaks(Relay, "up to 3; hub stands at 2")
+
+
+def test_relay_a_hole_that_nobody_declared_breaks() -> None:
+    tale = Tree()
+    tale.stored(some(3, 3), origin(3, Missing(1, 2, "", TIPS[1], Why.HOLE)), node=HUB)
+    tale.end(3, 3, Missing(1, 2, "", TIPS[1], Why.HOLE))
+    tale.breaks(Relay, "lacks rows 1 to 2")
+
+
+def test_nothing_lost_counts_at_every_tier() -> None:
+    said = rows(1, 2, 3, body='{"item": "i"}')
+    for at_root in (True, False):
+        tale = Tree()
+        tale.tell(history.Tried(at=tale.at, node=NODE, stream="state", item="i"))
+        tale.stored(said)
+        tale.tell(history.Kept(at=tale.at, node=NODE, item="i"))
+        tale.stored(received(said), telling.at_cursor(3, tip=said.rows[2][2]), node=REGION)
+        if at_root:
+            tale.stored(received(said), origin(3), node=HUB)
+        tale.end(root=3, region=3)
+        if at_root:
+            assert tale.judged(NothingLost) == 2
+        else:
+            tale.breaks(NothingLost, "hub has neither it nor a gap")
+
+
+# ------------------------------------------------------------------------------------------------ shares, owners
+
+
+def resource(*nodes: str, count: int = 2, spec: bytes = b"{}", **more: object) -> bytes:
+    """A counted service, as a hub keeps it."""
+    base = declared.Resource(
+        kind="service", name="web", generation=1, changed_ms=1, by="ada", document=msgspec.Raw(WEB), count=count
+    )
+    return msgspec.json.encode(msgspec.structs.replace(base, nodes=[*nodes], spec=msgspec.Raw(spec), **more))
+
+
+def given(share: int, spec: bytes = b"{}") -> bytes:
+    """The service, as the region was handed it."""
+    document = documents.Delegation(
+        kind="service", name="web", generation=1, owner=HUB, spec=msgspec.Raw(spec), share=share
+    )
+    return msgspec.json.encode(delegated.Given(document=document, since_ms=1))
+
+
+def handed(share: int, count: int) -> Tree:
+    """The root hands one of two on, and the region holds `share` of it and places by `count`."""
+    tale = Tree()
+    tale.tell(history.Calm(at=tale.at))
+    theirs = resource(count=count, origin=declared.Origin(owner=HUB, generation=1))
+    tale.disk(REGION, 0, resource={"service/web": theirs}, given={"service/web": given(share)})
+    ours = resource(count=2, shares={REGION: 1})
+    tale.disk(HUB, 0, resource={"service/web": ours}, child=CHILDREN)
+    return tale
+
+
+def test_shares_that_are_what_was_handed_are_right_and_others_break() -> None:
+    assert handed(1, 1).judged(Shares) == 4
+    handed(2, 1).breaks(Shares, "which holds 2")
+    handed(1, 2).breaks(Shares, "places by a count of 2")
+
+
+def test_shares_more_than_asked_for_breaks() -> None:
+    tale = Tree()
+    tale.tell(history.Calm(at=tale.at))
+    tale.disk(HUB, 0, resource={"service/web": resource("a", "b", count=2, shares={REGION: 1})})
+    tale.breaks(Shares, "asked for 2 of service/web, and has placed 3")
+
+
+OVERRIDE = telling.put(
+    overrides.SPACE,
+    "service/web",
+    overrides.Override(key="service/web", owner=HUB, by="ada", reason="so", since_ms=1, until_ms=2),
+)
+
+
+def put(spec: bytes) -> effects.Put:
+    """The service comes into force at the region."""
+    return effects.Put(resources.SPACE, "service/web", resource(spec=spec))
+
+
+def test_owner_wins_an_override_stands_until_it_ends_on_record() -> None:
+    tale = Tree()
+    tale.stored(put(b"{}"), node=REGION)
+    tale.stored(OVERRIDE, put(b'{"ours": 1}'), node=REGION)
+    tale.stored(put(b'{"ours": 1}'), node=REGION)
+    ended = effects.Rows("audit", EPOCH, [(1, b'[1,1,"override.ended","service/web",{}]', b"h")])
+    tale.stored(effects.Delete(overrides.SPACE, "service/web"), ended, put(b"{}"), node=REGION)
+    assert tale.judged(OwnerWins) == 2
+
+
+def test_owner_wins_an_override_that_is_undone_in_silence_breaks() -> None:
+    tale = Tree()
+    tale.stored(OVERRIDE, put(b'{"ours": 1}'), node=REGION)
+    tale.stored(put(b"{}"), node=REGION)
+    tale.breaks(OwnerWins, "ada has overridden it there")
+    tale = Tree()
+    tale.stored(OVERRIDE, node=REGION)
+    tale.stored(effects.Delete(overrides.SPACE, "service/web"), node=REGION)
+    tale.breaks(OwnerWins, "nothing on record says why")
+
+
+def test_owner_wins_another_version_at_rest_breaks() -> None:
+    tale = Tree()
+    tale.tell(history.Calm(at=tale.at))
+    theirs = resource(spec=b'{"old": 1}', origin=declared.Origin(owner=HUB, generation=1))
+    tale.disk(REGION, 0, resource={"service/web": theirs}, given={"service/web": given(1)})
+    tale.breaks(OwnerWins, "another version of it in force")
+
+
+def test_one_at_most_a_second_copy_elsewhere_breaks() -> None:
+    once = documents.Disconnect(at_most_one=True)
+    for over in (True, False):
+        tale = Tree()
+        served = [telling.put(parent.CHILD, node, parent.Record(session=1)) for node in (NODE, "bergen")]
+        kept = effects.Put(resources.SPACE, "service/web", resource(NODE, "bergen", count=1, disconnect=once))
+        tale.stored(*served, kept, node=HUB)
+        tale.born("bergen")
+        tale.tell(history.Ran(at=tale.at, node=NODE, instance="s-web-1"))
+        if over:
+            tale.tell(history.Gone(at=tale.at, node=NODE, instance="s-web-1"))
+        tale.tell(history.Ran(at=tale.at, node="bergen", instance="s-web-1"))
+        if over:
+            assert tale.judged(OneAtMost) == 2
+        else:
+            tale.breaks(OneAtMost, "may run once at most")
