@@ -18,12 +18,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import oid
 
 from edge_agent.shell import enroll, identity
+from hub.core.up.apart import AnsweredApart
 from hub.shell import init
-from hub.shell.home import Home
+from hub.shell.authority import Authority
+from hub.shell.home import Home, Place
+from hub.shell.papers import renewal
+from hub.shell.uplink import HubTrust
 from protocol.aio import tls
 from protocol.aio.joining.words import Unreachable
-from protocol.errors import Refused
-from protocol.trust import certificates, chains
+from protocol.errors import Refused, TrustError
+from protocol.trust import certificates, chains, signing
 from tests.contract.api.conftest import ANY, Served, made, serving
 from tests.support.broker import free_port
 
@@ -114,6 +118,62 @@ async def test_three_tiers_of_real_hubs(hub: Served, region: Served, tmp_path: P
         assert await answered(oslo, identity.link_context(tmp_path / "gw-7", file), "gw-7") == 0
         with pytest.raises(Refused, match=r"\(cloud/eu-north/oslo\): hubs make no loop"):
             await below(oslo, tmp_path / "again", "cloud")
+
+
+# ------------------------------------------------------------------------------------------------ renewal
+
+
+async def test_a_region_whose_ca_expired_is_renewed_apart_and_all_it_issued_holds(hub: Served, tmp_path: Path):
+    home = await below(hub, tmp_path / "eu-north", "eu-north")
+    file = home.load()
+    assert file.parent is not None
+    above = msgspec.structs.replace(file.parent, api=Place(host="127.0.0.1", port=int(hub.url.rpartition(":")[2])))
+    assert await renewal.ask(Authority(home, "eu-north"), above) == renewal.Heard(answer=AnsweredApart())  # it is new
+    chain, key = of_node(home, tmp_path, "gw-1")
+    age(home, hub.home)
+    keys = Authority(home, "eu-north")
+    heard = await renewal.ask(keys, above)
+    assert (heard.answer.refused, heard.revoked) == ("", None)
+    keys.store_ca(heard.answer.certificate)
+    assert keys.dates.until_ms > (time.time() + 300 * 86_400) * 1000
+    assert keys.refresh_tls([], time.time())
+    assert not keys.refresh_tls([], time.time())
+    again = Authority(home, "eu-north")
+    for name in ("hub.pem", "signer.pem"):
+        assert chains.intermediates(home.path(name).read_bytes()) == chains.intermediates(again.chain)
+    signing.prove_signer(again.signer().chain, "eu-north", again.root_pin, "eu-north.cloud.skerry")
+    chains.check_issued(chain.read_bytes() + again.root, "node", "gw-1", again.root_pin, "eu-north.cloud.skerry")
+    assert key.exists()
+
+
+async def test_a_region_that_was_revoked_is_told_so_apart(hub: Served, tmp_path: Path):
+    home = await below(hub, tmp_path / "eu-north", "eu-north")
+    file = home.load()
+    assert file.parent is not None
+    above = msgspec.structs.replace(file.parent, api=Place(host="127.0.0.1", port=int(hub.url.rpartition(":")[2])))
+    await hub.api.post("/v1/nodes/eu-north/revoke", json={"reason": "sold"})
+    heard = await renewal.ask(Authority(home, "eu-north"), above)
+    trust = HubTrust(home, file.parent)
+    trust.learn(heard.chain, "cloud")
+    assert heard.revoked is not None
+    trust.check_revoked(heard.revoked, "cloud", "eu-north")
+    away = msgspec.structs.replace(above, api=Place(host="127.0.0.1", port=free_port()))
+    assert await renewal.ask(Authority(home, "eu-north"), away) == renewal.Heard(answer=AnsweredApart())
+
+
+async def test_a_chain_that_is_not_ours_is_not_stored(hub: Served, tmp_path: Path):
+    north, south = [await below(hub, tmp_path / name, name) for name in ("eu-north", "eu-south")]
+    keys, root = Authority(north, "eu-north"), Authority(hub.home, "cloud")
+    before = north.path("ca.pem").read_bytes()
+    other_key = certificates.issue_ca(csr().encode(), "eu-north", *root_of(hub.home), time.time())
+    for chain, says in (
+        (south.path("ca.pem").read_bytes().removesuffix(root.root), "names ca eu-south, not ca eu-north"),
+        (other_key, "for another key"),
+        (north.path("hub.pem").read_bytes(), "names hub eu-north"),
+    ):
+        with pytest.raises(TrustError, match=says):
+            keys.store_ca(chain.decode())
+    assert north.path("ca.pem").read_bytes() == before
 
 
 # ------------------------------------------------------------------------------------------------ who is not let in
@@ -254,10 +314,14 @@ def ca_of(home: Home) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     return certificates.load_key(home.path("ca.key").read_bytes()), home.path("ca.pem").read_bytes()
 
 
+def root_of(home: Home) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
+    """The CA of a root hub."""
+    return certificates.load_key(home.path("root.key").read_bytes()), home.path("root.pem").read_bytes()
+
+
 def age(home: Home, parent: Home) -> None:
     """Give a region, which does not serve, a certificate of its CA that ended yesterday."""
-    key, _ = ca_of(home)
-    by = certificates.load_key(parent.path("root.key").read_bytes()), parent.path("root.pem").read_bytes()
+    key, by = ca_of(home)[0], root_of(parent)
     asked = certificates.make_csr(key, "x")
     old = certificates.issue_ca(asked, home.load().id, *by, time.time() - 10 * 86_400, 9)
     home.path("ca.pem").write_bytes(old + by[1])
