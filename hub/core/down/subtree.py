@@ -265,6 +265,8 @@ class Subtree:
             node = self._core.registry.get(name)
             if node.kind == "agent" and not node.moved:
                 self._sums.put(name, self._said(name))
+            else:
+                self._sums.drop(name)
         self._marked.clear()
 
     def _said(self, name: str) -> Said:
