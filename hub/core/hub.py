@@ -167,6 +167,7 @@ class HubCore:
             if not node.revoked_ms:
                 self.delegate.mark(node.name)
         self.artifacts.start(now)
+        self.policies.follow()
         self.streams.start(fx)
         self.restore.started(now, fx)
         self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)

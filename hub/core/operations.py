@@ -131,6 +131,7 @@ class Operations:
         for node in core.resources.children_of(key, core.delegate.holds(key)):
             core.delegate.mark(node)
         core.resources.delete(op.kind, op.name, who, now, fx)
+        core.policies.follow()
         core.streams.audit("operator.delete", key, {"who": who}, now, fx)
         fx.act.append(inputs.Notify(topic=f"resource/{key}"))
         core.delegated.restore(key, now, fx)

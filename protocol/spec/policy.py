@@ -27,7 +27,8 @@ Extent = Literal["all", "state", "summary"]
 Deed = Literal["run", "apply", "override"]
 
 EXTENTS: tuple[Extent, ...] = ("summary", "state", "all")
-"""How much of a stream is forwarded, from the least on: counts; the newest row of each key; every row."""
+"""What of a stream goes up, from the least on: only counts of what is held back; its rows, if they say what happened
+(`state`, not `metrics` or `logs`); its rows, whichever it is."""
 
 
 class Allow(common.Model):

@@ -14,7 +14,7 @@ import msgspec
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
-from protocol import codec, documents, effects, messages
+from protocol import codec, documents, effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.link import table
 from tests.support.link_world import FakeSigner
@@ -258,7 +258,8 @@ class Hub:
         asked = world.enroll(name, labels=labels, token=token)
         fx = self.take(inputs.Request(request=self.requests, who="device", op=asked))
         issue = world.only(fx, inputs.IssueCertificate)
-        self.take(inputs.CertificateIssued(request=issue.request, node=name, certificate="CERT", until_ms=1))
+        until_ms = int((self.tree.wall + limits.CERTIFICATE_DAYS * 86_400) * 1000)
+        self.take(inputs.CertificateIssued(request=issue.request, node=name, certificate="CERT", until_ms=until_ms))
         node = self.core.registry.get(name)
         if node.kind != kind:
             self.core.registry.put(msgspec.structs.replace(node, kind=kind), stored := Effects())

@@ -134,6 +134,7 @@ class Delegated:
         core, holds = self._core, self._core.delegate.holds(one.key)
         before = core.resources.children_of(one.key, holds) if core.resources.find(one.key) is not None else []
         core.resources.put(one, who, now, fx, origin)
+        core.policies.follow()
         for child in dict.fromkeys([*before, *core.resources.children_of(one.key, holds)]):
             core.delegate.mark(child)
 
@@ -154,6 +155,7 @@ class Delegated:
             for child in core.resources.children_of(key, core.delegate.holds(key)):
                 core.delegate.mark(child)
             core.resources.delete(given.document.kind, given.document.name, given.document.owner, now, fx)
+            core.policies.follow()
         core.streams.audit("delegation.withdrawn", key, {"owner": given.document.owner}, now, fx)
         fx.act.append(inputs.Notify(topic=f"resource/{key}"))
 

@@ -33,6 +33,10 @@ class Policies:
         """Return how much of `stream` goes up: `all`, `state` or `summary`; `audit` always goes whole."""
         return self.rules().forwarded(stream)
 
+    def follow(self) -> None:
+        """What is in force may be another than before: have the relay go by it."""
+        self._core.relay.set_policy(self.rules().forward)
+
     # -------------------------------------------------------------------------------------------- asking
 
     def check_deed(self, deed: policy.Deed) -> None:

@@ -42,9 +42,9 @@ def run(hub: Hub, **asked: Any) -> str:
 
 
 def asked(hub: Hub, child: str) -> list[str]:
-    """Return the ids of what a hub asks of a child."""
+    """Return the ids of the tasks and errands that a hub asks of a child."""
     record = hub.store.snapshot().spaces["asked"].get(child, b'{"items":{}}')
-    return sorted(msgspec.json.decode(record)["items"])
+    return sorted(item for item in msgspec.json.decode(record)["items"] if item.startswith(("task/", "errand/")))
 
 
 def states(hub: Hub, group: str) -> dict[str, str]:

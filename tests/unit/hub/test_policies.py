@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hub.core import inputs
+from tests.support.tree import Tree
 from tests.unit.hub.tiers import Tier
 from tests.unit.hub.world import service, workflow
 
@@ -133,6 +134,21 @@ def test_what_is_delegated_keeps_to_the_regions_own_policies_too(cloud: Tier) ->
     ]
     assert eu.regions["oslo"].runs("gw-1") == ["one"]
     assert cloud.regions["us"].core.delegated.conditions() == []
+
+
+def test_what_is_held_back_is_what_the_policies_in_force_say() -> None:
+    tree = Tree()
+    cloud, eu = tree.add("cloud"), tree.add("eu", "cloud")
+    cloud.ask(inputs.Apply(documents=[policy(forward={"metrics": "summary"})]))
+    assert eu.core.relay.held == {"metrics"}
+    eu.ask(inputs.Apply(documents=[policy("more", forward={"logs": "state", "state": "state"})]))
+    assert eu.core.relay.held == {"metrics", "logs"}
+    eu.restart()
+    assert eu.core.relay.held == {"metrics", "logs"}
+    eu.ask(inputs.DeleteResource(kind="policy", name="more"))
+    assert eu.core.relay.held == {"metrics"}
+    cloud.ask(inputs.DeleteResource(kind="policy", name="thrift"))
+    assert eu.core.relay.held == frozenset()
 
 
 def test_a_policy_for_nobody_says_so(cloud: Tier) -> None:

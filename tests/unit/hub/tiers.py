@@ -66,7 +66,9 @@ class Tier(World):
 
     def runs(self, node: str) -> list[str]:
         """Return the services and workflows that a device is asked for."""
-        return sorted(item.partition("/")[2] for item in self.items(node) if not item.startswith("task/"))
+        return sorted(
+            item.partition("/")[2] for item in self.items(node) if item.startswith(("assignment/", "workflow/"))
+        )
 
     def apply(self, *all_of: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
         return self.ask(inputs.Apply(documents=list(all_of), **more))["results"]
