@@ -79,6 +79,7 @@ class Hearing:
             self.away(node, text, now, fx)
             return
         core.registry.calm(node, "certificate-expired", fx)
+        core.failover.live(node)
         if core.rollup.live(node, event.hello, now, fx):
             core.streams.note("state", "node.live", node, {"version": event.hello.version}, now, fx)
             self._presence(node, fx)
@@ -90,6 +91,7 @@ class Hearing:
             return
         core.streams.note("state", "node.away", node, {"reason": reason}, now, fx)
         core.asking.left(node, fx)
+        core.failover.away(node, reason, now)
         self._presence(node, fx)
 
     def _presence(self, node: str, fx: Effects) -> None:
@@ -109,6 +111,7 @@ class Hearing:
             core.registry.alarm(node, "odd-status", "its status cannot be read: is it of another version?", now, fx)
             return
         core.registry.calm(node, "odd-status", fx)
+        core.failover.heard(node, event.status, report, now, fx)
         link = core.parent.view(node)
         cursor = link.cursors.get("state")
         for workflow in report.workflows.values():

@@ -20,6 +20,7 @@ from hub.core.down.overrides import Overrides
 from hub.core.down.relayed import Relayed
 from hub.core.down.subtree import Subtree
 from hub.core.enrollment import Enrollment
+from hub.core.failover.failover import Failover
 from hub.core.hearing import Hearing, child_of
 from hub.core.operations import Operations
 from hub.core.registry import Node, Registry
@@ -91,7 +92,8 @@ class HubCore:
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
         self.delegated = Delegated(snapshot, self)
         self.orders, self.lodging = Orders(snapshot, self), Lodging(snapshot, self)
-        self.delegate.also = lambda node: self.lodging.items(node) | self.orders.items(node)
+        self.failover = Failover(snapshot, self)
+        self.delegate.also = lambda node: self.lodging.items(node) | self.orders.items(node) | self.failover.items(node)
         self.overrides = Overrides(snapshot, self)
         self.policies = Policies(self)
         self.errands = Errands(self)
@@ -167,6 +169,7 @@ class HubCore:
             if not node.revoked_ms:
                 self.delegate.mark(node.name)
         self.artifacts.start(now)
+        self.failover.start(now)
         self.policies.follow()
         self.streams.start(fx)
         self.restore.started(now, fx)
@@ -290,6 +293,7 @@ class HubCore:
         self.overrides.tick(now, fx)
         self.relay.tick(now, fx)
         self.restore.process(now, fx)
+        self.failover.tick(now, fx)
         if not self.restore.waits:
             self.delegate.process(now, fx)
         self.artifacts.tick(now, fx)
@@ -310,6 +314,7 @@ class HubCore:
             self.relay.next_wake(),
             self.restore.next_wake(now),
             math.inf if self.restore.waits else self.delegate.next_wake(now),
+            self.failover.next_wake(now),
             self.artifacts.next_wake(),
             None if self.up is None else self.up.next_wake(),
             None if self.roster is None else self.roster.next_wake(),

@@ -88,7 +88,7 @@ class Resources:
 
     def children_of(self, key: str, held_by: Callable[[str], bool]) -> list[str]:
         """Return the names of all children whose manifests a resource is part of."""
-        return [*self.placed_on(key, held_by), *self.regions_of(key, held_by)]
+        return [*dict.fromkeys([*self.placed_on(key, held_by), *self.regions_of(key, held_by), *self.parked(key)])]
 
     def wanted(self, node: str, had: list[str]) -> list[str]:
         """Return the keys of the resources that belong to the child `node`, which had `had` before."""

@@ -20,6 +20,8 @@ class ChildView(msgspec.Struct, frozen=True, kw_only=True):
     live: bool
     since_wall: float | None
     last_contact_wall: float | None
+    contact_mono: float
+    """When anything was last heard (Now.mono); 0.0: never in this life."""
     session: int
     connection: int
     held: messages.Held
@@ -50,6 +52,7 @@ def of(child: Child, credit: Mapping[str, int]) -> ChildView:
         live=child.state is ParentState.LIVE,
         since_wall=child.since_wall,
         last_contact_wall=child.last_contact_wall,
+        contact_mono=child.contact_mono,
         session=child.record.session,
         connection=child.connection,
         held=asked.held,

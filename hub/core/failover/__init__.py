@@ -1,0 +1,1 @@
+"""What a hub does with a service whose node it does not hear: it waits or replaces it, and decides on its return."""

@@ -1,0 +1,169 @@
+"""Failing over: a copy that is not heard for long is parked, others take over, and its return is decided.
+
+What decides is in hub.core.failover.rules, what is kept in hub.core.failover.book. Absence is measured from the last
+contact by Now.mono; after a restart of the hub it begins anew. A copy is parked when another child can take over, and
+not before: that alone would help nobody.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hub.core.failover.absent import Absent
+from hub.core.failover.book import Books
+from hub.core.failover.leases import Leases
+from hub.core.failover.moves import Moves
+from hub.core.work.declared import Resource
+from protocol import documents, limits, messages, status
+from protocol.effects import Effects, Now
+from protocol.link.flow.agenda import Agenda
+from protocol.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+
+class Failover:
+    """Of all services that say what being cut off means to them."""
+
+    def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
+        self._core = core
+        self._books = Books(snapshot)
+        self._absent = Absent(core)
+        self._moves = Moves(core, self._books, self._absent)
+        self.leases = Leases(snapshot, core)
+        self._agenda = Agenda()
+        self._dirty: dict[str, None] = {}
+        core.resources.parked = self.parked
+        core.resources.changed = self._mark
+
+    def start(self, now: Now) -> None:
+        """A life begins: nobody is heard yet."""
+        self._absent.start(now)
+        self.leases.start(now)
+        for record in self._core.resources.records("service"):
+            self._mark(record.key)
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    def parked(self, key: str) -> dict[str, int]:
+        """Return the children whose copies of `key` are parked, with how many each has."""
+        return {child: one.copies for child, one in self._books.get(key).parked.items()}
+
+    def fence(self, key: str, child: str) -> int:
+        """Return the fence of the copy of `key` that is asked for from `child`; 0: none."""
+        return self._books.get(key).copies.get(child, 0)
+
+    def items(self, child: str) -> dict[str, bytes]:
+        """Return the fences of what is placed on `child`, no hub: document id -> bytes."""
+        if self._core.registry.get(child).kind == "hub":
+            return {}
+        fences = [(key, self.fence(key, child)) for key in self._core.delegate.placed(child)]
+        found = [documents.Fence(service=key.partition("/")[2], fence=fence) for key, fence in fences if fence]
+        return {documents.document_id(one): documents.encode(one) for one in found}
+
+    # -------------------------------------------------------------------------------------------- hearing
+
+    def away(self, child: str, reason: str, now: Now) -> None:
+        """`child` is connected no longer."""
+        self._absent.went(child, reason, now)
+        self.leases.forget(child)
+        for record in self._core.resources.records("service"):
+            self._watch(record, now)
+
+    def live(self, child: str) -> None:
+        """`child` is heard again."""
+        self._absent.came(child)
+
+    def heard(self, child: str, said: messages.Status, report: status.Report, now: Now, fx: Effects) -> None:
+        """A child says how it is, and may ask for leases."""
+        core = self._core
+        if core.restore.waits:
+            return
+        for name, one in report.services.items():
+            self._books.raise_to(f"service/{name}", one.fence, fx)
+        for key in self._books.concerned(child):
+            self._moves.decide(key, now, fx)
+            self._mark(key)
+        link = core.parent.view(child)
+        is_up_to_date = (said.held.term, said.held.generation) == (link.term, link.generation)
+        is_whole = is_up_to_date and core.delegate.is_settled(child)
+        self.leases.heard(child, report, is_whole, now, fx)
+        self.leases.ask(child, said.leases, said.count, is_whole, now, fx)
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Do what is due, some of it: fences of what has changed, and copies whose children are away for too long."""
+        if self._core.restore.waits:
+            return
+        self._number_some(now, fx)
+        for _ in range(limits.FAILOVERS_PER_INPUT_MAX):
+            key = self._agenda.pop(now.mono)
+            if key is None:
+                break
+            self._look(key, now, fx)
+        self.leases.tick(now, fx)
+        self._number_some(now, fx)
+
+    def next_wake(self, now: Now) -> float:
+        """Return when (mono) something is due."""
+        if self._core.restore.waits:
+            return math.inf
+        due = self._agenda.next()
+        return now.mono if self._dirty else min(math.inf if due is None else due, self.leases.next_wake(now))
+
+    # -------------------------------------------------------------------------------------------- what has changed
+
+    def _mark(self, key: str) -> None:
+        if key.startswith("service/"):
+            self._dirty[key] = None
+
+    def _number_some(self, now: Now, fx: Effects) -> None:
+        for key in list(self._dirty)[: limits.DELEGATE_NODES_PER_INPUT_MAX]:
+            del self._dirty[key]
+            self._number(key, now, fx)
+
+    def _number(self, key: str, now: Now, fx: Effects) -> None:
+        """Let the copies of a service that changed have their fences; forget who is parked and may not stay."""
+        core, book = self._core, self._books.get(key)
+        record = core.resources.find(key)
+        children, stays = set[str](), dict[str, int]()
+        if record is not None and record.count is not None and _is_guarded(record.disconnect):
+            stays = {child: n for child, n in self.parked(key).items() if core.resources.may_hold(key, child)}
+            children = {*record.nodes, *record.shares, *stays}
+            self._watch(record, now)
+        parked = {child: one for child, one in book.parked.items() if child in stays}
+        self._books.put(key, msgspec.structs.replace(book, parked=parked), fx)
+        touched = self._books.number(key, children, fx)
+        for child in (*touched, *(book.parked.keys() - stays.keys())):
+            core.delegate.mark(child)
+
+    def _watch(self, record: Resource, now: Now) -> None:
+        """Have a service looked at when one of its copies was away for long enough."""
+        after_s = record.disconnect.replace_after_s
+        if after_s is not None and record.count is not None:
+            for child in (*record.nodes, *record.shares):
+                since = self._absent.since(child, now)
+                if since is not None:
+                    self._agenda.put(record.key, since + after_s)
+
+    def _look(self, key: str, now: Now, fx: Effects) -> None:
+        record = self._core.resources.find(key)
+        after_s = None if record is None else record.disconnect.replace_after_s
+        if record is None or record.count is None or after_s is None:
+            return
+        for child in (*record.nodes, *record.shares):
+            since = self._absent.since(child, now)
+            if since is None:
+                continue
+            record = self._core.resources.get(record.kind, record.name)
+            if now.mono < since + after_s or not self._moves.replace(record, child, now, fx):
+                self._agenda.put(key, max(since + after_s, now.mono + limits.FAILOVER_RETRY_S))
+
+
+def _is_guarded(disconnect: documents.Disconnect) -> bool:
+    return disconnect.replace_after_s is not None or disconnect.at_most_one
