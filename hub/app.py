@@ -9,7 +9,7 @@ import logging
 import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +17,8 @@ import msgspec
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
+from hub.core.up.apart import AskApart
+from hub.core.up.certificate import MakeCsr, StoreCertificate
 from hub.shell import announce, fetch
 from hub.shell.api import app as api
 from hub.shell.api.hub import Hub
@@ -31,6 +33,7 @@ from hub.shell.init import mint_epoch
 from hub.shell.operators import SPACE as OPERATORS
 from hub.shell.operators import Operators
 from hub.shell.papers import hosts
+from hub.shell.papers.renewal import Clerk
 from hub.shell.server import ApiServer
 from hub.shell.store.entries import Entries
 from hub.shell.store.judge import judge
@@ -116,6 +119,7 @@ class _Serving:
             signer=keys.signer(),
             ticket_secret=keys.ticket_secret,
             parent=file.parent.id if file.parent is not None else "",
+            ca_dates=(keys.dates.from_ms, keys.dates.until_ms),
             trust=self._up.trust if self._up is not None else None,
             haven=announce.haven(file, keys.scope),
         )
@@ -223,19 +227,25 @@ class _Serving:
             case inputs.IssueCertificate():
                 self.put(self._keys.issue(action, time.time()))
             case inputs.FetchArtifact() if self._up is not None:
-                task = self._group.create_task(self._fetch(action))
-                self._fetches.add(task)
-                task.add_done_callback(self._fetches.discard)
+                self._help(self._fetch(action))
             case table.Connect() if self._up is not None:
                 self._up.connect(action.session, action.nonce)
             case table.Disconnect() if self._up is not None:
                 self._up.disconnect(action.reason)
+            case MakeCsr() | StoreCertificate() | AskApart() if self._up is not None and self._file.parent is not None:
+                clerk = Clerk(self._keys, self._up.trust, self._file.parent, self.put, self._renew_tls)
+                self._help(clerk.perform(action))
             case _:
                 raise AssertionError(f"nobody performs {action}")
 
     async def _fetch(self, action: inputs.FetchArtifact) -> None:
         assert self._file.parent is not None
         self.put(await fetch.fetch(self._home, self._file.parent, self._artifacts, action))
+
+    def _help(self, work: Coroutine[None, None, None]) -> None:
+        task = self._group.create_task(work)
+        self._fetches.add(task)
+        task.add_done_callback(self._fetches.discard)
 
     def _drop(self, digest: str) -> None:
         try:
@@ -345,11 +355,14 @@ class _Serving:
         """Renew the hub's own certificate in time; new connections get it."""
         while True:
             await asyncio.sleep(limits.TLS_LOOK_S)
-            if self._refresh_tls():
-                chain, key = self._keys.tls_chain_path, self._keys.tls_key_path
-                self._api.context.load_cert_chain(chain, key)
-                if isinstance(self._door, FrontDoor):
-                    self._children_tls.load_cert_chain(chain, key)
+            self._renew_tls()
+
+    def _renew_tls(self) -> None:
+        if self._refresh_tls():
+            chain, key = self._keys.tls_chain_path, self._keys.tls_key_path
+            self._api.context.load_cert_chain(chain, key)
+            if isinstance(self._door, FrontDoor):
+                self._children_tls.load_cert_chain(chain, key)
 
     def _refresh_tls(self) -> bool:
         return self._keys.refresh_tls(hosts.of_machine(self._file.api.host), time.time())

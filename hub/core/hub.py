@@ -29,6 +29,8 @@ from hub.core.rehome.orders import Orders
 from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
+from hub.core.up.apart import AnsweredApart
+from hub.core.up.certificate import CertificateStored, CsrMade
 from hub.core.up.fetching import Fetching
 from hub.core.up.questions import Questions
 from hub.core.up.relay import Relay
@@ -58,6 +60,9 @@ class HubConfig:
     signer: events.Signer
     ticket_secret: bytes
     parent: str = ""
+    ca_dates: tuple[int, int] = (0, 0)
+    """From when until when the certificate of this hub's CA holds (ms since 1970), which its parent renews; 0: not
+    known."""
     trust: events.ChildTrust | None = None
     """What a hub with a parent trusts, and signs its own GAPs with: never None then."""
     haven: documents.Haven | None = None
@@ -153,8 +158,10 @@ class HubCore:
                 up.got(message, now, fx)
             case inputs.UpOpened(session=session) if up is not None:
                 up.opened(session, now, fx)
-            case inputs.UpClosed(session=session, reason=reason) if up is not None:
-                up.closed(session, reason, now, fx)
+            case inputs.UpClosed(session=session, reason=reason, turned_away=turned_away) if up is not None:
+                up.closed(session, reason, turned_away, now, fx)
+            case CsrMade() | CertificateStored() | AnsweredApart() if up is not None:
+                up.answered(input, now, fx)
             case inputs.ArtifactFetched() if self.fetching is not None:
                 self.fetching.fetched(input, now, fx)
             case inputs.Stopping() if up is not None:
@@ -175,7 +182,7 @@ class HubCore:
         self.restore.started(now, fx)
         self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)
         if self.up is not None:
-            self.up.start(self.entropy, input.version, now, fx)
+            self.up.start(self.entropy, input.version, self._config.ca_dates, now, fx)
 
     # -------------------------------------------------------------------------------------------- connections
 
@@ -187,7 +194,8 @@ class HubCore:
             fx.act.append(inputs.CloseChild(node=input.node, connection=input.connection, reason=reason, ban=is_banned))
             return
         self._connections[input.node] = input.connection
-        told = self.parent.opened(input.node, input.connection, input.key, input.expired, now, fx)
+        expired = input.expired or self.registry.has_expired(input.node, now.wall * 1000)
+        told = self.parent.opened(input.node, input.connection, input.key, expired, now, fx)
         self._hearing.take(told, now, fx)
 
     def _closed(self, input: inputs.Closed, now: Now, fx: Effects) -> None:  # noqa: A002

@@ -21,7 +21,7 @@ from protocol.link.table import ChildState
 _TRYING = (ChildState.WAITING, ChildState.CONNECTING, ChildState.GREETING)
 
 
-class AnsweredApart(inputs.Input, frozen=True, kw_only=True):
+class AnsweredApart(inputs.UpInput, frozen=True, kw_only=True):
     """How AskApart ended: a `certificate` chain (PEM), or why it was `refused`; neither: not known, or all is well.
 
     A revocation comes before it, as a message of the parent (inputs.UpGot).

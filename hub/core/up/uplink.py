@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from hub.core.up.contact import Contact, UplinkView
+from hub.core.up.papers import Answer, Papers
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.link import events
@@ -29,9 +30,8 @@ class Uplink:
     def __init__(self, snapshot: Snapshot, core: HubCore, child: Child, parent: str) -> None:
         self._core, self._child, self._parent = core, child, parent
         self._contact = Contact(snapshot, child, parent)
+        self.papers = Papers(child, self._note)
         self._pump_at = math.inf
-
-    # -------------------------------------------------------------------------------------------- reading
 
     @property
     def live(self) -> bool:
@@ -49,9 +49,10 @@ class Uplink:
 
     # -------------------------------------------------------------------------------------------- a life
 
-    def start(self, entropy: Entropy, version: str, now: Now, fx: Effects) -> None:
-        """Connect, and follow what the parent asked in an earlier life."""
+    def start(self, entropy: Entropy, version: str, dates: tuple[int, int], now: Now, fx: Effects) -> None:
+        """Connect, and follow what the parent asked in an earlier life; `dates` as HubConfig.ca_dates."""
         self._contact.start(now)
+        self.papers.start(entropy, *dates)
         self._told(self._child.start(entropy, version, ("hub",), {}, now, fx), now, fx)
 
     def stop(self, now: Now, fx: Effects) -> None:
@@ -66,6 +67,7 @@ class Uplink:
     def tick(self, now: Now, fx: Effects) -> None:
         """Do what is due: the link's own timers, and what waits for company (the driver ticks last in each batch)."""
         self._told(self._child.tick(now, fx), now, fx)
+        self.papers.tick(now, fx)
         if now.mono >= self._pump_at:
             self._pump_at = math.inf
             self._child.pump(now, fx)
@@ -73,7 +75,7 @@ class Uplink:
     def next_wake(self) -> float:
         """Return the mono time at which `tick` is due."""
         due = self._child.next_wake()
-        return self._pump_at if due is None else min(due, self._pump_at)
+        return min(math.inf if due is None else due, self._pump_at, self.papers.next_wake())
 
     # -------------------------------------------------------------------------------------------- the link
 
@@ -81,18 +83,23 @@ class Uplink:
         """The transport of `session` is connected."""
         self._child.opened(session, now, fx)
 
-    def closed(self, session: int, reason: str, now: Now, fx: Effects) -> None:
-        """The transport of `session` ended or could not be connected."""
+    def closed(self, session: int, reason: str, turned_away: bool, now: Now, fx: Effects) -> None:
+        """The transport of `session` ended or could not be connected; `turned_away`: the peer did not let us in."""
         self._contact.failed(reason)
+        self.papers.closed(turned_away)
         self._told(self._child.closed(session, reason, now, fx), now, fx)
 
     def got(self, message: AnyMessage, now: Now, fx: Effects) -> None:
         """The parent said something."""
         self._told(self._child.got(message, now, fx), now, fx)
 
+    def answered(self, answer: Answer, now: Now, fx: Effects) -> None:
+        """The shell has done what was asked of it about this hub's papers."""
+        self._told(self.papers.answered(answer, now, fx), now, fx)
+
     def _told(self, told: list[events.ChildEvent], now: Now, fx: Effects) -> None:
         for event in told:
-            for part in (self._core.roster, self._core.questions):
+            for part in (self._core.roster, self._core.questions, self.papers):
                 if part is not None:
                     part.told(event, now, fx)
             match event:

@@ -1,4 +1,5 @@
-"""Asking the parent's API how this hub stands, when the link is not to be had (INVARIANTS C15, decision 0024).
+"""The certificate of this hub's CA: requests for it, storing it, and asking the parent's API how this hub stands when
+the link is not to be had (INVARIANTS C15, decision 0024).
 
     GET /v1/info     the parent's time, to sign: ours may be wrong
     POST /v1/renew   our id, that hub, that time, a request on the key of our CA; signed with that key
@@ -8,19 +9,25 @@ TLS checks the root and the parent's name, no dates.
 
 from __future__ import annotations
 
+import logging
 import ssl
+from collections.abc import Callable
 
 import httpx
 import msgspec
 
-from hub.core.up.apart import AnsweredApart
+from hub.core import inputs
+from hub.core.up.apart import AnsweredApart, AskApart
+from hub.core.up.certificate import CertificateStored, CsrMade, MakeCsr, StoreCertificate
 from hub.shell.authority import Authority
 from hub.shell.home import Parent
 from protocol import limits
 from protocol.aio import tls
 from protocol.errors import Refused, SkerryError
+from protocol.link.events import ChildTrust
 from protocol.messages import Revoked
 
+_log = logging.getLogger("skerry.hub")
 _ANSWER_BYTES_MAX = 2 * limits.CHAIN_BYTES_MAX
 _NO = (403, 404, 409, 422)
 
@@ -46,6 +53,51 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     answer: AnsweredApart
     revoked: Revoked | None = None
     chain: str = ""
+
+
+class Clerk:
+    """Does what the core asks about this hub's papers; `put` hands what came of it to the core."""
+
+    def __init__(
+        self,
+        keys: Authority,
+        trust: ChildTrust,
+        parent: Parent,
+        put: Callable[[inputs.Input], None],
+        refresh: Callable[[], object],
+    ) -> None:
+        """`refresh` brings this hub's own TLS up to a new chain of its CA."""
+        self._keys, self._trust, self._parent, self._put, self._refresh = keys, trust, parent, put, refresh
+
+    async def perform(self, action: MakeCsr | StoreCertificate | AskApart) -> None:
+        """Do it; what fails is told in the log, and the core asks again."""
+        match action:
+            case MakeCsr():
+                self._put(CsrMade(csr=self._keys.ca_csr()))
+            case StoreCertificate(certificate=chain):
+                self._store(chain)
+            case AskApart():
+                await self._ask()
+
+    def _store(self, chain: str) -> None:
+        try:
+            self._keys.store_ca(chain)
+            self._refresh()
+        except (SkerryError, OSError) as error:
+            _log.warning("the renewed certificate of this hub's CA is not used: %s", error)
+            return
+        dates = self._keys.dates
+        self._put(CertificateStored(from_ms=dates.from_ms, until_ms=dates.until_ms))
+
+    async def _ask(self) -> None:
+        heard = await ask(self._keys, self._parent)
+        if heard.revoked is not None:
+            try:
+                self._trust.learn(heard.chain, self._parent.id)
+                self._put(inputs.UpGot(message=heard.revoked))
+            except SkerryError as error:
+                _log.warning("a word that this hub was revoked is not believed: %s", error)
+        self._put(heard.answer)
 
 
 async def ask(keys: Authority, parent: Parent) -> Heard:

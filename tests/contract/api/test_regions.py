@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import mqtt5
 import msgspec
@@ -144,6 +146,21 @@ async def test_a_region_whose_ca_expired_is_renewed_apart_and_all_it_issued_hold
     signing.prove_signer(again.signer().chain, "eu-north", again.root_pin, "eu-north.cloud.skerry")
     chains.check_issued(chain.read_bytes() + again.root, "node", "gw-1", again.root_pin, "eu-north.cloud.skerry")
     assert key.exists()
+
+
+async def test_a_region_renews_its_ca_over_the_link(hub: Served, tmp_path: Path):
+    home = await below(hub, tmp_path / "eu-north", "eu-north")
+    age(home, hub.home)
+    async with serving(home) as region:
+        async with asyncio.timeout(WAIT_S):
+            while certificates.identify(home.path("ca.pem").read_bytes()).until_ms < time.time() * 1000:
+                await asyncio.sleep(0.02)  # bounded poll
+            while not [one for one in await events(region) if one["kind"] == "ca.renewed"]:
+                await asyncio.sleep(0.02)  # bounded poll
+        file = await device(region, tmp_path / "gw-7", "gw-7")
+        ca = chains.intermediates(home.path("ca.pem").read_bytes())
+        assert chains.intermediates((tmp_path / "gw-7" / "cert.pem").read_bytes()) == ca
+        assert await answered(region, identity.link_context(tmp_path / "gw-7", file), "gw-7") == 0
 
 
 async def test_a_region_that_was_revoked_is_told_so_apart(hub: Served, tmp_path: Path):
@@ -312,6 +329,11 @@ def csr() -> str:
 def ca_of(home: Home) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     """The CA of a hub below another."""
     return certificates.load_key(home.path("ca.key").read_bytes()), home.path("ca.pem").read_bytes()
+
+
+async def events(served: Served) -> list[dict[str, Any]]:
+    answer = await served.api.get("/v1/events")
+    return [json.loads(line) for line in answer.text.splitlines()]
 
 
 def root_of(home: Home) -> tuple[ec.EllipticCurvePrivateKey, bytes]:

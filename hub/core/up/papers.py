@@ -1,0 +1,73 @@
+"""The papers that this hub has of its parent: the certificate of its CA, renewed over the link or apart from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hub.core.up.apart import AnsweredApart, Apart
+from hub.core.up.certificate import Certificate, CertificateStored, CsrMade
+from protocol.effects import Effects, Now
+from protocol.entropy import Entropy
+from protocol.link import events
+from protocol.link.child import Child
+
+Answer = CsrMade | CertificateStored | AnsweredApart
+"""What the shell tells of them."""
+
+
+class Papers:
+    """Who hears what of certificates."""
+
+    def __init__(self, child: Child, note: Callable[[str, dict[str, Any], Now, Effects], None]) -> None:
+        self._child = child
+        self._certificate = Certificate(child, note)
+        self._apart = Apart(child, self._certificate)
+
+    def start(self, entropy: Entropy, from_ms: int, until_ms: int) -> None:
+        """A life begins with a certificate of these dates; 0: they are not known."""
+        self._certificate.start(entropy, from_ms, until_ms)
+        self._apart.start(entropy)
+
+    def closed(self, turned_away: bool) -> None:
+        """The transport ended; the link has not been told yet."""
+        self._apart.closed(turned_away)
+
+    def told(self, event: events.ChildEvent, now: Now, fx: Effects) -> None:
+        """The link tells something."""
+        match event:
+            case events.WentLive(renew_only=renew_only):
+                self._certificate.live(renew_only, now, fx)
+            case events.WentOffline():
+                self._certificate.offline()
+            case events.Renewed(certificate=certificate):
+                self._certificate.renewed(certificate, fx)
+            case events.RenewRefused(reason=reason):
+                self._certificate.refused(reason)
+            case _:
+                pass
+
+    def answered(self, answer: Answer, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """The shell has done what was asked; return what the link tells of it."""
+        match answer:
+            case CsrMade(csr=csr):
+                self._certificate.csr_made(csr, now, fx)
+            case AnsweredApart():
+                self._apart.answered(answer, now, fx)
+            case CertificateStored():
+                self._certificate.stored(answer, now, fx)
+                return self._child.certified(now, fx)
+        return []
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Do what is due."""
+        self._certificate.tick(now, fx)
+        self._apart.tick(now, fx)
+
+    def next_wake(self) -> float:
+        """Return the mono time at which `tick` is due."""
+        return min(self._certificate.next_wake(), self._apart.next_wake())
+
+    def condition(self, now: Now) -> str:
+        """Return what an operator should know, or an empty text."""
+        return self._certificate.condition(now)
