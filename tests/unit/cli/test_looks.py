@@ -544,3 +544,163 @@ def test_a_node_with_an_alarm_is_marked_and_a_gap_is_a_sentence(skerry: Skerry, 
     _, out, _ = skerry("events")
     assert "5 entries of metrics lost, 5 to 9: the quota of the stream is full" in out
     assert "signature" not in out
+
+
+# ------------------------------------------------------------------------------------------------ tiers
+
+
+def region(**more: Any) -> dict[str, Any]:
+    """Return what a service comes to in a region, as the API shows it."""
+    plain: dict[str, Any] = {
+        "hub": "eu-north",
+        "path": "cloud/eu-north",
+        "state": "online",
+        "since_ms": 1_700_000_000_000,
+        "last_contact_ms": 1_700_000_000_000,
+        "as_of_ms": 1_700_000_000_000,
+        "is_asked": True,
+        "share": None,
+        "asked": 2,
+        "placed": 2,
+        "current": 2,
+        "running": 1,
+        "healthy": 1,
+        "unhealthy": 0,
+        "away": 0,
+        "digest": "",
+        "owner": "cloud",
+        "generation": 13,
+        "marks": [],
+        "refused": "",
+    }
+    return plain | more
+
+
+TOTAL = {
+    "nodes": {"online": 97, "away": 2, "unheard": 1, "revoked": 4},
+    "hubs": {"online": 2, "away": 1},
+    "tallies": {"service/vision": {"asked": 5, "placed": 4, "current": 4, "running": 3, "unhealthy": 1, "away": 1}},
+    "worst": [{"at": "oslo-gw-3", "what": "vision", "text": "failed, no such command", "since_ms": 1_700_000_000_000}],
+    "offenders": 7,
+    "marks": [{"at": "oslo-gw-1", "what": "service/vision", "decision": "stopped", "user": "ola", "reason": "jam"}],
+    "overrides": 1,
+}
+
+
+def test_nodes_of_several_tiers_are_listed_by_path(skerry: Skerry, api: FakeApi) -> None:
+    hub = node("eu-north", kind="hub", region=TOTAL, services={})
+    far = node(
+        "oslo-gw-7",
+        address="eu-north/oslo-gw-7",
+        path="cloud/eu-north/oslo-gw-7",
+        through="eu-north",
+        silent="eu-north",
+        state="unheard",
+        cursors={},
+    )
+    api.says("GET", "/v1/nodes", [hub, far])
+    _, out, _ = skerry("get", "nodes")
+    assert "cloud/eu-north  " in out
+    assert "97/100 online, 2 away, 1 unheard" in out
+    assert "cloud/eu-north/oslo-gw-7  unheard" in out
+    assert "(eu-north is away)" in out
+    assert "1/1 (14 Nov 2023 22:13)" in out
+    assert "through eu-north" in out
+
+
+def test_regions_are_listed_with_counts_and_the_worst(skerry: Skerry, api: FakeApi) -> None:
+    listed = [node("eu-north", kind="hub", region=TOTAL), node("eu-south", kind="hub", region={})]
+    api.says("GET", "/v1/regions", listed)
+    for word in ("regions", "region", "hubs"):
+        _, out, _ = skerry("get", word, "-o", "wide")
+        assert "97/100 online, 2 away, 1 unheard" in out
+        assert "3, 1 away" in out
+        assert "3/4" in out
+        assert "oslo-gw-3: vision failed, no such command (and 6 more)" in out
+        assert "no nodes" in out
+    api.says("GET", "/v1/nodes/eu-south", listed[1])
+    assert "eu-north" not in skerry("get", "region", "eu-south")[1]
+    api.says("GET", "/v1/regions", [])
+    assert "skerry token create --hub" in skerry("get", "regions")[2]
+
+
+def test_describe_a_region_tells_what_it_comes_to(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", "/v1/nodes/eu-north", node("eu-north", kind="hub", region=TOTAL, services={}))
+    api.says("GET", "/v1/events", ())
+    for word in ("region", "node"):
+        _, out, _ = skerry("describe", word, "eu-north")
+        for said in (
+            "hub eu-north",
+            "97/100 online, 2 away, 1 unheard",
+            "5 asked, 4 placed, 3 running (1 unhealthy), 1 away",
+            "oslo-gw-3  vision failed, no such command, since 14 Nov 2023 22:13",
+            "and 6 more",
+            "service/vision stopped by ola until released: jam",
+        ):
+            assert said in out
+
+
+def test_describe_a_node_that_another_hub_speaks_for(skerry: Skerry, api: FakeApi) -> None:
+    far = node(
+        "gw-7",
+        address="eu-north/oslo/gw-7",
+        path="cloud/eu-north/oslo/gw-7",
+        through="eu-north",
+        silent="eu-north/oslo",
+        state="unheard",
+        cursors={},
+        term=0,
+        alarms=[{"what": "alarm", "text": "a copy was seen", "since_ms": 0}],
+    )
+    api.says("GET", "/v1/nodes/gw-7", far)
+    api.says("GET", "/v1/events", ())
+    _, out, _ = skerry("describe", "node", "gw-7")
+    for said in (
+        "(eu-north/oslo is away)",
+        "; it was online then",
+        "known through  eu-north/oslo",
+        "services (as of 14 Nov 2023 22:13)",
+        "a copy was seen      (to be accepted at eu-north/oslo)",
+    ):
+        assert said in out
+    assert "certificate" not in out
+
+
+def test_describe_a_service_as_a_tree_of_regions(skerry: Skerry, api: FakeApi) -> None:
+    override = {"what": "service/vision", "decision": "overridden", "user": "token:ida", "until_ms": 1_700_000_900_000}
+    inside = [
+        region(marks=[override]),
+        region(hub="eu-south", state="away", away=2),
+        region(hub="us", generation=0, placed=0, running=0, current=0, healthy=0),
+        region(hub="asia", refused="the name is taken"),
+        region(hub="africa", is_asked=False),
+    ]
+    everywhere = [
+        on("own-1"),
+        *(on(f"eu-north/gw-{number}", region="eu-north") for number in range(14)),
+        on("eu-north/oslo/gw-9", region="eu-north/oslo", report={"state": "failed", "reason": "no such command"}),
+        on("eu-south/b-1", region="eu-south", node_state="unheard", silent="eu-south"),
+    ]
+    found = service(on=everywhere) | {"in": inside, "asked": 7, "placed": 4, "running": 3, "current": 3}
+    api.says("GET", "/v1/services/vision", found)
+    api.says("GET", "/v1/logs/vision", ())
+    api.says("GET", "/v1/events", ())
+    _, out, _ = skerry("describe", "service", "vision")
+    for said in (
+        "in all           7 asked, 4 placed, 3 running, 1 not current",
+        "├─ eu-north      2 placed, 1 running (1 healthy), as of 14 Nov 2023 22:13",
+        "service/vision overridden by token:ida until 14 Nov 2023 22:28",
+        "│  ├─ oslo/gw-9  failed, no such command",
+        "│  └─ …          and 3 more",
+        "├─ eu-south      away since 14 Nov 2023 22:13; last known (14 Nov 2023 22:13): 2 placed",
+        "│  └─ b-1        unheard since 14 Nov 2023 22:13 (eu-south is away); last known",
+        "it has not seen this yet",
+        "refused there: the name is taken",
+        "no longer asked there",
+        "└─ own-1         running",
+    ):
+        assert said in out
+    lines = out.splitlines()
+    assert lines.index(next(line for line in lines if "oslo/gw-9" in line)) < lines.index(
+        next(line for line in lines if "gw-0" in line)
+    )

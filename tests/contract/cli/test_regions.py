@@ -1,0 +1,82 @@
+"""The command at a root, against real hubs and devices two tiers down; then the region between them is gone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import federation
+from tests.support.federation import Federation
+from tests.support.fleet import Fleet
+
+LINE = """\
+apiVersion: skerry/v1
+kind: Service
+metadata: {name: talker}
+spec:
+  process: {command: [sh, -c, "echo hello from the far end; exec sleep 1000"]}
+  placement: {regions: "region=north", selector: "site=oslo", count: all}
+"""
+
+
+@pytest.fixture
+async def tiers(tmp_path: Path) -> AsyncGenerator[Federation[Fleet]]:
+    """cloud, its region north, and there oslo and bergen; `talker` runs on both."""
+    async with federation.federation(tmp_path, {"north": ["oslo", "bergen"]}) as made:
+        (tmp_path / "line.yaml").write_text(LINE)
+        await made.root.command("apply", "-f", str(tmp_path / "line.yaml"))
+
+        async def runs() -> bool:
+            return (await made.root.json("get", "service", "talker"))["running"] == 2
+
+        await made.root.until(runs, "talker runs on both", 30.0)
+        yield made
+
+
+async def nodes(tiers: Federation[Fleet]) -> dict[str, dict[str, Any]]:
+    return {one["path"]: one for one in await tiers.root.json("get", "nodes")}
+
+
+async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_gone_is_named(
+    tiers: Federation[Fleet],
+) -> None:
+    root, north = tiers.root, tiers.regions["north"]
+    assert list(await nodes(tiers)) == ["cloud/north", "cloud/north/bergen", "cloud/north/oslo"]
+    _, listed = await root.command("get", "nodes")
+    assert "cloud/north/oslo" in listed
+    assert "2/2 online" in listed
+    _, listed = await root.command("get", "regions")
+    assert "2/2" in listed
+    _, told = await root.command("describe", "service", "talker")
+    assert "├─ bergen" in told or "└─ bergen" in told
+    assert "2 placed, 2 running" in told
+    _, told = await root.command("describe", "node", "oslo")
+    assert "known through" in told
+
+    for name in ("oslo", "north/oslo", "cloud/north/oslo"):
+        _, printed = await root.command("logs", "talker", "--node", name)
+        assert "hello from the far end" in printed
+    _, printed = await root.command("logs", "talker")
+    assert {line.split()[0] for line in printed.splitlines()} == {"north/oslo", "north/bergen"}
+    _, printed = await root.command("run", "--node", "cloud/north/oslo", "--", "echo", "down", "here")
+    assert "down here" in printed
+
+    await north.hub.kill()
+
+    async def gone() -> bool:
+        return (await nodes(tiers))["cloud/north"]["state"] == "away"
+
+    await root.until(gone, "the root sees that north is gone", 30.0)
+    oslo = (await nodes(tiers))["cloud/north/oslo"]
+    assert (oslo["state"], oslo["silent"], oslo["last_state"]) == ("unheard", "north", "online")
+    code, told = await root.command("logs", "talker", "--node", "oslo", check=False)
+    assert code == 1
+    assert "north is away (since" in told
+    assert "oslo was online then, last heard" in told
+    _, told = await root.command("get", "nodes")
+    assert "(north is away)" in told
+    _, told = await root.command("describe", "service", "talker")
+    assert "away since" in told
