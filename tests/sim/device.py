@@ -30,6 +30,7 @@ class Device(Child):
     def __init__(self, world: World, name: str, parent: str, load: Load) -> None:
         super().__init__(world, name, parent)
         self.machine = Machine(name, world.clock, self.note, load)
+        self.machine.mono = lambda: self.now().mono
         self.artifacts: dict[str, None] = {}
         self._requests = 0
 
@@ -134,6 +135,8 @@ class Device(Child):
                 machine.acked(action)
             case inputs.Launch():
                 machine.launch(action)
+            case inputs.Extend():
+                machine.extend(action)
             case inputs.Stop():
                 machine.stop(action)
             case inputs.Forget(instance=instance):
