@@ -191,6 +191,8 @@ DISCOVER_HELP_S = 60.0  # for the helper that looks
 DISCOVER_TRY_S = 3.0  # for one address to prove itself
 FOUND_HUBS_MAX = 64  # heard at a time
 FOUND_HOSTS_MAX = 8  # of one hub
+REHOME_AFTER_S = 86_400.0  # without contact to its hub a device that has a grant looks whether that is gone for good
+HAVENS_MAX = 8  # that a grant lists, beside the hub that it is of
 MOVES_OPEN_MAX = 1_000  # nodes on their way from one hub to another, at the hub above both
 FOUND_TRIES_MAX = 32  # addresses that one look tries
 
@@ -312,6 +314,8 @@ ROSTERS_EVERY_S = 0.02
 ROSTER_STORED_EVERY_S = 1.0  # what came in Rosters is stored so seldom: after a crash the child says it anew
 ROSTER_STORED_AT_ONCE = 512
 
+SHARES_SETTLE_S = 1.0  # what changed below a region waits so long before shares are counted anew
+SHARES_PER_INPUT_MAX = 4  # resources whose shares one input counts anew
 DELEGATION_BYTES = 1 * KIB  # what a document takes that is handed to a region, beside its own text
 OVERRIDE_S_MAX = 30 * 86_400.0  # the life of an override of a delegated document
 VERSION_BYTES_MAX = 16 * KIB  # of a document that an entry about an override carries

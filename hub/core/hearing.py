@@ -128,6 +128,7 @@ class Hearing:
         """What is below a child hub has changed."""
         core = self._core
         below = core.subtree.heard(event.node, event.put, event.gone)
+        core.rooms.changed(event.node, (*event.put, *event.gone), now)
         for address in below:
             core.orders.seen(address, now, fx)
         if core.roster is not None:

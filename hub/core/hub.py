@@ -39,6 +39,7 @@ from hub.core.up.uplink import Uplink
 from hub.core.work.artifacts import Artifacts
 from hub.core.work.policies import Policies
 from hub.core.work.resources import Resources
+from hub.core.work.rooms import Rooms
 from hub.core.work.runs import Runs
 from hub.core.work.tasks import Tasks
 from protocol import documents, limits, messages
@@ -105,6 +106,7 @@ class HubCore:
         self.artifacts = Artifacts(snapshot, self.streams, self._named)
         self.fetching = Fetching(self, child) if child is not None else None
         self.subtree = Subtree(self)
+        self.rooms = Rooms(self)
         self.roster = RosterUp(self, child, config.parent) if child is not None else None
         self.relay = Relay(snapshot, self, config.trust)
         self.relayed = Relayed(snapshot, self, config.signer)
@@ -299,6 +301,8 @@ class HubCore:
             fx.act.append(inputs.Notify(topic=f"task/{group}"))
         self.asking.tick(now, fx)
         self.overrides.tick(now, fx)
+        if not self.restore.waits:
+            self.rooms.tick(now, fx)
         self.relay.tick(now, fx)
         self.restore.process(now, fx)
         self.failover.tick(now, fx)
@@ -319,6 +323,7 @@ class HubCore:
             self.tasks.next_wake(now),
             self.asking.next_wake(),
             self.overrides.next_wake(now),
+            math.inf if self.restore.waits else self.rooms.next_wake(),
             self.relay.next_wake(),
             self.restore.next_wake(now),
             math.inf if self.restore.waits else self.delegate.next_wake(now),

@@ -39,6 +39,11 @@ def _is_open(node: Node, has_it: bool) -> bool:
     return not (node.revoked_ms or node.drained or (node.cordoned and not has_it))
 
 
+def first_place(spread: Sequence[str]) -> str:
+    """Return the key of the label whose values count more than regions do; empty: regions count as one each."""
+    return "" if not spread or spread[0] == REGION else spread[0]
+
+
 def choose(
     resource: str,
     selector: Selector,

@@ -16,6 +16,7 @@ from hub.core import placement
 from hub.core.down import shares
 from hub.core.registry import Node, Refusal, Registry
 from hub.core.work.declared import POLICY, Compiled, Live, Origin, Resource, artifact_of, canonical
+from hub.core.work.rooms import Room
 from protocol import limits
 from protocol.effects import Effects, Now, Put
 from protocol.snapshot import Snapshot
@@ -36,6 +37,7 @@ class Resources:
         self._is_online = is_online
         self.parked: Callable[[str], Mapping[str, int]] = lambda key: {}
         """Children whose copies of a resource do not count for now, with how many each has (hub.core.failover)."""
+        self.room_in: Callable[[str, Live], Room] = lambda region, live: Room()
         self.changed: Callable[[str], None] = lambda key: None
         """Told of each resource that is not what it was."""
 
@@ -221,6 +223,11 @@ class Resources:
                 touched.update(dict.fromkeys(self._settle(live, fx)))
         return list(touched)
 
+    def resettle(self, key: str, fx: Effects) -> list[str]:
+        """Place a resource again, if it is still there; return the names of the children it concerns."""
+        live = self._live.get(key)
+        return [] if live is None else self._settle(live, fx)
+
     def _settle(self, live: Live, fx: Effects) -> list[str]:
         return self.place(self._settled(live), fx)
 
@@ -280,17 +287,31 @@ class Resources:
     def _places(self, live: Live, children: list[Node]) -> list[shares.Place]:
         """Return the places that may have a part: regions, and this hub's own nodes where no regions are named."""
         record, found = live.record, list[shares.Place]()
-        own = [node.name for node in children if placement.may_hold(node, live.selector, node.name in record.nodes)]
+        own = [node for node in children if placement.may_hold(node, live.selector, node.name in record.nodes)]
         if own and live.regions is None:
-            online = any(map(self._is_online, own))
-            has = len(set(own) & set(record.nodes))
-            found.append(shares.Place(name=shares.OWN, room=len(own), has=has, online=online))
+            key = placement.first_place(record.spread)
+            found.append(
+                shares.Place(
+                    name=shares.OWN,
+                    room=len(own),
+                    has=sum(node.name in record.nodes for node in own),
+                    online=any(self._is_online(node.name) for node in own),
+                    weight=len({node.labels.get(key, "") for node in own}) if key else 1,
+                )
+            )
         if live.selector.terms:
-            for node in children:
-                has = record.shares.get(node.name, 0)
-                if placement.may_take(node, live.regions, has > 0):
-                    found.append(shares.Place(name=node.name, has=has, online=self._is_online(node.name)))
+            found += [self._region(live, node) for node in children if self._is_open(live, node)]
         return found
+
+    def _is_open(self, live: Live, node: Node) -> bool:
+        return placement.may_take(node, live.regions, node.name in live.record.shares)
+
+    def _region(self, live: Live, node: Node) -> shares.Place:
+        room, has = self.room_in(node.name, live), live.record.shares.get(node.name, 0)
+        most = has if node.cordoned else room.nodes
+        return shares.Place(
+            name=node.name, room=most, has=has, online=self._is_online(node.name), weight=max(1, room.places)
+        )
 
     def _store(self, record: Resource, fx: Effects) -> None:
         self._records[record.key] = record
