@@ -106,7 +106,8 @@ class Received(msgspec.Struct, frozen=True):
 
     Rows up to `again` may have come under another epoch, brought by a copy of the child: what stands already under one
     of the last limits.EPOCHS_KEPT_MAX, with the same seq, bytes and hash, is not stored a second time (A8). `over`:
-    they were declared lost, and come after all: a GAP row that stands among these seqs gives way.
+    they were declared lost, and come after all: a GAP row that stands among these seqs gives way. `at`: the address, as
+    of now, of a node that is no child of ours (protocol.ids.address).
     """
 
     node: str
@@ -115,6 +116,7 @@ class Received(msgspec.Struct, frozen=True):
     rows: list[tuple[int, bytes, bytes, int, str, str]]
     again: int = 0
     over: bool = False
+    at: str = ""
 
 
 class SetAside(msgspec.Struct, frozen=True):

@@ -19,6 +19,10 @@ _INTO_OWN = "INSERT INTO own_STREAM"
 _INTO_ENTRY = "INSERT OR IGNORE INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
 # A device may take a new epoch as often as it greets: only as many are looked at as its parent remembers.
 _NEWEST_CHANNELS = "SELECT id FROM channel WHERE node = ? AND stream = ? ORDER BY id DESC LIMIT ?"
+_CHANNEL = """
+    INSERT INTO channel (node, epoch, stream, at) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET at = excluded.at RETURNING id
+"""
 # The hash alone does not do: a GAP has that of the last row which it covers, and is not that row.
 _STANDS = "SELECT 1 FROM entry WHERE channel = ? AND seq = ? AND hash = ? AND raw = ?"
 # Place 1 is a node's newest row. The rows of the highest places go: no node pushes out what stands there of another.
@@ -34,7 +38,7 @@ class Operations:
 
     def __init__(self, heads: dict[str, Head]) -> None:
         self._heads = heads
-        self._channels: dict[Channel, int] = {}
+        self._channels: dict[Channel, tuple[int, str]] = {}
         self._touched: dict[str, None] = {}
         self._puts: dict[tuple[str, str], bytes | None] = {}
         self._has_aside = False
@@ -110,21 +114,19 @@ class Operations:
         insert(db, of(op.stream, _INTO_OWN), [(op.last, op.raw, op.hash)])
 
     def _receive(self, db: sqlite3.Connection, op: effects.Received) -> None:
-        channel = self._channel(db, (op.node, op.epoch, op.stream))
+        channel = self._channel(db, (op.node, op.epoch, op.stream), op.at)
         rows = op.rows if op.rows[0][0] > op.again else list(_new(db, op))
         if op.over:
             late.give_way(db, channel, rows)
         found = [(channel, seq, time_ms, kind, key, raw, hash_) for seq, raw, hash_, time_ms, kind, key in rows]
         insert(db, _INTO_ENTRY, found)
 
-    def _channel(self, db: sqlite3.Connection, origin: Channel) -> int:
+    def _channel(self, db: sqlite3.Connection, origin: Channel, at: str) -> int:
         known = self._channels.get(origin)
-        if known is not None:
-            return known
-        db.execute("INSERT OR IGNORE INTO channel (node, epoch, stream) VALUES (?, ?, ?)", origin)
-        row = db.execute("SELECT id FROM channel WHERE node = ? AND epoch = ? AND stream = ?", origin).fetchone()
-        self._channels[origin] = row[0]
-        return row[0]
+        if known is None or known[1] != at:
+            (number,) = db.execute(_CHANNEL, (*origin, at)).fetchone()
+            known = self._channels[origin] = number, at
+        return known[0]
 
     def _write_puts(self, db: sqlite3.Connection) -> None:
         puts = [

@@ -37,12 +37,13 @@ CREATE TABLE IF NOT EXISTS state (
     PRIMARY KEY (space, key)
 ) WITHOUT ROWID;
 
--- LOCAL (a hub's). A short number for where a child's entries came from.
+-- LOCAL (a hub's). A short number for where entries came from. `at`: the node's address below this hub, '' for a child.
 CREATE TABLE IF NOT EXISTS channel (
     id     INTEGER PRIMARY KEY,
     node   TEXT NOT NULL,
     epoch  TEXT NOT NULL,
     stream TEXT NOT NULL,
+    at     TEXT NOT NULL,
     UNIQUE (node, epoch, stream)
 );
 

@@ -42,10 +42,14 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One event as the API gives it. `id` is the feed's place after it; `time` is the origin's clock, ISO 8601."""
+    """One event as the API gives it. `id` is the feed's place after it; `path` leads from this hub to `node`.
+
+    `time` is the origin's clock, ISO 8601.
+    """
 
     id: str
     node: str
+    path: str
     epoch: str
     stream: str
     seq: int
@@ -150,7 +154,7 @@ def _sources(
         rows.own(db, hub, name, at, chosen, limit, newest)
         for name, at in zip(streams.NAMES, _parts(place)[1:], strict=True)
     ]
-    return [rows.children(db, place.children, chosen, limit, newest), *own]
+    return [rows.children(db, hub, place.children, chosen, limit, newest), *own]
 
 
 def _merge(sources: list[list[rows.Row]], limit: int) -> tuple[list[tuple[int, rows.Row]], list[bool]]:
@@ -180,6 +184,7 @@ def _event(row: rows.Row, place: str) -> Event:
     return Event(
         id=place,
         node=row.node,
+        path=row.path,
         epoch=row.epoch,
         stream=row.stream,
         seq=row.seq,

@@ -12,7 +12,10 @@ from hub.core import streams
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events: empty means any. `kind` matches whole, or as a prefix when it ends in a dot or a star."""
+    """Which events: empty means any. `node` is an id, or an address below this hub.
+
+    `kind` matches whole, or as a prefix when it ends in a dot or a star.
+    """
 
     node: str = ""
     stream: str = ""
@@ -25,6 +28,8 @@ class Row(msgspec.Struct, frozen=True):
     """One row of one of the three sources; `at` counts within its source."""
 
     at: int
+    path: str
+    """From this hub to the node."""
     node: str
     epoch: str
     stream: str
@@ -35,7 +40,10 @@ class Row(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-def children(db: sqlite3.Connection, after: int, chosen: Filter, limit: int, newest: bool) -> list[Row]:
+_ADDRESS = "CASE at WHEN '' THEN node ELSE at END"
+
+
+def children(db: sqlite3.Connection, hub: str, after: int, chosen: Filter, limit: int, newest: bool) -> list[Row]:
     """Return up to `limit` matching entries of children with an id over `after`; the newest first, or the oldest."""
     where, values = ["entry.id > ?"], [after]
     if chosen.node or chosen.stream:
@@ -44,18 +52,18 @@ def children(db: sqlite3.Connection, after: int, chosen: Filter, limit: int, new
         values += channels
     clauses, bound = _conditions(chosen, "time_ms", "kind", "key")
     rows = db.execute(
-        "SELECT entry.id, node, epoch, stream, seq, time_ms, kind, key, raw FROM entry JOIN channel"
-        f" ON channel.id = entry.channel WHERE {' AND '.join(where + clauses)}"
+        f"SELECT entry.id, ? || '/' || {_ADDRESS}, node, epoch, stream, seq, time_ms, kind, key, raw"
+        f" FROM entry JOIN channel ON channel.id = entry.channel WHERE {' AND '.join(where + clauses)}"
         f" ORDER BY entry.id {'DESC' if newest else 'ASC'} LIMIT ?",
-        (*values, *bound, limit),
+        (hub, *values, *bound, limit),
     )
     return [Row(*row) for row in rows]
 
 
 def _channels(db: sqlite3.Connection, chosen: Filter) -> list[int]:
     found = db.execute(
-        "SELECT id FROM channel WHERE (? = '' OR node = ?) AND (? = '' OR stream = ?)",
-        (chosen.node, chosen.node, chosen.stream, chosen.stream),
+        "SELECT id FROM channel WHERE (?1 = '' OR node = ?1 OR at = ?1) AND (?2 = '' OR stream = ?2)",
+        (chosen.node, chosen.stream),
     )
     return [row[0] for row in found]
 
@@ -75,7 +83,7 @@ def own(
         f" ORDER BY seq {'DESC' if newest else 'ASC'} LIMIT ?",
         (after, *bound, limit),
     )
-    return [Row(seq, hub, epoch[0], stream, seq, time_ms, kind, key, raw) for seq, time_ms, kind, key, raw in rows]
+    return [Row(seq, hub, hub, epoch[0], stream, seq, time_ms, kind, key, raw) for seq, time_ms, kind, key, raw in rows]
 
 
 def _conditions(chosen: Filter, time_ms: str, kind: str, key: str) -> tuple[list[str], list[int | str]]:

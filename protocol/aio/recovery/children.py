@@ -49,8 +49,8 @@ class Children:
     def run(self) -> None:
         """Copy what is true."""
         scan = Scan(self.source)
-        known = [row for row in scan.numbered("channel", "id", "node, epoch, stream") if _are_texts(row[1:])]
-        for number, node, epoch, stream in known:
+        known = [row for row in scan.numbered("channel", "id", "node, epoch, stream, at") if _are_texts(row[1:])]
+        for number, node, epoch, stream, _ in known:
             channel = _Channel(node, epoch, stream, hash=cursor.genesis(node, epoch, stream))
             self._channels[number] = channel
         self._copy("channel", iter(known))

@@ -131,8 +131,9 @@ def _make_room(db: sqlite3.Connection, kept: Kept, last: int) -> int:
 
 
 _HELD = "SELECT coalesce(sum(rows), 0), coalesce(sum(bytes), 0) FROM tally WHERE channel > 0"
-_HOLDERS = "SELECT sum(rows), sum(bytes), node FROM tally JOIN channel ON id = channel GROUP BY node"
+_WHO = "CASE at WHEN '' THEN node ELSE at END"  # ids are not unique in a tree, addresses are
+_HOLDERS = f"SELECT sum(rows), sum(bytes), {_WHO} FROM tally JOIN channel ON id = channel GROUP BY 3"  # noqa: S608 - our words
 _LOWEST = """
-    SELECT id FROM tally JOIN channel ON id = channel WHERE node = ?
+    SELECT id FROM tally JOIN channel ON id = channel WHERE CASE at WHEN '' THEN node ELSE at END = ?
     ORDER BY stream = 'logs' DESC, stream = 'metrics' DESC, stream = 'state' DESC, id LIMIT 1
 """

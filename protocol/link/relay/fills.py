@@ -70,7 +70,7 @@ def _fill(record: Record, run: runs.Run, segment: _Segment, one: Missing, fx: Ef
     rows = [row for *_, row in some if row is not None]
     if rows:
         is_over = one.why is missing.Why.LOST
-        fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, record.again, is_over))
+        fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, record.again, is_over, record.at))
     return events.ChildEntries(
         node=record.at,
         stream=run.stream,

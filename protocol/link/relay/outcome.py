@@ -30,7 +30,7 @@ def store(record: Record, run: runs.Run, walk: Walk, fx: Effects) -> Told:
         ]
         told.append(events.Poison(node=record.at, stream=run.stream, epoch=run.epoch, seq=seq, count=count))
     if walk.rows:
-        fx.store.append(effects.Received(run.node, run.epoch, run.stream, walk.rows, record.again))
+        fx.store.append(effects.Received(run.node, run.epoch, run.stream, walk.rows, record.again, at=record.at))
     if walk.seq >= record.again:
         record.again = 0
     told.append(entries_of(record.at, run.stream, run.epoch, walk))

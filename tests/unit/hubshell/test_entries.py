@@ -80,6 +80,7 @@ async def test_an_event_is_told_with_its_origin_and_its_body(store: Store):
         {
             "id": "1.0.0",
             "node": "gw-1",
+            "path": "cloud/gw-1",
             "epoch": EPOCH,
             "stream": "state",
             "seq": 1,
@@ -220,3 +221,17 @@ async def test_damage_that_reading_meets_is_told_to_the_hub_and_to_the_one_who_a
     with pytest.raises(StoreDamaged, match="all of it is checked now"):
         await store.entries.after(Place(), ANY, 400)
     assert len(store.damaged) == 1
+
+
+async def test_a_node_further_below_is_shown_by_its_path_and_found_by_its_address(store: Store) -> None:
+    row = (1, _raw(1, 5, "said", "", {}), b"", 5, "said", "")
+    await store.child("gw-7", ("said", "", 1))
+    other = "aa" * 8
+    await store.journal.commit([Received("gw-7", other, "state", [row], at="oslo/gw-7")])
+    assert [event["path"] for event in await store.newest()] == ["cloud/gw-7", "cloud/oslo/gw-7"]
+    assert [event["epoch"] for event in await store.newest(Filter(node="oslo/gw-7"))] == [other]
+    assert len(await store.newest(Filter(node="gw-7"))) == 2, "an id is not unique in a tree"
+    await store.own("audit", "applied", "", 9)
+    await store.journal.commit([Received("gw-7", other, "state", [(2, *row[1:])], at="bergen/gw-7")])
+    assert [event["path"] for event in await store.newest(Filter(node="bergen/gw-7"))] == ["cloud/bergen/gw-7"] * 2
+    assert (await store.newest(Filter(node="cloud")))[0]["path"] == "cloud"
