@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from hub.core import inputs as hub
 from protocol.link.anchor import Proof, ProvenAnchor, chain_hash
 from protocol.messages import AnyMessage, GapBody
 from protocol.trust.gaps import GapSigner
@@ -106,6 +109,23 @@ class Child(Node):
         chain = chain_hash(home.signer.chain)
         trust.take(Proof(root=PIN, parent=home.node, chain=chain, key=home.public_key.hex()))
         return trust
+
+    def apart(self, heard: Callable[[hub.Standing], None]) -> None:
+        """Ask the parent's API how this node stands, as its notary does: over the same network."""
+        life = self.life
+
+        def answered(said: object, error: str) -> None:
+            if life == self.life:
+                heard(msgspec.convert(said or {}, hub.Standing))
+
+        def asked() -> None:
+            if not self.path.is_open:
+                answered(None, "")
+                return
+            key, csr = (self.ca_key, self.ca_csr) if self.ca_key else (self.key, self.csr)
+            self.home.ask(hub.Renew(node=self.node, key=key, csr=csr, until_ms=self.certificate[1]), answered)
+
+        self.clock.after(self.chance.uniform(0.1, 5.0), asked)
 
     # -------------------------------------------------------------------------------------------- the link
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import msgspec
-
 from edge_agent.core import inputs
 from edge_agent.core.agent import STREAMS, AgentConfig, AgentCore
 from hub.core import inputs as hub
@@ -165,7 +163,7 @@ class Device(Child):
             case inputs.MakeCsr():
                 self.put(inputs.CsrMade(csr=self.csr))
             case inputs.AskApart():
-                self._ask_apart()
+                self.apart(self._told_apart)
             case inputs.Seek():
                 life = self.life
                 nobody = inputs.Sought(reason="nobody announces it")
@@ -177,25 +175,10 @@ class Device(Child):
             case _:
                 raise AssertionError(f"nobody performs {action}")
 
-    def _ask_apart(self) -> None:
-        """As the notary: over the hub's API, on the same network."""
-        life = self.life
-
-        def answered(said: object, error: str) -> None:
-            if life == self.life:
-                standing = msgspec.convert(said or {}, hub.Standing)
-                if standing.revoked is not None:
-                    self.put(inputs.Got(message=standing.revoked))
-                self.put(inputs.AnsweredApart(certificate=standing.certificate))
-
-        def asked() -> None:
-            if not self.path.is_open:
-                answered(None, "")
-                return
-            op = hub.Renew(node=self.node, key=self.key, csr=self.csr, until_ms=self.certificate[1])
-            self.home.ask(op, answered)
-
-        self.clock.after(self.chance.uniform(0.1, 5.0), asked)
+    def _told_apart(self, standing: hub.Standing) -> None:
+        if standing.revoked is not None:
+            self.put(inputs.Got(message=standing.revoked))
+        self.put(inputs.AnsweredApart(certificate=standing.certificate))
 
     def _fetch(self, action: inputs.Fetch) -> None:
         life = self.life

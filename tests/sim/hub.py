@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
+from hub.core.up.apart import AnsweredApart, AskApart
+from hub.core.up.certificate import CertificateStored, CsrMade, MakeCsr, StoreCertificate
 from protocol import limits
 from protocol.aio.journal import Journal
 from protocol.effects import Action
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 _DAY_MS = 86_400_000
-_HUB_DAYS = 3_650  # longer than any clock here is off
 
 Answer = Callable[[Any, str], None]
 """Gets an answer's data, or None and the error."""
@@ -77,7 +78,14 @@ class Hub(Child):
     def make_core(self) -> Core:
         """The real core."""
         trust = None if self.is_root else self.trust()
-        config = HubConfig(node=self.node, signer=self.signer, ticket_secret=b"t" * 32, parent=self.parent, trust=trust)
+        config = HubConfig(
+            node=self.node,
+            signer=self.signer,
+            ticket_secret=b"t" * 32,
+            parent=self.parent,
+            ca_dates=self.certificate,
+            trust=trust,
+        )
         return cast("Core", HubCore(self.journal.snapshot(), config))
 
     def started(self) -> inputs.Started:
@@ -172,17 +180,35 @@ class Hub(Child):
                 self.dial(action.session, action.nonce)
             case table.Disconnect(reason=reason):
                 self.leave(reason)
+            case MakeCsr() | StoreCertificate() | AskApart():
+                self._certify(action)
             case inputs.Notify() | inputs.Answered() | inputs.DropArtifact():
                 pass
             case _:
                 raise AssertionError(f"nobody performs {action}")
+
+    def _certify(self, action: Action) -> None:
+        """As hub.shell.papers.renewal."""
+        match action:
+            case MakeCsr():
+                self.put(CsrMade(csr=self.ca_csr))
+            case StoreCertificate(certificate=certificate):
+                self.hold(certificate)
+                self.put(CertificateStored(from_ms=self.certificate[0], until_ms=self.certificate[1]))
+            case _:
+                self.apart(self._told_apart)
+
+    def _told_apart(self, standing: inputs.Standing) -> None:
+        if standing.revoked is not None:
+            self.put(inputs.UpGot(message=standing.revoked))
+        self.put(AnsweredApart(certificate=standing.certificate))
 
     def _issue(self, action: inputs.IssueCertificate) -> None:
         _, node, key = action.csr.split()
         issued: dict[str, Any] = {"error": "another key"}
         if (node, key) == (action.node, action.key):
             from_ms = int(self.now().wall * 1000)
-            days = _HUB_DAYS if action.kind == "hub" else limits.CERTIFICATE_DAYS
+            days = limits.REGION_CA_DAYS if action.kind == "hub" else limits.CERTIFICATE_DAYS
             until_ms = from_ms + days * _DAY_MS
             issued = {"certificate": f"CERT {from_ms} {until_ms}", "serial": "1", "until_ms": until_ms}
         self.put(inputs.CertificateIssued(request=action.request, node=action.node, **issued))
