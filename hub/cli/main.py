@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from hub.cli import apply, client, describe, events, get, node, options, sources
 from hub.cli.doctor import command as doctor
 from hub.cli.view import output
 from protocol.errors import SkerryError, TooLarge
+
+if TYPE_CHECKING:
+    from hub.shell.init import Made
 
 HELP = """Run work on far-flung devices that keep working when their link does not."""
 
@@ -96,6 +99,10 @@ def init(
     told = sys.stdin.readline().strip() if parent and token in ("", "-") and not sys.stdin.isatty() else token
     making = shell.init(folder, name=name, mqtt=mqtt, api=api, broker=broker, parent=parent, token=told)
     made = asyncio.run(making)
+    _say_made(made, f" --data {folder}" if data is not None else "")
+
+
+def _say_made(made: Made, option: str) -> None:
     output.say(f"Made a hub in {made.folder}: its own CA, an operator's token for this user, an empty store.")
     if made.hub.parent is not None:
         output.say(f"  its place           {'/'.join(made.path)}, below hub {made.hub.parent.id}")
@@ -103,7 +110,6 @@ def init(
     output.say(f"  API and CLI         {made.hub.api.host}:{made.hub.api.port}")
     if made.former is not None:
         output.say(f"  the context of the former hub is kept in {made.former}")
-    option = f" --data {folder}" if data is not None else ""
     output.say(f"Next:  skerry hub serve{option}        (then: skerry token create)")
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import time
 from typing import Annotated, Any
 
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import human, output
+from hub.cli.view import invitation, output
 from hub.cli.view.output import Format
 
 tokens = typer.Typer(help="Invite devices: one-time tokens.", no_args_is_help=True, rich_markup_mode=None)
@@ -39,20 +37,7 @@ def create(
     if form.is_exact:
         output.emit(made, form)
         return
-    now_ms = int(time.time() * 1000)
-    labelled = f", labels {' '.join(label or [])}" if label else ""
-    output.say(str(made["token"]))
-    invited = human.plural(uses, "hub" if hub else "device")
-    output.note(f"for {invited}{labelled}, until {human.clock(made['expires_ms'], now_ms)}")
-    quoted = shlex.quote(str(made["token"]))
-    if hub:
-        output.note("On the machine of the new hub:")
-        output.note(f"  skerry hub init --data DIR --name NAME --parent {url} --token {quoted}")
-    else:
-        output.note("On each device, once the agent is installed there:")
-        output.note(f"  sudo skerry-agent enroll --hub {url} --token {quoted}")
-    if "//127." in url or "//localhost" in url or "//[::1]" in url:
-        output.note("  (127.0.0.1 is this machine: on another one, write the address under which it sees this hub)")
+    invitation.say(made, url, label or [])
 
 
 @tokens.command("list")

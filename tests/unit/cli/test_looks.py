@@ -704,3 +704,12 @@ def test_describe_a_service_as_a_tree_of_regions(skerry: Skerry, api: FakeApi) -
     assert lines.index(next(line for line in lines if "oslo/gw-9" in line)) < lines.index(
         next(line for line in lines if "gw-0" in line)
     )
+
+
+def test_a_token_for_a_hub_says_what_to_do_with_it(skerry: Skerry, api: FakeApi) -> None:
+    made = {"id": "1", "token": "sk1.abc", "expires_ms": now_ms() + HOUR_MS, "uses": 1, "kind": "hub"}
+    api.says("POST", "/v1/tokens", made)
+    code, out, err = skerry("token", "create", "--hub")
+    assert (code, out, api.asked[0][2]["kind"]) == (0, "sk1.abc\n", "hub")
+    assert "for 1 hub, until " in err
+    assert f"skerry hub init --data DIR --name NAME --parent {api.url} --token sk1.abc" in err
