@@ -12,7 +12,7 @@ from protocol.aio.upkeep import synced
 from protocol.errors import Refused
 from protocol.trust import certificates
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "config" / "broker"
+TEMPLATES = Path(__file__).resolve().parents[3] / "config" / "broker"
 _INSTALLED = "/etc/mosquitto/skerry"
 _LISTENER = re.compile(r"^listener .*$", re.MULTILINE)
 
