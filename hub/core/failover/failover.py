@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from hub.core.failover.absent import Absent
 from hub.core.failover.book import Books
 from hub.core.failover.leases import Leases
 from hub.core.failover.moves import Moves
+from hub.core.failover.numbers import Numbers
 from hub.core.work.declared import Resource
 from protocol import documents, limits, messages, status
 from protocol.effects import Effects, Now
@@ -34,18 +33,18 @@ class Failover:
         self._books = Books(snapshot)
         self._absent = Absent(core)
         self._moves = Moves(core, self._books, self._absent)
+        self._numbers = Numbers(core, self._books)
         self.leases = Leases(snapshot, core)
         self._agenda = Agenda()
-        self._dirty: dict[str, None] = {}
         core.resources.parked = self.parked
-        core.resources.changed = self._mark
+        core.resources.changed = self._numbers.mark
 
     def start(self, now: Now) -> None:
         """A life begins: nobody is heard yet."""
         self._absent.start(now)
         self.leases.start(now)
         for record in self._core.resources.records("service"):
-            self._mark(record.key)
+            self._numbers.mark(record.key)
 
     # -------------------------------------------------------------------------------------------- reading
 
@@ -87,7 +86,7 @@ class Failover:
             self._books.raise_to(f"service/{name}", one.fence, fx)
         for key in self._books.concerned(child):
             self._moves.decide(key, now, fx)
-            self._mark(key)
+            self._numbers.mark(key)
         link = core.parent.view(child)
         is_up_to_date = (said.held.term, said.held.generation) == (link.term, link.generation)
         is_whole = is_up_to_date and core.delegate.is_settled(child)
@@ -100,47 +99,29 @@ class Failover:
         """Do what is due, some of it: fences of what has changed, and copies whose children are away for too long."""
         if self._core.restore.waits:
             return
-        self._number_some(now, fx)
+        self._settle(now, fx)
         for _ in range(limits.FAILOVERS_PER_INPUT_MAX):
             key = self._agenda.pop(now.mono)
             if key is None:
                 break
             self._look(key, now, fx)
         self.leases.tick(now, fx)
-        self._number_some(now, fx)
+        self._settle(now, fx)
+
+    def _settle(self, now: Now, fx: Effects) -> None:
+        for key in self._numbers.some(fx):
+            record = self._core.resources.find(key)
+            if record is not None:
+                self._watch(record, now)
 
     def next_wake(self, now: Now) -> float:
         """Return when (mono) something is due."""
         if self._core.restore.waits:
             return math.inf
         due = self._agenda.next()
-        return now.mono if self._dirty else min(math.inf if due is None else due, self.leases.next_wake(now))
+        return now.mono if self._numbers.waits else min(math.inf if due is None else due, self.leases.next_wake(now))
 
-    # -------------------------------------------------------------------------------------------- what has changed
-
-    def _mark(self, key: str) -> None:
-        if key.startswith("service/"):
-            self._dirty[key] = None
-
-    def _number_some(self, now: Now, fx: Effects) -> None:
-        for key in list(self._dirty)[: limits.DELEGATE_NODES_PER_INPUT_MAX]:
-            del self._dirty[key]
-            self._number(key, now, fx)
-
-    def _number(self, key: str, now: Now, fx: Effects) -> None:
-        """Let the copies of a service that changed have their fences; forget who is parked and may not stay."""
-        core, book = self._core, self._books.get(key)
-        record = core.resources.find(key)
-        children, stays = set[str](), dict[str, int]()
-        if record is not None and record.count is not None and _is_guarded(record.disconnect):
-            stays = {child: n for child, n in self.parked(key).items() if core.resources.may_hold(key, child)}
-            children = {*record.nodes, *record.shares, *stays}
-            self._watch(record, now)
-        parked = {child: one for child, one in book.parked.items() if child in stays}
-        self._books.put(key, msgspec.structs.replace(book, parked=parked), fx)
-        touched = self._books.number(key, children, fx)
-        for child in (*touched, *(book.parked.keys() - stays.keys())):
-            core.delegate.mark(child)
+    # -------------------------------------------------------------------------------------------- absences
 
     def _watch(self, record: Resource, now: Now) -> None:
         """Have a service looked at when one of its copies was away for long enough."""
@@ -163,7 +144,3 @@ class Failover:
             record = self._core.resources.get(record.kind, record.name)
             if now.mono < since + after_s or not self._moves.replace(record, child, now, fx):
                 self._agenda.put(key, max(since + after_s, now.mono + limits.FAILOVER_RETRY_S))
-
-
-def _is_guarded(disconnect: documents.Disconnect) -> bool:
-    return disconnect.replace_after_s is not None or disconnect.at_most_one

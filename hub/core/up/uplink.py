@@ -64,6 +64,10 @@ class Uplink:
         self._pump_at = now.mono
         return self._child.append(stream, items, now, fx, hold=True)
 
+    def want_leases(self, names: list[str], every_s: float, now: Now) -> None:
+        """Ask the parent for the leases of `names`, at least every `every_s` (INVARIANTS A20)."""
+        self._child.want_leases(names, every_s, now)
+
     def tick(self, now: Now, fx: Effects) -> None:
         """Do what is due: the link's own timers, and what waits for company (the driver ticks last in each batch)."""
         self._told(self._child.tick(now, fx), now, fx)
@@ -121,6 +125,8 @@ class Uplink:
                         self._core.fetching.live(now, fx)
                 case events.WentOffline(reason=reason):
                     self._contact.offline(reason, now, fx)
+                case events.Leased(granted=granted, asked=asked):
+                    self._core.failover.leases.ceiling.granted(granted, asked)
                 case _:
                     self._told_seldom(event, now, fx)
 

@@ -140,7 +140,7 @@ async def test_what_the_leader_leaves_behind_ends_with_the_lease_too(world: Worl
 
 async def test_a_name_that_a_workload_gives_itself_hides_it_not(world: World, agents: list[Agent]) -> None:
     world.close()
-    odd = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'a) S 1\\n2', 0, 0, 0); time.sleep(600)"
+    odd = "import ctypes, signal; ctypes.CDLL(None).prctl(15, b'a) S 1\\n2', 0, 0, 0); signal.pause()"
     agents.append(agent := Agent(world.data, 3.0, sys.executable, "-c", odd))
     await until(lambda: "a) S" in Path(f"/proc/{agent.pid}/comm").read_text())
     agent.kill()

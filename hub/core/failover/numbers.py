@@ -1,0 +1,59 @@
+"""The fence of each copy: given before anybody is asked for it, and higher than any before (INVARIANTS A10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hub.core.failover.book import Books
+from protocol import documents, limits
+from protocol.effects import Effects
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+
+class Numbers:
+    """Keeps the books in step with where services are: what changed is marked, and gone through some at a time."""
+
+    def __init__(self, core: HubCore, books: Books) -> None:
+        self._core = core
+        self._books = books
+        self._dirty: dict[str, None] = {}
+
+    def mark(self, key: str) -> None:
+        """A resource is not what it was, or not where."""
+        if key.startswith("service/"):
+            self._dirty[key] = None
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether anything is marked."""
+        return bool(self._dirty)
+
+    def some(self, fx: Effects) -> list[str]:
+        """Give the copies of some marked services their fences; return the keys."""
+        keys = list(self._dirty)[: limits.DELEGATE_NODES_PER_INPUT_MAX]
+        for key in keys:
+            del self._dirty[key]
+            self._number(key, fx)
+        return keys
+
+    def _number(self, key: str, fx: Effects) -> None:
+        """Forget who is parked and may not stay, and the fence of who is asked no more."""
+        core, book = self._core, self._books.get(key)
+        record = core.resources.find(key)
+        children, stays = set[str](), dict[str, int]()
+        if record is not None and record.count is not None and _is_guarded(record.disconnect):
+            stays = {child: one.copies for child, one in book.parked.items() if core.resources.may_hold(key, child)}
+            children = {*record.nodes, *record.shares, *stays}
+        parked = {child: one for child, one in book.parked.items() if child in stays}
+        self._books.put(key, msgspec.structs.replace(book, parked=parked), fx)
+        touched = self._books.number(key, children, fx)
+        for child in (*touched, *(book.copies.keys() - children), *(book.parked.keys() - stays.keys())):
+            core.delegate.mark(child)
+
+
+def _is_guarded(disconnect: documents.Disconnect) -> bool:
+    return disconnect.replace_after_s is not None or disconnect.at_most_one
