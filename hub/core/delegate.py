@@ -22,8 +22,7 @@ from protocol.effects import Delete, Effects, Now, Put
 from protocol.link.parent import Parent
 from protocol.snapshot import Snapshot
 
-PLACED = "placed"
-RELEASES = "release"
+PLACED, RELEASES = "placed", "release"
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,10 +58,8 @@ class Operations:
                 return {"deleted": op.id}
             case inputs.Apply() as op:
                 return {"results": self._apply(op, who, now, fx)}
-            case inputs.DeleteResource() as op:
-                return self._delete(op, who, now, fx)
-            case inputs.ReleaseOverride() as op:
-                return core.overrides.release(f"{op.kind}/{op.name}", who, now, fx)
+            case inputs.DeleteResource() | inputs.ReleaseOverride() as op:
+                return self._withdraw(op, who, now, fx)
             case inputs.NoteArtifact() | inputs.MakeRoom() as op:
                 return self._artifact(op, who, now, fx)
             case inputs.AcceptRestore() as op:
@@ -120,8 +118,12 @@ class Operations:
         nodes, regions = core.resources.placed_on(one.key, holds), core.resources.regions_of(one.key, holds)
         return _change(one, action, core.resources.generation(one.key), nodes, regions)
 
-    def _delete(self, op: inputs.DeleteResource, who: str, now: Now, fx: Effects) -> dict[str, Any]:
+    def _withdraw(
+        self, op: inputs.DeleteResource | inputs.ReleaseOverride, who: str, now: Now, fx: Effects
+    ) -> dict[str, Any]:
         core = self._core
+        if isinstance(op, inputs.ReleaseOverride):
+            return core.overrides.release(f"{op.kind}/{op.name}", who, now, fx)
         key = core.resources.get(op.kind, op.name).key
         core.policies.check_deed("apply")
         core.overrides.check_delete(key)

@@ -16,31 +16,16 @@ import msgspec
 from hub.core import inputs
 from hub.core.down.overrides import Override, version
 from hub.core.work import declared
+from hub.core.work.given import PREFIX, Given, read
 from protocol import documents, status
 from protocol.effects import Delete, Effects, Now, Put
-from protocol.errors import Refused, RemoteProtocolError, SpecError
+from protocol.errors import Refused, SpecError
 from protocol.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
 SPACE = "given"
-_PREFIX = "delegation/"
-
-
-class Given(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One document from above: the newest, and why it is not followed, if it is not; `since_ms` is this hub's time."""
-
-    document: documents.Delegation
-    since_ms: int
-    refused: str = ""
-    good: documents.Delegation | None = None
-    """The last one that could be followed, if the newest cannot."""
-
-    @property
-    def key(self) -> str:
-        """`service/NAME` or `workflow/NAME`."""
-        return f"{self.document.kind}/{self.document.name}"
 
 
 class Delegated:
@@ -74,11 +59,11 @@ class Delegated:
 
     def wanted(self, items: dict[str, bytes], now: Now, fx: Effects) -> None:
         """Take the whole of what the parent asks."""
-        asked = {item.removeprefix(_PREFIX): raw for item, raw in items.items() if item.startswith(_PREFIX)}
+        asked = {item.removeprefix(PREFIX): raw for item, raw in items.items() if item.startswith(PREFIX)}
         for key in [key for key in self._given if key not in asked]:
             self._withdraw(key, now, fx)
         for key, raw in sorted(asked.items(), key=lambda item: (not item[0].startswith("policy/"), item[0])):
-            document, known = _read(key, raw), self._given.get(key)
+            document, known = read(key, raw), self._given.get(key)
             if known is None or known.document != document:
                 self._take(key, document, now, fx)
         self._core.errands.wanted(items, now, fx)
@@ -86,6 +71,8 @@ class Delegated:
     def restore(self, key: str, now: Now, fx: Effects) -> None:
         """What stood in the way of `key` is gone, an override or this hub's own of that name: follow the owner."""
         given = self._given.get(key)
+        if given is not None and given.good is not None:
+            self._follow(key, given.good, now, fx)
         if given is not None:
             self._take(key, given.document, now, fx)
 
@@ -94,8 +81,6 @@ class Delegated:
     def _take(self, key: str, document: documents.Delegation, now: Now, fx: Effects) -> None:
         refused, known = self._follow(key, document, now, fx), self._given.get(key)
         good = known and (known.good if known.refused else known.document) if refused else None
-        if good is not None:
-            self._follow(key, good, now, fx)
         self._put(Given(document=document, since_ms=int(now.wall * 1000), refused=refused, good=good), fx)
         said = {"owner": document.owner, "generation": document.generation, "share": document.share, "who": document.by}
         kind, core = "delegation.applied", self._core
@@ -162,15 +147,3 @@ class Delegated:
     def _put(self, given: Given, fx: Effects) -> None:
         self._given[given.key] = given
         fx.store.append(Put(SPACE, given.key, msgspec.json.encode(given)))
-
-
-def _read(key: str, raw: bytes) -> documents.Delegation:
-    """Return the document in `raw`; what cannot be read as that of `key` has no owner."""
-    try:
-        document = documents.decode(raw)
-    except RemoteProtocolError:
-        document = None
-    if isinstance(document, documents.Delegation) and f"{document.kind}/{document.name}" == key:
-        return document
-    kind, _, name = key.partition("/")
-    return documents.Delegation(kind=kind, name=name, generation=0, owner="", spec=msgspec.Raw(b"null"))

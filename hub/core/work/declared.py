@@ -138,13 +138,9 @@ def compiled(document: dict[str, Any]) -> Compiled:
 
 def artifact_of(document: documents.AnyDocument | None) -> str:
     """Return the digest of the artifact a document needs, or ""."""
-    match document:
-        case documents.Assignment():
-            return document.process.artifact
-        case documents.Workflow():
-            return document.artifact
-        case _:
-            return ""
+    if isinstance(document, documents.Assignment):
+        return document.process.artifact
+    return document.artifact if isinstance(document, documents.Workflow) else ""
 
 
 def canonical(spec: dict[str, Any]) -> bytes:

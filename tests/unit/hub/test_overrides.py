@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.core import inputs, views
+from tests.support.tree import Tree
 from tests.unit.hub.tiers import Tier
 from tests.unit.hub.world import service
 
@@ -168,3 +170,31 @@ def test_a_document_under_anothers_name_is_refused(cloud: Tier) -> None:
     (condition,) = region.core.delegated.conditions()
     assert "handed down as service/x, and says that it is service/line" in condition.text
     assert views.services(region.core, region.now) == []
+
+
+def test_what_both_sides_of_a_cut_changed_is_decided_when_it_heals() -> None:
+    tree = Tree()
+    cloud, eu = tree.add("cloud"), tree.add("eu", "cloud")
+    eu.device("eu-1", {"gpu": "yes"})
+    cloud.ask(inputs.Apply(documents=[OURS]))
+    eu.cut()
+    cloud.ask(inputs.Apply(documents=[LATER, service("more", "gpu")]))
+    given = inputs.Override(for_s=3_600.0, reason="a fire")
+    eu.ask(inputs.Apply(documents=[THEIRS], override=given))
+    eu.ask(inputs.Apply(documents=[service("own", "gpu")]))
+    eu.restart()
+    eu.heal()
+
+    def runs() -> str:
+        return msgspec.json.decode(eu.core.resources.get("service", "line").spec)["spec"]["process"]["command"][1]
+
+    assert (runs(), eu.core.delegated.owner("service/more"), eu.core.delegated.owner("service/own")) == (
+        "2",
+        "cloud",
+        "",
+    )
+    (mark,) = cloud.core.subtree.sum().marks
+    assert (mark.at, mark.what, mark.user, mark.reason) == ("eu", "service/line", "token:admin", "a fire")
+    tree.later(3_700.0)
+    assert runs() == "3"
+    assert cloud.core.subtree.sum().marks == []
