@@ -174,9 +174,9 @@ def demo(
     """See it at work: a fleet on this machine, cut and healed."""
     import asyncio
 
-    from hub.demo import story
+    from hub.demo import play
 
-    raise typer.Exit(asyncio.run(story.play(keep=keep, through=broker)))
+    raise typer.Exit(asyncio.run(play.play(keep=keep, through=broker)))
 
 
 @app.command()

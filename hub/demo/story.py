@@ -1,263 +1,170 @@
-"""What the demo does and tells, in order. Each scene acts on real processes and waits for what it should see."""
+"""What the demo tells, in order: a cloud, two regions, four devices, and a day on which the links are cut.
+
+Each scene acts on real processes and waits for what it should see.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
-import signal
-import sys
-import tempfile
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from hub.demo import broker, tally
+from hub.demo import merge, proof, sight, work
 from hub.demo.daemon import DemoFailed
 from hub.demo.fleet import Agent, Fleet
+from hub.demo.stage import Stage
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "config" / "examples"
-NODES = ("oslo-gw-1", "oslo-gw-2", "oslo-gw-3")
-SCENE_WAIT_S = 30.0
-POLL_S = 0.1
-SAMPLES_APART = 15  # samples made while nobody can hear them
-SERVICE = "vitals"
-WORKFLOW = "vitals-report"
+NORTH, SOUTH = "eu-north", "eu-south"
+DEVICES = {NORTH: ("oslo-gw-1", "bergen-gw-1"), SOUTH: ("roma-gw-1", "lisboa-gw-1")}
+NEW = "tromso-gw-1"
+SAMPLES_APART = 15  # samples made while nobody above can hear them
+_INVITE = ("token", "create", "--hub", "--label", "continent=eu", "--uses", "2")
 
 
 class Story:
-    """The demo's scenes over one fleet."""
+    """The demo's scenes."""
 
-    def __init__(self, fleet: Fleet, console: Console) -> None:
-        self.fleet = fleet
-        self.console = console
-        self.ledger = fleet.folder / "ledger"
+    def __init__(self, folder: Path, console: Console) -> None:
+        self.stage = Stage(console, folder)
+        self.folder, self.ledger = folder, folder / "ledger"
+        self.root = Fleet(folder / "cloud", "cloud")
+        self.north, self.south = (Fleet(folder / name, name) for name in (NORTH, SOUTH))
+        self.fleets = [self.root, self.north, self.south]
+        for fleet in self.fleets:
+            fleet.env["COLUMNS"] = str(console.width)
+        self._pids: dict[str, int] = {}
+
+    @property
+    def agents(self) -> dict[str, Agent]:
+        """All agents, by address."""
+        return {f"{fleet.name}/{name}": agent for fleet in self.fleets for name, agent in fleet.agents.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all agents."""
+        return [agent.name for agent in self.agents.values()]
 
     # ---------------------------------------------------------------------------------------- scenes
 
     async def init(self) -> None:
-        """A hub with its own CA."""
-        self.tell(
-            "A hub with its own CA, and three agents; each makes its key, shows a one-time token, gets a certificate."
+        """The root of all trust."""
+        self.stage.tell(
+            "A cloud hub, and two regions below it. Each region gets a CA that is confined to its own part."
         )
-        self.say(f"   (demo/ below is {self.fleet.folder})")
-        await self.fleet.init()
+        self.stage.console.print(f"   (demo/ below is {self.folder})", highlight=False, soft_wrap=True)
+        self.stage.say("cloud$ skerry hub init --data demo/cloud/hub --name cloud")
+        await self.root.init()
 
-    async def raise_fleet(self) -> None:
-        """The hub serves; a token lets three agents in, with keys of their own."""
-        await self.fleet.serve()
-        made = await self.fleet.json("token", "create", "--uses", "3", "--label", "site=oslo")
-        await asyncio.gather(*(self.fleet.enroll(name, made["token"]) for name in NODES))
-        await self.until("all three are online", self._all_online)
-        await self.show("get", "nodes")
+    async def regions(self) -> None:
+        """Two hubs below the root, each let in by a token; then two devices each, let in by their region."""
+        at = self.stage
+        await self.root.serve()
+        token = (await self.root.json(*_INVITE))["token"]
+        at.say(f"cloud$ skerry {' '.join(_INVITE)}\n{token}")
+        for region in DEVICES:
+            init = f"skerry hub init --data demo/{region}/hub --name {region}"
+            at.say(f"{region}$ {init} --parent https://127.0.0.1:{self.root.api_port} --token {token}")
+        await asyncio.gather(*(self._region(region, token) for region in (self.north, self.south)))
+        at.say(
+            f"oslo-gw-1$ skerry-agent enroll --hub https://127.0.0.1:{self.north.api_port} --token sk1.…     and so on"
+        )
+        await at.until("all are online, two tiers down", lambda: sight.online(self.root, [*DEVICES, *self.agents]))
+        await at.show(self.root, "get", "nodes")
 
     async def apply(self) -> None:
-        """Declare the work, and see it run."""
-        self.tell(
-            "The operator declares what should run: a service that samples this machine, a workflow over its samples."
-        )
-        folder = self.fleet.folder / "examples"
-        shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
+        """Declare the work at the root, and see it run two tiers below."""
+        at = self.stage
+        at.tell("At the cloud the operator declares what should run: vitals on every gateway, and one sign per region.")
         self.ledger.mkdir(exist_ok=True)
-        for path in folder.glob("*.yaml"):
-            path.write_text(path.read_text().replace('LEDGER: ""', f'LEDGER: "{self.ledger}"'))
-        await self.show("apply", "-f", str(folder), "--wait")
-        await self.until("each agent made samples and ran a workflow", lambda: self._each(samples=5, steps=3))
+        folder = work.examples(self.folder / "work", self.ledger)
+        await at.show(self.root, "apply", "-f", str(folder), "--wait")
+        await at.until("every device works", lambda: sight.worked(self.ledger, self.names, 5, 3))
+        await at.show(self.root, "describe", "service", work.SIGN, until="lately")
+        at.tell("A command on devices two tiers down, answered at once.")
+        await at.show(self.root, "run", "-l", "role=gateway", "--", "uname", "-sr")
 
-    async def command(self) -> None:
-        """A one-off command on all of them."""
-        self.tell("A command on every device of a site, answered at once.")
-        await self.show("run", "-l", "site=oslo", "--", "uname", "-sr")
+    async def cut(self) -> None:
+        """Part the north from the cloud, and go on in the cloud."""
+        at = self.stage
+        at.tell(f"Now the link between the cloud and {NORTH} is cut. The cloud goes on: its operator changes the sign.")
+        pids = await asyncio.gather(*(sight.pid(one, self.root, work.SERVICE) for one in self.agents.values()))
+        self._pids = dict(zip(self.agents, pids, strict=True))
+        self.north.cut()
+        await at.until(f"the cloud misses {NORTH}", lambda: sight.missed(self.root, NORTH))
+        await at.show(self.root, "get", "nodes")
+        changed = work.sign(self.folder / "sign-2.yaml", merge.CLOUDS)
+        await at.show(self.root, "apply", "-f", str(changed))
 
-    async def cut_and_kill(self) -> None:
-        """Cut one agent's link, kill another agent, kill the hub; work goes on everywhere."""
-        cut, killed = self.fleet.agents[NODES[1]], self.fleet.agents[NODES[2]]
-        self.tell(f"Now the link of {cut.name} is cut, {killed.name}'s agent gets kill -9, and then the hub too.")
-        cut.wire.cut()
-        before = await self._service_pid(killed)
-        await killed.daemon.kill()
-        await self.until(f"the hub sees that {cut.name} is away", lambda: self._state_of(cut.name, "away"))
-        await self.show("get", "nodes")
-        await self.show("run", "--node", cut.name, "--timeout", "2s", "--deadline", "2s", "--", "uptime", check=False)
-        await self.fleet.hub.kill()
-        apart = {name: self._samples(name) for name in NODES}
-        await self.until(
-            f"{SAMPLES_APART} more samples on every device, with nobody to hear them",
-            lambda: self._grown(apart, SAMPLES_APART),
+    async def alone(self) -> None:
+        """The region decides for itself: its own work, an override, a new device."""
+        at, north = self.stage, self.north
+        at.tell(f"{NORTH} goes on too. Its operator declares work of its own, and for an hour another sign.")
+        own = work.sign(self.folder / "frost.yaml", "no frost", name=work.OWN, count="1")
+        await at.show(north, "apply", "-f", str(own), "--wait")
+        other = work.sign(self.folder / "storm.yaml", merge.STORM)
+        await at.show(north, "apply", "-f", str(other), "--override", "--for", "1h", "--reason", "a storm")
+        at.tell(f"A new device comes to {NORTH}, and gets the cloud's work from its region, artifact and all.")
+        at.say(f"{NEW}$ skerry-agent enroll --hub https://127.0.0.1:{north.api_port} --token sk1.…")
+        await self._device(north, NEW)
+        await at.until(f"{NEW} makes samples", lambda: sight.grown(self.ledger, {NEW: 0}, 3))
+
+    async def kill(self) -> None:
+        """kill -9 of the region that is cut off, and a device cut off from the other one: all of them go on."""
+        at, north, roma = self.stage, self.north, self.agents[f"{SOUTH}/roma-gw-1"]
+        at.tell(
+            f"The hub {NORTH} itself gets kill -9, and {roma.name} is cut off from {SOUTH}. Four devices are alone."
         )
-        await self.show("status", "--data", str(cut.data), program="skerry-agent")
-        await killed.daemon.start()
-        await self.until(f"{killed.name}'s agent is back", lambda: self._adopted(killed, before))
-        self.say(f"   {killed.name}: the service kept its pid {before} through kill -9 of its agent")
+        await north.hub.kill()
+        roma.wire.cut()
+        before = {name: sight.samples(self.ledger, name) for name in self.names}
+        what = f"{SAMPLES_APART} more samples on every device"
+        await at.until(what, lambda: sight.grown(self.ledger, before, SAMPLES_APART))
+        await at.show(north, "status", "--data", str(north.agents[NEW].data), program="skerry-agent")
+        await north.serve()
+        what = f"{NORTH} is back with its devices, the new one too, still cut off from the cloud"
+        await at.until(what, lambda: sight.online(north, list(north.agents)))
 
     async def heal(self) -> None:
-        """Hub and link come back; everything that waited arrives."""
-        self.tell("The hub comes back, then the link. What waited in the journals goes up by itself.")
-        await self.fleet.serve()
-        self.fleet.agents[NODES[1]].wire.heal()
-        await self.until("all three are online again", self._all_online)
+        """The links come back; everything that waited arrives, and both sides merge as declared."""
+        at = self.stage
+        at.tell(
+            "The links come back. What waited goes up by itself, and what both sides changed is merged as declared:"
+        )
+        at.say("   the owner's document wins, but for an override, which has a name, a reason and an end.")
+        self.north.heal()
+        self.agents[f"{SOUTH}/roma-gw-1"].wire.heal()
+        await at.until("the cloud sees all of them", lambda: sight.online(self.root, [*DEVICES, *self.agents]))
+        await merge.overridden(at, self.root, self.north, self.south)
+        for path, pid in self._pids.items():
+            now = await sight.pid(self.agents[path], self.root, work.SERVICE)
+            if now != pid:
+                raise DemoFailed(f"{path}: {work.SERVICE} has pid {now}, it had {pid} before the links were cut")
+        at.say(f"   {work.SERVICE} kept its pid on all {len(self._pids)} devices: nothing healthy was restarted")
 
     async def settle(self) -> bool:
-        """Take the work away, wait until hub and agents agree to the row, and compare with the producers' ledgers."""
-        self.tell(
-            "The work is taken away; then the cursors must become equal, and the ledgers must agree with the hub."
-        )
-        await self.show("delete", f"workflow/{WORKFLOW}", f"service/{SERVICE}")
-        await self.until("nothing runs any more", self._nothing_runs)
-        await self.until("cursors are equal", self._cursors_equal)
-        code, text = await self.fleet.command("events", "--kind", "app.sample", "--limit", "1000000", "-o", "json")
-        events = [self.fleet.parse(line) for line in text.splitlines() if line] if code == 0 else []
-        tallies = [tally.tally(name, self.ledger, events) for name in NODES]
-        table = Table(
-            "NODE", "MADE", "RECEIVED", "LOST", "DOUBLED", "STEPS RUN", "RUN TWICE", box=None, padding=(0, 2, 0, 0)
-        )
-        for one in tallies:
-            numbers = (one.made, one.received, one.lost, one.doubled, one.steps, one.steps_twice)
-            table.add_row(one.node, *map(str, numbers), style="green" if one.whole else "bold red")
-        self.console.print(table)
-        return all(one.whole and one.made and one.steps for one in tallies)
+        """Take the work away, wait until all tiers agree to the row, and compare with the producers' ledgers."""
+        at = self.stage
+        await merge.released(at, self.root, self.north)
+        at.tell("The work is taken away. Then all cursors must be equal, and the ledgers must agree with the root.")
+        away = (f"workflow/{work.WORKFLOW}", f"service/{work.SERVICE}", f"service/{work.SIGN}")
+        await at.show(self.root, "delete", *away)
+        await at.show(self.north, "delete", f"service/{work.OWN}")
+        await at.until("nothing runs any more", lambda: sight.idle(self.fleets[1:]))
+        await at.until("cursors are equal, over all tiers", lambda: proof.cursors_equal(self.fleets))
+        return await proof.ledgers_agree(self.root, list(self.agents), self.ledger, at.console)
 
-    # ---------------------------------------------------------------------------------------- telling
+    async def close(self) -> None:
+        """End everything that was started."""
+        await asyncio.gather(*(fleet.close() for fleet in self.fleets))
 
-    def tell(self, text: str) -> None:
-        """Begin a scene."""
-        self.console.print(f"\n[bold]{escape(text)}[/bold]", soft_wrap=True)
+    # ---------------------------------------------------------------------------------------- doing
 
-    def say(self, text: str) -> None:
-        """Say one line."""
-        self.console.print(escape(text), highlight=False, soft_wrap=True)
+    async def _region(self, region: Fleet, token: str) -> None:
+        await region.init_below(self.root, token)
+        await region.serve()
+        await asyncio.gather(*(self._device(region, name) for name in DEVICES[region.name]))
 
-    async def show(self, *words: str, program: str = "skerry", check: bool = True) -> None:
-        """Run a command and show it as the person who typed it would see it."""
-        shown = " ".join(words).replace(str(self.fleet.folder), "demo")
-        self.say(f"$ {program} {shown}")
-        _, text = await self.fleet.command(*words, program=program, check=check)
-        self.say(text.rstrip().replace(str(self.fleet.folder), "demo"))
-
-    async def until(self, what: str, seen: Callable[[], Awaitable[bool]]) -> None:
-        """Wait until `seen()` and say how long it took. Raises DemoFailed after SCENE_WAIT_S."""
-        began = time.monotonic()
-        while not await seen():
-            if time.monotonic() - began > SCENE_WAIT_S:
-                raise DemoFailed(f"waited {SCENE_WAIT_S:.0f} s in vain until {what}; logs are in {self.fleet.folder}")
-            await asyncio.sleep(POLL_S)
-        self.say(f"   {what} ({time.monotonic() - began:.1f} s)")
-
-    # ---------------------------------------------------------------------------------------- seeing
-
-    async def _nodes(self) -> dict[str, Any]:
-        return {node["name"]: node for node in await self.fleet.json("get", "nodes")}
-
-    async def _all_online(self) -> bool:
-        nodes = await self._nodes()
-        return all(name in nodes and nodes[name]["state"] == "online" for name in NODES)
-
-    async def _state_of(self, name: str, state: str) -> bool:
-        return (await self._nodes())[name]["state"] == state
-
-    def _samples(self, name: str) -> int:
-        path = self.ledger / f"{name}.samples"
-        return len(path.read_text().splitlines()) if path.exists() else 0
-
-    async def _each(self, samples: int, steps: int) -> bool:
-        return all(
-            one.made >= samples and one.steps >= steps for one in (tally.tally(name, self.ledger, []) for name in NODES)
-        )
-
-    async def _grown(self, before: dict[str, int], by: int) -> bool:
-        return all(self._samples(name) >= count + by for name, count in before.items())
-
-    async def _service_pid(self, agent: Agent) -> int:
-        status = await self._local(agent)
-        return int(status["services"][SERVICE]["pid"])
-
-    async def _adopted(self, agent: Agent, pid: int) -> bool:
-        code, _ = await self.fleet.command("status", "--data", str(agent.data), program="skerry-agent", check=False)
-        if code != 0:
-            return False
-        now = await self._service_pid(agent)
-        if now != pid:
-            raise DemoFailed(f"{agent.name}: {SERVICE} has pid {now}, it had {pid} before its agent was killed")
-        return True
-
-    async def _local(self, agent: Agent) -> Any:
-        words = ("status", "--data", str(agent.data), "-o", "json")
-        return self.fleet.parse((await self.fleet.command(*words, program="skerry-agent"))[1])
-
-    async def _nothing_runs(self) -> bool:
-        return all(
-            not node["services"] and not any(flow["running"] for flow in node["workflows"].values())
-            for node in (await self._nodes()).values()
-        )
-
-    async def _cursors_equal(self) -> bool:
-        return all(
-            cursor["seq"] == cursor["last"]
-            for node in (await self._nodes()).values()
-            for cursor in node["cursors"].values()
-        )
-
-
-async def play(*, keep: bool, through: str) -> int:
-    """Play the demo; `through` is `embedded` or `mosquitto`. Return the exit code."""
-    console = Console(highlight=False)
-    folder = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
-    began, kept = time.monotonic(), False
-    fleet = Fleet(folder)
-    fleet.env["COLUMNS"] = str(console.width)
-    story = Story(fleet, console)
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            await story.init()
-            if through == "mosquitto":
-                kit = broker.mosquitto(fleet.folder / "hub", fleet.folder / "broker", fleet.mqtt_port)
-                fleet.go_through(await stack.enter_async_context(kit))
-            await story.raise_fleet()
-            await story.apply()
-            await story.command()
-            await story.cut_and_kill()
-            await story.heal()
-            if keep:
-                await _keep(story)
-                kept = True
-                return 0
-            whole = await story.settle()
-        except DemoFailed as error:
-            console.print(f"\n[bold red]failed:[/bold red] {escape(str(error))}")
-            return 1
-        finally:
-            await fleet.close()
-            if kept:
-                shutil.rmtree(folder)
-                story.say(f"Ended all that was started and removed {folder}.")
-    where = "the hub's own front door" if through == "embedded" else f"through {through}"
-    took = time.monotonic() - began
-    verdict = "Nothing lost, nothing twice." if whole else "LOST OR DOUBLED: see the table."
-    console.print(f"\n[bold]{verdict}[/bold] {took:.0f} s, {where}, real processes, mutual TLS.", soft_wrap=True)
-    if whole:
-        shutil.rmtree(folder)
-    return 0 if whole else 1
-
-
-async def _keep(story: Story) -> None:
-    folder = story.fleet.folder
-    story.tell("The fleet stays up until Ctrl-C. Try, in another terminal:")
-    for line in (
-        f"export SKERRY_CONTEXT={folder}/context.json PATH={Path(sys.executable).parent}:$PATH",
-        "skerry get nodes -w",
-        "skerry events -f",
-        f"skerry describe service {SERVICE}",
-        f"skerry logs {SERVICE} -f",
-        f'skerry-agent stop {SERVICE} --reason "trying it" --data {folder}/{NODES[0]}',
-    ):
-        story.say(f"  {line}")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    async def _device(self, region: Fleet, name: str) -> None:
+        labels = ("--label", "role=gateway", "--label", f"site={name.partition('-')[0]}")
+        await region.enroll(name, (await region.json("token", "create", *labels))["token"])
