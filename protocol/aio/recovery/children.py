@@ -13,6 +13,7 @@ import msgspec
 from protocol.aio.recovery.scan import Scan
 from protocol.aio.sqlite import insert
 from protocol.link import cursor, parent_entries
+from protocol.link.relay import salvaged
 from protocol.messages import CHAINED
 
 _BATCH = 512
@@ -37,26 +38,31 @@ class _Channel:
 
 @dataclass(slots=True)
 class Children:
-    """Copies channels, entries and what was set aside. `moved`: cursors that go back or are made anew."""
+    """Copies what was received. `moved`: cursors that go back or are made anew; `..origins`: of nodes below child hubs."""
 
     source: sqlite3.Connection
     target: sqlite3.Connection
     cursors: Mapping[str, bytes]
+    origins: Mapping[str, bytes]
     moved: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    moved_origins: dict[str, bytes] = field(default_factory=dict[str, bytes])
     _channels: dict[int, _Channel] = field(default_factory=dict[int, _Channel])
+    _relayed: dict[int, salvaged.Origin] = field(default_factory=dict[int, salvaged.Origin])
     _aside: dict[tuple[str, str, str, int], bytes] = field(default_factory=dict[tuple[str, str, str, int], bytes])
 
     def run(self) -> None:
         """Copy what is true."""
         scan = Scan(self.source)
         known = [row for row in scan.numbered("channel", "id", "node, epoch, stream, at") if _are_texts(row[1:])]
-        for number, node, epoch, stream, _ in known:
-            channel = _Channel(node, epoch, stream, hash=cursor.genesis(node, epoch, stream))
-            self._channels[number] = channel
+        self._relayed = salvaged.origins(known, self.origins)
+        for number, node, epoch, stream, at in known:
+            if not at:
+                self._channels[number] = _Channel(node, epoch, stream, hash=cursor.genesis(node, epoch, stream))
         self._copy("channel", iter(known))
         self._copy("aside", self._set_aside(scan))
         self._copy("entry", self._entries(scan))
         self._move()
+        self.moved_origins = salvaged.moved(self._relayed.values(), self._aside)
 
     def _copy(self, table: str, rows: Iterator[tuple[Any, ...]]) -> None:
         while batch := list(islice(rows, _BATCH)):
@@ -70,8 +76,11 @@ class Children:
 
     def _entries(self, scan: Scan) -> Iterator[tuple[Any, ...]]:
         for row in scan.numbered("entry", "id", "channel, seq, time_ms, kind, key, raw, hash"):
-            channel = self._channels.get(row[1])
-            if channel is not None and _is_itself(row) and self._is_true(channel, row[2], row[6], row[7]):
+            channel, origin = self._channels.get(row[1]), self._relayed.get(row[1])
+            if (channel is None and origin is None) or not _is_itself(row):
+                continue
+            _, _, seq, *_, raw, tip = row
+            if origin.take(seq, raw, tip) if origin is not None else channel and self._is_true(channel, seq, raw, tip):
                 yield row
 
     def _is_true(self, channel: _Channel, seq: int, raw: bytes, tip: bytes) -> bool:
@@ -87,7 +96,7 @@ class Children:
         if gap is not None:
             follows = gap.hash == tip.hex() and gap.first <= channel.last + 1
         if not follows and not channel.is_begun:
-            # The rows before it were let go long ago, or are lost: it cannot be told from what it might have been.
+            # The rows before it are gone: it cannot be told from what it might have been.
             channel.last, channel.hash, channel.is_begun = seq, tip, True
             channel.whole = (seq, tip)
             return False

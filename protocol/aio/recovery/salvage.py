@@ -57,10 +57,11 @@ class Salvage:
         self._states.run()
         for stream in self.opening.streams:
             self._stream(stream)
-        children = Children(self.source, self.target, self._states.of("cursor"))
+        children = Children(self.source, self.target, self._states.of("cursor"), self._states.of("origin"))
         children.run()
-        for key, value in children.moved.items():
-            self._states.put("cursor", key, value)
+        for space, moved in (("cursor", children.moved), ("origin", children.moved_origins)):
+            for key, value in moved.items():
+                self._states.put(space, key, value)
         doubt = Doubt(
             reason=_REASON,
             at_ms=self.at_ms,

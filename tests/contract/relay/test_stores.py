@@ -13,7 +13,7 @@ import pytest
 from hub.shell.init import mint_epoch
 from protocol import messages
 from protocol.aio.journal import Journal, Kept
-from protocol.effects import Effects, Now
+from protocol.effects import Effects, Now, Put
 from protocol.link import cursor, events
 from protocol.link.own_stream import OwnStream
 from protocol.link.parent_entries import Incoming
@@ -152,3 +152,32 @@ async def test_a_region_that_was_restored_relays_again_and_nothing_stands_twice(
     assert [row[0] for row in root.stands()] == list(range(1, 10))
     [(_, record)] = root.origins.records.all()
     assert (record.missing, record.forked) == ([], "")
+
+
+async def test_what_a_damaged_store_lost_of_an_origin_is_a_hole_and_no_child_is_invented(
+    root: Root, region: Region
+) -> None:
+    gw = Origin().say(400)
+    await region.hears(gw.event(0, 100))
+    await region.hears(gw.event(200, 300))
+    await region.hears(gw.event(100, 150))
+    await root.takes(await region.sends(0), region.relay.head())
+    await root.journal.commit([Put("other", "value", b"1")])
+    await root.journal.close()
+    with closing(sqlite3.connect(root.path)) as db:
+        db.execute("UPDATE state SET sum = sum + 1 WHERE space = 'other'")
+        db.execute("UPDATE entry SET raw = substr(raw, 1, 20) || x'7f' || substr(raw, 22) WHERE seq IN (230, 250)")
+        db.commit()
+    root.journal = await Journal.open(root.path, node="cloud", streams=("audit",), mint=mint_epoch)
+    root.load()
+    assert list(root.incoming.cursors) == ["relay"], "an origin is no child"
+    [(_, record)] = root.origins.records.all()
+    assert (record.seq, record.hash) == (229, gw.hash(229).hex())
+    assert [(one.first, one.last) for one in record.missing] == [(151, 200)]
+    await region.hears(gw.event(300, 400))
+    await root.takes(await region.sends(3), region.relay.head())
+    [(_, record)] = root.origins.records.all()
+    assert [(one.first, one.last) for one in record.missing] == [(151, 200), (230, 300)]
+    await region.hears(gw.event(100, 300))
+    await root.takes(await region.sends(4), region.relay.head())
+    assert [(seq, raw) for seq, raw, *_ in root.stands()] == [(seq, raw) for seq, raw, _ in gw.rows]
