@@ -31,6 +31,18 @@ _JUMP_BYTES = 4
 _NEGOTIATIONS_AT_ONCE = 2
 
 
+_InSession = (
+    messages.Desired
+    | messages.Documents
+    | messages.EntriesAck
+    | messages.RosterAck
+    | messages.Leases
+    | messages.Renewed
+    | messages.Ask
+)
+"""What a parent says within a session."""
+
+
 class Child:
     """The child's end. The core calls `start` once, and tells it all that the transport and the clock say."""
 
@@ -56,7 +68,7 @@ class Child:
         self.contact_s, self.renew_only = limits.CONTACT_EVERY_S, False
         self._outbox = Outbox(node, parent, snapshot, trust, lambda: self._entropy.hex(_EPOCH_BYTES), shares or {})
         self._intake = Intake(node, parent, trust, snapshot)
-        self._entropy = Entropy(b"")
+        self._entropy, self._leases = Entropy(b""), Requests()
         self._hello = messages.Hello(session=0, nonce="", node=node, version="")
         self._nonce = self._incarnation = ""
         self._backoff_s = limits.BACKOFF_S_MIN
@@ -65,7 +77,6 @@ class Child:
         self._report = b"{}"
         self._negotiations = self._status_count = 0
         self._status_at: float | None = None
-        self._leases = Requests()
 
     # -------------------------------------------------------------------------------------------- views
 
@@ -240,15 +251,7 @@ class Child:
                 return self._look(message, now, fx)
             case messages.Revoked():
                 return self._revoked(message, fx)
-            case (
-                messages.Desired()
-                | messages.Documents()
-                | messages.EntriesAck()
-                | messages.RosterAck()
-                | messages.Leases()
-                | messages.Renewed()
-                | messages.Ask()
-            ):
+            case _ if isinstance(message, _InSession):
                 if self.state is not ChildState.LIVE or message.session != self.session:
                     return []
                 if message.incarnation != self._incarnation:
@@ -260,13 +263,7 @@ class Child:
 
     def _served(
         self,
-        message: messages.Desired
-        | messages.Documents
-        | messages.EntriesAck
-        | messages.RosterAck
-        | messages.Leases
-        | messages.Renewed
-        | messages.Ask,
+        message: _InSession,
         now: Now,
         fx: Effects,
     ) -> list[events.ChildEvent]:

@@ -7,33 +7,26 @@ from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.services import workload
-from edge_agent.core.services.absence import Absence
+from edge_agent.core.services.bound import Bound
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.workload import Workload
-from protocol import documents, limits, status
+from protocol import documents, status
 from protocol.effects import Effects, Now
 from protocol.snapshot import Snapshot
 
 
-class Roster:
+class Roster(Bound):
     """The services by name."""
 
     def __init__(self, snapshot: Snapshot, ctx: Context, artifacts: Artifacts, overrides: Overrides) -> None:
-        self._ctx = ctx
+        super().__init__(snapshot, ctx)
         self._artifacts = artifacts
         self._overrides = overrides
-        self._absence = Absence(snapshot, ctx)
-        self._asked_every_s = limits.LEASE_S_MIN / limits.LEASE_ASKED_SHARE
-        self.all: dict[str, Workload] = {}
         force = snapshot.spaces.get("assignment", {})
         for name, record in context.load(snapshot, "service", workload.Record).items():
             self._add(name, record)
             if name in force:
                 self.all[name].restore(force[name])
-
-    def start(self, now: Now) -> None:
-        """A life begins."""
-        self._absence.start(now)
 
     def adopt(self, found: dict[str, inputs.Found], now: Now, fx: Effects) -> None:
         """At start: meet again what the last life left behind; takes what is a service's out of `found`."""
@@ -76,34 +69,6 @@ class Roster:
         for service in self.all.values():
             service.settle(now, fx)
         self._sweep(now, fx)
-
-    # ---------------------------------------------------------------------------------------- contact
-
-    def heard(self, now: Now, fx: Effects) -> None:
-        """The link is live: what rested because it was not starts again."""
-        self._absence.heard(now, fx)
-        for service in self.all.values():
-            if service.cut.why:
-                service.settle(now, fx)
-
-    def unheard(self, now: Now, fx: Effects) -> None:
-        """The link is live no more."""
-        self._absence.unheard(now, fx)
-
-    def leased(self, granted: dict[str, float], asked: float, now: Now, fx: Effects) -> None:
-        """The parent lets each of these run for so many seconds from `asked` (mono) on."""
-        for name, seconds in granted.items():
-            if name in self.all:
-                self.all[name].leased(asked + min(seconds, limits.LEASE_S_MAX), now, fx)
-        if granted:
-            self._asked_every_s = max(1.0, min(granted.values()) / limits.LEASE_ASKED_SHARE)
-
-    def ask(self, now: Now) -> None:
-        """Ask the parent for the leases that are needed."""
-        names = [name for name, service in sorted(self.all.items()) if service.wants_lease()]
-        self._ctx.child.want_leases(names, self._asked_every_s, now)
-
-    # ---------------------------------------------------------------------------------------- what happened
 
     def of(self, instance: str) -> Workload | None:
         """Return the service whose current instance this is."""

@@ -291,7 +291,6 @@ class Workload:
     def ended(self, exit_: inputs.Exit, now: Now, fx: Effects, *, booted: bool = False) -> None:
         """Its process ended: journal how, then decide what follows. `booted`: before the device booted."""
         record = self.record
-        lost = exit_.code is None and exit_.signal is None
         ran_s = 0.0 if booted else max(0.0, now.mono - record.launched_mono)
         asked = record.stage is Stage.STOPPING
         if exit_.expired and not asked:
@@ -311,7 +310,7 @@ class Workload:
             instance=instance,
             code=exit_.code,
             signal=exit_.signal,
-            lost=lost,
+            lost=exit_.code is None and exit_.signal is None,
             after_s=round(ran_s, 3),
             cause=record.cause,
         )
