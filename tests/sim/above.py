@@ -57,6 +57,8 @@ class Tree:
 
 
 def _declared(chance: Random, at: float, home: str) -> AnyItem:
+    if chance.random() < 0.1:
+        return plan.Operate(at=at, op=hub.Apply(documents=[_policy(chance)]), node=chance.choice((HUB, HUB, home)))
     if home != HUB and chance.random() < 0.15:
         return plan.Operate(at=at, op=hub.Apply(documents=[_alone(chance)]), node=home)
     document = people.document(chance)
@@ -85,3 +87,16 @@ def _alone(chance: Random) -> dict[str, Any]:
     on_return = chance.choice(("keep_original", "keep_replacement", "keep_newest"))
     cut = {"hub": replace, "on_return": on_return, "at_most_one": True}
     return people.service(f"{_OWN}alone", "steady", "fleet=sim", count=1, disconnect=cut)
+
+
+def _policy(chance: Random) -> dict[str, Any]:
+    """Return what is to bind regions: how much goes up, how many services, and what their operators may do."""
+    spec: dict[str, Any] = {"forward": {chance.choice(("metrics", "logs", "state")): chance.choice(("all", "summary"))}}
+    if chance.random() < 0.3:
+        spec["allow"] = {"services": chance.choice((3, 8))}
+    if chance.random() < 0.3:
+        spec["may"] = chance.choice((["run", "apply"], ["run"], ["run", "apply", "override"]))
+    if chance.random() < 0.5:
+        spec["regions"] = chance.choice(("continent=eu", "continent=us"))
+    name = chance.choice(("bounds", "thrift"))
+    return {"apiVersion": "skerry/v1", "kind": "Policy", "metadata": {"name": name}, "spec": spec}
