@@ -78,3 +78,58 @@ def test_a_change_follows_and_what_is_deleted_above_ends_below(cloud: Tier) -> N
         "delegation.applied",
         "delegation.withdrawn",
     ]
+
+
+def test_a_region_that_is_drained_gives_its_share_to_others_and_a_cordoned_one_keeps_it(cloud: Tier) -> None:
+    cloud.apply(service("line", "gpu", count=4))
+    assert cloud.shares("line") == {"eu": 2, "us": 2}
+    cloud.ask(inputs.CordonNode(node="eu", cordoned=True))
+    cloud.settle()
+    assert cloud.shares("line") == {"eu": 2, "us": 2}
+    cloud.ask(inputs.DrainNode(node="eu"))
+    cloud.settle()
+    assert cloud.shares("line") == {"us": 4}
+    cloud.flow()
+    assert cloud.regions["eu"].runs("eu-1") == cloud.regions["eu"].runs("eu-2") == []
+
+
+def test_a_region_that_enrolls_gets_what_had_no_place(cloud: Tier) -> None:
+    (result,) = cloud.apply(
+        dict(
+            service("line", "gpu", count=1),
+            spec={
+                **service("line", "gpu")["spec"],
+                "placement": {"selector": "gpu", "regions": "continent=asia", "count": 2},
+            },
+        )
+    )
+    assert (result["regions"], result["note"]) == ({}, 'no region matches "continent=asia"')
+    cloud.region("asia", continent="asia")
+    assert cloud.shares("line") == {"asia": 2}
+
+
+def test_a_hubs_own_nodes_have_a_part_like_a_region_and_are_spread_over_sites(cloud: Tier) -> None:
+    for number in range(6):
+        cloud.enroll(f"own-{number}", {"gpu": "yes", "site": "a" if number < 4 else f"s{number}"})
+    (result,) = cloud.apply(service("line", "gpu", count=9))
+    assert result["regions"] == {"eu": 3, "us": 3}
+    assert {cloud.core.registry.get(name).labels["site"] for name in result["nodes"]} == {"a", "s4", "s5"}
+    by_site = service("press", "gpu", count=5)
+    by_site["spec"]["placement"]["spread"] = ["site"]
+    (result,) = cloud.apply(by_site)
+    assert (len(result["nodes"]), result["regions"]) == (3, {"eu": 1, "us": 1})
+
+
+def test_a_dry_run_says_which_regions_it_would_reach(cloud: Tier) -> None:
+    cloud.enroll("own-1", {"gpu": "yes"})
+    for count, regions in (("all", {"eu": None, "us": None}), ("1 per region", {"eu": 1, "us": 1})):
+        (result,) = cloud.apply(service("line", "gpu", count=count), dry_run=True)
+        assert (result["nodes"], result["regions"]) == (["own-1"], regions)
+    assert cloud.delegations("eu") == {}
+
+
+def test_nobody_is_handed_what_an_empty_selector_selects(cloud: Tier) -> None:
+    for count in ("all", 2):
+        (result,) = cloud.apply(service(f"line-{count}", "", count=count))
+        assert (result["nodes"], result["regions"]) == ([], {})
+    assert cloud.delegations("eu") == {}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hub.core import inputs, views
-from protocol import documents, status
+from protocol import documents, limits, status
 from protocol.effects import Effects
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import Device
@@ -196,3 +196,18 @@ def test_a_group_shows_each_node_by_its_address(tree: Tree, devices: dict[str, D
         "eu/gw-e": "pending",
         "eu/oslo/gw-o": "pending",
     }
+
+
+def test_an_errand_that_is_too_large_to_hand_on_is_refused_for_its_nodes(tree: Tree) -> None:
+    eu = tree.hubs["eu"]
+    assert eu.core.up is not None
+    eu.core.up.child.offset_ms = -(10**12)  # so far off that the deadline takes more digits here
+    task = documents.Task(id="t1", command=["x"], deadline_ms=1)
+    spare = limits.DOCUMENT_BYTES_MAX - len(documents.encode(documents.Errand(task=task, at=["o/x"])))
+    task = msgspec.structs.replace(task, command=["x" * (spare + 1)])
+    raw = documents.encode(documents.Errand(task=task, at=["o/x"]))
+    assert len(raw) == limits.DOCUMENT_BYTES_MAX
+    eu.core.errands.wanted({"errand/t1": raw}, eu.now, fx := Effects())
+    assert "t1" not in eu.core.tasks
+    rows = [row for op in fx.store if isinstance(op, Rows) for _, row, _ in op.rows]
+    assert any(b"errand.ended" in row and b"o/x" in row for row in rows)
