@@ -36,6 +36,8 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     doubt: str | Unseen
     keys: dict[str, Key | Unseen]
     root: Paper | Unseen
+    ca: Paper | Unseen | None
+    """Of a hub below another; a root has none but its root."""
     tls: Paper | Unseen
     signer: Paper | Unseen
     store: Store | Unseen

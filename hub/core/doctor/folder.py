@@ -15,6 +15,7 @@ RESTORED = (
     "look at `skerry get nodes`, then skerry hub accept-restore: all go on; or skerry node accept NAME: that one "
     "alone, at once. Devices enrolled since the backup are enrolled again (skerry token create, skerry-agent enroll)"
 )
+_RENEW_CA = "the hub above renews it at the next contact; until then all here goes on"
 _DAMAGED = (
     "stop the hub and copy the file for a look; put a backup back, or start it: it sets the file aside, saves what can "
     "be read, and what devices still hold comes again; look why (dmesg, power, disk)"
@@ -74,10 +75,14 @@ def _papers(seen: Folder, named: Named) -> list[Finding]:
     tls_key = seen.keys["hub.key"]
 
     def root(one: Paper) -> Finding:
-        key = seen.keys["root.key"]
+        key = seen.keys.get("root.key", Unseen(why="", next=""))
         if not isinstance(key, Unseen) and not one.flaw and key.public not in ("", one.public):
             return problem("root", f"{one.path} and root.key are not a pair", _RESTORE)
         return papers.root("root", one, "", now_ms, _RESTORE)
+
+    def ca(one: Paper) -> Finding:
+        key = seen.keys["ca.key"]
+        return papers.certificate("ca", one, "ca", named.id, key=key, now_ms=now_ms, restore=_RESTORE, renew=_RENEW_CA)
 
     def tls(one: Paper) -> Finding:
         return papers.certificate(
@@ -91,7 +96,9 @@ def _papers(seen: Folder, named: Named) -> list[Finding]:
             return problem("signer", f"{one.path} is of {one.role} {one.id}, not of signer {named.id}", _RESTORE)
         return papers.root("signer", one, "", now_ms, _RESTORE)
 
-    return [judged("root", seen.root, root), judged("tls", seen.tls, tls), judged("signer", seen.signer, signer)]
+    below = [] if seen.ca is None else [judged("ca", seen.ca, ca)]
+    own = [judged("tls", seen.tls, tls), judged("signer", seen.signer, signer)]
+    return [judged("root", seen.root, root), *below, *own]
 
 
 def _artifacts(seen: File) -> Finding:

@@ -25,7 +25,6 @@ from protocol.doctor.findings import Unseen
 T = TypeVar("T")
 
 _KEYS: dict[str, Callable[[bytes], str]] = {
-    "root.key": files.public_of_tls,
     "hub.key": files.public_of_tls,
     "signer.key": files.public_of_signer,
     "ticket.key": lambda _: "",
@@ -40,6 +39,7 @@ class _Looks:
     folder: Look[File]
     keys: dict[str, Look[Key]]
     root: Look[Paper]
+    ca: Look[Paper] | None
     tls: Look[Paper]
     signer: Look[Paper]
     store: Look[Store]
@@ -69,6 +69,7 @@ def folder(data: Path) -> Folder:
         doubt=looks.doubt.seen(),
         keys={name: key.seen() for name, key in looks.keys.items()},
         root=looks.root.seen(),
+        ca=None if looks.ca is None else looks.ca.seen(),
         tls=looks.tls.seen(),
         signer=looks.signer.seen(),
         store=looks.store.seen(),
@@ -102,14 +103,17 @@ def _again(data: Path) -> str:
 
 def _begin(home: Home, named: HubFile | Unseen, broker: Broker | None) -> _Looks:
     root = home.path("root.pem")
+    is_below = not isinstance(named, Unseen) and named.parent is not None
+    keys = {"ca.key" if is_below else "root.key": files.public_of_tls, **_KEYS}
 
     def of(what: str, find: Callable[[], T]) -> Look[T]:
         return Look(what, find, _again(home.folder))
 
     return _Looks(
         folder=of("the folder", lambda: files.file(home.folder)),
-        keys={name: of(name, _key(home.path(name), public)) for name, public in _KEYS.items()},
+        keys={name: of(name, _key(home.path(name), public)) for name, public in keys.items()},
         root=of("root.pem", lambda: files.root(root)),
+        ca=of("ca.pem", lambda: files.paper(home.path("ca.pem"), root)) if is_below else None,
         tls=of("hub.pem", lambda: files.paper(home.path("hub.pem"), root)),
         signer=of("signer.pem", lambda: files.paper(home.path("signer.pem"), root)),
         store=of("hub.db", lambda: stores.store(home.database)),
@@ -119,7 +123,7 @@ def _begin(home: Home, named: HubFile | Unseen, broker: Broker | None) -> _Looks
         disk=of("the disk", lambda: machine.disk(home.folder)),
         room=of("the limits", lambda: machine.room(stores.holder(home.database))),
         ports=of("the ports", lambda: serving.ports(named, broker)),
-        answer=of("the API", lambda: _answer(home, named)),
+        answer=of("the API", lambda: serving.answer(home, named)),
     )
 
 
@@ -130,12 +134,6 @@ def _doubt(home: Home) -> str:
 
 def _key(path: Path, public: Callable[[bytes], str]) -> Callable[[], Key]:
     return lambda: files.key(path, public)
-
-
-def _answer(home: Home, named: HubFile | Unseen) -> Answer:
-    file = serving.known(named)
-    context = tls.api_context(files.read(home.path("root.pem")).decode(), file.id)
-    return ways.ask(serving.dialled(file.api.host), file.api.port, context)
 
 
 def _way(home: Home, named: HubFile | Unseen, broker: Broker) -> Way:

@@ -8,10 +8,13 @@ from typing import Any
 import psutil
 
 from hub.core.doctor.facts import Port
-from hub.shell.home import Broker, HubFile, Place, parse_broker
-from protocol.aio.checkup import ways
+from hub.shell.home import Broker, Home, HubFile, Place, parse_broker
+from protocol.aio import tls
+from protocol.aio.checkup import files, ways
+from protocol.doctor.facts import Answer
 from protocol.doctor.findings import Unseen
 from protocol.errors import Refused
+from protocol.trust import certificates
 
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _OPTION = "--broker"
@@ -27,6 +30,15 @@ def known(named: HubFile | Unseen) -> HubFile:
 def dialled(host: str) -> str:
     """Return where to dial a listener of this machine."""
     return _WILDCARDS.get(host, host)
+
+
+def answer(home: Home, named: HubFile | Unseen) -> Answer:
+    """Ask this hub's own API, which must prove its scope under our root. Raises Refused, TrustError, OSError."""
+    file = known(named)
+    authority = "root.pem" if file.parent is None else "ca.pem"
+    scope = certificates.scope_of(files.read(home.path(authority)))
+    context = tls.api_context(files.read(home.path("root.pem")).decode(), scope)
+    return ways.ask(dialled(file.api.host), file.api.port, context)
 
 
 def ports(named: HubFile | Unseen, through: Broker | None) -> list[Port]:

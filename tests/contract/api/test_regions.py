@@ -20,9 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import oid
 
 from edge_agent.shell import enroll, identity
+from hub.core.doctor import folder
 from hub.core.up.apart import AnsweredApart
 from hub.shell import init
 from hub.shell.authority import Authority
+from hub.shell.doctor import gather
 from hub.shell.home import Home, Place
 from hub.shell.papers import renewal
 from hub.shell.uplink import HubTrust
@@ -161,6 +163,17 @@ async def test_a_region_renews_its_ca_over_the_link(hub: Served, tmp_path: Path)
         ca = chains.intermediates(home.path("ca.pem").read_bytes())
         assert chains.intermediates((tmp_path / "gw-7" / "cert.pem").read_bytes()) == ca
         assert await answered(region, identity.link_context(tmp_path / "gw-7", file), "gw-7") == 0
+
+
+async def test_the_doctor_looks_at_a_regions_ca_in_place_of_a_root_key(hub: Served, tmp_path: Path):
+    home = await below(hub, tmp_path / "eu-north", "eu-north")
+    found = {one.check: one for one in folder.folder(gather.folder(home.folder))}
+    assert {check: found[check].next for check in ("keys", "root", "ca", "tls", "signer")} == dict.fromkeys(
+        ("keys", "root", "ca", "tls", "signer"), ""
+    )
+    age(home, hub.home)
+    found = {one.check: one for one in folder.folder(gather.folder(home.folder))}
+    assert "the hub above renews it" in found["ca"].next
 
 
 async def test_a_region_that_was_revoked_is_told_so_apart(hub: Served, tmp_path: Path):

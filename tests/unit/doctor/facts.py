@@ -61,6 +61,7 @@ HUB = Folder(
     doubt="",
     keys={"root.key": Key(file=FILE, public="cd" * 32), "hub.key": KEY, "ticket.key": Key(file=FILE)},
     root=ROOT,
+    ca=None,
     tls=Paper(
         path="/h/hub.pem", role="hub", id="cloud", public="ab" * 32, from_ms=NOW_MS, until_ms=NOW_MS + DAY_MS * 800
     ),

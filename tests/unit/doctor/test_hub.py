@@ -9,7 +9,7 @@ import pytest
 from hub.core.doctor import fleet, folder
 from hub.core.doctor.facts import Named, Port, Waiting
 from protocol.doctor import findings, words
-from protocol.doctor.facts import File, Key, Step
+from protocol.doctor.facts import File, Key, Paper, Step
 from protocol.doctor.findings import State, Unseen
 from tests.unit.doctor.facts import ANSWER, CONTEXT, DAY_MS, FILE, FLEET, HUB, KEY, NOW_MS, ROOT, WAY, node
 from tests.unit.doctor.test_device import GONE, OK, PROBLEM, WARNING, bad, but
@@ -21,12 +21,18 @@ def _at(what: str, pids: list[int], *, listening: bool = True) -> Port:
 
 def test_a_well_hub_has_nothing_to_say() -> None:
     assert bad(folder.folder(HUB)) == []
+    assert bad(folder.folder(but(HUB, **REGION))) == []
     assert bad(fleet.fleet(FLEET)) == []
     assert fleet.beside("cloud", "cd" * 32, CONTEXT).state is OK
 
 
 RESTING = but(HUB.store, holder=0)
 FREE = [_at("API", [], listening=False)]
+
+
+KEYS = {"ca.key": Key(file=FILE, public="ef" * 32), "hub.key": KEY}
+CA = Paper(path="/h/ca.pem", role="ca", id="cloud", public="ef" * 32, from_ms=NOW_MS, until_ms=NOW_MS + DAY_MS * 300)
+REGION: dict[str, object] = {"keys": KEYS, "ca": CA}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,8 @@ FREE = [_at("API", [], listening=False)]
         ({"keys": HUB.keys | {"root.key": KEY}}, [("root", PROBLEM)], "not a pair"),
         ({"keys": HUB.keys | {"hub.key": but(KEY, public="ee" * 32)}}, [("tls", PROBLEM)], "not a pair"),
         ({"root": but(ROOT, flaw="torn")}, [("root", PROBLEM)], "torn"),
+        (REGION | {"ca": but(CA, until_ms=NOW_MS - DAY_MS)}, [("ca", PROBLEM)], "expired 1 d ago"),
+        (REGION | {"ca": but(CA, id="eu-south")}, [("ca", PROBLEM)], "not of ca cloud"),
         ({"tls": but(HUB.tls, until_ms=NOW_MS - DAY_MS)}, [("tls", PROBLEM)], "expired 1 d ago"),
         ({"signer": but(HUB.signer, flaw="torn")}, [("signer", PROBLEM)], "torn"),
         ({"signer": but(HUB.signer, role="hub")}, [("signer", PROBLEM)], "not of signer cloud"),
