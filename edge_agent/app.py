@@ -283,6 +283,8 @@ class _Serving:
                 self._helpers.create_task(self._papers.make_csr(self._put))
             case inputs.AskApart():
                 self._helpers.create_task(self._papers.ask_apart(self._put))
+            case inputs.LookForHaven():
+                self._helpers.create_task(seeking.look(self._data, action, self._put))
             case inputs.CheckMove():
                 self._helpers.create_task(self._papers.check_move(action, self._put))
             case inputs.Turn():

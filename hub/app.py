@@ -200,7 +200,7 @@ class _Serving:
 
     def _gate(self, who: certificates.Identity) -> Verdict:
         registry, node, key = self._driver.core.registry, who.id, who.key
-        if not registry.gate(node, key, who.role):
+        if not registry.gate(node, key, who.role) or self._driver.core.lodging.may_come(node, key, who.scope):
             self._knocks.known(node, key)
             return Verdict.ADMITTED
         found = registry.find(node)

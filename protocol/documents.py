@@ -241,12 +241,29 @@ class Haven(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sealed: bool = False
 
 
+class Grant(Document, frozen=True, kw_only=True, tag="grant"):
+    """Where the devices of the hub `of` may turn when that is gone for good: the word of the hub above, beforehand.
+
+    `scope` is that hub's domain, in which the certificates of its devices stand; `havens` are in order, `of` the first.
+    Nobody turns before `after_s` without contact. `number`, `chain` and `signature` as in a Move.
+    """
+
+    of: str
+    scope: str
+    after_s: float
+    havens: list[Haven]
+    number: int
+    by: str
+    chain: str = ""
+    signature: str = ""
+
+
 class Move(Document, frozen=True, kw_only=True, tag="move"):
     """A node is to turn from one hub to another: the word of a hub above both, to the node and to both hubs.
 
     `key` is the SHA-256 of the node's key, `labels` are those that it had. `number` counts what `by` said of this node:
-    the highest one holds. `signature` (base64) is by the signing key of `by`, whose certificates are `chain`, over
-    protocol.trust.grants.covered().
+    the highest one holds. `arrived`: it has been heard there, and is to be let go of. `signature` (base64) is by the
+    signing key of `by`, whose certificates are `chain`, over protocol.trust.grants.covered().
     """
 
     node: str
@@ -257,11 +274,12 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
     number: int
     by: str
     who: str = ""
+    arrived: bool = False
     chain: str = ""
     signature: str = ""
 
 
-AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Errand | Move
+AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Errand | Move | Grant
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(AnyDocument)
@@ -306,6 +324,8 @@ def document_id(document: AnyDocument) -> str:
             return f"errand/{document.task.id}"
         case Move():
             return f"move/{document.node}"
+        case Grant():
+            return f"grant/{document.of}"
 
 
 def manifest_digest(items: dict[str, str]) -> Digest:

@@ -24,6 +24,7 @@ from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
+from edge_agent.core.upward.gone import Gone
 from edge_agent.core.upward.home import Home
 from edge_agent.core.upward.losses import Losses
 from edge_agent.core.upward.seek import Seek
@@ -105,6 +106,7 @@ class AgentCore:
         self._emit = Emit(snapshot, ctx, self._roster, self._runs, self._tasks)
         self._certificate = Certificate(ctx)
         self._home = Home(snapshot, ctx, self._certificate, config.node, config.parent)
+        self._gone = Gone(ctx, self._home, config.parent)
         self._apart = Apart(ctx, self._certificate)
         self._seek = Seek(ctx)
         self._contact = Contact(snapshot, ctx, config.parent)
@@ -194,6 +196,8 @@ class AgentCore:
                 self._told(self._child.certified(now, fx), now, fx)
             case inputs.AnsweredApart():
                 self._apart.answered(event, now, fx)
+            case inputs.HavenFound():
+                self._gone.found(event, now, fx)
             case inputs.MoveChecked():
                 self._home.checked(event, now, fx)
             case inputs.Sought():
@@ -231,6 +235,7 @@ class AgentCore:
             if isinstance(event, events.Wanted):
                 self._desired.update(event.items)
                 self._roster.know(self._desired, now)
+                self._gone.know(self._desired)
         self._home.start(now, fx)
         self._emit.start(started.found, fx)
         self._adopt(started.found, now, fx)
@@ -302,6 +307,7 @@ class AgentCore:
                     self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
                     self._want(now, fx)
                     self._settle(now, fx)
+                    self._gone.know(self._desired)
                     self._home.want(self._desired, fx)
                 case events.Ticket(digest=digest, ticket=ticket):
                     self._artifacts.ticket(digest, ticket, now, fx)
@@ -342,6 +348,8 @@ class AgentCore:
             case events.EpochBegun(stream=stream, lost=lost, reason=reason):
                 self._audit("epoch.begun", Told(stream=stream, count=lost, reason=reason), now, fx)
                 self._losses.told(stream, fx)
+            case events.ParentBehind() if self._home.is_new:
+                pass  # it is another one
             case events.ParentBehind(stream=stream, seq=seq, acked=acked):
                 reason = "the parent has less than it once acked: it was restored, and is refilled"
                 self._audit("parent.behind", Told(stream=stream, count=acked - seq, reason=reason), now, fx)
@@ -381,6 +389,7 @@ class AgentCore:
         self._certificate.tick(now, fx)
         self._apart.tick(now, fx)
         self._seek.tick(now, fx)
+        self._gone.tick(now, fx)
         self._triggers.tick(now, fx)
         self._runs.advance(now, fx)
 
@@ -396,6 +405,7 @@ class AgentCore:
             self._certificate.next_wake(now),
             self._apart.next_wake(),
             self._seek.next_wake(),
+            self._gone.next_wake(),
             self._triggers.next_wake(now),
             self._runs.next_wake(now),
         )

@@ -210,6 +210,14 @@ class Sought(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class HavenFound(Input, frozen=True, kw_only=True):
+    """What LookForHaven came to: the hub to turn to; or None, and the `reason`."""
+
+    digest: str
+    to: documents.Haven | None = None
+    reason: str = ""
+
+
 class MoveChecked(Input, frozen=True, kw_only=True):
     """What CheckMove came to: `error` says why the Move does not hold; empty: it does."""
 
@@ -421,6 +429,16 @@ class Seek(Action, frozen=True, kw_only=True):
 
     What answers counts only if it proves to be that hub; its address is stored then.
     """
+
+
+class LookForHaven(Action, frozen=True, kw_only=True):
+    """See whether our hub is gone while one that the grant names (the bytes of a document, and their digest) is there.
+
+    The grant is proven under the pinned root, and that hub by TLS; HavenFound follows.
+    """
+
+    digest: str
+    grant: bytes
 
 
 class CheckMove(Action, frozen=True, kw_only=True):

@@ -128,7 +128,7 @@ class Delegate:
         """Make the manifest of `node` now: before it is asked anew, so that nothing old is asked again."""
         self._now.pop(node, None)
         known = self._registry.get(node)
-        if known.revoked_ms or known.moved:
+        if known.revoked_ms or known.moved or known.lodger:
             return
         had = self.placed(node)
         keys = self._resources.wanted(node, had)

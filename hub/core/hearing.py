@@ -104,7 +104,8 @@ class Hearing:
         core.restore.met(node, fx)
         report = core.rollup.status(node, event.status, now, fx)
         core.lodging.heard(node, now, fx)
-        core.orders.seen(node, now, fx)
+        core.family.heard(node, fx)
+        core.arrivals.seen(node, now, fx)
         if is_first or before != _known(core, node):  # else nobody need know at once, and its commit can wait
             fx.act.append(inputs.Notify(topic=f"node/{node}"))
         if report is None:
@@ -130,7 +131,7 @@ class Hearing:
         below = core.subtree.heard(event.node, event.put, event.gone)
         core.rooms.changed(event.node, (*event.put, *event.gone), now)
         for address in below:
-            core.orders.seen(address, now, fx)
+            core.arrivals.seen(address, now, fx)
         if core.roster is not None:
             core.roster.changed((), below, now)
         fx.act.extend(inputs.Notify(topic=f"node/{address}") for address in below[: limits.ROSTER_NAMES_MAX])
@@ -142,6 +143,8 @@ class Hearing:
             core.delegate.named.only(node, core.resources.artifacts_of(core.delegate.placed(node)), fx)
 
     def _renew(self, event: events.RenewAsked, now: Now, fx: Effects) -> None:
+        if self._core.registry.get(event.node).lodger:
+            return  # it is not of this domain yet, and asks again
         core = self._core
         try:
             core.enrollment.renew(core.registry.living(event.node), event.csr, fx)

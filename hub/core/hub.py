@@ -24,6 +24,8 @@ from hub.core.failover.failover import Failover
 from hub.core.hearing import Hearing, child_of
 from hub.core.operations import Operations
 from hub.core.registry import Node, Registry
+from hub.core.rehome.arrivals import Arrivals
+from hub.core.rehome.family import Family
 from hub.core.rehome.lodging import Lodging
 from hub.core.rehome.orders import Orders
 from hub.core.restore import Restore, mended
@@ -97,7 +99,9 @@ class HubCore:
         self.runs = Runs(snapshot)
         self.delegate = Delegate(snapshot, self.parent, self.registry, self.resources, self.tasks)
         self.delegated = Delegated(snapshot, self)
+        self.family = Family(snapshot, self)
         self.orders, self.lodging = Orders(snapshot, self), Lodging(snapshot, self)
+        self.arrivals = Arrivals(self, self.orders)
         self.failover = Failover(snapshot, self)
         self.delegate.also = lambda node: self.lodging.items(node) | self.orders.items(node) | self.failover.items(node)
         self.overrides = Overrides(snapshot, self)
@@ -189,6 +193,7 @@ class HubCore:
     # -------------------------------------------------------------------------------------------- connections
 
     def _opened(self, input: inputs.Opened, now: Now, fx: Effects) -> None:  # noqa: A002
+        self.lodging.welcome(input, now, fx)
         reason = self.registry.gate(input.node, input.key)
         if reason:
             node = self.registry.find(input.node)

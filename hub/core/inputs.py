@@ -42,6 +42,8 @@ class Opened(Input, frozen=True, kw_only=True):
     key: str
     """SHA-256 of the child's SubjectPublicKeyInfo, hex."""
     expired: bool = False
+    scope: str = ""
+    """The domain that its certificate stands in; of a hub, and where it does not matter, empty."""
 
 
 class Closed(Input, frozen=True, kw_only=True):

@@ -49,6 +49,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     drained: bool = False
     revoked_ms: int = 0
     revoked_reason: str = ""
+    lodger: str = ""
+    """The hub that it belonged to, and came from by a grant: asked nothing here until the hub above both says more."""
     moved: str = ""
     """The hub that it belongs to now: this one asks nothing of it any more."""
     kind: str = "agent"

@@ -231,7 +231,8 @@ class FrontDoor:
     def _announce(self, connection: Connection, identity: certificates.Identity) -> None:
         connection.announced = True
         expired = self._wall() * 1000 > identity.until_ms
-        self._put(inputs.Opened(node=identity.id, connection=connection.number, key=identity.key, expired=expired))
+        who, number, scope = identity.id, connection.number, identity.scope
+        self._put(inputs.Opened(node=who, connection=number, key=identity.key, expired=expired, scope=scope))
 
     def _put(self, event: inputs.Opened | inputs.Closed | inputs.Bad) -> None:
         self._turns.put(event.node, event, limits.INPUT_BYTES)

@@ -47,6 +47,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     serial: str
     from_ms: int
     until_ms: int
+    scope: str = ""
+    """Of a node: the domain that its certificate stands in."""
 
 
 # ------------------------------------------------------------------------------------------------ keys
@@ -225,6 +227,7 @@ def identify(data: bytes | str) -> Identity:
         serial=f"{certificate.serial_number:x}",
         from_ms=int(certificate.not_valid_before_utc.timestamp() * 1000),
         until_ms=int(certificate.not_valid_after_utc.timestamp() * 1000),
+        scope=dns_names(certificate)[0].partition(".")[2] if role == "node" and dns_names(certificate) else "",
     )
 
 

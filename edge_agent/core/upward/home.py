@@ -1,4 +1,5 @@
-"""Which hub this device belongs to: the one that it enrolled at, until a hub above both says another one (a Move).
+"""Which hub this device belongs to: the one that it enrolled at, until a hub above both says another one (a Move), or
+that is gone for good (upward/gone).
 
     a Move in the manifest, newer than all        CheckMove: the notary proves it, under the pinned root
       that were seen of who says it
@@ -56,6 +57,12 @@ class Home:
         self._asked: tuple[str, documents.Move] | None = None
         """What is being proven, or was found not to hold in this life, and its digest."""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether this hub was turned to, and has not certified this device yet: it knows little of it, and may."""
+        kept = self._kept
+        return kept.to is not None and kept.to.id == self._parent and not kept.is_certified
+
     def start(self, now: Now, fx: Effects) -> None:
         """A life begins."""
         kept = self._kept
@@ -90,12 +97,16 @@ class Home:
         if got.error:
             self._ctx.note("audit", "move.refused", "", body, now, fx)
             return
-        seen = {**self._kept.seen, move.by: move.number}
-        self._kept = Kept(seen=seen, former=self._parent, to=move.to)
+        self._kept.seen[move.by] = move.number
+        self.leave(move.to, body, now, fx)
+
+    def leave(self, to: documents.Haven, body: Turned, now: Now, fx: Effects) -> None:
+        """Look up to `to` from now on; `body` says why."""
+        self._kept = Kept(seen=self._kept.seen, former=self._parent, to=to)
         self._ctx.put(SPACE, _KEY, self._kept, fx)
         self._ctx.note("audit", "home.turned", "", body, now, fx)
-        self._ctx.child.hand_over(move.to.id, fx)
-        self._turn(move.to, now, fx)
+        self._ctx.child.hand_over(to.id, fx)
+        self._turn(to, now, fx)
 
     def _turn(self, to: documents.Haven, now: Now, fx: Effects) -> None:
         self._ctx.child.stop(now, fx)
@@ -103,6 +114,6 @@ class Home:
 
     def certified(self, fx: Effects) -> None:
         """A certificate came from the hub that is looked up to."""
-        if self._kept.to is not None and self._kept.to.id == self._parent and not self._kept.is_certified:
+        if self.is_new:
             self._kept.is_certified = True
             self._ctx.put(SPACE, _KEY, self._kept, fx)

@@ -30,6 +30,10 @@ def perform(job: Job, listen: Callable[[float], Sequence[Announced]]) -> Found:
     data = Path(job.data)
     try:
         file = identity.load(data)
+        if job.grant:
+            from edge_agent.shell.finding import havens  # X.509, for this job only
+
+            return havens.look(data, file, job.grant)
         context = identity.link_context(data, file)
         heard: Sequence[Announced] = []
         with contextlib.suppress(OSError):  # no network that announcements go over; its names may still lead there

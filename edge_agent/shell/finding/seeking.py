@@ -15,7 +15,7 @@ import msgspec
 from edge_agent.core import inputs
 from edge_agent.shell import identity
 from edge_agent.shell.runners import children
-from protocol import limits
+from protocol import documents, limits
 from protocol.errors import SkerryError
 
 log = logging.getLogger("skerry.agent")
@@ -24,14 +24,16 @@ _ANSWER_BYTES_MAX = 8 * limits.KIB
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """Look for the hub of the device in `data`."""
+    """Look for the hub of the device in `data`; or, given a `grant` (a document), for one to turn to in its place."""
 
     data: str
+    grant: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where it proved to be; or the `reason` why it was not found."""
+    """Where it proved to be, or which one is there (`to`); or the `reason` why none was found."""
 
+    to: documents.Haven | None = None
     mqtt: identity.Address | None = None
     api: identity.Address | None = None
     reason: str = ""
@@ -40,7 +42,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 async def seek(data: Path, report: Callable[[inputs.Input], None], moved: Callable[[identity.AgentFile], None]) -> None:
     """Look for the hub; `moved` gets the new agent.json, which is stored, and Sought follows, whatever happens."""
     try:
-        found = await _ask(data)
+        found = await _ask(Job(data=str(data)))
         if found.mqtt is None or found.api is None:
             report(inputs.Sought(reason=found.reason or "the hub was not found"))
             return
@@ -58,11 +60,22 @@ async def seek(data: Path, report: Callable[[inputs.Input], None], moved: Callab
     report(inputs.Sought(place=f"{host}:{file.mqtt.port}"))
 
 
-async def _ask(data: Path) -> Found:
+async def look(data: Path, action: inputs.LookForHaven, report: Callable[[inputs.Input], None]) -> None:
+    """Look whether our hub is gone while another one is there, to which we may turn; HavenFound follows."""
+    try:
+        found = await _ask(Job(data=str(data), grant=action.grant.decode()))
+    except OSError as error:
+        found = Found(reason=str(error))
+    if found.to is None:
+        log.info("this device stays with its hub: %s", found.reason)
+    report(inputs.HavenFound(digest=action.digest, to=found.to, reason=found.reason))
+
+
+async def _ask(job: Job) -> Found:
     done = await children.run(
         [sys.executable, "-m", "edge_agent.shell.finding.seeker"],
         timeout_s=limits.DISCOVER_HELP_S,
-        stdin=msgspec.json.encode(Job(data=str(data))),
+        stdin=msgspec.json.encode(job),
         output_bytes_max=_ANSWER_BYTES_MAX,
     )
     try:

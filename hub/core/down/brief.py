@@ -64,6 +64,7 @@ def of(core: HubCore, one: Node) -> Brief:
         held=0 if seen is None else seen.held.generation,
         cordoned=one.cordoned,
         key=one.key,
+        lodger=one.lodger,
         epoch="" if cursor is None else cursor.epoch,
     )
 

@@ -1,5 +1,8 @@
 """Nodes that come to this hub from another one, and those that leave it, as a hub above says.
 
+Who comes by a grant, because its own hub is gone, is let in as a lodger: heard, and asked nothing, for only the hub
+above both knows its labels, and whether it was revoked. When that says a Move, it is as any other.
+
 Who comes is known from then on, by the key and with the labels that it had, and takes part in placement at once: so
 what it is asked when it arrives is settled (INVARIANTS A11). Who leaves is handed the Move as it came, signed by who
 stands above, until it holds it or has arrived; then it is let go of: `moved`. Its record stays, for a name is never
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hub.core import inputs
 from hub.core.registry import Node
 from protocol import documents
 from protocol.effects import Delete, Effects, Now, Put
@@ -37,7 +41,8 @@ class Lodging:
     # -------------------------------------------------------------------------------------------- from above
 
     def wanted(self, items: dict[str, bytes], now: Now, fx: Effects) -> None:
-        """Take the whole of what the parent asks: the Moves in it."""
+        """Take the whole of what the parent asks: the Moves in it, and the grants."""
+        self._core.family.wanted(items, fx)
         for node in [node for node in self._leaving if f"{_PREFIX}{node}" not in items]:
             self.over(node, now, fx)
         for item, raw in items.items():
@@ -51,15 +56,17 @@ class Lodging:
 
     def take(self, move: documents.Move, now: Now, fx: Effects) -> None:
         """Follow a Move that concerns this hub; one that was followed before changes nothing."""
-        mark = f"{move.by}/{move.number}"
+        mark = f"{move.by}/{move.number}{'/arrived' if move.arrived else ''}"
         if self._taken.get(move.node) == mark:
             return
         self._taken[move.node] = mark
         fx.store.append(Put(TAKEN, move.node, mark.encode()))
-        if move.to.id == self._core.node:
-            self._come(move, now, fx)
-        else:
+        if move.to.id != self._core.node:
             self._leave(move, now, fx)
+            if move.arrived:
+                self.over(move.node, now, fx)
+        elif not move.arrived:
+            self._come(move, now, fx)
 
     # -------------------------------------------------------------------------------------------- coming
 
@@ -74,11 +81,30 @@ class Lodging:
             known = Node(name=move.node, key=move.key, token="", enrolled_ms=int(now.wall * 1000))
         self._leaving.pop(move.node, None)
         fx.store.append(Delete(LEAVING, move.node))
-        node = msgspec.structs.replace(known, labels=move.labels, moved="", cordoned=False, drained=False)
+        node = msgspec.structs.replace(known, labels=move.labels, moved="", lodger="", cordoned=False, drained=False)
         core.registry.put(node, fx)
         core.admit(node.name, now, fx)
         core.parent.adopt(node.name, fx)
         core.streams.audit("node.adopted", move.node, said, now, fx)
+
+    def may_come(self, node: str, key: str, scope: str) -> bool:
+        """Tell whether a device that stands in `scope` is let in by a grant; one that is known may, as it is known."""
+        core = self._core
+        unknown = core.registry.find(node) is None and core.registry.owner(key) is None
+        return unknown and bool(scope) and core.family.by(scope) is not None
+
+    def welcome(self, came: inputs.Opened, now: Now, fx: Effects) -> None:
+        """Somebody is at the door: a device that comes by a grant is a lodger from now on."""
+        if not self.may_come(came.node, came.key, came.scope):
+            return
+        core, grant = self._core, self._core.family.by(came.scope)
+        assert grant is not None
+        fresh = Node(name=came.node, key=came.key, token="", enrolled_ms=int(now.wall * 1000), lodger=grant.of)
+        core.registry.put(msgspec.structs.replace(fresh, cordoned=True, drained=True), fx)
+        core.admit(came.node, now, fx)
+        core.parent.adopt(came.node, fx)
+        said = {"from": grant.of, "by": grant.by, "number": grant.number}
+        core.streams.audit("node.lodged", came.node, said, now, fx)
 
     # -------------------------------------------------------------------------------------------- leaving
 
@@ -93,7 +119,8 @@ class Lodging:
     def items(self, node: str) -> dict[str, bytes]:
         """Return the document that tells `node` where it belongs, if it is to leave."""
         move = self._leaving.get(node)
-        return {} if move is None else {documents.document_id(move): documents.encode(move)}
+        said = {} if move is None else {documents.document_id(move): documents.encode(move)}
+        return said | self._core.family.items(node)
 
     def heard(self, node: str, now: Now, fx: Effects) -> None:
         """`node` said what it holds: once that is the Move, it is no more this hub's to ask."""

@@ -26,11 +26,13 @@ ORDER = "order"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was said of one node last. `arrived_ms` 0: it is still on its way, as far as it is known here."""
+    """What was said of one node last. `arrived_ms` 0: it is still on its way, as far as it is known here; `done_ms` 0:
+    its former hub has not let go of it."""
 
     move: documents.Move
     at_ms: int
     arrived_ms: int = 0
+    done_ms: int = 0
 
 
 class Orders:
@@ -49,17 +51,16 @@ class Orders:
         spot = core.subtree.get(op.node)
         former, to = self._former(spot), self._haven(op.to)
         self._check(spot, former, to)
-        known = self._records.get(spot.name)
+        number = self.say(spot, former, to, who, now, fx)
+        return {"node": spot.name, "from": former, "to": to.id, "number": number}
+
+    def say(self, spot: Spot, former: str, to: documents.Haven, who: str, now: Now, fx: Effects) -> int:
+        """Say that the node at `spot` belongs to `to`; return the number of that word."""
+        core, known = self._core, self._records.get(spot.name)
         number = known.move.number + 1 if known is not None else 1
+        key, labels = spot.brief.key, spot.brief.labels
         bare = documents.Move(
-            node=spot.name,
-            key=spot.brief.key,
-            labels=spot.brief.labels,
-            former=former,
-            to=to,
-            number=number,
-            by=core.node,
-            who=who,
+            node=spot.name, key=key, labels=labels, former=former, to=to, number=number, by=core.node, who=who
         )
         move = grants.sign(bare, core.signer)
         self._put(Record(move=move, at_ms=int(now.wall * 1000)), fx)
@@ -67,7 +68,7 @@ class Orders:
         core.streams.audit("operator.move", spot.address, said, now, fx)
         self._tell(move, now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{spot.address}"))
-        return {"node": spot.name, "from": former, "to": to.id, "number": number}
+        return number
 
     def _former(self, spot: Spot) -> str:
         hub, _, below = spot.address.rpartition("/")
@@ -123,22 +124,25 @@ class Orders:
         return {
             documents.document_id(one.move): documents.encode(one.move)
             for one in self._records.values()
-            if not one.arrived_ms and hub in (one.move.former, one.move.to.id)
+            if not one.done_ms and hub in (one.move.former, one.move.to.id)
         }
 
-    def seen(self, address: str, now: Now, fx: Effects) -> None:
-        """Something was heard of the node at `address`: if it has arrived where it belongs, nothing more is said."""
-        hub, _, node = address.rpartition("/")
-        record = self._records.get(node)
-        if record is None or record.arrived_ms or record.move.to.id != (hub or self._core.node):
-            return
-        found = self._core.subtree.find(address)
-        if found is None or found.brief.key != record.move.key or found.brief.state != "online":
-            return
-        self._put(msgspec.structs.replace(record, arrived_ms=int(now.wall * 1000)), fx)
-        self._core.streams.audit("node.arrived", address, {"number": record.move.number}, now, fx)
+    def find(self, node: str) -> Record | None:
+        """Return what was said of `node` last."""
+        return self._records.get(node)
+
+    def arrived(self, node: str, now: Now, fx: Effects) -> None:
+        """`node` is where it belongs: its former hub is told so."""
+        record = self._records[node]
+        move = grants.sign(msgspec.structs.replace(record.move, arrived=True), self._core.signer)
+        self._put(Record(move=move, at_ms=record.at_ms, arrived_ms=int(now.wall * 1000)), fx)
+        self._core.streams.audit("node.arrived", node, {"to": move.to.id, "number": move.number}, now, fx)
+        self._tell(move, now, fx)
+
+    def done(self, node: str, now: Now, fx: Effects) -> None:
+        """The former hub has let go of it: nothing more is said."""
+        record = self._records[node]
+        self._put(msgspec.structs.replace(record, done_ms=int(now.wall * 1000)), fx)
         for one in (record.move.former, record.move.to.id):
-            if one == self._core.node:
-                self._core.lodging.over(node, now, fx)
-            else:
+            if one != self._core.node:
                 self._core.delegate.mark(one)

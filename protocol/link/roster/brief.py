@@ -53,6 +53,8 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cordoned: bool = False
     key: str = ""
     """The SHA-256 (hex) of the key that it was enrolled with."""
+    lodger: str = ""
+    """The hub that it came from by that one's grant, while nobody above has said that it may stay."""
     epoch: str = ""
     """Of its `state` stream; (node id, epoch) is the same node wherever it stands."""
 

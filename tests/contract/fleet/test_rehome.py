@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from pathlib import Path
 
 import msgspec
 
 from edge_agent.shell import identity
 from edge_agent.shell.papers import notary, notes, own
+from hub.demo import daemon
 from protocol import documents
+from protocol.aio import sqlite
 from protocol.trust import certificates, grants, signing
 from tests.support import deeds
 from tests.support.federation import Federation, federation
 from tests.support.fleet import Fleet
+
+_HASTY = """
+from protocol import limits
+limits.REHOME_AFTER_S = limits.DISCOVER_S_MIN = limits.BACKOFF_S_MAX = 1.0
+limits.DISCOVER_S_MAX = 2.0
+"""
 
 
 async def test_a_device_that_moves_keeps_its_work_and_every_entry(tmp_path: Path) -> None:
@@ -42,6 +52,49 @@ async def test_a_device_that_moves_keeps_its_work_and_every_entry(tmp_path: Path
         await it.settled()
         (await deeds.tally(it.root, ledger, "oslo")).check()
         assert not (await north.node("oslo"))["lost"]
+
+
+async def test_a_device_whose_hub_is_gone_for_good_turns_to_a_sibling_and_stays_there(tmp_path: Path) -> None:
+    async with federation(tmp_path / "f", {"north": [], "south": []}) as it:
+        north, south, ledger = it.regions["north"], it.regions["south"], tmp_path / "ledger"
+        await it.root.hub.stop()
+        hasty = f"{_HASTY}\nfrom hub.cli.main import main; main()"
+        serve = [sys.executable, "-c", hasty, "hub", "serve", "--data", str(it.root.data)]
+        it.root.hub = daemon.Daemon("the root", serve, it.root.folder / "hub.log", it.root.env)
+        await it.root.hub.start()
+        await deeds.hub_answers(it.root)
+        await north.join(["oslo"], wire=False, labels={"site": "oslo"})
+        agent = north.agents["oslo"]
+        await agent.daemon.stop()
+        run = [sys.executable, "-c", f"{_HASTY}\nfrom edge_agent.cli.main import main; main()", "run"]
+        agent.daemon = daemon.Daemon("oslo", [*run, "--data", str(agent.data)], agent.daemon.log, north.env)
+        await agent.daemon.start()
+        await deeds.declare(it.root, deeds.producer("counter", ledger, every_s=0.01))
+        pid = await deeds.pid_of(north, "oslo", "counter")
+        await north.until(lambda: _has_grant(agent.data), "it holds a grant")
+        await it.risen(north)
+
+        await north.hub.kill()
+        await south.until(lambda: _state(south, "online"), "the device is at the other region")
+        south.agents["oslo"] = north.agents.pop("oslo")
+        await south.until(lambda: _certified(south), "the root has said that it belongs there")
+        assert (await south.node("oslo"))["labels"]["site"] == "oslo"
+        assert await deeds.pid_of(south, "oslo", "counter") == pid, "its work did not notice"
+
+        await north.hub.start()
+        await deeds.hub_answers(north)
+        await north.until(lambda: _state(north, "moved"), "who was gone hears of it when it is back")
+        await it.root.ask("DELETE", "/v1/resources/service/counter")
+        await south.until(lambda: _gone(south, "counter"), "its work ends when nobody wants it any more")
+        await it.settled()
+        (await deeds.tally(it.root, ledger, "oslo")).check()
+
+
+async def _has_grant(data: Path) -> bool:
+    with contextlib.closing(sqlite.read_only(data / "journal.db")) as db:
+        rows = db.execute("SELECT value FROM state WHERE space = 'document'").fetchall()
+    found = [documents.decode(bytes(raw)) for (raw,) in rows]
+    return any(isinstance(one, documents.Grant) and len(one.havens) == 3 for one in found)
 
 
 async def test_a_word_to_move_that_is_not_of_a_hub_above_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hub.core import inputs
 from hub.core.registry import Node
 from protocol import documents, status
-from protocol.effects import Effects
+from protocol.effects import Effects, Put
 from tests.support.tree import Hub, Tree
 from tests.unit.hub import world
 
@@ -107,7 +107,8 @@ def test_what_it_is_asked_goes_on_under_a_new_term_and_is_whole_at_once(tree: Tr
     turn(device, west)
 
     assert device.held.term > before.term
-    assert device.items == {item: digest for item, digest in asked.items() if not item.startswith("move/")}
+    assert device.items.keys() == asked.keys() - {"move/gw-7", "grant/east"} | {"grant/west"}
+    assert device.items["assignment/beat"] == asked["assignment/beat"]
     assert not west.core.parent.view("gw-7").blocked
     turn(device, west)
     assert not west.core.parent.view("gw-7").blocked, "as any other device from then on"
@@ -125,6 +126,7 @@ def test_the_root_says_it_until_the_device_has_arrived(tree: Tree) -> None:
 
     turn(device, west)
 
+    tree.later(5.0)
     assert not cloud.core.orders.items("east")
     assert not cloud.core.orders.items("west")
     assert cloud.core.subtree.resolve("gw-7") == "west/gw-7"
@@ -201,5 +203,119 @@ def test_a_document_that_says_nothing_of_a_move_changes_nothing(tree: Tree) -> N
     east = tree.hubs["east"]
     east.device("gw-7", OSLO)
     odd = documents.encode(documents.ReleaseRequest(service="beat", by="ada"))
-    east.core.lodging.wanted({"move/gw-7": b"rubbish", "move/gw-8": odd}, tree.now, fx := Effects())
+    asked = {"move/gw-7": b"rubbish", "move/gw-8": odd, "grant/west": b"rubbish", "grant/south": odd}
+    asked |= tree.hubs["cloud"].core.family.items("east")
+    east.core.lodging.wanted({**asked, "grant/west": b"rubbish"}, tree.now, fx := Effects())
+    assert {op.space for op in fx.store if isinstance(op, Put)} == {"granted"}
+    east.core.lodging.wanted(asked, tree.now, Effects())
+    east.core.lodging.wanted(asked, tree.now, fx := Effects())
     assert not fx.store
+
+
+# ------------------------------------------------------------------------------------------------ by a grant
+
+
+def arrive(device: world.Device, hub: Hub, scope: str = "east.cloud.skerry") -> str:
+    """The device comes to `hub` with a certificate that stands in `scope`; return why it is turned away."""
+    device.world = cast("world.World", hub)
+    device.session += 1
+    device.connection += 1
+    device.count = 0
+    key = world.key_of(device.name)
+    fx = device.take(inputs.Opened(node=device.name, connection=device.connection, key=key, scope=scope))
+    closed = [act.reason for act in fx.act if isinstance(act, inputs.CloseChild)]
+    if not closed:
+        device.got(device.hello())
+        device.report(status.Report())
+    hub.tree.run()
+    return closed[0] if closed else ""
+
+
+def test_each_device_holds_its_hubs_grant_which_names_the_siblings_and_the_hub_above(tree: Tree) -> None:
+    device = tree.hubs["east"].device("gw-7", OSLO)
+    tree.later(5.0)
+    device.connect()
+    assert "grant/east" in device.items
+    (raw,) = tree.hubs["east"].core.family.items("gw-7").values()
+    grant = documents.decode(raw)
+    assert isinstance(grant, documents.Grant)
+    assert [haven.id for haven in grant.havens] == ["east", "west", "cloud"]
+    assert (grant.of, grant.scope, grant.by) == ("east", "east.cloud.skerry", "cloud")
+
+    tree.add("south", "cloud")
+    tree.later(5.0)
+    (raw,) = tree.hubs["east"].core.family.items("gw-7").values()
+    again = documents.decode(raw)
+    assert isinstance(again, documents.Grant)
+    assert [haven.id for haven in again.havens] == ["east", "south", "west", "cloud"]
+    assert again.number > grant.number
+    tree.hubs["cloud"].restart()
+    tree.later(120.0)
+    assert tree.hubs["east"].core.family.items("gw-7") == {"grant/east": raw}, "the same as before"
+
+
+def test_who_comes_by_a_grant_is_heard_and_asked_nothing_until_the_hub_above_has_spoken(tree: Tree) -> None:
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    cloud.ask(inputs.Apply(documents=[world.service("beat", selector="site=oslo")]))
+    device = east.device("gw-7", OSLO)
+    tree.later(5.0)
+    device.connect()
+    device.entries(("measured", "oven", 1))
+    tree.later(5.0)
+    asked, held, device.held_first = dict(device.items), device.held, 2
+    east.cut()
+    west.cut()
+
+    assert not arrive(device, west)
+    device.entries(("measured", "oven", 2))
+    tree.later(5.0)
+    assert (device.held, device.items) == (held, asked), "an empty first manifest would stop everything"
+    assert node(west, "gw-7").lodger == "east"
+    assert rows(west, "gw-7") == [2]
+
+    west.restart()
+    west.heal()
+    assert not arrive(device, west)
+    tree.later(5.0)
+    assert (node(west, "gw-7").lodger, node(west, "gw-7").labels) == ("", OSLO)
+    device.connect()
+    assert device.held.term > held.term
+    assert device.items["assignment/beat"] == asked["assignment/beat"]
+    assert rows(cloud, "gw-7") == [1, 2], "none lost, none doubled"
+
+    east.heal()
+    tree.later(5.0)
+    assert node(east, "gw-7").moved == "west", "it hears of it when it is back"
+    assert cloud.core.subtree.resolve("gw-7") == "west/gw-7"
+
+
+def test_nobody_comes_by_a_grant_who_is_revoked_or_of_another_domain_or_known_already(tree: Tree) -> None:
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    for name in ("gw-7", "gw-8", "gw-9"):
+        device = east.device(name, OSLO)
+    tree.later(5.0)
+
+    assert "not enrolled" in arrive(device, west, "far.other.skerry")
+    assert "not enrolled" in arrive(device, west, "")
+    assert "not enrolled" in arrive(device, east.children.get("none", west), "west.cloud.skerry")
+    east.ask(inputs.RevokeNode(node="gw-7", reason="stolen"))
+    tree.later(1.0)
+    stolen = world.Device(cast("world.World", west), "gw-7")
+    assert not arrive(stolen, west)
+    tree.later(5.0)
+    assert node(west, "gw-7").lodger == "east", "nobody says that it belongs here: it gets no work"
+    assert cloud.core.orders.find("gw-7") is None
+    west.device("gw-8", {"site": "far"})
+    rekey(west, "gw-8")
+    assert "enrolled with another key" in arrive(world.Device(cast("world.World", west), "gw-8"), west)
+
+
+def test_a_device_may_turn_to_the_hub_above_too(tree: Tree) -> None:
+    cloud, east = tree.hubs["cloud"], tree.hubs["east"]
+    device = east.device("gw-7", OSLO)
+    tree.later(5.0)
+    east.cut()
+    assert not arrive(device, cloud)
+    tree.later(5.0)
+    assert (node(cloud, "gw-7").lodger, node(cloud, "gw-7").labels) == ("", OSLO)
+    assert cloud.core.subtree.resolve("gw-7") in ("gw-7", "east/gw-7")

@@ -1,0 +1,57 @@
+"""Who has come to where it belongs, as it is heard here, and who turned to another hub by a grant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol import documents
+from protocol.effects import Effects, Now
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+    from hub.core.rehome.orders import Orders
+
+
+class Arrivals:
+    """Looks at what is heard of the subtree, on behalf of the orders of this hub."""
+
+    def __init__(self, core: HubCore, orders: Orders) -> None:
+        self._core, self._orders = core, orders
+
+    def seen(self, address: str, now: Now, fx: Effects) -> None:
+        """Something was heard of the node at `address`, or it is gone from there."""
+        node = address.rpartition("/")[2]
+        self._lodged(address, now, fx)
+        record = self._orders.find(node)
+        if record is not None and not record.arrived_ms and self._is_there(record.move):
+            self._orders.arrived(node, now, fx)
+            record = self._orders.find(node)
+        if record is not None and record.arrived_ms and not record.done_ms and self._is_let_go(record.move):
+            self._orders.done(node, now, fx)
+
+    def _at(self, hub: str, node: str) -> str:
+        return node if hub == self._core.node else f"{hub}/{node}"
+
+    def _is_there(self, move: documents.Move) -> bool:
+        found = self._core.subtree.find(self._at(move.to.id, move.node))
+        if found is None or found.brief.key != move.key:
+            return False
+        return found.brief.state == "online" and not found.brief.lodger
+
+    def _is_let_go(self, move: documents.Move) -> bool:
+        found = self._core.subtree.find(self._at(move.former, move.node))
+        return found is None or found.brief.state == "moved"
+
+    def _lodged(self, address: str, now: Now, fx: Effects) -> None:
+        """If a device turned to another hub by a grant, and is who it says it is, say that it belongs there."""
+        core, found = self._core, self._core.subtree.find(address)
+        if found is None or not found.brief.lodger:
+            return
+        hub = address.rpartition("/")[0]
+        to = core.subtree.region(hub).haven if hub and core.registry.find(hub) is not None else core.haven
+        former = core.subtree.find(f"{found.brief.lodger}/{found.name}")
+        record = self._orders.find(found.name)
+        if to is None or former is None or former.brief.key != found.brief.key or former.brief.state == "revoked":
+            return
+        if record is None or record.move.to.id != to.id or record.arrived_ms:
+            self._orders.say(former, found.brief.lodger, to, "its grant", now, fx)
