@@ -16,7 +16,7 @@ from protocol import limits, messages
 
 SHOWN = 100
 REFUSED_THERE = "skerry-agent: no service "  # a device answers lines; this one is its refusal
-FIELDS = ("node", "epoch", "stream", "seq", "time", "kind", "key", "body")
+FIELDS = ("node", "path", "epoch", "stream", "seq", "time", "kind", "key", "body")
 
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes, until Ctrl-C.")]
 
@@ -88,7 +88,7 @@ def _show_event(event: dict[str, Any], form: Format) -> None:
     text = happened.words(event, whole=form is Format.WIDE)
     words = [
         human.stamp(event["time_ms"]),
-        f"{event['node']:<16}",
+        f"{_place(event):<16}",
         f"{event['kind']:<18}",
         f"{_short(event['key']):<16}",
     ]
@@ -96,6 +96,12 @@ def _show_event(event: dict[str, Any], form: Format) -> None:
         words.insert(1, f"{event['stream']}/{event['seq']}")
     line = output.clean("  ".join([*words, text]).rstrip())
     output.say(line if form is Format.WIDE else _cut(line))
+
+
+def _place(event: dict[str, Any]) -> str:
+    """Return the address of a node below a region, and the name of any other."""
+    address = str(event["path"]).partition("/")[2]
+    return address if "/" in address else str(event["node"])
 
 
 def _short(key: str) -> str:

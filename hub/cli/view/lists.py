@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hub.cli.view import human, nodes, output, regions
+from hub.cli.view import human, nodes, output, tiers
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +17,7 @@ def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -
     """Return `listed`, things of `kind`, as a table."""
     make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
         "nodes": _nodes,
-        "regions": _regions,
+        "regions": tiers.table,
         "services": _services,
         "workflows": _workflows,
         "runs": _runs,
@@ -47,27 +47,6 @@ def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Seque
         for row, node in zip(rows, listed, strict=True):
             contact = human.clock(node["last_contact_ms"], now_ms)
             row += [nodes.lost(node), contact, node["version"] or "–", nodes.vitals(node), node["path"]]
-    return heads, rows
-
-
-def _regions(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["REGION", "STATE", "NODES", "HUBS", "WORK", "AS OF", "TROUBLE"]
-    rows = [
-        [
-            one["path"],
-            nodes.presence(one, now_ms),
-            regions.nodes(one["region"]),
-            regions.hubs(one["region"]),
-            regions.work(one["region"]),
-            human.clock(one["as_of_ms"], now_ms),
-            regions.worst(one["region"]),
-        ]
-        for one in listed
-    ]
-    if wide:
-        heads += ["OVERRIDES", "LABELS", "VERSION"]
-        for row, one in zip(rows, listed, strict=True):
-            row += [str(one["region"].get("overrides") or "–"), nodes.labels(one), one["version"] or "–"]
     return heads, rows
 
 

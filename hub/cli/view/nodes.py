@@ -22,8 +22,7 @@ def is_tree(listed: list[dict[str, Any]]) -> bool:
 
 
 def state(node: dict[str, Any], now_ms: int) -> str:
-    """Return `online`, `online, catching up`, `away 3 h 12 m`, `revoked`, whether it has an alarm, and what a person
-    changed."""
+    """Return `online`, `online, catching up`, `away 3 h 12 m`, `revoked`; its alarm, and what a person changed."""
     text = presence(node, now_ms)
     if text == "online" and behind(node) > CATCHING_UP_ROWS:
         text = "online, catching up"

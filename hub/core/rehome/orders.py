@@ -19,7 +19,7 @@ from protocol.snapshot import Snapshot
 from protocol.trust import grants
 
 if TYPE_CHECKING:
-    from hub.core.down.subtree import Spot
+    from hub.core.down.known.spot import Spot
     from hub.core.hub import HubCore
 
 ORDER = "order"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hub.core.down import tallies
+from hub.core.down.known import tallies
 from hub.core.views import spread
 from hub.core.work.declared import Resource
 from protocol.effects import Now

@@ -12,20 +12,14 @@ else; what it may name, how often and how long is bounded (C10), and what is bey
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
-import msgspec
-
-from protocol import effects, ids, limits, messages
+from protocol import limits, messages
 from protocol.effects import Effects, Now
-from protocol.errors import BadId
 from protocol.link import events
 from protocol.link.flow.bucket import Bucket
-from protocol.link.roster import brief as briefs
+from protocol.link.roster.kept import ROSTER, Unstored, why_not
 from protocol.snapshot import Snapshot
-
-ROSTER = "roster"
-"""The space of what is stored: under `CHILD/ADDRESS`, the Brief as it came."""
 
 
 class _Listed:
@@ -49,8 +43,7 @@ class Rosters:
         """Tells of a child whether it may have a roster."""
         self._listed: dict[str, _Listed] = {}
         self._count = 0
-        self._unstored: dict[str, None] = {}
-        self._store_at = float("inf")
+        self._kept = Unstored()
         for key, brief in snapshot.spaces.get(ROSTER, {}).items():
             child, _, address = key.partition("/")
             self._listed.setdefault(child, _Listed()).known[address] = brief
@@ -103,7 +96,7 @@ class Rosters:
         for address in gone:
             listed.known.pop(address, None)
         self._count = sum(len(one.known) for one in self._listed.values())
-        self._note(child, [*put, *gone], now)
+        self._kept.note(child, [*put, *gone], now)
         told: list[events.ParentEvent] = []
         if put or gone or message.last:
             told.append(events.ChildRoster(node=child, put=list(put), gone=gone))
@@ -120,7 +113,7 @@ class Rosters:
         new = 0
         for address, raw in message.put.items():
             brief = bytes(raw)
-            wrong = _wrong(child, address, brief)
+            wrong = why_not(child, address, brief)
             if not wrong and address not in listed.known:
                 new += 1
                 wrong = self._over(len(listed.known) + new, self._count + new)
@@ -139,52 +132,19 @@ class Rosters:
 
     # -------------------------------------------------------------------------------------------- storing
 
-    def _note(self, child: str, addresses: list[str], now: Now) -> None:
-        if addresses:
-            self._unstored.update(dict.fromkeys(f"{child}/{one}" for one in addresses))
-            self._store_at = min(self._store_at, now.mono + limits.ROSTER_STORED_EVERY_S)
-
     def forget(self, child: str, now: Now) -> list[str]:
         """`child` is out: let go of all that it said. Return the addresses (below it)."""
         listed = self._listed.pop(child, None)
         if listed is None:
             return []
         self._count -= len(listed.known)
-        self._note(child, list(listed.known), now)
+        self._kept.note(child, list(listed.known), now)
         return list(listed.known)
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Store some of what came."""
-        if now.mono < self._store_at:
-            return
-        for key in self._some():
-            child, _, address = key.partition("/")
-            brief = self.known(child).get(address)
-            fx.store.append(effects.Delete(ROSTER, key) if brief is None else effects.Put(ROSTER, key, brief))
-        wait_s = limits.ROSTER_STORED_EVERY_S / 10 if self._unstored else float("inf")
-        self._store_at = now.mono + wait_s
-
-    def _some(self) -> Iterator[str]:
-        for _ in range(min(len(self._unstored), limits.ROSTER_STORED_AT_ONCE)):
-            key = next(iter(self._unstored))
-            del self._unstored[key]
-            yield key
+        self._kept.tick(self.known, now, fx)
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""
-        return None if self._store_at == float("inf") else self._store_at
-
-
-def _wrong(child: str, address: str, brief: bytes) -> str:
-    """Return why this can be no node below `child`; empty when it can."""
-    try:
-        ids.address(f"{child}/{address}")
-    except BadId as error:
-        return f"in its roster, {error}"
-    if len(brief) > limits.BRIEF_BYTES_MAX:
-        return f"in its roster, {address} has {len(brief)} bytes: the most is {limits.BRIEF_BYTES_MAX}"
-    try:
-        briefs.decode(brief)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return f"in its roster, what it says of {address} cannot be read: is it of another version?"
-    return ""
+        return self._kept.next_wake()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,12 @@ async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_g
     assert {line.split()[0] for line in printed.splitlines()} == {"north/oslo", "north/bergen"}
     _, printed = await root.command("run", "--node", "cloud/north/oslo", "--", "echo", "down", "here")
     assert "down here" in printed
+
+    async def risen() -> bool:
+        _, told = await root.command("events", "--node", "oslo", "--kind", "service.started", "-o", "json")
+        return [json.loads(line)["path"] for line in told.splitlines()] == ["cloud/north/oslo"]
+
+    await root.until(risen, "what oslo did stands at the root", 30.0)
 
     await north.hub.kill()
 

@@ -277,6 +277,7 @@ def test_a_run_is_cancelled_where_it_runs(skerry: Skerry, api: FakeApi) -> None:
 EVENT: dict[str, Any] = {
     "id": "9",
     "node": "a",
+    "path": "cloud/a",
     "epoch": "e",
     "stream": "state",
     "seq": 4,
@@ -300,7 +301,7 @@ def test_events_are_a_line_each(skerry: Skerry, api: FakeApi) -> None:
 def test_events_in_json_have_their_stable_fields_and_are_all_of_them(skerry: Skerry, api: FakeApi) -> None:
     api.says("GET", "/v1/events", (EVENT,))
     _, out, _ = skerry("events", "-o", "json")
-    assert list(json.loads(out)) == ["node", "epoch", "stream", "seq", "time", "kind", "key", "body", "id"]
+    assert list(json.loads(out)) == ["node", "path", "epoch", "stream", "seq", "time", "kind", "key", "body", "id"]
     assert "after=0" in api.asked[0][1]
     _, out, _ = skerry("events", "--limit", "1000000", "-o", "yaml")
     assert out.startswith("---\nnode: a")
@@ -539,7 +540,16 @@ def test_a_node_with_an_alarm_is_marked_and_a_gap_is_a_sentence(skerry: Skerry, 
         "hash": "ab",
         "signature": "x",
     }
-    gap = {"id": "1", "node": "a", "stream": "metrics", "epoch": "e", "seq": 9, "time_ms": 0, "received_ms": 0}
+    gap = {
+        "id": "1",
+        "node": "a",
+        "path": "cloud/a",
+        "stream": "metrics",
+        "epoch": "e",
+        "seq": 9,
+        "time_ms": 0,
+        "received_ms": 0,
+    }
     api.says("GET", "/v1/events", (gap | {"kind": "gap", "key": "", "body": body},))
     _, out, _ = skerry("events")
     assert "5 entries of metrics lost, 5 to 9: the quota of the stream is full" in out

@@ -12,7 +12,8 @@ from protocol.effects import Effects, Now
 from protocol.link import events
 from protocol.link.roster import brief as briefs
 from protocol.link.roster.child import Sender
-from protocol.link.roster.parent import ROSTER, Rosters
+from protocol.link.roster.kept import ROSTER
+from protocol.link.roster.parent import Rosters
 from protocol.snapshot import Snapshot
 
 HUB = "oslo"

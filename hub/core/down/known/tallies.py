@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hub.core.down.brief import digest_part
-from hub.core.down.sums import Sums
+from hub.core.down.known.brief import digest_part
+from hub.core.down.known.sums import Sums
 from protocol.link.roster.brief import Tally
 
 if TYPE_CHECKING:

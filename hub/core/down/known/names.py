@@ -9,10 +9,6 @@ class Names:
     def __init__(self) -> None:
         self._one: dict[str, str] = {}
         self._many: dict[str, set[str]] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def get(self, name: str) -> list[str]:
         """Return the addresses that end in `name`."""
@@ -26,7 +22,6 @@ class Names:
         known = self.get(name)
         if address in known:
             return
-        self._count += 1
         if not known:
             self._one[name] = address
         else:
@@ -39,7 +34,6 @@ class Names:
         known = self.get(name)
         if address not in known:
             return
-        self._count -= 1
         known.remove(address)
         self._one.pop(name, None)
         self._many.pop(name, None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from hub.core.down import brief as briefs
 from protocol import status
 from protocol.link.roster.brief import Offender, OverrideMark, Tally
 
@@ -125,26 +124,24 @@ def _counted(said: Said, key: str, digest: str) -> tuple[int, ...]:
 
 def _offender(name: str, said: Said) -> Offender | None:
     """Return why a person should look at an agent; None when nobody need."""
-    if said.state == "revoked":
-        return None
     if said.state == "quarantined":
         return Offender(at=name, what="quarantined", text=said.alarm, since_ms=said.since_ms, rank=0)
-    for service, one in said.report.services.items():
-        if one.state == "failed":
-            return Offender(at=name, what=service, text=_why("failed", one), since_ms=one.since_ms, rank=1)
-    for service, one in said.report.services.items():
-        if one.state == "backoff" and one.restarts >= CRASHING:
-            return Offender(at=name, what=service, text=_why("crash looping", one), since_ms=one.since_ms, rank=2)
+    found = [one for service, said_of in said.report.services.items() if (one := _trouble(name, service, said_of))]
     if said.alarm:
-        return Offender(at=name, what="alarm", text=said.alarm, since_ms=said.alarm_ms, rank=3)
-    for service, one in said.report.services.items():
-        if not briefs.is_good(one) and one.override is None and one.state in ("running", "backoff"):
-            return Offender(at=name, what=service, text=_why(_word(one), one), since_ms=one.since_ms, rank=4)
-    return None
+        found.append(Offender(at=name, what="alarm", text=said.alarm, since_ms=said.alarm_ms, rank=3))
+    return min(found, key=lambda one: one.rank, default=None) if said.state != "revoked" else None
 
 
-def _word(one: status.ServiceReport) -> str:
-    return "unhealthy" if one.state == "running" else one.state
+def _trouble(name: str, service: str, one: status.ServiceReport) -> Offender | None:
+    if one.state == "failed":
+        rank, word = 1, "failed"
+    elif one.state == "backoff" and one.restarts >= CRASHING:
+        rank, word = 2, "crash looping"
+    elif one.override is None and (one.state == "backoff" or (one.state == "running" and one.healthy is False)):
+        rank, word = 4, "backoff" if one.state == "backoff" else "unhealthy"
+    else:
+        return None
+    return Offender(at=name, what=service, text=_why(word, one), since_ms=one.since_ms, rank=rank)
 
 
 def _why(word: str, one: status.ServiceReport) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from hub.core.down import tallies
-from hub.core.down.sums import Sums
+from hub.core.down.known import tallies
+from hub.core.down.known.sums import Sums
 from protocol import limits, status
 from protocol.link.roster.brief import Offender, OverrideMark, RegionReport
 

@@ -1,0 +1,1 @@
+"""What a hub knows of all that is below it: each node, and what they come to."""

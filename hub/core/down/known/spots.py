@@ -1,0 +1,148 @@
+"""Who is below a hub, at any depth: found by address or by name, listed, selected, and how each of them stands.
+
+Own children the hub hears itself; of the others it knows what its child hubs said in their rosters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.core.down.known import brief as briefs
+from hub.core.down.known import spot
+from hub.core.down.known.names import Names
+from hub.core.down.known.spot import Spot
+from hub.core.registry import Refusal
+from protocol import selector
+from protocol.link.roster import brief as told
+from protocol.link.roster.brief import Brief
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hub.core.hub import HubCore
+
+
+class Spots:
+    """All nodes below a hub."""
+
+    def __init__(self, core: HubCore) -> None:
+        self._core = core
+        self._names = Names()
+        for child in core.parent.rosters.children():
+            for address in core.parent.rosters.known(child):
+                self._names.put(f"{child}/{address}")
+
+    # -------------------------------------------------------------------------------------------- who
+
+    def brief(self, node: str) -> Brief:
+        """Return what is known of an own child. Raises Refusal (404)."""
+        return briefs.of(self._core, self._core.registry.get(node))
+
+    def raw(self, address: str) -> bytes | None:
+        """Return the Brief (JSON) of the node at `address`, as this hub's own roster tells it; None: there is none."""
+        child, _, below = address.partition("/")
+        if below:
+            return self._core.parent.rosters.known(child).get(below)
+        own = self._core.registry.find(child)
+        return None if own is None else told.encode(briefs.of(self._core, own))
+
+    def find(self, address: str) -> Spot | None:
+        """Return the node at `address`, if there is one."""
+        child, _, below = address.partition("/")
+        if below:
+            raw = self.raw(address)
+            return None if raw is None else self._spot(address, raw, {})
+        own = self._core.registry.find(child)
+        return None if own is None else Spot(address=child, brief=briefs.of(self._core, own))
+
+    def _spot(self, address: str, raw: bytes, standing: dict[str, tuple[str, int]]) -> Spot:
+        silent, silent_ms = spot.silent(self._core, address, standing)
+        through = address.partition("/")[0]
+        return Spot(address=address, brief=told.decode(raw), through=through, silent=silent, silent_ms=silent_ms)
+
+    def get(self, text: str) -> Spot:
+        """Return the node that `text` names (see `resolve`). Raises Refusal."""
+        found = self.find(self.resolve(text))
+        assert found is not None
+        return found
+
+    def resolve(self, text: str) -> str:
+        """Return the address that `text` means: an address, a path that begins with this hub's id, or a plain name.
+
+        Raises Refusal: 404 when there is none, 409 when a plain name is that of several nodes; both say what to write.
+        """
+        mine = f"{self._core.node}/"
+        name = text.rpartition("/")[2]
+        named = sorted(self._names.get(name))
+        for address in (text.removeprefix(mine), text):
+            if self.raw(address) is not None and not (named and self._has_left(address)):
+                return address
+        if len(named) == 1 and name == text:
+            return named[0]
+        if named:
+            raise Refusal(_which(text, [mine + one for one in named]), 409 if name == text else 404)
+        raise Refusal(f"there is no node {text[:80]!r} below {self._core.node}: see `skerry get nodes`", 404)
+
+    def _has_left(self, address: str) -> bool:
+        own = self._core.registry.find(address)
+        return own is not None and bool(own.moved)
+
+    def own(self, text: str) -> str:
+        """Return the own child that `text` means. Raises Refusal: of what is further down its own hub decides."""
+        address = self.resolve(text)
+        hub, _, name = address.rpartition("/")
+        if hub:
+            raise Refusal(f"{name} belongs to {hub}: its operators decide there, with the context of that hub")
+        return address
+
+    # -------------------------------------------------------------------------------------------- all
+
+    def addresses(self) -> Iterator[str]:
+        """Yield the addresses of all nodes, own children before what is below them."""
+        rosters = self._core.parent.rosters
+        for node in self._core.registry:
+            yield node.name
+            for address in rosters.known(node.name):
+                yield f"{node.name}/{address}"
+
+    def spots(self) -> Iterator[Spot]:
+        """Yield all nodes, own children first."""
+        for node in self._core.registry:
+            yield Spot(address=node.name, brief=briefs.of(self._core, node))
+        yield from self.below()
+
+    def below(self) -> Iterator[Spot]:
+        """Yield all nodes that are not own children."""
+        standing: dict[str, tuple[str, int]] = {}
+        for child in self._core.parent.rosters.children():
+            for address, raw in self._core.parent.rosters.known(child).items():
+                yield self._spot(f"{child}/{address}", raw, standing)
+
+    def having(self, service: str) -> Iterator[Spot]:
+        """Yield the nodes below child hubs that say something of `service`."""
+        standing: dict[str, tuple[str, int]] = {}
+        sign = f'"{service}":'.encode()
+        for child in self._core.parent.rosters.children():
+            for address, raw in self._core.parent.rosters.known(child).items():
+                if sign in raw:
+                    found = self._spot(f"{child}/{address}", raw, standing)
+                    if service in found.brief.services:
+                        yield found
+
+    def select(self, chosen: selector.Selector, *, kind: str = "agent") -> list[str]:
+        """Return the addresses of the nodes of `kind` that match, heard or not; nobody for an empty selector (C7)."""
+        if not chosen.terms:
+            return []
+        return [
+            spot.address
+            for spot in self.spots()
+            if spot.brief.kind == kind and spot.brief.state != "revoked" and chosen.matches(spot.selectable())
+        ]
+
+
+def _which(text: str, paths: list[str]) -> str:
+    several = (
+        f"{text[:80]!r} is the name of {len(paths)} nodes" if len(paths) > 1 else f"there is no node {text[:80]!r}"
+    )
+    shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    return f"{several}: write {'one of ' if len(paths) > 1 else ''}{shown}"
