@@ -22,7 +22,6 @@ from protocol.errors import Refused, SkerryError, SpecError
 if TYPE_CHECKING:
     import httpx
 
-NAME_SUFFIX = ".skerry"
 NO_CHECK_TIME = 0x200000
 """As in protocol.aio.tls: a region whose CA expired while its parent is away serves its operators on."""
 CONNECT_WAIT_S = 5.0

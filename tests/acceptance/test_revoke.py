@@ -136,7 +136,7 @@ async def _fetch(it: Fleet, digest: str, ticket: str) -> httpx.Response:
         return await api.get(
             f"/v1/artifacts/{digest}",
             headers={"Authorization": f"Ticket {ticket}"},
-            extensions={"sni_hostname": known.hub + client.NAME_SUFFIX},
+            extensions={"sni_hostname": known.name},
         )
 
 
