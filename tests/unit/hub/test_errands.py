@@ -9,7 +9,7 @@ import pytest
 
 from hub.core import inputs, views
 from protocol import documents, limits, status
-from protocol.effects import Effects
+from protocol.effects import Effects, Rows
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import Device
 
@@ -160,16 +160,14 @@ def test_a_deadline_is_judged_by_the_clock_of_the_hub_that_asks(tree: Tree, devi
     ],
 )
 def test_what_is_no_errand_is_refused_and_on_record(tree: Tree, raw: bytes) -> None:
-    eu = tree.hubs["eu"]
-    for bad in (
-        raw,
-        b'{"is":"errand","task":{"id":"t1"},"at":["../x"]}',
-        b'{"is":"errand","task":{"id":"t1"},"at":[]}',
-    ):
-        fx = Effects()
-        eu.core.errands.wanted({"errand/t1": bad}, eu.now, fx)
-        assert "t1" not in eu.core.tasks
-        assert any(b"errand.refused" in bytes(raw) for op in fx.store for _, raw, _ in getattr(op, "rows", []))
+    eu, fx = tree.hubs["eu"], Effects()
+    eu.core.errands.wanted({"errand/t1": raw}, eu.now, fx)
+    assert "t1" not in eu.core.tasks
+    assert any(b"errand.refused" in row for row in rows(fx))
+
+
+def rows(fx: Effects) -> list[bytes]:
+    return [row for op in fx.store if isinstance(op, Rows) for _, row, _ in op.rows]
 
 
 def test_names_that_nobody_has_are_refused_one_by_one(tree: Tree, devices: dict[str, Device]) -> None:
@@ -209,5 +207,4 @@ def test_an_errand_that_is_too_large_to_hand_on_is_refused_for_its_nodes(tree: T
     assert len(raw) == limits.DOCUMENT_BYTES_MAX
     eu.core.errands.wanted({"errand/t1": raw}, eu.now, fx := Effects())
     assert "t1" not in eu.core.tasks
-    rows = [row for op in fx.store if isinstance(op, Rows) for _, row, _ in op.rows]
-    assert any(b"errand.ended" in row and b"o/x" in row for row in rows)
+    assert any(b"errand.ended" in row and b"o/x" in row for row in rows(fx))

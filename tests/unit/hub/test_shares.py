@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 from hub.core import inputs
 from hub.core.down.shares import Place, split
 from protocol import limits
+from protocol.effects import Effects
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import service
 
@@ -153,6 +154,20 @@ def test_a_cut_and_its_end_move_nothing() -> None:
     made.hubs["eu"].heal()
     made.later(600.0)
     assert shares(cloud) == before
+
+
+def test_a_roster_that_is_not_whole_takes_nothing_away() -> None:
+    made = tree(eu=2, us=4)
+    cloud = made.hubs["cloud"]
+    apply(cloud, 4)
+    assert cloud.core.parent.rosters.is_whole("eu")
+    for region in ("eu", "us"):
+        made.hubs[region].cut()
+    cloud.restart()  # what it knows of them is from before
+    assert not cloud.core.parent.rosters.is_whole("eu")
+    live = cloud.core.resources._live["service/line"]  # pyright: ignore[reportPrivateUsage]
+    assert cloud.core.rooms.of("eu", live).nodes is None
+    assert cloud.core.resources.resettle("service/line", Effects()) == []
 
 
 def test_a_cordoned_node_keeps_what_it_has_and_makes_no_room_for_more() -> None:
