@@ -13,7 +13,7 @@ from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.errors import TrustError
 from protocol.link import cursor, events
-from protocol.link.relay import runs, unwrap
+from protocol.link.relay import missing, runs, unwrap
 from protocol.link.relay.origins import Origins
 from protocol.messages import GapBody
 from protocol.snapshot import Snapshot
@@ -54,6 +54,19 @@ class Relayed:
         if odd:
             told.append(_poison(event, odd, fx))
         return told
+
+    def cursors(self, address: str) -> dict[str, dict[str, str | int]]:
+        """Return how far each stream of the node at `address` has come, in its newest epoch."""
+        found = self.origins.records.newest(address)
+        return {
+            stream: {"epoch": epoch, "seq": record.seq, "last": record.seq} for stream, (epoch, record) in found.items()
+        }
+
+    def missing(self, address: str) -> dict[str, dict[str, int]]:
+        """Return how many rows up to there are not here, by stream and by why (hole, lost, held, closed)."""
+        found = self.origins.records.newest(address)
+        counted = {stream: missing.counts(one.missing, one.closed) for stream, (_, one) in found.items()}
+        return {stream: counts for stream, counts in counted.items() if counts}
 
     def _key_of(self, node: str) -> str:
         found = self._core.registry.find(node)

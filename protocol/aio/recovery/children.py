@@ -38,7 +38,7 @@ class _Channel:
 
 @dataclass(slots=True)
 class Children:
-    """Copies what was received. `moved`: cursors that go back or are made anew; `..origins`: of nodes below child hubs."""
+    """Copies what was received. `moved`: cursors that go back or are made anew; `..origins`: of those below."""
 
     source: sqlite3.Connection
     target: sqlite3.Connection

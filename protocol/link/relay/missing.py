@@ -84,9 +84,9 @@ def fill(ranges: list[Missing], one: Missing, ends: tuple[int, str], starts: tup
     ranges[place : place + 1] = rest
 
 
-def counts(ranges: list[Missing]) -> dict[str, int]:
-    """Return how many rows are missing, by why; only what there is."""
-    found: dict[str, int] = {}
+def counts(ranges: list[Missing], closed: int) -> dict[str, int]:
+    """Return how many rows are missing, by why; only what there is. `closed`: those whose ranges are known no more."""
+    found = {"closed": closed} if closed else {}
     for one in ranges:
         found[one.why.value] = found.get(one.why.value, 0) + one.count
     return found

@@ -16,7 +16,7 @@ from protocol.effects import Effects
 from protocol.link import cursor
 from protocol.link.relay.missing import Missing
 from protocol.link.relay.runs import About
-from protocol.messages import CHAINED
+from protocol.messages import CHAINED, STREAMS
 from protocol.snapshot import Snapshot
 
 ORIGIN = "origin"
@@ -71,6 +71,11 @@ class Records:
     def all(self) -> Iterator[tuple[str, Record]]:
         """Yield (key, record) of all that is known."""
         yield from list(self._records.items())
+
+    def newest(self, address: str) -> dict[str, tuple[str, Record]]:
+        """Return what is known of the node at `address`: by stream, its newest epoch with its record."""
+        found = {stream: self._epochs.get((address, stream), []) for stream in STREAMS}
+        return {stream: (keys[-1].split("/")[1], self._records[keys[-1]]) for stream, keys in found.items() if keys}
 
     def find(self, about: About, epoch: str = "") -> tuple[str, Record] | None:
         """Return the key and record of what `about` names (in `epoch`, if given), if it is known."""

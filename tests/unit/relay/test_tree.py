@@ -166,3 +166,26 @@ def test_what_makes_no_sense_in_the_stream_is_set_aside_and_it_goes_on(tree: Tre
     assert [seq for _, seq, *_ in rows_at(root, "gw-7")] == [1]
     assert "3 rows" in root.core.registry.alarm_text("oslo", "poison")
     assert [op.reason for op in root.store.aside] == ["it wraps nothing"] * 3
+
+
+def test_a_region_that_lost_part_of_what_it_relays_says_so_and_its_origins_have_holes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 1)
+    monkeypatch.setitem(limits.QUOTA_BYTES, "relay", 8_000)
+    tree = Tree()
+    root, region = tree.add("cloud"), tree.add("oslo", "cloud")
+    gw = region.device("gw-7")
+    say(tree, gw, "a")
+    region.cut()
+    for word in "bcdefg" * 10:
+        say(tree, gw, word * 200)
+    region.heal()
+    alarms = root.core.registry.get("oslo").alarms
+    assert "loss-declared" in [alarm.what for alarm in alarms]
+    [hole] = missing(root, "gw-7")
+    assert (hole[0], hole[2]) == (2, "hole")
+    assert [seq for _, seq, *_ in rows_at(root, "gw-7")] == [1, *range(hole[1] + 1, gw.seq + 1)]
+    assert root.core.relayed.missing("oslo/gw-7") == {"state": {"hole": hole[1] - 1}}
+    assert root.core.relayed.cursors("oslo/gw-7")["state"]["seq"] == gw.seq
+    assert [stream for node, _, stream, *_ in root.store.entries if (node, stream) == ("oslo", "relay")] == ["relay"]
