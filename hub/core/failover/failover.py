@@ -70,8 +70,10 @@ class Failover:
         """`child` is connected no longer."""
         self._absent.went(child, reason, now)
         self.leases.forget(child)
-        for record in self._core.resources.records("service"):
-            self._watch(record, now)
+        for key in self._core.delegate.placed(child):
+            record = self._core.resources.find(key)
+            if record is not None:
+                self._watch(record, [child], now)
 
     def live(self, child: str) -> None:
         """`child` is heard again."""
@@ -112,7 +114,7 @@ class Failover:
         for key in self._numbers.some(fx):
             record = self._core.resources.find(key)
             if record is not None:
-                self._watch(record, now)
+                self._watch(record, [*record.nodes, *record.shares], now)
 
     def next_wake(self, now: Now) -> float:
         """Return when (mono) something is due."""
@@ -123,11 +125,11 @@ class Failover:
 
     # -------------------------------------------------------------------------------------------- absences
 
-    def _watch(self, record: Resource, now: Now) -> None:
-        """Have a service looked at when one of its copies was away for long enough."""
+    def _watch(self, record: Resource, children: list[str], now: Now) -> None:
+        """Have a service looked at when one of `children`, which have it, was away for long enough."""
         after_s = record.disconnect.replace_after_s
         if after_s is not None and record.count is not None:
-            for child in (*record.nodes, *record.shares):
+            for child in children:
                 since = self._absent.since(child, now)
                 if since is not None:
                     self._agenda.put(record.key, since + after_s)
