@@ -35,6 +35,16 @@ class Tree:
         apply = hub.Apply(documents=own)
         return [*people.beginning(chance), *(plan.Operate(at=8.0, op=apply, node=name) for name in self.hubs)]
 
+    def newcomer(self, chance: Random, seconds: float) -> list[AnyItem]:
+        """Return how the last device comes to its region while that is cut off; now and then none does."""
+        node = self.nodes[-1]
+        region = self.homes.get(node, HUB)
+        if region == HUB or chance.random() < 0.5:
+            return []
+        at = round(chance.uniform(30.0, 0.7 * seconds), 3)
+        cut = plan.Cut(at=at, node=region, for_s=round(chance.uniform(120.0, 400.0), 1))
+        return [cut, plan.Arrive(at=round(at + 70.0, 3), node=node)]
+
     def deed(self, chance: Random, at: float, node: str) -> AnyItem:
         """Return one thing that somebody does: at the device `node`, at its hub, or at the root."""
         home = self.homes.get(node, HUB)

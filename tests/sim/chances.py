@@ -76,6 +76,8 @@ def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS, tie
     for at in people.moments(chance, FIRST_S, hours * 3_600.0, agents):
         node = chance.choice(nodes)
         items.append(people.deed(chance, at, node, nodes) if tree is None else tree.deed(chance, at, node))
+    if tree is not None:
+        items += tree.newcomer(chance, hours * 3_600.0)
     items.sort(key=lambda item: item.at)
     made = Plan(
         seconds=hours * 3_600.0,

@@ -43,6 +43,8 @@ class Faults:
                 self._operate(item)
             case plan.AtDevice(node=node, command=command):
                 self.world.devices[node].local(command)
+            case plan.Arrive(node=node):
+                self.world.arrive(self.world.devices[node])
             case plan.Behave():
                 device = self.world.devices[item.node]
                 self.world.fault(f"workload {item.verb}", device, item.service)

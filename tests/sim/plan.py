@@ -184,6 +184,12 @@ class AtDevice(Item, frozen=True, kw_only=True):
     command: AnyLocalCommand
 
 
+class Arrive(Item, frozen=True, kw_only=True):
+    """A device asks to be let in, and not before: of all others the world is made at the beginning."""
+
+    node: str
+
+
 class Behave(Lasting, frozen=True, kw_only=True):
     """The service does something else: exit, crash, oom, hang, sick."""
 
@@ -212,6 +218,7 @@ AnyItem = (
     | Poison
     | Operate
     | AtDevice
+    | Arrive
     | Behave
 )
 

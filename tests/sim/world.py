@@ -10,6 +10,7 @@ from hub.core import inputs
 from protocol.trust import signing
 from tests.checkers import history
 from tests.sim import chances, rest
+from tests.sim import plan as plans
 from tests.sim.child import Child
 from tests.sim.clockwork import Clockwork
 from tests.sim.device import Device
@@ -132,10 +133,13 @@ class World:
                 kind=kind,
             )
             hub.ask(token)
+        late = {item.node for item in self.plan.items if isinstance(item, plans.Arrive)}
         for child in self.children(hub):
-            self._enroll_one(child)
+            if child.name not in late:
+                self.arrive(child)
 
-    def _enroll_one(self, child: Child) -> None:
+    def arrive(self, child: Child) -> None:
+        """Have a node ask to be let in, until it is."""
         op = inputs.Enroll(
             token=f"tok-{child.role}",
             secret_hash=signing.secret_hash(_SECRET),
@@ -150,7 +154,7 @@ class World:
 
     def _enrolled(self, child: Child, data: dict[str, str], error: str) -> None:
         if error:
-            self.clock.after(5.0, lambda: self._enroll_one(child))
+            self.clock.after(5.0, lambda: self.arrive(child))
             return
         child.hold(data["certificate"])
         child.boot()

@@ -1,9 +1,11 @@
-"""The checkers of what spans tiers: what is relayed, shares, owners, and one copy at most."""
+"""The checkers of what spans tiers: what is relayed, shares, owners, policies, one copy at most, and autonomy."""
 
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from hub.core import inputs
 from hub.core.down import delegated, overrides
 from hub.core.work import declared, resources
 from protocol import documents, effects, messages
@@ -11,6 +13,8 @@ from protocol.link import parent, parent_entries
 from protocol.link.relay import records, wrap
 from protocol.link.relay.missing import Missing, Why
 from tests.checkers import history
+from tests.checkers.a20_region_decides import ANSWER_S, RegionDecides
+from tests.checkers.b_narrowing import Narrowing
 from tests.checkers.b_nothing_lost import NothingLost
 from tests.checkers.b_one_at_most import OneAtMost
 from tests.checkers.b_owner_wins import OwnerWins
@@ -245,3 +249,58 @@ def test_one_at_most_a_second_copy_elsewhere_breaks() -> None:
             assert tale.judged(OneAtMost) == 2
         else:
             tale.breaks(OneAtMost, "may run once at most")
+
+
+# ------------------------------------------------------------------------------------------------ policies, autonomy
+
+
+def policy(may: list[str], *, inherited: bool) -> effects.Put:
+    """A policy comes into force at the region."""
+    spec = msgspec.json.encode({"spec": {"may": may, "allow": {"services": len(may)}}})
+    name = "above" if inherited else "own"
+    record = declared.Resource(kind="policy", name=name, generation=1, changed_ms=1, by="ada", spec=msgspec.Raw(spec))
+    origin = declared.Origin(owner=HUB, generation=1) if inherited else None
+    value = msgspec.json.encode(msgspec.structs.replace(record, origin=origin))
+    return effects.Put(resources.SPACE, f"policy/{name}", value)
+
+
+def asks(tale: Tree, op: inputs.AnyOp, *, answered: bool = True) -> None:
+    """An operator of the region asks, and is answered."""
+    tale.took(inputs.Request(request=1, who="ada", op=op), REGION)
+    if answered:
+        tale.acted(inputs.Reply(request=1), REGION)
+
+
+def test_narrowing_what_is_allowed_is_right_and_what_is_wider_breaks() -> None:
+    tale = Tree()
+    tale.stored(policy(["run", "apply"], inherited=True), node=REGION)
+    tale.stored(policy(["run"], inherited=False), node=REGION)
+    asks(tale, inputs.Apply(documents=[]))
+    assert tale.judged(Narrowing) == 2
+    tale.stored(policy(["run", "apply", "override"], inherited=False), node=REGION)
+    tale.breaks(Narrowing, "allows more services than policy/above")
+
+
+def test_narrowing_a_deed_that_is_forbidden_breaks() -> None:
+    tale = Tree()
+    tale.stored(policy(["run"], inherited=True), node=REGION)
+    asks(tale, inputs.Apply(documents=[], override=inputs.Override(for_s=1.0, reason="so")))
+    tale.breaks(Narrowing, "operators of eu override, though policy/above")
+
+
+def test_region_decides_while_it_is_cut_off_and_silence_breaks() -> None:
+    enroll = inputs.Enroll(token="t", secret_hash="h", name=NODE, csr="c", key="k")
+    tale = Tree()
+    tale.stored(telling.in_session(), node=REGION)
+    asks(tale, inputs.DeleteResource(kind="service", name="web"))
+    assert tale.judged(RegionDecides) == 1
+    asks(tale, enroll)
+    tale.breaks(RegionDecides, "has no record of it")
+    tale = Tree()
+    tale.stored(telling.in_session(), node=REGION)
+    asks(tale, enroll, answered=False)
+    tale.at += ANSWER_S
+    tale.took(inputs.Tick(), HUB)
+    tale.took(inputs.Tick(), HUB)
+    with pytest.raises(history.Broken, match="has not answered Enroll"):
+        tale.judged(RegionDecides)
