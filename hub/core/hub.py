@@ -216,6 +216,7 @@ class HubCore:
     def cut(self, node: str, reason: str, now: Now, fx: Effects) -> None:
         """`node` was revoked: tell it, signed, and end its session at once (C5)."""
         self.parent.revoke(node, reason, now, fx)
+        self.family.left(node, fx)
         self._hearing.away(node, f"revoked: {reason}", now, fx)
         connection = self._connections.pop(node, 0)
         fx.act.append(inputs.CloseChild(node=node, connection=connection, reason=f"revoked: {reason}", ban=True))

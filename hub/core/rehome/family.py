@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from protocol import documents, limits
-from protocol.effects import Effects, Put
+from protocol.effects import Delete, Effects, Put
 from protocol.errors import RemoteProtocolError
 from protocol.snapshot import Snapshot
 from protocol.trust import grants
@@ -44,6 +44,15 @@ class Family:
         if haven is not None and haven.id == hub and self._havens.get(hub) != haven:
             self._havens[hub] = haven
             self._give(fx)
+
+    def left(self, hub: str, fx: Effects) -> None:
+        """A child hub is revoked: nobody turns to it, and nobody comes in by what it certifies."""
+        if self._given.pop(hub, None) is not None:
+            self._havens.pop(hub, None)
+            fx.store.append(Delete(GIVEN, hub))
+            self._give(fx)
+            for node in self._given:
+                self._core.delegate.mark(node)
 
     def _give(self, fx: Effects) -> None:
         core = self._core

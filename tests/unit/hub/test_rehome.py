@@ -319,3 +319,17 @@ def test_a_device_may_turn_to_the_hub_above_too(tree: Tree) -> None:
     tree.later(5.0)
     assert (node(cloud, "gw-7").lodger, node(cloud, "gw-7").labels) == ("", OSLO)
     assert cloud.core.subtree.resolve("gw-7") in ("gw-7", "east/gw-7")
+
+
+def test_nobody_comes_by_the_grant_of_a_hub_that_was_revoked_and_nobody_turns_to_it(tree: Tree) -> None:
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    device = east.device("gw-7", OSLO)
+    west.device("gw-8", OSLO)
+    tree.later(5.0)
+    cloud.ask(inputs.RevokeNode(node="east", reason="stolen"))
+    tree.later(5.0)
+    assert "not enrolled" in arrive(device, west)
+    (raw,) = west.core.family.items("gw-8").values()
+    grant = documents.decode(raw)
+    assert isinstance(grant, documents.Grant)
+    assert [haven.id for haven in grant.havens] == ["west", "cloud"]
