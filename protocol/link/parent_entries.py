@@ -135,6 +135,7 @@ class Incoming:
             held = self.cursors.get(stream)
             if adopted and (held is None or (held.epoch == head.epoch and held.seq < head.first - 1)):
                 self._adopt(stream, head.epoch, self._lowest(stream, head), held.former if held else [], 0, fx)
+                told += self._met(stream, head) if head.was is not None else []
             elif held is None:
                 self._adopt(stream, head.epoch, self._base(stream, head), [], 0, fx)
                 told += self._met(stream, head)
@@ -173,7 +174,7 @@ class Incoming:
         """Tell of a stream that does not begin here: who stands above knows it from where it was before."""
         if head.was is None and not head.base:
             return []
-        place, tip = self._base(stream, head)
+        place, tip = self.cursors[stream].seq, self.cursors[stream].hash
         former = head.was.epoch if head.was is not None else ""
         return [
             events.StreamMet(

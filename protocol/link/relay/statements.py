@@ -65,6 +65,9 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
             told += outcome.miss(its, turn, Missing(its.seq + 1, turn.ends, its.hash, turn.ends_hash, Why.HOLE))
             its.seq, its.hash = turn.ends, turn.ends_hash
             records.save(former[0], fx)
+        elif former[1].seq < turn.seq and not turn.ends:  # nobody there knew the former one
+            its = former[1]
+            told += outcome.miss(record, turn, Missing(its.seq + 1, turn.seq, its.hash, turn.hash, Why.HOLE))
         record.key = former[1].key
     again = max(turn.again, former[1].seq if former is not None else 0)
     record.seq, record.hash = turn.seq, turn.hash

@@ -341,6 +341,16 @@ def test_rows_that_came_under_the_former_epoch_are_not_stored_again() -> None:
     assert root.record(LATER).again == 0
 
 
+def test_where_a_stream_is_met_anew_what_the_former_hub_did_not_relay_is_a_hole() -> None:
+    root, gw = Root(), Origin().say(6)
+    root.take("oslo", *gw.runs(0, 3))
+    new = heir(gw, 6).say(2)
+    root.take("bergen", turn(new, 5, gw, 0), *new.runs(5, 8))
+    assert root.missing(LATER) == [(4, 5, "hole")]
+    root.take("bergen", *new.runs(3, 5))
+    assert root.missing(LATER) == []
+
+
 def test_epochs_and_origins_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "EPOCHS_KEPT_MAX", 2)
     root = Root()

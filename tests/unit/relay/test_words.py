@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from protocol.link.relay import runs, unwrap
+from protocol.link.relay import records, runs, salvaged, unwrap
 from protocol.link.relay.statements import key_hash
 from protocol.trust import gaps
 from tests.golden import relayed
@@ -108,3 +108,18 @@ def test_a_key_is_named_by_its_hash() -> None:
     spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     assert key_hash(signer.key) == hashlib.sha256(spki).hexdigest()
     assert key_hash("no base64") == "no key"
+
+
+def test_a_recovery_finds_what_is_gone_of_an_origin() -> None:
+    gw = Origin().say(6)
+    record = records.Record(at="oslo/gw-7", seq=6, hash=gw.tip.hex(), since=1)
+    one = salvaged.Origin(gw.node, gw.epoch, gw.stream, record)
+    assert one.moved({}) is None, "nothing stands: retention let it go"
+    assert [one.take(*gw.rows[index]) for index in (0, 3, 4, 5)] == [True] * 4
+    assert not one.take(2, b'[2,0,"k","",0]', gw.hash(2)), "it does not come to its hash"
+    aside = {(gw.node, gw.epoch, gw.stream, 2): gw.rows[1][1]}
+    back = one.moved(aside)
+    assert back is not None
+    assert (back.seq, back.hash) == (2, gw.hash(2).hex())
+    assert one.take(*gw.gap(3, 3))
+    assert one.moved(aside) is None
