@@ -35,11 +35,6 @@ class RosterUp:
         self._report_at = -math.inf
         self._reported_at = -math.inf
 
-    @property
-    def settled(self) -> bool:
-        """Tell whether the parent knows all that there is to say."""
-        return self._sender.settled
-
     def told(self, event: events.ChildEvent, now: Now, fx: Effects) -> None:
         """The link says something: a session begins with all that there is, and its end is the end of that."""
         match event:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hub.core import inputs
+from hub.core.down.known.names import Names
 from hub.core.registry import Refusal
 from protocol import limits, selector, status
 from protocol.link.roster import brief as briefs
@@ -175,6 +176,20 @@ def test_a_name_of_several_nodes_is_refused_with_their_paths(three: Three) -> No
     assert refused.value.status == 409
     assert "2 nodes" in str(refused.value)
     assert "cloud/eu-north/oslo/gw-7, cloud/eu-south/gw-7" in str(refused.value)
+
+
+def test_names_are_known_however_many_nodes_have_them() -> None:
+    names = Names()
+    for address in ("a/gw", "b/gw", "c/gw", "b/gw", "a/other"):
+        names.put(address)
+    assert sorted(names.get("gw")) == ["a/gw", "b/gw", "c/gw"]
+    for address in ("b/gw", "b/gw", "x/gw"):
+        names.drop(address)
+    assert sorted(names.get("gw")) == ["a/gw", "c/gw"]
+    names.drop("a/gw")
+    assert names.get("gw") == ["c/gw"]
+    names.drop("c/gw")
+    assert (names.get("gw"), names.get("other")) == ([], ["a/other"])
 
 
 def test_a_wrong_address_is_told_where_that_name_stands(three: Three) -> None:
