@@ -139,7 +139,7 @@ def colour(text: str) -> str:
 
 _COLOURS = {
     **dict.fromkeys(("online", "running", "ok", "healthy", "created"), "green"),
-    **dict.fromkeys(("away", "unheard", "pending", "backoff", "starting", "fetching"), "yellow"),
+    **dict.fromkeys(("away", "unheard", "pending", "waiting", "backoff", "starting", "fetching"), "yellow"),
     **dict.fromkeys(("asking", "unknown", "changed"), "yellow"),
     **dict.fromkeys(("failed", "revoked", "quarantined", "refused", "unhealthy", "cancelled"), "red"),
 }
