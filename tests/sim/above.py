@@ -31,9 +31,10 @@ class Tree:
 
     def beginning(self, chance: Random) -> list[AnyItem]:
         """Return what is declared before anything happens: at the root for all, and at each region its own."""
-        own = [people.service(f"{_OWN}web", "steady", "fleet=sim"), _alone(chance)]
+        alone = plan.Operate(at=6.0, op=hub.Apply(documents=[_alone(chance, "alone")]))
+        own = [people.service(f"{_OWN}web", "steady", "fleet=sim"), _alone(chance, f"{_OWN}alone")]
         apply = hub.Apply(documents=own)
-        return [*people.beginning(chance), *(plan.Operate(at=8.0, op=apply, node=name) for name in self.hubs)]
+        return [*people.beginning(chance), alone, *(plan.Operate(at=8.0, op=apply, node=name) for name in self.hubs)]
 
     def newcomer(self, chance: Random, seconds: float) -> list[AnyItem]:
         """Return how the last device comes to its region while that is cut off; now and then none does."""
@@ -69,8 +70,11 @@ class Tree:
 def _declared(chance: Random, at: float, home: str) -> AnyItem:
     if chance.random() < 0.1:
         return plan.Operate(at=at, op=hub.Apply(documents=[_policy(chance)]), node=chance.choice((HUB, HUB, home)))
-    if home != HUB and chance.random() < 0.15:
-        return plan.Operate(at=at, op=hub.Apply(documents=[_alone(chance)]), node=home)
+    if chance.random() < 0.15:
+        name = "alone" if home == HUB or chance.random() < 0.5 else f"{_OWN}alone"
+        return plan.Operate(
+            at=at, op=hub.Apply(documents=[_alone(chance, name)]), node=home if name != "alone" else HUB
+        )
     document = people.document(chance)
     if home == HUB or chance.random() < 0.6:
         return plan.Operate(at=at, op=hub.Apply(documents=[_spread(chance, document)]), node=HUB)
@@ -91,12 +95,12 @@ def _spread(chance: Random, document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "spec": {**spec, "placement": place}}
 
 
-def _alone(chance: Random) -> dict[str, Any]:
-    """Return a service of a region that may run once at most there."""
+def _alone(chance: Random, name: str) -> dict[str, Any]:
+    """Return a service that may run once at most, of all that are below where it is declared."""
     replace = chance.choice(("wait", {"replace_after": "90s"}, {"replace_after": "5m"}))
     on_return = chance.choice(("keep_original", "keep_replacement", "keep_newest"))
     cut = {"hub": replace, "on_return": on_return, "at_most_one": True}
-    return people.service(f"{_OWN}alone", "steady", "fleet=sim", count=1, disconnect=cut)
+    return people.service(name, "steady", "fleet=sim", count=1, disconnect=cut)
 
 
 def _policy(chance: Random) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from edge_agent.core import inputs as at_device
 from hub.core import inputs
 from protocol import effects, limits
 from protocol.aio.journal import Journal
+from tests.checkers import history
+from tests.checkers.all import check
 from tests.sim import chances, fleet, people, plan, run, shrink, transcript
 from tests.sim.fleet import ROOT
 from tests.sim.plan import AnyItem, Plan
@@ -117,6 +119,17 @@ def test_a_tree_of_any_depth_comes_to_rest(tiers: int) -> None:
     outcome = run.run(7, agents=4, hours=0.1, tiers=tiers)
     assert outcome.rule == "", outcome.text
     assert outcome.hubs == tiers
+
+
+def test_a_device_comes_to_a_region_that_is_cut_off() -> None:
+    cut, arrives = plan.Cut(at=60.0, node="eu-north", for_s=150.0), plan.Arrive(at=100.0, node="gw-1")
+    items = [msgspec.structs.replace(_WEB, node="eu-north"), cut, arrives]
+    world = World(5, agents=2, plan=msgspec.structs.replace(_TREE, items=items))
+    facts = list(world.run())
+    ran = [fact.at for fact in facts if isinstance(fact, history.Ran) and fact.node == "gw-1"]
+    assert ran, "nothing ran on it"
+    assert ran[0] < 210.0, "it waited for the link above"
+    assert check(facts, exact=True)["A20 region"] > 1
 
 
 def test_a_month_without_power_and_a_certificate_that_expires_meanwhile() -> None:
