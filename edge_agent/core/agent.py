@@ -194,6 +194,14 @@ class AgentCore:
                 self._certificate.stored(event, now, fx)
                 self._home.certified(fx)
                 self._told(self._child.certified(now, fx), now, fx)
+            case inputs.Stopping():
+                self._child.stop(now, fx)
+            case _:
+                self._route_found(event, now, fx)
+
+    def _route_found(self, event: inputs.Input, now: Now, fx: Effects) -> None:
+        """What a helper found out about the hubs above."""
+        match event:
             case inputs.AnsweredApart():
                 self._apart.answered(event, now, fx)
             case inputs.HavenFound():
@@ -203,8 +211,6 @@ class AgentCore:
             case inputs.Sought():
                 self._contact.looked(event.reason)
                 self._seek.sought(event, now, fx)
-            case inputs.Stopping():
-                self._child.stop(now, fx)
             case _:
                 assert isinstance(event, inputs.Tick), event
 
@@ -348,13 +354,15 @@ class AgentCore:
             case events.EpochBegun(stream=stream, lost=lost, reason=reason):
                 self._audit("epoch.begun", Told(stream=stream, count=lost, reason=reason), now, fx)
                 self._losses.told(stream, fx)
-            case events.ParentBehind() if self._home.is_new:
-                pass  # it is another one
             case events.ParentBehind(stream=stream, seq=seq, acked=acked):
-                reason = "the parent has less than it once acked: it was restored, and is refilled"
-                self._audit("parent.behind", Told(stream=stream, count=acked - seq, reason=reason), now, fx)
+                self._behind(stream, acked - seq, now, fx)
             case _:
                 raise AssertionError(event)
+
+    def _behind(self, stream: str, count: int, now: Now, fx: Effects) -> None:
+        if not self._home.is_new:  # else it is another parent
+            reason = "the parent has less than it once acked: it was restored, and is refilled"
+            self._audit("parent.behind", Told(stream=stream, count=count, reason=reason), now, fx)
 
     def _went_live(self, renew_only: bool, now: Now, fx: Effects) -> None:
         self._contact.live(now, fx)

@@ -334,20 +334,14 @@ class Parent:
         expired = connection == child.expired_on
         told: Events = []
         try:
-            adopted = child.record.adopted
-            negotiated = [] if expired else child.incoming.greet(hello.streams, fx, adopted=adopted)
+            negotiated = [] if expired else child.incoming.greet(hello.streams, fx, adopted=child.record.adopted)
         except RemoteProtocolError as error:
             return [events.Misbehaved(node=child.node, reason=str(error))]
         if child.greeted and child.connection != connection:
             told.append(events.CloseAsked(node=child.node, connection=child.connection, reason="superseded"))
         if not child.greeted:
             child.since_wall = now.wall
-        if adopted and not expired:
-            child.asked.succeed(hello.held, fx)
-        child.record = msgspec.structs.replace(
-            child.record, session=hello.session, nonce=hello.nonce, adopted=adopted and expired
-        )
-        child.save(fx)
+        self._begin(child, hello, expired, fx)
         child.move(ParentCue.GREETED_EXPIRED if expired else ParentCue.GREETED)
         child.session, child.connection, child.status_count = hello.session, connection, 0
         child.version, child.postponed = hello.version, None
@@ -363,6 +357,16 @@ class Parent:
                 told.append(child.asked.restored())
             self._send_desired(child, now, fx)
         return told
+
+    def _begin(self, child: Child, hello: messages.Hello, expired: bool, fx: Effects) -> None:
+        """Store the session; what another parent asked of the child is taken over."""
+        adopted = child.record.adopted
+        if adopted and not expired:
+            child.asked.succeed(hello.held, fx)
+        child.record = msgspec.structs.replace(
+            child.record, session=hello.session, nonce=hello.nonce, adopted=adopted and expired
+        )
+        child.save(fx)
 
     def _send_welcome(self, child: Child, hello: messages.Hello, now: Now, fx: Effects) -> None:
         renew_only = child.state is ParentState.RENEWING

@@ -333,3 +333,17 @@ def test_nobody_comes_by_the_grant_of_a_hub_that_was_revoked_and_nobody_turns_to
     grant = documents.decode(raw)
     assert isinstance(grant, documents.Grant)
     assert [haven.id for haven in grant.havens] == ["west", "cloud"]
+
+
+def test_a_lodger_that_is_online_has_not_arrived_before_its_new_hub_has_taken_it_in(tree: Tree) -> None:
+    east, west = tree.hubs["east"], tree.hubs["west"]
+    device = east.device("gw-7", OSLO)
+    tree.later(5.0)
+    east.cut()
+    assert not arrive(device, west)
+    tree.later(5.0)
+    assert (node(west, "gw-7").lodger, node(west, "gw-7").labels) == ("", OSLO)
+    said = tree.hubs["cloud"].core.orders.find("gw-7")
+    assert said is not None
+    assert said.arrived_ms
+    assert not said.done_ms, "its former hub has not heard of it"
