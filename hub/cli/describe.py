@@ -152,7 +152,7 @@ def _where(one: dict[str, Any]) -> str:
 
 
 def _declared(one: dict[str, Any], now_ms: int) -> Section:
-    count = "all" if one["count"] is None else str(one["count"])
+    count = "all" if one["count"] is None else f"{one['count']}{' per region' if one['per_region'] else ''}"
     changed = f"generation {one['generation']}, {human.clock(one['changed_ms'], now_ms)}, by {one['by']}"
     where = f'{count} of those that match "{one["selector"]}"' if one["selector"] else "nowhere: its selector is empty"
     return f"{one['kind']} {one['name']}", [("declared", changed), ("where", where), ("digest", one["digest"])]

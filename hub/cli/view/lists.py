@@ -61,15 +61,21 @@ def _services(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Se
             str(one["away"] or "–"),
             _placed(one),
             _where(one),
-            f"{human.age(one['changed_ms'], now_ms)} ago",
+            _changed(one, now_ms),
         ]
         for one in listed
     ]
     return _widened(heads, rows, listed, wide)
 
 
+def _changed(one: dict[str, Any], now_ms: int) -> str:
+    return f"{human.age(one['changed_ms'], now_ms)} ago" if one["changed_ms"] else "–"
+
+
 def _where(one: dict[str, Any]) -> str:
-    """Return whom a resource is for: its selector, and in how many regions."""
+    """Return whom a resource is for: its selector, and in how many regions; of one that a hub below owns, that hub."""
+    if not one["changed_ms"]:
+        return f"of {one['owner']}"
     text = one["selector"] or "nobody"
     return f"{text}, in {human.plural(len(one['regions']), 'region')}" if one["regions"] else text
 
@@ -83,8 +89,8 @@ def _workflows(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[S
             str(one["running"] or "–"),
             str(one["away"] or "–"),
             _placed(one),
-            one["selector"] or "nobody",
-            f"{human.age(one['changed_ms'], now_ms)} ago",
+            _where(one),
+            _changed(one, now_ms),
         ]
         for one in listed
     ]
@@ -92,7 +98,9 @@ def _workflows(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[S
 
 
 def _placed(one: dict[str, Any]) -> str:
-    return "all that match" if one["count"] is None else f"{one['placed']} of {one['count']}"
+    if one["count"] is None:
+        return "all that match" if one["selector"] else str(one["placed"])
+    return f"{one['placed']}, {one['count']} per region" if one["per_region"] else f"{one['placed']} of {one['count']}"
 
 
 def _widened(

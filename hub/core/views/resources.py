@@ -48,7 +48,7 @@ def _resource(core: HubCore, record: Resource) -> JSON:
 
 
 def services(core: HubCore, now: Now) -> list[JSON]:
-    """Return all services with how many nodes do what."""
+    """Return all services with how many nodes do what; also what hubs below own, as far as it is known here."""
     return _summaries(core, "service")
 
 
@@ -87,12 +87,21 @@ def _whole(core: HubCore, record: Resource) -> JSON:
 
 
 def _summaries(core: HubCore, kind: str) -> list[JSON]:
-    total = core.subtree.sum()
-    return [_summary(core, record, total) for record in core.resources.records(kind)]
+    total, known = core.subtree.sum(), core.resources
+    own = [_summary(core, record, total) for record in known.records(kind)]
+    below = {key: tally for key, tally in total.tallies.items() if key.startswith(f"{kind}/")}
+    return own + [_below(key, tally) for key, tally in below.items() if known.find(key) is None]
+
+
+def _below(key: str, tally: Tally) -> JSON:
+    """Return what is known of a resource that a hub below declared: its counts, and who owns it."""
+    kind, _, name = key.partition("@")[0].partition("/")
+    unknown: JSON = {"changed_ms": 0, "by": "", "selector": "", "count": None, "per_region": False, "digest": ""}
+    unknown |= {"nodes": [], "regions": {}, "override": None}
+    return {"name": name, "kind": kind, "generation": tally.generation, "owner": tally.owner} | unknown | _counts(tally)
 
 
 def _summary(core: HubCore, record: Resource, total: RegionReport) -> JSON:
-    tally = total.tallies.get(record.key, Tally())
     return {
         "name": record.name,
         "kind": record.kind,
@@ -102,15 +111,13 @@ def _summary(core: HubCore, record: Resource, total: RegionReport) -> JSON:
         "by": record.by,
         "selector": record.selector,
         "count": record.count,
+        "per_region": record.per_region,
         "digest": core.resources.document(record.key)[2],
         "nodes": spread.placed(core, record.key),
         "regions": spread.shares(core, record.key),
-        "asked": tally.asked,
-        "placed": tally.placed,
-        "current": tally.current,
-        "running": tally.running,
-        "healthy": tally.healthy,
-        "unhealthy": tally.unhealthy,
-        "away": tally.away,
         "override": spread.override(core, record.key),
-    }
+    } | _counts(total.tallies.get(record.key, Tally()))
+
+
+def _counts(tally: Tally) -> JSON:
+    return {name: getattr(tally, name) for name in tallies.COUNTS}

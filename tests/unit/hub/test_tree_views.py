@@ -180,3 +180,15 @@ def test_a_name_is_kept_for_what_is_gone_and_refused_when_it_is_of_several(fleet
     fleet.tree.later(1.0)
     with pytest.raises(Refusal, match="2 nodes"):
         named(core, "b-1")
+
+
+def test_what_a_region_owns_appears_above_with_its_owner_and_its_counts(fleet: Fleet) -> None:
+    fleet.north.ask(inputs.Apply(documents=[world.service("frost", "cam")]))
+    fleet.tree.later(2.0)
+    listed = {one["name"]: one for one in views.services(fleet.cloud.core, fleet.tree.now)}
+    assert listed["vision"]["owner"] == "cloud"
+    frost = listed["frost"]
+    assert (frost["owner"], frost["placed"], frost["changed_ms"]) == ("eu-north", 2, 0)
+    assert frost.keys() == listed["vision"].keys()
+    with pytest.raises(Refusal):
+        views.service(fleet.cloud.core, "frost", fleet.tree.now)

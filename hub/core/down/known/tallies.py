@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hub.core.hub import HubCore
     from hub.core.work.declared import Resource
 
-_COUNTS = ("asked", "placed", "current", "running", "healthy", "unhealthy", "away")
+COUNTS = ("asked", "placed", "current", "running", "healthy", "unhealthy", "away")
 
 
 def owner_of(core: HubCore, record: Resource) -> str:
@@ -68,7 +68,7 @@ def add(found: dict[str, Tally], key: str, one: Tally) -> None:
 def _sum(one: Tally, other: Tally) -> Tally:
     known = [generation for generation in (one.generation, other.generation) if generation]
     return Tally(
-        **{name: getattr(one, name) + getattr(other, name) for name in _COUNTS},
+        **{name: getattr(one, name) + getattr(other, name) for name in COUNTS},
         digest=one.digest if one.digest == other.digest else "",
         owner=one.owner,
         generation=min(known, default=0),
