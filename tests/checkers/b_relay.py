@@ -89,7 +89,8 @@ class Relay(base.Checker):
                 key = world.origin(op.key)
                 now = _decode_origin(op.value)
                 before = origins.get(key) or self.machine(fact).origins.get(key)
-                self._taken(fact, key, before, now, waiting.pop(key, []))
+                sure = key in origins or self.machine(fact).is_sure(op.space, op.key)
+                self._taken(fact, key, before if sure else None, now, waiting.pop(key, []), sure=sure)
                 origins[key] = now
         for node, epoch, stream in waiting:
             raise self.broken(f"{fact.node} stores relayed rows of {stream} of {node} ({epoch}) without their cursor")
@@ -104,11 +105,13 @@ class Relay(base.Checker):
         before: records.Record | None,
         now: records.Record,
         ops: list[effects.Received],
+        *,
+        sure: bool,
     ) -> None:
         if before is None and not ops and not now.missing:
             return  # an epoch turned here: its numbering begins where it says
-        if before is None and not self.machine(fact).sure:
-            return
+        if not sure:
+            return  # what was committed last before a kill, nobody noted
         node, _, stream = key
         stood, listed = (before.seq, before.missing) if before is not None else (0, [])
         text = f"{fact.node} holds {stream} of {node} up to {now.seq}, and stood at {stood}"
