@@ -63,30 +63,20 @@ def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS, tie
     nodes = [f"gw-{number}" for number in range(1, agents + 1)]
     hubs, homes = trees.plant(seed, nodes, tiers or trees.tiers(seed))
     external = chance.random() < 0.5
-    makers = list(_MAKERS)
     weights = [weight * chance.choice((0.0, 0.5, 1.0, 1.0, 3.0)) for weight in _MAKERS.values()]
-    if not any(weights):
-        weights = list(_MAKERS.values())
     tree = above.Tree(hubs, homes, nodes) if hubs else None
     items: list[AnyItem] = people.beginning(chance) if tree is None else tree.beginning(chance)
     at, apart_s = FIRST_S, _APART_S / max(1.0, agents / 3)
     while (at := at + chance.expovariate(1 / apart_s)) < hours * 3_600.0:
         draw = Chances(chance, at, nodes, list(hubs), external=external)
-        items.append(chance.choices(makers, weights)[0](draw))
+        items.append(chance.choices(list(_MAKERS), weights if any(weights) else list(_MAKERS.values()))[0](draw))
     for at in people.moments(chance, FIRST_S, hours * 3_600.0, agents):
         node = chance.choice(nodes)
         items.append(people.deed(chance, at, node, nodes) if tree is None else tree.deed(chance, at, node))
-    if tree is not None:
-        items += tree.newcomer(chance, hours * 3_600.0)
+    items += tree.newcomer(chance, hours * 3_600.0) if tree is not None else []
     items.sort(key=lambda item: item.at)
-    made = Plan(
-        seconds=hours * 3_600.0,
-        items=items,
-        external=external,
-        say_every_s=chance.choice((2.0, 10.0, 10.0)),
-        hubs=hubs,
-        homes=homes,
-    )
+    say_every_s, seconds = chance.choice((2.0, 10.0, 10.0)), hours * 3_600.0
+    made = Plan(seconds=seconds, items=items, external=external, say_every_s=say_every_s, hubs=hubs, homes=homes)
     made = rarities.add(seed, made, nodes)
     return _winter(chance, made, nodes) if chance.random() < winters else made
 

@@ -10,6 +10,7 @@ from hub.core import inputs
 from hub.core.work.tasks import ENDED
 from tests.sim.child import Child
 from tests.sim.device import Device
+from tests.sim.hub import Hub
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -43,6 +44,8 @@ def _child(node: Child) -> str:
         return "what it is asked for is to be made anew"
     if (view.held.term, view.held.generation, view.held.digest) != (view.term, view.generation, view.digest):
         return "holds another manifest than it is asked for"
+    if isinstance(node, Hub) and node.hub_core.relay.next_wake() is not None:
+        return "holds rows back, and has not told it yet"
     for stream, (epoch, last, _, _) in node.disk.heads().items():
         cursor = view.cursors.get(stream)
         if last and (cursor is None or (cursor.epoch, cursor.seq) != (epoch, last)):
