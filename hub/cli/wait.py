@@ -31,24 +31,37 @@ class _Watch:
             self._head += f", generation {result['generation']}"
         if not quiet:
             note = f"; {result['note']}" if result.get("note") else ""
-            output.say(f"{self._head}: {human.plural(len(result['nodes']), 'node')}{note}")
+            output.say(f"{self._head}: {_whither(result)}{note}")
 
     def look(self, hub: Client) -> None:
         """Ask the hub, and say what changed."""
         found = hub.get(self.path)
         is_probed = "health" in found["spec"]["spec"]
+        regions = {one["hub"]: one for one in found["in"] if one["is_asked"]}
+        for name, region in regions.items():
+            speaks = [one for one in found["on"] if f"{one['region']}/".startswith(f"{name}/")]
+            self._note(name, *_judge_region(region, found, len(speaks)))
         for one in found["on"]:
-            if not one["placed"]:
-                continue
-            state, words = _judge(one, *self.key.split("/"), is_probed=is_probed)
-            node = one["node"]
-            self.states[node] = state
-            if self.told.get(node) != words:
-                self.told[node] = words
-                if not self._quiet and state != "waiting":
-                    key, name = (f"{text:<{width}}" for text, width in zip((self.key, node), self._widths, strict=True))
-                    took = "" if state == "away" else human.duration(time.monotonic() - self._began)
-                    output.say(f"  {key}  {name}  {took:>8}  {words}", style=_STYLES[state])
+            region = regions.get(one["region"].partition("/")[0])
+            if one["placed"] and (region is None or self.states[region["hub"]] == "open"):
+                self._note(one["node"], *_judge(one, *self.key.split("/"), is_probed=is_probed))
+
+    def _note(self, name: str, state: str, words: str) -> None:
+        self.states[name] = state
+        if self.told.get(name) != words:
+            self.told[name] = words
+            if not self._quiet and state != "waiting" and words:
+                columns = zip((self.key, name), self._widths, strict=True)
+                key, shown = (f"{text:<{width}}" for text, width in columns)
+                took = "" if state == "away" else human.duration(time.monotonic() - self._began)
+                output.say(f"  {key}  {shown}  {took:>8}  {words}", style=_STYLES[state])
+
+
+def _whither(result: dict[str, Any]) -> str:
+    """Return on how many own nodes, or in how many regions."""
+    regions = len(result.get("regions") or ())
+    said = [human.plural(len(result["nodes"]), "node")] if result["nodes"] or not regions else []
+    return ", ".join([*said, human.plural(regions, "region")] if regions else said)
 
 
 def _key(result: dict[str, Any]) -> str:
@@ -57,11 +70,11 @@ def _key(result: dict[str, Any]) -> str:
 
 def _widths(results: list[dict[str, Any]]) -> tuple[int, int]:
     """Return how wide the resources' and the nodes' names are, so that their lines stand in columns."""
-    names = [node for result in results for node in result["nodes"]]
+    names = [name for result in results for name in (*result["nodes"], *(result.get("regions") or ()))]
     return max((len(_key(one)) for one in results), default=0), max(map(len, names), default=0)
 
 
-_STYLES = {"done": "green", "away": "yellow", "failed": "red", "waiting": ""}
+_STYLES = {"done": "green", "overridden": "yellow", "away": "yellow", "failed": "red", "waiting": ""}
 
 
 def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, patient: bool, quiet: bool) -> int:
@@ -85,11 +98,35 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
     return 1 if counts["failed"] or counts["waiting"] or (patient and counts["away"]) else 0
 
 
+def _judge_region(region: dict[str, Any], found: dict[str, Any], speaks: int) -> tuple[str, str]:
+    """Return how far a region is with a resource (`open`: its nodes speak for themselves), and the words for it.
+
+    `speaks`: how many nodes there are heard of. Of workflows a region tells only how many of its nodes have it.
+    """
+    overridden = [mark for mark in region["marks"] if not mark.get("at")]
+    if region["state"] != "online":
+        now_ms = int(time.time() * 1000)
+        return "away", f"away since {human.clock(region['since_ms'], now_ms)}: will follow on return"
+    if region["refused"]:
+        return "failed", f"refused there: {region['refused']}"
+    if overridden:
+        return "overridden", f"overridden there by {overridden[0]['user']}: {overridden[0]['reason']}"
+    if region["generation"] < found["generation"]:
+        return "waiting", "on its way"
+    if not region["placed"]:
+        return "done", "placed on no node there"
+    if found["kind"] == "service":
+        return ("open", "") if speaks >= region["placed"] else ("waiting", "on its way")
+    if region["current"] < region["placed"]:
+        return "waiting", "on its way"
+    return "done", f"received by {human.plural(region['placed'], 'node')}"
+
+
 def _judge(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple[str, str]:
     """Return (done, away, failed or waiting) of one node, and the words for it."""
     if one["node_state"] in ("revoked", "quarantined"):
         return "failed", f"{one['node_state']}: see `skerry describe node {one['node']}`"
-    if one["node_state"] == "away":
+    if one["node_state"] in ("away", "unheard"):
         now_ms = int(time.time() * 1000)
         return "away", f"away since {human.clock(one['since_ms'], now_ms)}: will follow on return"
     if not one["current"]:
@@ -126,6 +163,8 @@ def _verdict(counts: dict[str, int], wait_s: float) -> str:
         words.append(f"{counts['away']} away")
     if counts["failed"]:
         words.append(f"{counts['failed']} failed")
+    if counts["overridden"]:
+        words.append(f"{counts['overridden']} overridden")
     if counts["waiting"]:
         words.append(f"{counts['waiting']} still not after {human.duration(wait_s)}")
     tail = "; nothing failed (--wait=all waits for those away)" if counts["away"] and not counts["failed"] else ""

@@ -22,38 +22,37 @@ async def play(*, keep: bool, through: str) -> int:
     """Play the demo; `through` is `embedded` or `mosquitto`. Return the exit code."""
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="skerry-demo-"))
-    began, kept, it = time.monotonic(), False, Story(folder, console)
+    began, it = time.monotonic(), Story(folder, console)
     async with contextlib.AsyncExitStack() as stack:
         try:
-            await it.init()
-            if through == "mosquitto":
-                kit = broker.mosquitto(it.root.data, it.root.folder / "broker", it.root.mqtt_port)
-                it.root.go_through(await stack.enter_async_context(kit))
-            for scene in (it.regions, it.apply, it.cut, it.alone, it.kill, it.heal):
-                await scene()
-            if keep:
-                await _keep(it)
-                kept = True
-                return 0
-            whole = await it.settle()
+            await _scenes(it, through, stack)
+            whole = await it.settle() if not keep else await _keep(it)
         except DemoFailed as error:
             console.print(f"\n[bold red]failed:[/bold red] {escape(str(error))}")
             return 1
         finally:
             await it.close()
-            if kept:
-                shutil.rmtree(folder)
-                console.print(f"Ended all that was started and removed {folder}.", highlight=False, soft_wrap=True)
-    where = "the hubs' own front doors" if through == "embedded" else f"the regions' links through {through}"
-    took = time.monotonic() - began
-    verdict = "Nothing lost, nothing twice." if whole else "LOST OR DOUBLED: see the table."
-    console.print(f"\n[bold]{verdict}[/bold] {took:.0f} s, {where}, real processes, mutual TLS.", soft_wrap=True)
+    if not keep:
+        where = "the hubs' own front doors" if through == "embedded" else f"the regions' links through {through}"
+        verdict = "Nothing lost, nothing twice." if whole else "LOST OR DOUBLED: see the table."
+        took = f"{time.monotonic() - began:.0f} s"
+        console.print(f"\n[bold]{verdict}[/bold] {took}, {where}, real processes, mutual TLS.", soft_wrap=True)
     if whole:
         shutil.rmtree(folder)
     return 0 if whole else 1
 
 
-async def _keep(it: Story) -> None:
+async def _scenes(it: Story, through: str, stack: contextlib.AsyncExitStack) -> None:
+    await it.init()
+    if through == "mosquitto":
+        kit = broker.mosquitto(it.root.data, it.root.folder / "broker", it.root.mqtt_port)
+        it.root.go_through(await stack.enter_async_context(kit))
+    for scene in (it.regions, it.apply, it.cut, it.alone, it.kill, it.heal):
+        await scene()
+
+
+async def _keep(it: Story) -> bool:
+    """Leave everything up until Ctrl-C."""
     folder, first = it.folder, story.DEVICES[story.NORTH][0]
     it.stage.tell("The federation stays up until Ctrl-C. Try, in another terminal:")
     for line in (
@@ -71,3 +70,5 @@ async def _keep(it: Story) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
+    it.stage.console.print(f"Ending all that was started, and removing {folder}.", highlight=False, soft_wrap=True)
+    return True

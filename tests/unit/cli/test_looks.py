@@ -154,6 +154,7 @@ def service(**more: Any) -> dict[str, Any]:
         "by": "token:admin",
         "selector": "site=oslo",
         "count": None,
+        "per_region": False,
         "digest": "sha256:0",
         "nodes": ["a"],
         "regions": {},
@@ -451,6 +452,48 @@ def test_apply_on_nobody_says_so(skerry: Skerry, api: FakeApi, tmp_path: Path) -
     code, out, _ = skerry("apply", "-f", str(tmp_path), "--dry-run")
     assert code == 0
     assert out == 'service/vision would be changed; no node matches "site=oslo": see `skerry get nodes`\n'
+
+
+def in_region(name: str, **more: Any) -> dict[str, Any]:
+    """Return what one region makes of a service."""
+    counts = {"placed": 1, "current": 1, "generation": 13}
+    state = {
+        "hub": name,
+        "state": "online",
+        "since_ms": 1_700_000_000_000,
+        "is_asked": True,
+        "refused": "",
+        "marks": [],
+    }
+    return state | counts | more
+
+
+@pytest.mark.parametrize(
+    ("region", "code", "said"),
+    [
+        ({}, 0, "service/vision  north/a"),
+        ({"generation": 12}, 1, "1 still not"),
+        ({"placed": 2}, 1, "1 still not"),
+        ({"placed": 0}, 0, "placed on no node there"),
+        ({"state": "away"}, 0, "away since 14 Nov 2023 22:13: will follow on return"),
+        ({"refused": "service/vision: the name is taken"}, 1, "refused there: service/vision: the name is taken"),
+        ({"marks": [{"user": "kari", "reason": "a storm"}]}, 0, "overridden there by kari: a storm"),
+    ],
+)
+def test_apply_waits_for_what_regions_make_of_it(
+    skerry: Skerry, api: FakeApi, tmp_path: Path, region: dict[str, Any], code: int, said: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    found = applied([])
+    found["results"][0]["regions"] = {"north": None}
+    api.says("POST", "/v1/apply", found)
+    nodes = [on("north/a", region="north")]
+    api.says("GET", "/v1/services/vision", service(on=nodes, **{"in": [in_region("north", **region)]}))
+    timeout = "1ms" if "still not" in said else "5s"
+    ended, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait", "--timeout", timeout)
+    assert ended == code
+    assert out.startswith("service/vision  changed, generation 13: 1 region\n")
+    assert said in out
 
 
 def test_apply_wait_stands_in_columns(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
