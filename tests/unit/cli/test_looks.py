@@ -457,7 +457,7 @@ def test_apply_on_nobody_says_so(skerry: Skerry, api: FakeApi, tmp_path: Path) -
 def in_region(name: str, **more: Any) -> dict[str, Any]:
     """Return what one region makes of a service."""
     counts = {"placed": 1, "current": 1, "generation": 13}
-    state = {
+    state: dict[str, Any] = {
         "hub": name,
         "state": "online",
         "since_ms": 1_700_000_000_000,
