@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import happened, human, nodes, output, regions, spread, words
+from hub.cli.view import happened, human, nodes, output, words
+from hub.cli.view.below import regions, spread
 from hub.cli.view.output import Format
 
 KINDS = ("node", "region", "service", "workflow", "run")

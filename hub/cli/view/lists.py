@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hub.cli.view import human, nodes, output, tiers
+from hub.cli.view import human, nodes, output
+from hub.cli.view.below import tiers
 
 if TYPE_CHECKING:
     from rich.table import Table

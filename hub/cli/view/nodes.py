@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.cli.view import human, regions
+from hub.cli.view import human
+from hub.cli.view.below import regions
 from protocol.doctor import words
 
 GOOD = ("running", "exited")
@@ -100,8 +101,7 @@ def synced(node: dict[str, Any], now_ms: int) -> str:
     if behind(node) == 0:
         return f"all{tail}"
     total = sum(cursor["last"] for cursor in node["cursors"].values())
-    have = total - behind(node)
-    return f"{int(100 * have / total)} % of {human.number(total)} entries{tail}"
+    return f"{int(100 * (total - behind(node)) / total)} % of {human.number(total)} entries{tail}"
 
 
 def lost(node: dict[str, Any]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hub.cli.view import human, nodes, regions
+from hub.cli.view import human, nodes
+from hub.cli.view.below import regions
 
 NODES_SHOWN = 12  # of one region; those in trouble first
 Words = Callable[[dict[str, Any], int], str]

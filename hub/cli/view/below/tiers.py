@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hub.cli.view import human, nodes, regions
+from hub.cli.view import human, nodes
+from hub.cli.view.below import regions
 
 
 def table(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], list[list[str]]]:
