@@ -71,7 +71,7 @@ SEND_QUEUE_BYTES_MAX = 8 * MIB  # of a client, not yet taken by its socket; beyo
 LOOKS_PER_S_MAX = 200  # of a parent that starts
 EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
 ORIGINS_OF_CHILD_MAX = 100_000  # streams of nodes below one child hub, in all epochs that are remembered
-MISSING_KEPT = 64  # ranges of one stream of such a node that are not here, listed; beyond them the lowest is only counted
+MISSING_KEPT = 64  # ranges that one stream of such a node lacks here, listed; beyond them the lowest is only counted
 HELD_EVERY_S = 60.0  # what policy holds back of one stream is told upward this seldom
 HELD_PER_INPUT_MAX = 64  # of such words, signed by one input
 LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the sum counts all
@@ -298,6 +298,7 @@ DISCONNECT_S_MIN = 10.0  # a cut that is shorter means nothing
 
 # --- tiers
 TIERS_MAX = 5  # nodes from below the root down to a device: so many hubs and an agent make a path
+ADDRESS_CHARS_MAX = TIERS_MAX * 64 - 1  # of a node below a hub: TIERS_MAX ids of 63, joined by `/`
 SUBTREE_NODES_MAX = 100_000  # below all child hubs of a hub; below one of them NODES_MAX
 BRIEF_BYTES_MAX = 16 * KIB  # of one node, in a roster
 BRIEF_SERVICES_MAX = 64  # of one node, in its brief

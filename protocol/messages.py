@@ -21,6 +21,8 @@ Moment = Annotated[int, msgspec.Meta(ge=-limits.INTEGER_MAX, le=limits.INTEGER_M
 """Milliseconds of somebody's wall clock, which may believe anything; but it stays a number that floats can hold."""
 Word = Annotated[str, msgspec.Meta(max_length=limits.WORD_CHARS_MAX)]
 """A name, a hash, a reason: what is kept of a peer, and shown, is short (INVARIANTS C10)."""
+Address = Annotated[str, msgspec.Meta(max_length=limits.ADDRESS_CHARS_MAX)]
+"""Where a node is below the sender (protocol.ids.address, which also checks its grammar)."""
 
 STREAMS = ("audit", "state", "metrics", "logs", "relay")
 CHAINED = frozenset({"audit", "state", "relay"})
@@ -146,8 +148,8 @@ class Roster(Message, frozen=True, kw_only=True, tag="roster"):
 
     session: Count
     number: Count
-    put: dict[Word, msgspec.Raw] = {}
-    gone: list[Word] = []
+    put: dict[Address, msgspec.Raw] = {}
+    gone: list[Address] = []
     whole: bool = False
     last: bool = False
 

@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import codec, limits, messages, topics
+from protocol import codec, ids, limits, messages, topics
 from protocol.errors import BadId, LocalProtocolError, RemoteProtocolError, TooLarge
 from tests.golden import samples
 
@@ -129,6 +129,18 @@ def test_what_a_child_claims_stays_within_bounds(odd: bytes) -> None:
     codec.decode(b"{%s}" % fields, codec.UP)
     with pytest.raises(RemoteProtocolError):
         codec.decode(b"{%s,%s}" % (fields, odd), codec.UP)
+
+
+def test_the_address_of_the_deepest_node_crosses_and_a_longer_one_does_not() -> None:
+    deepest = ids.address("/".join(["n" * 63] * limits.TIERS_MAX))
+    roster = messages.Roster(session=1, number=1, put={deepest: msgspec.Raw(b"{}")}, gone=[deepest])
+    assert codec.decode(codec.encode(roster), codec.UP) == roster
+    for longer in (
+        msgspec.structs.replace(roster, put={f"{deepest}n": msgspec.Raw(b"{}")}),
+        msgspec.structs.replace(roster, gone=[f"{deepest}n"]),
+    ):
+        with pytest.raises(RemoteProtocolError):
+            codec.decode(codec.encode(longer), codec.UP)
 
 
 def test_depth_is_that_of_the_value_and_not_of_its_texts() -> None:
