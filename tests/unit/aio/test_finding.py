@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from protocol import limits
@@ -32,7 +32,10 @@ def test_its_name_tells_its_place_in_the_tree():
 
 
 def test_behind_an_external_broker_children_connect_there():
-    assert words.decode(text(mqtt="broker.example:8883"), ["10.0.0.5"]).children("10.0.0.5") == ("broker.example", 8_883)
+    assert words.decode(text(mqtt="broker.example:8883"), ["10.0.0.5"]).children("10.0.0.5") == (
+        "broker.example",
+        8_883,
+    )
     assert words.decode(text(mqtt="[fd00::2]:8883"), ["10.0.0.5"]).children("10.0.0.5") == ("fd00::2", 8_883)
 
 
@@ -55,6 +58,7 @@ def test_what_no_hub_would_say_is_no_announcement(wrong: dict[str, str]):
         words.decode(text(**wrong), ["10.0.0.5"])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(some.dictionaries(some.sampled_from(["hub", "name", "root", "api", "mqtt"]), some.none() | some.text()))
 def test_whatever_is_said_is_read_or_refused(said: dict[str, str | None]):
     try:
