@@ -313,7 +313,7 @@ class AcceptRestore(Op, frozen=True, kw_only=True, tag="accept-restore"):
 
 
 class MoveNode(Op, frozen=True, kw_only=True, tag="move"):
-    """A device is to belong to another hub, right below this one or this one itself. `node`: as an operator names it."""
+    """A device is to belong to another hub: this one, or one right below it. `node`: as an operator names it."""
 
     node: str
     to: str

@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> str:
 
 
 def answer(**more: object) -> dict[str, object]:
-    one = {"kind": "service", "name": "x", "action": "created", "generation": 1, "nodes": []}
+    one: dict[str, object] = {"kind": "service", "name": "x", "action": "created", "generation": 1, "nodes": []}
     return {"results": [one | more]}
 
 
