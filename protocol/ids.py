@@ -55,6 +55,17 @@ def address(text: str) -> str:
     return text
 
 
+def scope(text: str) -> str:
+    """Return `text` as the scope of a hub: node ids from the hub up to its root, joined by dots, and DNS_SUFFIX.
+
+    Raises BadId when it breaks the grammar, or is longer than limits.SCOPE_CHARS_MAX.
+    """
+    levels = text[: limits.SCOPE_CHARS_MAX + 1].removesuffix(DNS_SUFFIX).split(".")
+    if not text.endswith(DNS_SUFFIX) or len(text) > limits.SCOPE_CHARS_MAX or not all(map(is_name, levels)):
+        raise BadId(f"{text[:80]!r} is not the scope of a hub: write ID.skerry, or ID before the scope above it")
+    return text
+
+
 def name(text: str) -> Name:
     """Return `text` as a Name. Raises BadId when it breaks the grammar."""
     return Name(_checked(_NAME, text, "name", NAME_RULE))

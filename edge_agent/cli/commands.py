@@ -124,11 +124,13 @@ def enroll(
     place = data or identity.default_data()
     if not hub and not discover and not (place / "agent.json").exists():
         raise typer.BadParameter("name the hub: --hub https://HOST:8443, or --discover")
+    if hub and discover:
+        raise typer.BadParameter("--discover looks for the hub that the token names: leave out --hub, or --discover")
     text = sys.stdin.readline().strip() if token in ("", "-") and not sys.stdin.isatty() else token
     if discover:
         from edge_agent.shell.finding import choose
 
-        hub = choose.url(text, hub)
+        hub = choose.url(text)
     request = enrollment.Request(
         hub=hub, token=text, name=name, mqtt=mqtt, quota=quota, labels=_pairs(label, "--label"), again=again
     )

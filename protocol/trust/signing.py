@@ -159,27 +159,29 @@ def prove_signer(chain_pem: str | bytes, parent: str, root_pin: str, scope: str 
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """An enrollment token: `pin` is the SHA-256 (hex) of the root's SubjectPublicKeyInfo (INVARIANTS C12)."""
+    """An enrollment token: `pin` is the SHA-256 (hex) of the root's SubjectPublicKeyInfo (INVARIANTS C12), `scope` that
+    of the hub that made it: under that root nobody else gets it."""
 
     id: str
     secret: str
     pin: str
+    scope: str
 
 
-def token_make(id: str, secret: bytes, root_spki: str) -> str:  # noqa: A002 - the wire's word
-    """Return the token's text, `sk1.ID.SECRET.PIN`. `secret` is 16 or more random bytes, `root_spki` hex."""
+def token_make(id: str, secret: bytes, root_spki: str, scope: str) -> str:  # noqa: A002 - the wire's word
+    """Return the token's text, `sk1.ID.SECRET.PIN.SCOPE`. `secret` is 16 or more random bytes, `root_spki` hex."""
     assert len(secret) >= 16
-    return f"sk1.{ids.name(id)}.{_b64(secret)}.{_b64(bytes.fromhex(root_spki))}"
+    return f"sk1.{ids.name(id)}.{_b64(secret)}.{_b64(bytes.fromhex(root_spki))}.{ids.scope(scope)}"
 
 
 def token_parse(text: str) -> Token:
     """Return the parts of a token. Raises TrustError; the message never repeats the token."""
-    parts = text.strip().split(".") if len(text) <= _TOKEN_BYTES_MAX else []
+    parts = text.strip().split(".", 4) if len(text) <= _TOKEN_BYTES_MAX else []
     try:
-        prefix, id_, secret, pin = parts
+        prefix, id_, secret, pin, scope = parts
         if prefix != "sk1" or len(_unb64(secret)) < 16 or len(_unb64(pin)) != 32:
             raise ValueError("odd parts")
-        return Token(id=ids.name(id_), secret=secret, pin=_unb64(pin).hex())
+        return Token(id=ids.name(id_), secret=secret, pin=_unb64(pin).hex(), scope=ids.scope(scope))
     except (ValueError, BadId) as error:
         raise TrustError("not an enrollment token: copy the whole text that `skerry token create` printed") from error
 

@@ -1,7 +1,7 @@
 """`enroll --discover`: which of the hubs on this network made the token. Not imported by the daemon (zeroconf, httpx).
 
-What is heard is a mere hint. The token's pin chooses: of all that claim its root, only who proves by TLS to hold a
-certificate under that very root is offered, and the enrollment itself proves it again, as with --hub.
+What is heard is a mere hint. The token chooses: of all that claim to be the hub that made it, only who proves by TLS to
+be that hub, under the root that the token pins, is taken, and the enrollment itself proves it again, as with --hub.
 """
 
 from __future__ import annotations
@@ -21,53 +21,50 @@ from protocol.trust import signing
 Listen = Callable[[float], Sequence[Announced]]
 
 
-def url(token: str, hub: str = "", listen: Listen = mdns.listen) -> str:
-    """Return the address of the one hub on this network that proves to be under the root that `token` pins.
+def url(token: str, listen: Listen = mdns.listen) -> str:
+    """Return the address on this network of the hub that made `token`, as it proves.
 
-    `hub`: the id of the one that is meant, if several are. Raises TrustError (no token), Refused, which says what was
-    found.
+    Raises TrustError (no token), Refused, which says what was found.
     """
-    pin = signing.token_parse(token).pin
+    made = signing.token_parse(token)
     try:
         heard = listen(limits.DISCOVER_WAIT_S)
     except OSError as error:
         raise Refused(f"{error}; or name the hub: --hub https://HOST:8443") from error
-    found = [one for one in heard if not hub or one.hub == hub]
-    if not found:
-        raise Refused(_nobody(heard, hub))
-    ours = [one for one in found if one.root == pin]
+    if not heard:
+        raise Refused(
+            f"no hub answers on this network within {limits.DISCOVER_WAIT_S:.0f} s: does one serve there, and announce "
+            "itself (skerry hub serve)? Or name it: --hub https://HOST:8443"
+        )
+    ours = [one for one in heard if (one.root, one.name) == (made.pin, made.scope)]
     if not ours:
         raise Refused(
-            f"{_list(found)} on this network, and none is of the fleet that made this token: "
+            f"{_list(heard)} on this network, and none is {made.scope}, which made this token: "
             "make a token at one of them, or name yours: --hub https://HOST:8443"
         )
-    proven, doubts = _proven(ours, pin)
+    proven, doubts = _proven(ours)
     if not proven:
         raise Refused(
             f"{_list(ours)} on this network, and none proves it: {'; '.join(doubts)}. Somebody may stand in between; "
             "name the hub: --hub https://HOST:8443"
         )
-    if len({one.hub for one in proven.values()}) > 1:
-        names = ", ".join(f"{one.path} at {where}" for where, one in proven.items())
-        raise Refused(f"several hubs of this fleet answer ({names}): name yours: --discover --hub {min(proven)}")
-    return next(iter(proven))
+    return proven
 
 
-def _proven(ours: Sequence[Announced], pin: str) -> tuple[dict[str, Announced], list[str]]:
-    proven: dict[str, Announced] = {}
+def _proven(ours: Sequence[Announced]) -> tuple[str, list[str]]:
+    """Return where one of them is what it says it is ("": none), and why the others are not."""
     doubts: list[str] = []
     for one in ours:
         for host in one.hosts:
             base = f"https://{proof.text(host, one.api)}"
-            doubt = _doubt(base, host, one, pin)
+            doubt = _doubt(base, host, one)
             if not doubt:
-                proven[base] = one
-                break
+                return base, []
             doubts.append(f"{one.hub} at {base}: {doubt}")
-    return proven, doubts[: limits.FOUND_HOSTS_MAX]
+    return "", doubts[: limits.FOUND_HOSTS_MAX]
 
 
-def _doubt(base: str, host: str, said: Announced, pin: str) -> str:
+def _doubt(base: str, host: str, said: Announced) -> str:
     """Return why who answers at `base` is not the hub it says it is; "" when it is."""
     unproven = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unproven.check_hostname = False
@@ -75,20 +72,11 @@ def _doubt(base: str, host: str, said: Announced, pin: str) -> str:
     try:
         with httpx.Client(base_url=base, verify=unproven, timeout=limits.DISCOVER_TRY_S, trust_env=False) as client:
             root = client.get("/v1/ca").text
-        if len(root) > limits.CHAIN_BYTES_MAX or signing.spki_hash(root) != pin:
+        if len(root) > limits.CHAIN_BYTES_MAX or signing.spki_hash(root) != said.root:
             return "its CA is another than the one it names"
         return proof.stands(host, said.api, tls.api_context(root, said.name))
     except (httpx.HTTPError, SkerryError, ssl.SSLError, ValueError) as error:
         return str(error) or type(error).__name__
-
-
-def _nobody(heard: Sequence[Announced], hub: str) -> str:
-    if heard:
-        return f"no hub {hub[:80]!r} answers on this network: {_list(heard)}"
-    return (
-        f"no hub answers on this network within {limits.DISCOVER_WAIT_S:.0f} s: does one serve there, and announce "
-        "itself (skerry hub serve)? Or name it: --hub https://HOST:8443"
-    )
 
 
 def _list(found: Sequence[Announced]) -> str:

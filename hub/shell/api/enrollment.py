@@ -80,7 +80,7 @@ def router(hub: Hub) -> APIRouter:
 
 async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
     token = signing.token_parse(body.token)
-    if not signing.same(token.pin, hub.authority.root_pin):
+    if not signing.same(token.pin, hub.authority.root_pin) or token.scope != hub.authority.scope:
         raise TrustError(f"this token is of another hub than {hub.file.id}: check --hub, or ask for a new token")
     certificates.check_csr(body.csr)
     if body.ca:

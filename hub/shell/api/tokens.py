@@ -50,7 +50,8 @@ def router(hub: Hub) -> APIRouter:
 
 
 async def _create_token(hub: Hub, body: TokenBody, name: str) -> dict[str, object]:
-    token = signing.token_make(secrets.token_hex(4), secrets.token_bytes(24), hub.authority.root_pin)
+    keys = hub.authority
+    token = signing.token_make(secrets.token_hex(4), secrets.token_bytes(24), keys.root_pin, keys.scope)
     parsed = signing.token_parse(token)
     made = inputs.CreateToken(
         id=parsed.id,

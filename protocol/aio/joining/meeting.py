@@ -1,7 +1,8 @@
-"""Meeting a hub for the first time: who is there is proven by the token's pin, before the token goes to it.
+"""Meeting a hub for the first time: who is there is proven by what the token says, before the token goes to it.
 
     GET /v1/ca, /v1/info   unverified; the CA must match the token's pin (INVARIANTS C12)
-    POST /v1/enroll        verified: that CA, and the hub's name; the token and the requests go only now
+    POST /v1/enroll        verified: that CA, and the scope of the hub that made the token; the token and the requests
+                           go only now, and to no other hub under that CA
 
 Not imported by any daemon (httpx).
 """
@@ -25,18 +26,19 @@ _CA_BYTES_MAX = 64 * limits.KIB
 
 
 def meet(at: str, token: str) -> words.Met:
-    """Return the hub at `at` (as words.base gives it), its CA proven by the token's pin.
+    """Return the hub at `at` (as words.base gives it), its CA proven by the token's pin; who it says it is, is the hub
+    that made the token, which `enroll` has TLS prove.
 
     Raises TrustError, Refused, Unreachable, BadId.
     """
-    pin = signing.token_parse(token).pin
+    made = signing.token_parse(token)
     unproven = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unproven.check_hostname = False
     unproven.verify_mode = ssl.CERT_NONE  # the pin proves what comes, or it is thrown away
     with _client(at, unproven) as client:
         root = _get(client, "/v1/ca").text
         info = _get(client, "/v1/info").content
-    if len(root) > _CA_BYTES_MAX or signing.spki_hash(root) != pin:
+    if len(root) > _CA_BYTES_MAX or signing.spki_hash(root) != made.pin:
         raise TrustError(
             f"the hub at {at} is not the one that made this token (its CA does not match the token's pin): "
             "check its address, or somebody stands in between"
@@ -44,6 +46,11 @@ def meet(at: str, token: str) -> words.Met:
     said = _decode(info, words.Info, at)
     for name in (said.hub, *said.path):
         ids.node_id(name)
+    if said.scope != made.scope:
+        raise TrustError(
+            f"the hub at {at} is {ids.scope(said.scope)}, and the token is of {made.scope}: check the address, or ask "
+            "for a token of that hub"
+        )
     return words.Met(base=at, root=root, info=said)
 
 

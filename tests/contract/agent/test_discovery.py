@@ -125,30 +125,29 @@ async def test_who_takes_the_hub_s_name_and_fingerprint_does_not_get_the_token(t
     assert not (it.folder / "gw-2").exists()
 
 
-async def test_when_none_or_several_fit_it_is_said_what_was_found(tmp_path: Path) -> None:
+async def test_the_token_chooses_among_hubs_and_when_none_fits_it_is_said_what_was_found(tmp_path: Path) -> None:
     async with fleet(tmp_path / "ours") as it:
         made = Announcing(it.folder)
         made.mqtt_port, made.api_port = it.mqtt_port, it.api_port
         token = (await it.ask("POST", "/v1/tokens", {}))["token"]
-        both = [made.said(), made.said(hub="oslo")]  # one hub under two names serves for two hubs of one fleet
-        stranger = made.said(hub="far", root="ab" * 32)
+        ours, stranger = made.said(), made.said(hub="far", root="ab" * 32)
+        sibling = made.said(hub="oslo", name="oslo.cloud.skerry")
 
-        def ask(*heard: Announced, hub: str = "") -> str:
-            return choose.url(token, hub, lambda wait_s: heard)
+        def ask(*heard: Announced) -> str:
+            return choose.url(token, lambda wait_s: heard)
 
-        def asking(*heard: Announced, hub: str = "") -> str:
+        def asking(*heard: Announced) -> str:
             with pytest.raises(Refused) as told:
-                ask(*heard, hub=hub)
+                ask(*heard)
             return str(told.value)
 
         here = f"https://127.0.0.1:{it.api_port}"
-        assert await asyncio.to_thread(ask, both[0], stranger) == here
-        assert await asyncio.to_thread(ask, *both, hub="oslo") == here
+        assert await asyncio.to_thread(ask, sibling, stranger, ours) == here
         assert "no hub answers on this network" in asking()
-        assert f"found far at {here} (root abababab) on this network, and none is of the fleet" in asking(stranger)
-        assert "no hub 'bergen' answers on this network: found cloud at" in asking(both[0], hub="bergen")
+        assert f"found far at {here} (root abababab) on this network, and none is cloud.skerry" in asking(stranger)
+        assert "and none is cloud.skerry, which made this token" in asking(sibling)
         with pytest.raises(TrustError, match="not an enrollment token"):
-            choose.url("", listen=lambda wait_s: both)
+            choose.url("", listen=lambda wait_s: [ours])
 
 
 async def test_a_hub_that_moved_to_other_ports_is_found_again_and_nothing_restarts(tmp_path: Path) -> None:

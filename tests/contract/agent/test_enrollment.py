@@ -81,7 +81,7 @@ async def test_who_is_known_is_not_enrolled_again_unless_told_to_and_never_at_an
 
         known = await _enroll(it, data, token)
         assert (known.new, known.unasked) == (False, "")
-        other = signing.token_make("abc", b"x" * 24, "0" * 64)
+        other = signing.token_make("abc", b"x" * 24, "0" * 64, "cloud.skerry")
         with pytest.raises(Refused, match="the token is of another hub"):
             await _enroll(it, data, other)
         with pytest.raises(Refused, match="takes a token"):
@@ -104,8 +104,8 @@ async def test_mistakes_are_told_clearly_and_leave_nothing(tmp_path: Path) -> No
         await _enroll(it, tmp_path / "taken", used, "oslo-1")
         _, good = await _token(it, uses=5)
         parts = good.split(".")
-        other_pin = signing.token_make("abc", b"x" * 24, "0" * 64)
-        altered = ".".join([*parts[:2], parts[2][::-1] if parts[2][::-1] != parts[2] else parts[2], parts[3]])
+        other_pin = signing.token_make("abc", b"x" * 24, "0" * 64, "cloud.skerry")
+        altered = ".".join([*parts[:2], parts[2][::-1] if parts[2][::-1] != parts[2] else parts[2], *parts[3:]])
         cases: list[tuple[type[SkerryError], str, str, str]] = [
             (TrustError, "not an enrollment token", "sk1.cut", ""),
             (TrustError, "does not match the token's pin", other_pin, ""),

@@ -131,11 +131,11 @@ def test_only_so_many_signing_keys_are_remembered():
         anchor.check_manifest(signers[0].manifest("gw-1", 1, 1, DIGEST), "cloud", "gw-1")
 
 
-def test_a_token_says_who_and_pins_the_root():
+def test_a_token_says_which_hub_made_it_and_pins_the_root():
     pin = signing.spki_hash(ROOT)
-    text = signing.token_make("abcd1234", SECRET, pin)
+    text = signing.token_make("abcd1234", SECRET, pin, "oslo.cloud.skerry")
     token = signing.token_parse(f" {text}\n")
-    assert (token.id, token.pin) == ("abcd1234", pin)
+    assert (token.id, token.pin, token.scope) == ("abcd1234", pin, "oslo.cloud.skerry")
     assert signing.secret_hash(token.secret) == signing.secret_hash(text.split(".")[2])
     assert signing.same(token.pin, pin)
     assert not signing.same(token.pin, "é")
@@ -143,10 +143,24 @@ def test_a_token_says_who_and_pins_the_root():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "sk1", "sk2.a.b.c", "x" * 600, "sk1.a.AAAA.AAAA", "sk1.A!.{s}.{p}", "sk1.a.{s}.{p}=", "sk1.a.{s}é.{p}"],
+    [
+        "",
+        "sk1",
+        "sk2.a.b.c.d.skerry",
+        "x" * 600,
+        "sk1.a.AAAA.AAAA.cloud.skerry",
+        "sk1.A!.{s}.{p}.cloud.skerry",
+        "sk1.a.{s}.{p}=.cloud.skerry",
+        "sk1.a.{s}é.{p}.cloud.skerry",
+        "sk1.a.{s}.{p}",
+        "sk1.a.{s}.{p}.cloud",
+        "sk1.a.{s}.{p}..skerry",
+        "sk1.a.{s}.{p}.Cloud.skerry",
+        "sk1.a.{s}.{p}." + "x" * 63 + ("." + "x" * 62) * 2 + ".skerry",
+    ],
 )
 def test_what_is_no_token_is_refused_without_repeating_it(text: str):
-    whole = signing.token_make("a", SECRET, signing.spki_hash(ROOT)).split(".")
+    whole = signing.token_make("a", SECRET, signing.spki_hash(ROOT), "cloud.skerry").split(".")
     text = text.replace("{s}", whole[2]).replace("{p}", whole[3])
     with pytest.raises(TrustError, match="not an enrollment token") as raised:
         signing.token_parse(text)
