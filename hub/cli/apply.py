@@ -84,7 +84,12 @@ def diff(
 
 def delete(
     names: Annotated[
-        list[str], typer.Argument(metavar="KIND/NAME", help="service/NAME, workflow/NAME, policy/NAME, token/ID")
+        list[str],
+        typer.Argument(
+            metavar="KIND/NAME",
+            help="service/NAME, workflow/NAME, policy/NAME, token/ID",
+            autocompletion=options.complete_key,
+        ),
     ],
 ) -> None:
     """Take services, workflows and policies away.
@@ -99,7 +104,12 @@ def delete(
 
 
 def release(
-    names: Annotated[list[str], typer.Argument(metavar="KIND/NAME", help="service/NAME, workflow/NAME, policy/NAME")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KIND/NAME", help="service/NAME, workflow/NAME, policy/NAME", autocompletion=options.complete_key
+        ),
+    ],
 ) -> None:
     """End overrides at this hub, so that what the hub above declares is in force again."""
     keys = [options.key(word, KINDS) for word in names]

@@ -11,9 +11,11 @@ import typer
 from hub.cli import client, options
 from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.below import regions, spread
+from hub.cli.view.hubs import policies, this
 from hub.cli.view.output import Format
 
-KINDS = ("node", "region", "service", "workflow", "run")
+KINDS = ("node", "region", "hub", "service", "workflow", "policy", "run")
+_PATHS = {"region": "nodes", "policy": "policies"}
 LAST_LINES = 5
 RECENT_EVENTS = 8
 LOOKED_AT_EVENTS = 500
@@ -26,24 +28,34 @@ def _complete_kind(incomplete: str) -> list[str]:
     return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
+def _complete_name(context: typer.Context, incomplete: str) -> list[str]:
+    return options.complete_name(str(context.params.get("kind") or ""), incomplete)
+
+
 def describe(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KINDS), autocompletion=_complete_kind)],
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_complete_name)] = "",
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Tell all about one node, region, service, workflow or run."""
-    wanted = kind.lower().removesuffix("s")
-    if wanted not in KINDS:
-        raise client.UsageError(f'"{kind}" is no kind: write {", ".join(KINDS)}')
+    """Tell all about one node, region, service, workflow, policy or run; `describe hub` alone is about this hub."""
+    wanted = _kind(kind)
+    if not name and wanted != "hub":
+        raise client.UsageError(f"which {wanted}? write: skerry describe {wanted} NAME")
+    wanted = "region" if name and wanted == "hub" else wanted
     with client.Client() as hub:
-        wanted = "node" if wanted == "region" else wanted
-        data = hub.get(f"/v1/{wanted}s/{name}")
+        data = hub.get(f"/v1/{_PATHS.get(wanted, f'{wanted}s')}/{name}" if name else "/v1/hub")
         if form.is_exact:
             output.emit(data, form)
             return
-        tell = {"node": _node, "service": _service, "workflow": _workflow, "run": _run}[wanted]
-        for title, rows in tell(hub, data, int(time.time() * 1000)):
+        for title, rows in _TELL[wanted](hub, data, int(time.time() * 1000)):
             _print(title, rows)
+
+
+def _kind(word: str) -> str:
+    wanted = "policy" if word.lower() == "policies" else word.lower().removesuffix("s")
+    if wanted not in KINDS:
+        raise client.UsageError(f'"{word}" is no kind: write {", ".join(KINDS)}')
+    return wanted
 
 
 def _print(title: str, rows: list[tuple[str, str]]) -> None:
@@ -197,6 +209,27 @@ def _run(hub: client.Client, run: dict[str, Any], now_ms: int) -> Iterator[Secti
     )
     yield "steps", [(step["name"], words.ran_words(step)) for step in run["steps"]]
     yield "lately", _recent(hub, {"key": run["id"]})
+
+
+def _hub(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    yield from this.tell(one, now_ms)
+    yield "lately", _recent(hub, {"node": one["name"]})
+
+
+def _policy(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    yield from policies.tell(one, now_ms)
+    yield "lately", _recent(hub, {"key": f"policy/{one['name']}"})
+
+
+_TELL = {
+    "node": _node,
+    "region": _node,
+    "hub": _hub,
+    "service": _service,
+    "workflow": _workflow,
+    "policy": _policy,
+    "run": _run,
+}
 
 
 def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, str]]:

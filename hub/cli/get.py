@@ -10,29 +10,37 @@ import typer
 
 from hub.cli import client, options
 from hub.cli.view import human, lists, live, nodes, output
+from hub.cli.view.hubs import this
 from hub.cli.view.output import Format
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-KINDS = ("nodes", "regions", "services", "workflows", "runs", "tokens")
-TOPICS = {"nodes": "node/", "regions": "node/", "runs": "run/", "tokens": "token/"}
+KINDS = ("nodes", "regions", "hub", "services", "workflows", "policies", "runs", "tokens")
+TOPICS = {"nodes": "node/", "regions": "node/", "runs": "run/", "tokens": "token/", "policies": "resource/"}
+
+ALSO = {"policy": "policies", "hubs": "regions"}
 
 
 def _complete_kind(incomplete: str) -> list[str]:
     return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
+def _complete_name(context: typer.Context, incomplete: str) -> list[str]:
+    return options.complete_name(str(context.params.get("kind") or ""), incomplete)
+
+
 def get(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=", ".join(KINDS), autocompletion=_complete_kind)],
-    name: Annotated[str, typer.Argument(metavar="[NAME]")] = "",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", autocompletion=_complete_name)] = "",
     selector: options.Selector = "",
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Keep it up to date until Ctrl-C.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Of runs: at most so many, the newest.")] = 50,
     form: options.Output = Format.TABLE,
 ) -> None:
-    """List nodes, regions, services, workflows, runs or tokens."""
+    """List nodes, regions, services, workflows, policies, runs or tokens; `hub` is this hub, and its link upward."""
     chosen = _kind(kind)
+    chosen = "regions" if chosen == "hub" and name else chosen
     options.checked_selector(selector)
     if selector and chosen != "nodes":
         raise client.UsageError("-l selects nodes: skerry get nodes -l SELECTOR")
@@ -59,8 +67,10 @@ def get(
 def _kind(word: str) -> str:
     wanted = word.lower()
     for kind in KINDS:
-        if wanted in (kind, kind[:-1]) or (kind == "regions" and wanted in ("hubs", "hub")):
+        if wanted in (kind, kind.removesuffix("s")):
             return kind
+    if wanted in ALSO:
+        return ALSO[wanted]
     from protocol.spec.mistakes import suggestion
 
     raise client.UsageError(f'"{word}" is no kind: write {", ".join(KINDS)}{suggestion(word, KINDS)}')
@@ -72,6 +82,8 @@ def _fetch(hub: client.Client, kind: str, name: str, selector: str, limit: int) 
         if not name:
             return found
         return next((one for one in found if one["id"] == name), None) or _no_token(name)
+    if kind == "hub":
+        return hub.get("/v1/hub")
     if kind == "regions":
         return _regions(hub, name)
     if name:
@@ -112,10 +124,14 @@ def _afterword(hub: client.Client, kind: str, listed: list[dict[str, Any]], sele
             )
         elif text := nodes.advice(listed):
             output.note(text)
+        if text := this.advice(hub.get("/v1/hub"), _now_ms()):
+            output.note(text)
         if strangers := nodes.knocks(hub.get("/v1/nodes/-/knocks")):
             from hub.core.doctor import fleet
 
             output.warn(f"turned away, because this hub does not know it: {', '.join(strangers)}. {fleet.STRANGER}")
+    elif kind == "hub" and (text := this.advice(listed[0], _now_ms())):
+        output.note(text)
     elif kind == "services" and (short := nodes.short(listed)):
         output.note(short)
     elif not listed:
@@ -123,6 +139,7 @@ def _afterword(hub: client.Client, kind: str, listed: list[dict[str, Any]], sele
             "services": "none declared: skerry apply -f FILE",
             "workflows": "none declared: skerry apply -f FILE",
             "runs": "no run yet: skerry workflow start NAME",
+            "policies": "no policy binds this hub, or those below it: skerry apply -f FILE",
             "regions": "no hub is below this one: `skerry token create --hub` invites one",
         }
         output.note(hints.get(kind, "none"))

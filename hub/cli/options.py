@@ -38,6 +38,31 @@ def complete_workflow(incomplete: str) -> list[str]:
     return _names("/v1/workflows", incomplete)
 
 
+_LISTS = {
+    "node": "/v1/nodes",
+    "region": "/v1/regions",
+    "hub": "/v1/regions",
+    "service": "/v1/services",
+    "workflow": "/v1/workflows",
+    "policy": "/v1/policies",
+    "policie": "/v1/policies",
+}
+
+
+def complete_name(kind: str, incomplete: str) -> list[str]:
+    """Return the names of what is of `kind` that begin so."""
+    path = _LISTS.get(kind.lower().removesuffix("s"))
+    return [] if path is None else _names(path, incomplete)
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """Return the resources, as KIND/NAME, whose names begin so."""
+    kind, slash, name = incomplete.partition("/")
+    if not slash:
+        return [f"{one}/" for one in ("service", "workflow", "policy") if one.startswith(kind)]
+    return [f"{kind}/{found}" for found in complete_name(kind, name)]
+
+
 Output = Annotated[Format, typer.Option("-o", "--output", help="How to print it; json never changes shape.")]
 Selector = Annotated[str, typer.Option("-l", "--selector", metavar="SELECTOR", help="Nodes by labels: site=oslo,gpu")]
 Nodes = Annotated[

@@ -26,7 +26,7 @@ def doctor(
     Changes nothing. Exit code 0: no problem; 1: a problem; 3: the only problem is that the hub is not there.
     """
     from hub.cli.doctor import operator
-    from hub.core.doctor import fleet, folder
+    from hub.core.doctor import fleet, folder, parent
     from hub.shell.doctor import gather
     from protocol.doctor import findings
     from protocol.doctor.findings import Unseen
@@ -42,6 +42,8 @@ def doctor(
                 alarms, strangers = fleet.waiting(operator.waiting())
                 found = [alarms if one.check == alarms.check and not one.next else one for one in found]
                 found.append(strangers)
+                at = next(at for at, one in enumerate(found) if one.check == parent.CHECK)
+                found[at : at + 1] = parent.parent(operator.above())
     if form.is_exact:
         output.emit(findings.as_json(found), form)
     else:

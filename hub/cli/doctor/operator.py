@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hub.cli import client
 from hub.cli.view import nodes as views
-from hub.core.doctor.facts import Context, Fleet, Node, Waiting
+from hub.core.doctor.facts import Above, Context, Fleet, Node, Waiting
 from protocol.aio import tls
 from protocol.aio.checkup import files, look, ways
 from protocol.aio.checkup.look import Look
@@ -29,6 +29,7 @@ def fleet() -> Fleet:
     answer = Look("the hub", _answer)
     nodes = Look("the list of nodes", _nodes, _RIGHT)
     waits = Look("what waits for an operator", _waiting, _RIGHT)
+    up = Look("the hub above", _above, _RIGHT)
     return Fleet(
         version=importlib.metadata.version("skerry"),
         user=os.geteuid(),
@@ -36,6 +37,7 @@ def fleet() -> Fleet:
         answer=answer.seen(),
         nodes=nodes.seen(),
         waiting=waits.seen(),
+        above=up.seen(),
         clock=look.clock(began),
     )
 
@@ -77,6 +79,28 @@ def _waiting() -> Waiting:
     with client.Client(quiet=True) as asking:
         knocks = views.knocks(cast("list[dict[str, Any]]", asking.get("/v1/nodes/-/knocks")))
         return Waiting(alarm=asking.alarm, knocks=knocks)
+
+
+def above() -> Above | Unseen:
+    """Return how the hub of this user's context stands to the one above it."""
+    return Look("the hub above", _above, _RIGHT).seen()
+
+
+def _above() -> Above:
+    with client.Client(quiet=True) as asking:
+        one = cast("dict[str, Any]", asking.get("/v1/hub"))
+    up: dict[str, Any] | None = one["parent"]
+    if up is None:
+        return Above()
+    return Above(
+        parent=up["name"],
+        state=up["state"],
+        since_ms=up["since_ms"],
+        last_contact_ms=up["last_contact_ms"],
+        reason=up["reason"],
+        waiting=sum(up["waiting"].values()),
+        conditions=[(found["what"], found["text"]) for found in one["conditions"]],
+    )
 
 
 def _node(one: dict[str, Any]) -> Node:

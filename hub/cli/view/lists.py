@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.cli.view import human, nodes, output
 from hub.cli.view.below import tiers
+from hub.cli.view.hubs import policies, this
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +20,8 @@ def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -
     make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
         "nodes": _nodes,
         "regions": tiers.table,
+        "hub": this.table,
+        "policies": policies.table,
         "services": _services,
         "workflows": _workflows,
         "runs": _runs,

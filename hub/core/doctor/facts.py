@@ -24,6 +24,19 @@ class Port(msgspec.Struct, frozen=True, kw_only=True):
     pids: list[int]
 
 
+class Above(msgspec.Struct, frozen=True, kw_only=True):
+    """The hub above this one; `parent` is empty at a root. `state`: that of the link, empty where only the store was
+    asked; `conditions`: (what, text) of what an operator is to look at; `waiting`: entries that go up yet."""
+
+    parent: str = ""
+    state: str = ""
+    since_ms: int = 0
+    last_contact_ms: int = 0
+    reason: str = ""
+    waiting: int = 0
+    conditions: list[tuple[str, str]] = []
+
+
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
     """A hub's directory on this machine, and what surrounds it. `keys` by file name; `doubt`: why its
     store is not the one that it last had, as long as no operator has accepted that."""
@@ -34,6 +47,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     folder: File | Unseen
     named: Named | Unseen
     doubt: str | Unseen
+    above: Above | Unseen
     keys: dict[str, Key | Unseen]
     root: Paper | Unseen
     ca: Paper | Unseen | None
@@ -90,4 +104,5 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer | Unseen
     nodes: list[Node] | Unseen
     waiting: Waiting | Unseen
+    above: Above | Unseen
     clock: Clock

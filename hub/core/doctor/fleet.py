@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hub.core.doctor import folder
+from hub.core.doctor import folder, parent
 from hub.core.doctor.facts import Context, Fleet, Node, Waiting
 from protocol import limits
 from protocol.doctor import ways, words
@@ -54,6 +54,7 @@ def _fleet(nodes: list[Node], seen: Fleet) -> list[Finding]:
     return [
         _states(nodes),
         *waiting(seen.waiting),
+        *parent.parent(seen.above),
         _some("alarms", mine, lambda one: bool(one.alarms), "with an alarm", _ALARM, lambda one: one.alarms[0]),
         _some("clocks", mine, _is_off, "with a clock far off", _CLOCK, lambda one: words.duration(abs(one.offset_s))),
         _some("losses", mine, lambda one: bool(one.lost), "lost entries", _LOST, lambda one: f"{one.lost:,}"),

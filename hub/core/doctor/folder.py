@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.core.doctor import parent
 from hub.core.doctor.facts import Folder, Named, Port
 from protocol.doctor import files, papers, stores, ways
 from protocol.doctor.facts import File, Key, Paper, Store
@@ -33,6 +34,7 @@ def folder(seen: Folder) -> list[Finding]:
         *_papers(seen, seen.named),
         judged("store", seen.store, lambda one: _store(one, seen.named)),
         judged("restore", seen.doubt, _doubt),
+        *parent.parent(seen.above),
         judged("set aside", seen.aside, lambda one: files.aside("set aside", one)),
         judged("artifacts", seen.artifacts, _artifacts),
         judged("disk", seen.disk, lambda one: files.disk("disk", one)),

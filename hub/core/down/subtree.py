@@ -79,6 +79,11 @@ class Subtree(Spots):
         }
         return reports.made(core, self._sums, hubs)
 
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether something has changed since the last `report`."""
+        return self._is_stale
+
     def report(self, now: Now) -> bytes:
         """Return what this hub says in its Status: a RegionReport (JSON); the same bytes as long as nothing changes."""
         if self._is_stale:

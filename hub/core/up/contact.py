@@ -11,7 +11,7 @@ from protocol.messages import Held
 from protocol.snapshot import Snapshot
 
 SPACE = "uplink"
-_KEY = "contact"
+KEY = "contact"
 _TRYING = (ChildState.CONNECTING, ChildState.GREETING)
 
 
@@ -27,7 +27,8 @@ class Kept(msgspec.Struct, kw_only=True, omit_defaults=True):
 class UplinkView(msgspec.Struct, frozen=True, kw_only=True):
     """The link to the parent. `state`: live, connecting, offline or refused; `reason`: why it is not live.
 
-    `waiting`: rows of each stream that the parent has not acked.
+    `standing`: what the parent said against us; `refused`: why its last manifest was; `waiting`: rows of each stream
+    that the parent has not acked.
     """
 
     parent: str
@@ -36,6 +37,8 @@ class UplinkView(msgspec.Struct, frozen=True, kw_only=True):
     last_contact_ms: int
     received_ms: int
     reason: str
+    standing: str
+    refused: str
     held: Held
     waiting: dict[str, int]
 
@@ -45,7 +48,7 @@ class Contact:
 
     def __init__(self, snapshot: Snapshot, child: Child, parent: str) -> None:
         self._child, self._parent = child, parent
-        self._kept = msgspec.json.decode(snapshot.spaces.get(SPACE, {}).get(_KEY, b"{}"), type=Kept)
+        self._kept = msgspec.json.decode(snapshot.spaces.get(SPACE, {}).get(KEY, b"{}"), type=Kept)
         self._reason = self.refused = ""
         """`refused`: why the last manifest was."""
 
@@ -81,7 +84,7 @@ class Contact:
     def _keep(self, fx: Effects) -> None:
         if self._child.last_contact_wall is not None:
             self._kept.contact_ms = int(self._child.last_contact_wall * 1000)
-        fx.store.append(Put(SPACE, _KEY, msgspec.json.encode(self._kept)))
+        fx.store.append(Put(SPACE, KEY, msgspec.json.encode(self._kept)))
 
     def view(self) -> UplinkView:
         """Return the link as it stands."""
@@ -96,6 +99,8 @@ class Contact:
             last_contact_ms=max(kept.contact_ms, int((child.last_contact_wall or 0.0) * 1000)),
             received_ms=kept.received_ms,
             reason=kept.standing or self.refused or self._reason,
+            standing=kept.standing,
+            refused=self.refused,
             held=child.held,
             waiting={name: last - max(acked, floor) for name, (_, last, acked, floor, _) in child.heads().items()},
         )

@@ -50,6 +50,8 @@ class RosterUp:
 
     def changed(self, own: Iterable[str], below: Iterable[str], now: Now) -> None:
         """Own children may have changed, and what is below child hubs has."""
+        if self._core.subtree.is_stale:
+            self._stale(now)
         for address in below:
             self._sender.changed(address, now)
             self._stale(now)

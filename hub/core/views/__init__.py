@@ -5,16 +5,22 @@ was known (INVARIANTS B), and through which hub if this one does not hear it its
 clock unless they stand inside a report of a device; of a node below another hub, that hub's.
 """
 
+from hub.core.views.above import hub
 from hub.core.views.nodes import away_text, named, node, nodes, regions
+from hub.core.views.policies import one as policy
+from hub.core.views.policies import policies
 from hub.core.views.resources import nodes_of, resource, resources, service, services, workflow, workflows
 from hub.core.views.work import run, runs, task_group, token, tokens
 
 __all__ = (
     "away_text",
+    "hub",
     "named",
     "node",
     "nodes",
     "nodes_of",
+    "policies",
+    "policy",
     "regions",
     "resource",
     "resources",

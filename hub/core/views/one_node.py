@@ -28,7 +28,18 @@ _FIELDS: JSON = {
     **dict.fromkeys(("settled", "cordoned", "drained"), False),
     **{
         name: {}
-        for name in ("labels", "cursors", "lost", "losses", "aside", "services", "workflows", "platform", "facts")
+        for name in (
+            "labels",
+            "cursors",
+            "missing",
+            "lost",
+            "losses",
+            "aside",
+            "services",
+            "workflows",
+            "platform",
+            "facts",
+        )
     },
     **{name: [] for name in ("waiting", "conditions", "alarms", "placed")},
     **dict.fromkeys(("vitals", "region")),
@@ -120,6 +131,8 @@ def below(core: HubCore, spot: Spot) -> JSON:
         "observed_generation": brief.held,
         "settled": brief.asked == brief.held,
         "epoch": brief.epoch,
+        "cursors": core.relayed.cursors(spot.address),
+        "missing": core.relayed.missing(spot.address),
         "version": brief.version,
         "lost": {"all": brief.lost} if brief.lost else {},
         "cordoned": brief.cordoned,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from hub.shell.api import artifacts, enrollment, errors, events, logs, nodes, resources, tasks, tokens
+from hub.shell.api import artifacts, enrollment, errors, events, logs, nodes, resources, tasks, tiers, tokens
 from hub.shell.api.gate.gate import Gate
 from hub.shell.api.hub import Hub
 
@@ -24,6 +24,6 @@ def make(hub: Hub) -> ASGIApp:
         redoc_url=None,
     )
     errors.install(app)
-    for noun in (enrollment, tokens, resources, nodes, tasks, events, logs, artifacts):
+    for noun in (enrollment, tokens, resources, tiers, nodes, tasks, events, logs, artifacts):
         app.include_router(noun.router(hub))
     return Gate(app, hub.operators, lambda: hub.core().restore.alarm)

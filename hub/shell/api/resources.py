@@ -90,11 +90,6 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
         """Return one resource as it was declared, and where it is placed."""
         return errors.answer(views.resource(hub.core(), kind, name))
 
-    @routes.get("/v1/regions")
-    async def regions() -> Response:
-        """Return the hubs below this one, each with what all that is below it comes to."""
-        return errors.answer(views.regions(hub.core()))
-
     @routes.get("/v1/services")
     async def services() -> Response:
         """Return all services with how many nodes of the whole subtree do what."""

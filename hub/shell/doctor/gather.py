@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hub.core.doctor.facts import Folder, Named, Port
+from hub.core.doctor.facts import Above, Folder, Named, Port
 from hub.shell.doctor import serving
 from hub.shell.home import Broker, Home, HubFile
 from protocol import snapshot
@@ -29,8 +29,6 @@ _KEYS: dict[str, Callable[[bytes], str]] = {
     "signer.key": files.public_of_signer,
     "ticket.key": lambda _: "",
 }
-
-
 _ELSEWHERE = "or name the folder that `skerry hub init` has made: --data DIR"
 
 
@@ -44,6 +42,7 @@ class _Looks:
     signer: Look[Paper]
     store: Look[Store]
     doubt: Look[str]
+    above: Look[Above]
     aside: Look[list[str]]
     artifacts: Look[File]
     disk: Look[Disk]
@@ -67,6 +66,7 @@ def folder(data: Path) -> Folder:
         folder=looks.folder.seen(),
         named=named if isinstance(named, Unseen) else Named(id=named.id, broker=broker.name if broker else ""),
         doubt=looks.doubt.seen(),
+        above=looks.above.seen(),
         keys={name: key.seen() for name, key in looks.keys.items()},
         root=looks.root.seen(),
         ca=None if looks.ca is None else looks.ca.seen(),
@@ -118,6 +118,7 @@ def _begin(home: Home, named: HubFile | Unseen, broker: Broker | None) -> _Looks
         signer=of("signer.pem", lambda: files.paper(home.path("signer.pem"), root)),
         store=of("hub.db", lambda: stores.store(home.database)),
         doubt=of("hub.db", lambda: _doubt(home)),
+        above=of("hub.db", lambda: serving.above(home, named)),
         aside=of("the folder", lambda: files.set_aside(home.database)),
         artifacts=of("artifacts", lambda: files.file(home.artifacts)),
         disk=of("the disk", lambda: machine.disk(home.folder)),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import psutil
 
-from hub.core.doctor.facts import Port
+from hub.core.doctor.facts import Above, Port
+from hub.core.up import contact
 from hub.shell.home import Broker, Home, HubFile, Place, parse_broker
 from protocol.aio import tls
-from protocol.aio.checkup import files, ways
+from protocol.aio.checkup import files, stores, ways
 from protocol.doctor.facts import Answer
 from protocol.doctor.findings import Unseen
 from protocol.errors import Refused
@@ -39,6 +41,17 @@ def answer(home: Home, named: HubFile | Unseen) -> Answer:
     scope = certificates.scope_of(files.read(home.path(authority)))
     context = tls.api_context(files.read(home.path("root.pem")).decode(), scope)
     return ways.ask(dialled(file.api.host), file.api.port, context)
+
+
+def above(home: Home, named: HubFile | Unseen) -> Above:
+    """Return what the store says of the link to the hub above, whether a hub serves from it or not."""
+    file = known(named)
+    if file.parent is None:
+        return Above()
+    raw = stores.state(home.database, contact.SPACE, contact.KEY)
+    kept = msgspec.json.decode(raw or b"{}", type=contact.Kept)
+    said = [("turned-away", kept.standing)] if kept.standing else []
+    return Above(parent=file.parent.id, last_contact_ms=kept.contact_ms, conditions=said)
 
 
 def ports(named: HubFile | Unseen, through: Broker | None) -> list[Port]:

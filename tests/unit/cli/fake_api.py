@@ -48,6 +48,7 @@ class FakeApi:
                 """Say nothing."""
 
         self.says("GET", "/v1/nodes/-/knocks", [])
+        self.says("GET", "/v1/hub", hub("cloud"))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
@@ -123,3 +124,18 @@ def node(name: str, **more: Any) -> dict[str, Any]:
         "certificate_until_ms": 1_800_000_000_000,
         "revoked_reason": "",
     } | more
+
+
+def hub(name: str, **more: Any) -> dict[str, Any]:
+    """Return the hub itself as its API shows it: a root, with nothing below."""
+    known: dict[str, Any] = {
+        "name": name,
+        "path": name,
+        "version": "0.1.0",
+        "ca_until_ms": 2_000_000_000_000,
+        "parent": None,
+        "conditions": [],
+        "overrides": [],
+        "region": {"nodes": {}, "hubs": {}, "tallies": {}},
+    }
+    return known | more

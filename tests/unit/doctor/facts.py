@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.core.doctor.facts import Device, Enrolled, Running, Tools, Work
-from hub.core.doctor.facts import Context, Fleet, Folder, Named, Node, Port, Waiting
+from hub.core.doctor.facts import Above, Context, Fleet, Folder, Named, Node, Port, Waiting
 from protocol.doctor.facts import Answer, Clock, Disk, File, Key, Paper, Room, Step, Store, Way
 
 NOW_MS = 1_795_000_000_000
@@ -59,6 +59,7 @@ HUB = Folder(
     folder=FOLDER,
     named=Named(id="cloud", broker=""),
     doubt="",
+    above=Above(),
     keys={"root.key": Key(file=FILE, public="cd" * 32), "hub.key": KEY, "ticket.key": Key(file=FILE)},
     root=ROOT,
     ca=None,
@@ -86,4 +87,13 @@ def node(name: str = "oslo", **more: object) -> Node:
     return Node(name=name, **made)  # pyright: ignore[reportArgumentType] - each is of its own kind
 
 
-FLEET = Fleet(version="0.1.0", user=0, context=CONTEXT, answer=ANSWER, nodes=[node()], waiting=Waiting(), clock=CLOCK)
+FLEET = Fleet(
+    version="0.1.0",
+    user=0,
+    context=CONTEXT,
+    answer=ANSWER,
+    nodes=[node()],
+    waiting=Waiting(),
+    above=Above(),
+    clock=CLOCK,
+)
