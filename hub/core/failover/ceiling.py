@@ -25,10 +25,16 @@ class Ceiling:
         self._core = core
         self._until: dict[str, float] = {}
         self._every_s = limits.LEASE_S_MIN / limits.LEASE_ASKED_SHARE
+        self._is_stale = True
+
+    def changed(self) -> None:
+        """A service is not what it was."""
+        self._is_stale = True
 
     def ask(self, now: Now) -> None:
-        """Ask the parent for what is needed."""
-        if self._core.up is not None:
+        """Ask the parent for what is needed, if that has changed."""
+        if self._core.up is not None and self._is_stale:
+            self._is_stale = False
             records = self._core.resources.records("service")
             names = [record.name for record in records if record.disconnect.at_most_one and record.origin is not None]
             self._core.up.want_leases(names, self._every_s, now)
@@ -38,6 +44,7 @@ class Ceiling:
         for service, seconds in granted.items():
             self._until[service] = max(self._until.get(service, 0.0), asked + min(seconds, limits.LEASE_S_MAX))
         self._every_s = max(1.0, min(granted.values(), default=self._every_s) / limits.LEASE_ASKED_SHARE)
+        self._is_stale = True
 
     def seconds(self, record: Resource, now: Now) -> float:
         """Return for how long from now on a lease of `record` may last; inf when it is this hub's own."""

@@ -69,7 +69,7 @@ class Failover:
     def away(self, child: str, reason: str, now: Now) -> None:
         """`child` is connected no longer."""
         self._absent.went(child, reason, now)
-        self.leases.forget(child)
+        self.leases.waiting.forget(child)
         for key in self._core.delegate.placed(child):
             record = self._core.resources.find(key)
             if record is not None:
@@ -112,6 +112,7 @@ class Failover:
 
     def _settle(self, now: Now, fx: Effects) -> None:
         for key in self._numbers.some(fx):
+            self.leases.changed(key.partition("/")[2])
             record = self._core.resources.find(key)
             if record is not None:
                 self._watch(record, [*record.nodes, *record.shares], now)
@@ -121,7 +122,8 @@ class Failover:
         if self._core.restore.waits:
             return math.inf
         due = self._agenda.next()
-        return now.mono if self._numbers.waits else min(math.inf if due is None else due, self.leases.next_wake(now))
+        soonest = min(math.inf if due is None else due, self.leases.waiting.next_wake())
+        return now.mono if self._numbers.waits else soonest
 
     # -------------------------------------------------------------------------------------------- absences
 

@@ -2,6 +2,7 @@
 
 A lease is stored with how long it binds; when it was given is not, so after a restart of the hub it binds from the
 restart on. One that is over stays here until the child says that nothing is there: what it reports is no other copy.
+That it is over is stored when another child gets one: after a restart it binds no more.
 """
 
 from __future__ import annotations
@@ -65,6 +66,10 @@ class Given:
             kept[child] = lease
             fx.store.append(Put(SPACE, f"{service}/{child}", msgspec.json.encode(lease)))
         self._until[service, child] = max(self._ends(service, child), now.mono + lease.bound_s)
+        for other, one in kept.items():
+            if one.bound_s and now.mono >= self._ends(service, other):
+                kept[other] = over = msgspec.structs.replace(one, bound_s=0.0)
+                fx.store.append(Put(SPACE, f"{service}/{other}", msgspec.json.encode(over)))
 
     def end(self, service: str, child: str, fx: Effects) -> None:
         """Nothing runs under it any more, and will not."""

@@ -9,12 +9,12 @@ it has itself from its parent.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from hub.core.failover import rules
 from hub.core.failover.ceiling import Ceiling
 from hub.core.failover.given import Given, Lease
+from hub.core.failover.waiting import Waiting
 from hub.core.work.declared import Resource
 from protocol import documents, limits, status
 from protocol.effects import Effects, Now
@@ -35,8 +35,7 @@ class Leases:
         self._given = Given(snapshot)
         self._said: dict[str, set[str]] = {}
         """Who said last that a service runs there, of those that were looked for."""
-        self._waiting: dict[str, dict[str, int]] = {}
-        """Who asked in vain, by service, with the count of the Status that did."""
+        self.waiting = Waiting()
         self.ceiling = Ceiling(core)
 
     def start(self, now: Now) -> None:
@@ -50,7 +49,11 @@ class Leases:
         core = self._core
         for service, names in self._said.items():
             said = report.services.get(service)
-            (names.add if said is not None and said.state in _RUNS else names.discard)(child)
+            if said is not None and said.state in _RUNS:
+                names.add(child)
+            elif child in names:
+                names.discard(child)
+                self.waiting.hurry(service)
         if not is_whole or core.registry.get(child).kind == "hub":
             return  # a region says nothing of single copies: its lease runs out
         placed = core.delegate.placed(child)
@@ -61,18 +64,13 @@ class Leases:
 
     def ask(self, child: str, services: list[str], count: int, is_whole: bool, now: Now, fx: Effects) -> None:
         """A child's Status `count` asks for leases: give what can be given, keep in mind what cannot."""
-        self.forget(child)
+        self.waiting.forget(child)
         granted = {service: self._grant(service, child, is_whole, now, fx) for service in services}
         for service in [service for service, seconds in granted.items() if seconds <= 0]:
             del granted[service]
-            self._waiting.setdefault(service, {})[child] = count
+            self.waiting.put(service, {child: count}, self._given.next_end(service, now))
         if granted:
             self._core.parent.lease(child, count, granted, fx)
-
-    def forget(self, child: str) -> None:
-        """What `child` asked for before goes to nobody."""
-        for waiting in self._waiting.values():
-            waiting.pop(child, None)
 
     # -------------------------------------------------------------------------------------------- giving
 
@@ -109,7 +107,8 @@ class Leases:
         if service not in self._said:
             self._said[service] = {node.name for node in self._core.registry if self._says(node.name, service)}
         leased = {child: lease.copies for child, lease in self._given.binding(service, now).items()}
-        return dict.fromkeys(self._said[service] - self._given.of(service).keys(), 1) | leased
+        said = self._said[service] - self._given.of(service).keys()
+        return {child: 1 for child in said if not self._core.registry.get(child).revoked_ms} | leased
 
     def _says(self, child: str, service: str) -> bool:
         report = self._core.rollup.report(child)
@@ -118,25 +117,30 @@ class Leases:
 
     # -------------------------------------------------------------------------------------------- time
 
+    def changed(self, service: str) -> None:
+        """A service is not what it was, or not where."""
+        self.ceiling.changed()
+        self.waiting.hurry(service)
+
+    def granted(self, granted: dict[str, float], asked: float) -> None:
+        """The parent lets this hub give leases: see Ceiling.granted."""
+        self.ceiling.granted(granted, asked)
+        self.waiting.hurry(*granted)
+
     def tick(self, now: Now, fx: Effects) -> None:
-        """Give what has become free to who waits for it."""
+        """Give what has become free to who waits for it, of some services."""
         self.ceiling.ask(now)
-        for service in list(self._waiting):
+        for service in self.waiting.due(now):
             self._retry(service, now, fx)
 
     def _retry(self, service: str, now: Now, fx: Effects) -> None:
-        waiting = self._waiting.pop(service, {})
+        waiting = self.waiting.pop(service)
         for child, count in list(waiting.items()):
             seconds = self._grant(service, child, False, now, fx)
             if seconds > 0:
                 del waiting[child]
                 self._core.parent.lease(child, count, {service: seconds}, fx)
-        if waiting:
-            self._waiting[service] = waiting
-
-    def next_wake(self, now: Now) -> float:
-        """Return when (mono) a lease is over that somebody waits for."""
-        return min((self._given.next_end(service, now) for service in self._waiting), default=math.inf)
+        self.waiting.put(service, waiting, self._given.next_end(service, now))
 
 
 def _grace_s(record: Resource) -> float:

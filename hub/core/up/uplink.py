@@ -126,7 +126,7 @@ class Uplink:
                 case events.WentOffline(reason=reason):
                     self._contact.offline(reason, now, fx)
                 case events.Leased(granted=granted, asked=asked):
-                    self._core.failover.leases.ceiling.granted(granted, asked)
+                    self._core.failover.leases.granted(granted, asked)
                 case _:
                     self._told_seldom(event, now, fx)
 

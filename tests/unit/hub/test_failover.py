@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 
 from hub.core import inputs, views
 from hub.core.failover import rules
+from hub.core.failover.waiting import Waiting
 from protocol import documents, effects, limits, messages, status
-from protocol.effects import Effects
+from protocol.effects import Effects, Now
 from tests.unit.hub.world import World, only, service
 
 AFTER_S = 600.0
@@ -319,6 +321,51 @@ def test_one_that_is_drained_deleted_or_revoked_meanwhile_is_not_asked_for_when_
     fence = fleet.world.core.failover
     fleet.apply(line())
     assert fence.fence(KEY, fleet.placed()[0]) > 2  # the count survives delete and recreate
+
+
+def test_a_lease_that_was_over_before_a_restart_keeps_nobody_from_going_on_after_it() -> None:
+    fleet = Fleet()
+    (first,) = fleet.apply(line(one=True))
+    fleet.say(first, asks=True)
+    fleet.leave(first)
+    fleet.wait(AFTER_S + BOUND_S)
+    (second,) = fleet.placed()
+    fleet.say(second, asks=True)
+    assert fleet.granted.keys() == {first, second}
+
+    fleet.world.restart()
+    fleet.granted.clear()
+    fleet.back(second)
+    fleet.say(second, asks=True)
+    assert second in fleet.granted, "it runs, and who had the lease before it is long gone"
+
+
+def test_one_that_never_had_a_lease_keeps_all_others_waiting_until_it_is_revoked() -> None:
+    fleet = Fleet()
+    first, second = cut(fleet, line(one=True))  # it said that it runs, and asked for nothing
+    fleet.say(second, asks=True)
+    fleet.wait(10 * BOUND_S)
+    assert not fleet.granted
+
+    fleet.do(inputs.RevokeNode(node=first))
+    fleet.say(second, asks=True)
+    assert list(fleet.granted) == [second]
+
+
+def test_who_waits_for_a_lease_is_looked_at_when_one_ends_or_something_has_changed() -> None:
+    waiting = Waiting()
+    for number in range(limits.FAILOVERS_PER_INPUT_MAX + 1):
+        waiting.put(f"s{number}", {"a": 1, "b": 2}, again=200.0)
+    waiting.put("never", {"a": 1}, again=math.inf)
+    assert (waiting.due(Now(199.0, 0.0)), waiting.next_wake()) == ([], 200.0)
+    waiting.hurry("never", "unknown")
+    assert waiting.due(Now(199.0, 0.0)) == ["never"]
+    assert len(waiting.due(Now(200.0, 0.0))) == limits.FAILOVERS_PER_INPUT_MAX
+    assert len(waiting.due(Now(200.0, 0.0))) == 1
+    assert waiting.next_wake() == math.inf
+
+    waiting.forget("a")
+    assert [waiting.pop(name) for name in ("s1", "s1", "never")] == [{"b": 2}, {}, {}]
 
 
 def test_a_fence_that_a_device_names_beyond_ours_is_never_given_again() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.core import inputs
 from hub.core.failover import rules
-from protocol import documents, limits
+from protocol import documents, effects, limits, messages
+from protocol.effects import Effects
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import service
 
@@ -102,6 +104,43 @@ def test_a_region_that_restarts_while_it_is_cut_off_lets_nothing_run_that_it_has
     first.cut()
     first.restart()
     assert may_give_s(first) == 0.0
+
+
+def test_a_device_that_waits_for_its_region_gets_its_lease_as_soon_as_the_region_has_one(tree: Tree) -> None:
+    first, _ = declared(tree, one=True)
+    device = first.device("gw-0")
+    first.ask(inputs.DrainNode(node=f"gw-{first.name}"))
+    tree.later(1.0)
+    assert first.core.resources.get("service", "line").nodes == ["gw-0"]
+    first.cut()
+    first.restart()  # it knows of no lease of its own any more
+    device.connect()
+    device.count += 1
+    said = messages.Status(
+        session=device.session,
+        count=device.count,
+        held=device.held,
+        heads={},
+        time_ms=1,
+        body=msgspec.Raw(b"{}"),
+        leases=["line"],
+    )
+    given: list[float] = []
+    perform = first.perform
+
+    def noted(fx: Effects) -> None:
+        given.extend(1.0 for send in fx.send if send.peer == "gw-0" and _is_lease(send))
+        perform(fx)
+
+    first.perform = noted
+    device.got(said)
+    assert not given
+    first.heal()
+    assert given, "it asked once, and need not ask again"
+
+
+def _is_lease(send: effects.Send | effects.SendRows) -> bool:
+    return isinstance(send, effects.Send) and isinstance(send.message, messages.Leases)
 
 
 def test_what_a_region_declares_itself_needs_nobody_above(tree: Tree) -> None:
