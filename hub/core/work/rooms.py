@@ -38,12 +38,22 @@ class _Agent(msgspec.Struct, frozen=True):
     has: frozenset[str] = frozenset()
 
 
+class _Able(msgspec.Struct, frozen=True):
+    """The agents of a region that a selector matches: how many get something new, at which places, and the others."""
+
+    open: int
+    places: frozenset[str]
+    closed: list[_Agent]
+
+
 class Rooms:
     """The room in the regions below this hub."""
 
     def __init__(self, core: HubCore) -> None:
         self._core = core
         self._agents: dict[str, dict[str, _Agent]] = {}
+        self._able: dict[str, dict[tuple[str, str], _Able]] = {}
+        """By region, and by selector and label of the places; forgotten when what is below the region changes."""
         self._whole: set[str] = set()
         self._due: dict[str, None] = {}
         self._due_at = math.inf
@@ -53,13 +63,23 @@ class Rooms:
         """Return the room that `region` has for a resource."""
         if not self._core.parent.rosters.is_whole(region):
             return Room()
-        able = [
-            agent
-            for agent in self._below(region).values()
-            if (not agent.closed or live.record.name in agent.has) and live.selector.matches(agent.labels)
-        ]
         key = placement.first_place(live.record.spread)
-        return Room(len(able), len({agent.labels.get(key, "") for agent in able}) if key else 1)
+        able = self._matching(region, live, key)
+        kept = [agent for agent in able.closed if live.record.name in agent.has]
+        places = able.places.union(agent.labels.get(key, "") for agent in kept)
+        return Room(able.open + len(kept), len(places) if key else 1)
+
+    def _matching(self, region: str, live: Live, key: str) -> _Able:
+        agents, known = self._below(region), self._able.setdefault(region, {})
+        sought = (live.record.selector, key)
+        if sought not in known:
+            if len(known) >= limits.SERVICES_MAX:
+                known.clear()
+            found = [agent for agent in agents.values() if live.selector.matches(agent.labels)]
+            free = [agent for agent in found if not agent.closed]
+            places = frozenset(agent.labels.get(key, "") for agent in free)
+            known[sought] = _Able(len(free), places, [agent for agent in found if agent.closed])
+        return known[sought]
 
     def _below(self, region: str) -> dict[str, _Agent]:
         found = self._agents.get(region)
@@ -79,6 +99,8 @@ class Rooms:
                 found.pop(address, None)
             else:
                 found[address] = agent
+        if differs:
+            self._able.pop(region, None)
         return differs
 
     # -------------------------------------------------------------------------------------------- what changed

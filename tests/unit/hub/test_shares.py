@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from hub.core import inputs
 from hub.core.down.shares import Place, split
-from protocol import limits
+from protocol import limits, selector
 from protocol.effects import Effects
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import service
@@ -178,6 +180,32 @@ def test_a_cordoned_node_keeps_what_it_has_and_makes_no_room_for_more() -> None:
     made.later(10.0)
     apply(cloud, 4)
     assert shares(cloud) == {"us": 4}
+
+
+def test_a_region_is_gone_through_once_for_all_that_seek_the_same_until_it_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = tree(eu=2, us=4)
+    cloud, eu = made.hubs["cloud"], made.hubs["eu"]
+    apply(cloud, 4)
+    live = cloud.core.resources._live["service/line"]  # pyright: ignore[reportPrivateUsage]
+    looked: list[str] = []
+    matches = selector.Selector.matches
+
+    def counted(self: selector.Selector, labels: Mapping[str, str]) -> bool:
+        looked.append(labels["node"])
+        return matches(self, labels)
+
+    monkeypatch.setattr(selector.Selector, "matches", counted)
+    assert [cloud.core.rooms.of("us", live).nodes for _ in range(3)] == [4, 4, 4]
+    assert len(looked) <= 4
+
+    eu.ask(inputs.LabelNode(node="eu-0", remove=["gpu"]))
+    made.later(10.0)
+    assert cloud.core.rooms.of("eu", live).nodes == 1
+    eu.ask(inputs.CordonNode(node="eu-1", cordoned=True))
+    made.later(10.0)
+    assert cloud.core.rooms.of("eu", live).nodes == 0, "it never said that it runs there"
 
 
 def test_regions_with_more_sites_get_more_where_sites_come_first() -> None:
