@@ -84,15 +84,9 @@ async def serve(
     keys = Authority(home, file.id)
     if not swap.exists(home.database):  # a new one would know no node and no operator
         raise Refused(f"{home.database} is missing: put it back from a backup, or make a new hub in another folder")
+    names = streams.names(has_parent=file.parent is not None)
     journal = await until_it_can(
-        lambda: Journal.open(
-            home.database,
-            node=file.id,
-            streams=streams.names(has_parent=file.parent is not None),
-            mint=mint_epoch,
-            judge=judge,
-        ),
-        log,
+        lambda: Journal.open(home.database, node=file.id, streams=names, mint=mint_epoch, judge=judge), log
     )
     try:
         serving = _Serving(home, file, keys, journal)
@@ -114,15 +108,7 @@ class _Serving:
         self._version = importlib.metadata.version("skerry")
         operators = Operators(journal.snapshot().spaces.get(OPERATORS, {}))
         self._up = Uplink(home, file, file.parent, self.put) if file.parent is not None else None
-        config = HubConfig(
-            node=file.id,
-            signer=keys.signer(),
-            ticket_secret=keys.ticket_secret,
-            parent=file.parent.id if file.parent is not None else "",
-            ca_dates=(keys.dates.from_ms, keys.dates.until_ms),
-            trust=self._up.trust if self._up is not None else None,
-            haven=announce.haven(file, keys.scope),
-        )
+        config = self._config()
         self._clock = SystemClock()
         self._driver: Driver[HubCore] = Driver(
             make_core=lambda snapshot: HubCore(snapshot, config),
@@ -142,6 +128,18 @@ class _Serving:
         self._door = self._make_door()
         self._api = ApiServer(
             api.make(self._hub(operators)), file.api, chain=keys.tls_chain_path, key=keys.tls_key_path
+        )
+
+    def _config(self) -> HubConfig:
+        keys, file = self._keys, self._file
+        return HubConfig(
+            node=file.id,
+            signer=keys.signer(),
+            ticket_secret=keys.ticket_secret,
+            parent=file.parent.id if file.parent is not None else "",
+            ca_dates=(keys.dates.from_ms, keys.dates.until_ms),
+            trust=self._up.trust if self._up is not None else None,
+            haven=announce.haven(file, keys.scope),
         )
 
     def _hub(self, operators: Operators) -> Hub:

@@ -202,9 +202,7 @@ class Operations:
         said: dict[str, Any] = {"who": who}
         match op:
             case inputs.LabelNode():
-                kept = {key: value for key, value in node.labels.items() if key not in op.remove}
-                labels = registry.check_labels({**kept, **op.set})
-                self._replace(msgspec.structs.replace(node, labels=labels), fx)
+                self._label(node, op, fx)
                 kind, said = "operator.label", {**said, "set": op.set, "remove": op.remove}
             case inputs.CordonNode():
                 self._replace(msgspec.structs.replace(node, cordoned=op.cordoned, drained=False), fx)
@@ -224,6 +222,11 @@ class Operations:
         core.streams.audit(kind, op.node, said, now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{op.node}"))
         return views.node(core, op.node, now)
+
+    def _label(self, node: registry.Node, op: inputs.LabelNode, fx: Effects) -> None:
+        kept = {key: value for key, value in node.labels.items() if key not in op.remove}
+        labels = registry.check_labels({**kept, **op.set})
+        self._replace(msgspec.structs.replace(node, labels=labels), fx)
 
     def _replace(self, node: registry.Node, fx: Effects) -> None:
         """Store a node that was changed, and place again what that concerns."""

@@ -92,13 +92,17 @@ class Artifacts:
             await asyncio.to_thread(synced.sync_folder, self._folder)
             return size
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Failed("the hub's disk is full: free some space there, then upload again", 507) from error
-            raise Failed(f"the hub cannot store the artifact: {error.strerror or error}", 500) from error
+            raise _unstored(error) from error
         finally:
             self._uploads -= 1
             self.coming -= size
             part.unlink(missing_ok=True)
+
+
+def _unstored(error: OSError) -> Failed:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failed("the hub's disk is full: free some space there, then upload again", 507)
+    return Failed(f"the hub cannot store the artifact: {error.strerror or error}", 500)
 
 
 async def _write(part: Path, chunks: AsyncIterator[bytes], take: Callable[[int], None]) -> str:

@@ -218,13 +218,16 @@ class Parent:
                     self._need(child, message, now, fx)
                 return []
             case messages.Renew():
-                if not child.rates.take(Kind.RENEW, now.mono):
-                    return []
-                if len(message.csr) > limits.CSR_BYTES_MAX:
-                    return [events.Misbehaved(node=child.node, reason="a CSR over its bound")]
-                return [events.RenewAsked(node=child.node, csr=message.csr)]
+                return self._renew(child, message, now)
             case messages.Answer():
                 return [events.ChildAnswer(node=child.node, answer=message)]
+
+    def _renew(self, child: Child, message: messages.Renew, now: Now) -> Events:
+        if not child.rates.take(Kind.RENEW, now.mono):
+            return []
+        if len(message.csr) > limits.CSR_BYTES_MAX:
+            return [events.Misbehaved(node=child.node, reason="a CSR over its bound")]
+        return [events.RenewAsked(node=child.node, csr=message.csr)]
 
     def _entries(self, child: Child, message: messages.Entries, fx: Effects) -> Events:
         ack, told = child.incoming.take(message, fx)

@@ -200,16 +200,9 @@ class Incoming:
         return []
 
     def _change(self, stream: str, held: Record, head: StreamHead, fx: Effects) -> list[events.ParentEvent]:
-        was, lost = head.was, 0
+        was, former = head.was, _fenced(held, head)
         reason = was.reason if was is not None else "a new journal: what the former one still held is unknown"
-        place = self._base(stream, head)
-        if was is not None:
-            seq, tip = _covered(held, was.epoch)
-            if seq <= place[0]:
-                lost = place[0] - seq
-            else:
-                place = (seq, tip) if seq <= was.seq else max(place, (was.seq, was.hash))
-        former = _fenced(held, head)
+        place, lost = _met_at(held, head, self._base(stream, head))
         if lost:
             gone = GapBody(first=place[0] - lost + 1, last=place[0], count=lost, reason=reason, hash="")
             self.losses.add(stream, head.epoch, gone, 0, fx)
@@ -381,6 +374,16 @@ def _covered(held: Record, epoch: str) -> tuple[int, str]:
         if seq > one.seq:
             return seq, tip
     return one.seq, one.hash
+
+
+def _met_at(held: Record, head: StreamHead, base: tuple[int, str]) -> tuple[tuple[int, str], int]:
+    """Return where a new epoch is taken up whose rows begin after `base`, and how many rows before that are lost."""
+    if head.was is None:
+        return base, 0
+    seq, tip = _covered(held, head.was.epoch)
+    if seq <= base[0]:
+        return base, base[0] - seq
+    return ((seq, tip) if seq <= head.was.seq else max(base, (head.was.seq, head.was.hash))), 0
 
 
 def _fenced(held: Record, head: StreamHead) -> list[FormerCursor]:

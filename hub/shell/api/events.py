@@ -40,10 +40,7 @@ def router(hub: Hub) -> APIRouter:
         node = views.named(hub.core(), node)
         chosen = rows.Filter(node=node, stream=stream, kind=kind, key=key, since_ms=since_ms)
         place = entries.parse_place(after) if after else None
-        if follow:
-            return ndjson.stream(_follow(hub, chosen, place, limit))
-        lines, _ = await _first(hub, chosen, place, limit)
-        return Response(b"".join(lines), media_type=ndjson.MEDIA_TYPE)
+        return ndjson.stream(_follow(hub, chosen, place, limit)) if follow else await _page(hub, chosen, place, limit)
 
     @routes.get("/v1/watch")
     async def watch(topic: str = "") -> Response:
@@ -51,6 +48,11 @@ def router(hub: Hub) -> APIRouter:
         return ndjson.stream(_watch(hub, topic))
 
     return routes
+
+
+async def _page(hub: Hub, chosen: rows.Filter, place: entries.Place | None, limit: int) -> Response:
+    lines, _ = await _first(hub, chosen, place, limit)
+    return Response(b"".join(lines), media_type=ndjson.MEDIA_TYPE)
 
 
 async def _first(

@@ -51,19 +51,26 @@ class MoveBody(BaseModel):
 def router(hub: Hub) -> APIRouter:
     """Return the routes of nodes."""
     routes = APIRouter(prefix="/v1/nodes", tags=["nodes"])
+    _of_all(routes, hub)
+    _describing(routes, hub)
+    _cutting(routes, hub)
+    return routes
 
-    async def ask(request: Request, op: inputs.AnyOp) -> Response:
-        return errors.raw(await hub.desk.ask(who(request), op))
 
+async def _ask(hub: Hub, request: Request, op: inputs.AnyOp) -> Response:
+    return errors.raw(await hub.desk.ask(who(request), op))
+
+
+def _of_all(routes: APIRouter, hub: Hub) -> None:
     @routes.post("/-/accept-restore")
     async def accept_restore(request: Request, body: ReasonBody) -> Response:
         """Go on, though this hub's store may be behind its own past; every device is taken back under a new term."""
-        return await ask(request, inputs.AcceptRestore(reason=body.reason))
+        return await _ask(hub, request, inputs.AcceptRestore(reason=body.reason))
 
     @routes.post("/-/move")
     async def move(request: Request, body: MoveBody) -> Response:
         """Say that a device belongs to another hub; it turns there when it hears of it, and its work runs on."""
-        return await ask(request, inputs.MoveNode(node=body.node, to=body.to))
+        return await _ask(hub, request, inputs.MoveNode(node=body.node, to=body.to))
 
     @routes.get("/-/knocks")
     async def knocks() -> Response:
@@ -75,6 +82,8 @@ def router(hub: Hub) -> APIRouter:
         """Return the nodes that match (all without a selector): how they are and what was last known of them."""
         return errors.answer(views.nodes(hub.core(), selector, hub.now()))
 
+
+def _describing(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/{name:path}")
     async def node(name: str) -> Response:
         """Return one node."""
@@ -83,31 +92,31 @@ def router(hub: Hub) -> APIRouter:
     @routes.post("/{name:path}/labels")
     async def labels(request: Request, name: str, body: LabelsBody) -> Response:
         """Set and remove labels."""
-        return await ask(request, inputs.LabelNode(node=name, set=body.set, remove=body.remove))
+        return await _ask(hub, request, inputs.LabelNode(node=name, set=body.set, remove=body.remove))
 
     @routes.post("/{name:path}/cordon")
     async def cordon(request: Request, name: str, body: CordonBody) -> Response:
         """Keep new work away from a node, or let it in again."""
-        return await ask(request, inputs.CordonNode(node=name, cordoned=body.cordoned))
+        return await _ask(hub, request, inputs.CordonNode(node=name, cordoned=body.cordoned))
 
     @routes.post("/{name:path}/drain")
     async def drain(request: Request, name: str) -> Response:
         """Cordon a node and take its placed work away."""
-        return await ask(request, inputs.DrainNode(node=name))
+        return await _ask(hub, request, inputs.DrainNode(node=name))
 
+
+def _cutting(routes: APIRouter, hub: Hub) -> None:
     @routes.post("/{name:path}/revoke")
     async def revoke(request: Request, name: str, body: ReasonBody) -> Response:
         """Cut a node off, at once and for ever."""
-        return await ask(request, inputs.RevokeNode(node=name, reason=body.reason))
+        return await _ask(hub, request, inputs.RevokeNode(node=name, reason=body.reason))
 
     @routes.post("/{name:path}/accept")
     async def accept(request: Request, name: str, body: ReasonBody) -> Response:
         """Take a quarantined node back."""
-        return await ask(request, inputs.AcceptNode(node=name, reason=body.reason))
+        return await _ask(hub, request, inputs.AcceptNode(node=name, reason=body.reason))
 
     @routes.post("/{name:path}/release")
     async def release(request: Request, name: str, body: ReleaseBody) -> Response:
         """Ask the person at the device to give an override back."""
-        return await ask(request, inputs.RequestRelease(node=name, service=body.service, reason=body.reason))
-
-    return routes
+        return await _ask(hub, request, inputs.RequestRelease(node=name, service=body.service, reason=body.reason))
