@@ -75,9 +75,9 @@ def context_path() -> Path:
     return Path(named) if named else Path(base) / "skerry" / "context.json"
 
 
-def context() -> Context:
-    """Return this user's context. Raises UsageError when there is none, or it cannot be read."""
-    path = context_path()
+def context(path: Path | None = None) -> Context:
+    """Return this user's context, or the one at `path`. Raises UsageError when there is none, or it cannot be read."""
+    path = path or context_path()
     try:
         found = json.loads(path.read_text())
         return Context(**{key: str(found[key]) for key in ("url", "token", "root_pem", "hub", "name")})

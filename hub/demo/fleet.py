@@ -14,10 +14,13 @@ from typing import Any
 
 import msgspec
 
+from hub.cli import client
 from hub.demo.daemon import BIN, READY_WAIT_S, Daemon, DemoFailed, end_workloads, free_ports
 from hub.demo.wire import Wire
+from protocol.errors import SkerryError
 
 COMMAND_WAIT_S = 60.0
+_LOOK_S = 0.05
 
 
 class Agent(msgspec.Struct, kw_only=True):
@@ -68,6 +71,19 @@ class Fleet:
             raise DemoFailed(f"`{program} {' '.join(words)}` ended with {process.returncode}:\n{text}")
         return process.returncode or 0, text
 
+    async def get(self, path: str) -> Any:
+        """Return what the hub's API answers, as the command line gets it: for waits, where nothing is shown.
+
+        Raises SkerryError when it does not answer.
+        """
+        context = client.context(self.folder / "context.json")
+
+        def ask() -> Any:
+            with client.Client(context, quiet=True) as api:
+                return api.get(path)
+
+        return await asyncio.to_thread(ask)
+
     async def json(self, *words: str) -> Any:
         """Run one command with `-o json` and return what it says."""
         return self.parse((await self.command(*words, "-o", "json"))[1])
@@ -107,8 +123,16 @@ class Fleet:
         """Start the hub and wait until its API answers."""
         await self.hub.start()
         async with asyncio.timeout(READY_WAIT_S):
-            while (await self.command("get", "nodes", check=False))[0] != 0:
+            while not await self._answers():
                 self.hub.check()
+                await asyncio.sleep(_LOOK_S)
+
+    async def _answers(self) -> bool:
+        try:
+            await self.get("/v1/nodes")
+        except SkerryError:
+            return False
+        return True
 
     def cut(self) -> None:
         """Part a region from its parent."""

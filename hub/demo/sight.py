@@ -12,7 +12,7 @@ from hub.demo.fleet import Agent, Fleet
 
 async def nodes(at: Fleet) -> dict[str, Any]:
     """Return what a hub says of every node below it, by address below that hub."""
-    found = await at.json("get", "nodes")
+    found = await at.get("/v1/nodes")
     return {str(node["path"]).partition("/")[2]: node for node in found}
 
 
