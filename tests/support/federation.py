@@ -13,7 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import msgspec
+
 from protocol.aio import sqlite
+from protocol.link import parent_entries
 from tests.support import deeds
 from tests.support.fleet import Fleet
 
@@ -66,16 +69,28 @@ class Federation(Generic[F]):
             await deeds.settled(region)
             await self.risen(region)
 
-    async def risen(self, region: Fleet) -> None:
-        """Wait until the root has taken all that is in the streams of `region` now."""
+    async def nothing_runs(self) -> None:
+        """Wait until no device is asked anything any more, and all say that they do nothing."""
+
+        async def nothing() -> bool:
+            nodes = [await fleet.node(name) for fleet in self for name in fleet.agents]
+            return all(
+                node["observed_generation"] == node["desired_generation"]
+                and not node["placed"]
+                and not node["services"]
+                for node in nodes
+            )
+
+        await self.root.until(nothing, "nothing runs any more")
+
+    async def risen(self, region: F) -> None:
+        """Wait until the root has stored all that is in the streams of `region` now."""
         wanted = heads(region.data / "hub.db")
 
         async def there() -> bool:
-            node = await self.root.node(region.name)
-            cursors = {name: (one["epoch"], one["seq"]) for name, one in node["cursors"].items()}
-            return node["state"] == "online" and all(
-                name in cursors and cursors[name][0] == epoch and cursors[name][1] >= last
-                for name, (epoch, last) in wanted.items()
+            held = cursors(self.root.data / "hub.db", region.name)
+            return all(
+                held.get(name, ("", 0))[0] == epoch and held[name][1] >= last for name, (epoch, last) in wanted.items()
             )
 
         await self.root.until(there, f"what {region.name} has is at the root", 120.0)
@@ -87,6 +102,15 @@ def heads(database: Path) -> Head:
         rows = db.execute("SELECT name, epoch, last FROM stream").fetchall()
         newest = {name: db.execute(f"SELECT max(seq) FROM own_{name}").fetchone()[0] or 0 for name, _, _ in rows}
     return {name: (epoch, max(last, newest[name])) for name, epoch, last in rows}
+
+
+def cursors(database: Path, child: str) -> Head:
+    """Return how far the hub whose store is `database` has stored the streams of a child: a view may be ahead of it."""
+    query = "SELECT key, value FROM state WHERE space = ? AND key GLOB ?"
+    with contextlib.closing(sqlite.read_only(database)) as db:
+        rows = db.execute(query, (parent_entries.CURSOR, f"{child}/*")).fetchall()
+    found = {key.rpartition("/")[2]: msgspec.json.decode(value, type=parent_entries.Record) for key, value in rows}
+    return {name: (record.epoch, record.seq) for name, record in found.items()}
 
 
 @asynccontextmanager
