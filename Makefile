@@ -23,7 +23,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 setup: $(STAMP)  ## make the virtual environment (the other targets do it by themselves)
 
-demo: $(STAMP)  ## a hub and three agents on this machine, cut and killed and healed (KEEP=1, BROKER=mosquitto)
+demo: $(STAMP)  ## a cloud, two regions and four agents on this machine, cut, killed, healed and merged (KEEP=1, BROKER=mosquitto)
 	@if [ "$(BROKER)" = mosquitto ]; then sh tests/support/parts.sh; fi
 	@$(BIN)/skerry demo --broker $(BROKER) $(if $(KEEP),--keep)
 
