@@ -65,14 +65,20 @@ class Overrides:
             if op.override is None and owner and (one.key in self or self._core.resources.compare(one) != "unchanged"):
                 raise Refusal(f"{one.key} belongs to {owner}: change it there, or for a time here: {HOW}")
             if op.override is not None and not owner:
-                text = f"{one.key} is not delegated to {self._core.node}: there is nothing to override"
-                raise Refusal(f"{text}; apply it without --override", 422)
+                text = f"{one.key} is not delegated to {self._core.node}: apply it without --override"
+                raise Refusal(f"{text}, for there is nothing to override", 422)
             if op.override is not None and one.policy is not None:
-                raise Refusal(
-                    f"{one.key} of {owner} cannot be overridden: a policy only narrows; apply one of your own"
-                )
-        if op.override is not None:
-            _check_life(op.override)
+                raise Refusal(f"{one.key} of {owner} cannot be overridden: a policy only narrows; apply your own")
+            if op.override is not None:
+                self._check_place(one)
+                _check_life(op.override)
+
+    def _check_place(self, one: Compiled) -> None:
+        """Raise Refusal if `one` names regions, as its owner's does, and none of them is below this hub."""
+        core, wished = self._core, one.place.regions
+        if wished is not None and core.resources.preview(one, core.delegate.holds(one.key)) == ([], {}):
+            text = f'{one.key} is for the regions "{wished[:80]}", and none of them is below {core.node}'
+            raise Refusal(f"{text}: as an override it would stop here; leave regions out", 422)
 
     def check_delete(self, key: str) -> None:
         """Raise Refusal if `key` is delegated: only its owner deletes it."""

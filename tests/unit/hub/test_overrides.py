@@ -64,6 +64,18 @@ def test_an_override_has_an_author_a_reason_and_an_end(cloud: Tier) -> None:
     assert "nothing to override" in refused.error
 
 
+def test_an_override_for_regions_that_are_not_below_this_hub_stops_nothing(cloud: Tier) -> None:
+    """Who overrides takes the owner's file and edits it: its regions are the owner's, not this hub's."""
+    region = cloud.regions["eu"]
+    theirs = service("line", "gpu", placement={"selector": "gpu", "regions": "continent=eu"})
+    refused = region.refused(inputs.Apply(documents=[theirs], override=inputs.Override(for_s=60.0, reason="x")))
+    assert (refused.status, "leave regions out" in refused.error) == (422, True)
+    assert command(region) == "1"
+    region.region("oslo", continent="eu")
+    override(region, theirs)
+    assert list(region.shares("line")) == ["oslo"]
+
+
 def test_an_override_is_in_force_until_its_life_is_over(cloud: Tier) -> None:
     region = cloud.regions["eu"]
     override(region, THEIRS)
