@@ -1,12 +1,11 @@
 """The cursors of origins, as stored in space `origin` under `NODE/EPOCH/STREAM`: node ids are not unique, epochs are.
 
 Of one address and stream as many epochs are remembered as a parent remembers of a child (limits.EPOCHS_KEPT_MAX), of
-all below one child hub at most limits.ORIGINS_OF_CHILD_MAX.
+all below one child hub at most limits.ORIGINS_OF_CHILD_MAX: the oldest that a later epoch went on from gives way then.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.link import cursor
+from protocol.link.relay.epochs import Epochs
 from protocol.link.relay.missing import Missing
 from protocol.link.relay.runs import About
 from protocol.messages import CHAINED, STREAMS
@@ -55,9 +55,7 @@ class Records:
     def __init__(self, snapshot: Snapshot) -> None:
         stored = {key: _decode(value) for key, value in snapshot.spaces.get(ORIGIN, {}).items()}
         self._records: dict[str, Record] = {}
-        self._epochs: dict[tuple[str, str], list[str]] = {}
-        """Keys by (address, stream), in the order in which they began."""
-        self._of_child: Counter[str] = Counter()
+        self._epochs = Epochs()
         self._newest = 0
         for key, record in sorted(stored.items(), key=lambda one: one[1].since):
             self._add(key, record)
@@ -65,8 +63,7 @@ class Records:
     def _add(self, key: str, record: Record) -> None:
         self._records[key] = record
         self._newest = max(self._newest, record.since)
-        self._epochs.setdefault((record.at, key.rpartition("/")[2]), []).append(key)
-        self._of_child[record.at.partition("/")[0]] += 1
+        self._epochs.put(key, record.at)
 
     def all(self) -> Iterator[tuple[str, Record]]:
         """Yield (key, record) of all that is known."""
@@ -74,7 +71,7 @@ class Records:
 
     def newest(self, address: str) -> dict[str, tuple[str, Record]]:
         """Return what is known of the node at `address`: by stream, its newest epoch with its record."""
-        found = {stream: self._epochs.get((address, stream), []) for stream in STREAMS}
+        found = {stream: self._epochs.at(address, stream) for stream in STREAMS}
         return {stream: (keys[-1].split("/")[1], self._records[keys[-1]]) for stream, keys in found.items() if keys}
 
     def find(self, about: About, epoch: str = "") -> tuple[str, Record] | None:
@@ -91,30 +88,32 @@ class Records:
         return found
 
     def _begin(self, address: str, child: str, about: About, fx: Effects) -> tuple[str, Record] | None:
-        if self._of_child[child] >= limits.ORIGINS_OF_CHILD_MAX:
-            return None
+        if self._epochs.count(child) >= limits.ORIGINS_OF_CHILD_MAX:
+            former = self._epochs.oldest_former(child)
+            if former is None:
+                return None
+            self._forget(former, fx)
         key, chained = f"{about.node}/{about.epoch}/{about.stream}", about.stream in CHAINED
         first = cursor.genesis(about.node, about.epoch, about.stream).hex() if chained else ""
         record = Record(at=address, seq=0, hash=first, since=self._newest + 1)
         self._add(key, record)
-        epochs = self._epochs[address, about.stream]
-        if len(epochs) > limits.EPOCHS_KEPT_MAX + 1:
-            gone = epochs.pop(0)
-            del self._records[gone]
-            self._of_child[child] -= 1
-            fx.store.append(effects.Delete(ORIGIN, gone))
+        known = self._epochs.at(address, about.stream)
+        if len(known) > limits.EPOCHS_KEPT_MAX + 1:
+            self._forget(known[0], fx)
         return key, record
+
+    def _forget(self, key: str, fx: Effects) -> None:
+        self._epochs.drop(key, self._records.pop(key).at)
+        fx.store.append(effects.Delete(ORIGIN, key))
 
     def came(self, key: str, record: Record, child: str, about: About) -> None:
         """What is new came by `child`: that is where its origin is."""
-        address, stream = f"{child}/{about.at}", about.stream
+        address = f"{child}/{about.at}"
         if record.at == address:
             return
-        self._epochs[record.at, stream].remove(key)
-        self._of_child[record.at.partition("/")[0]] -= 1
+        self._epochs.drop(key, record.at)
         record.at = address
-        self._epochs.setdefault((address, stream), []).append(key)
-        self._of_child[address.partition("/")[0]] += 1
+        self._epochs.put(key, address)
 
     def save(self, key: str, fx: Effects) -> None:
         """Store the record called `key` as it is now."""

@@ -53,10 +53,10 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
     """An origin goes on in a new epoch, at `child`: its numbering goes on from there (A9)."""
     if records.find(turn) is not None:
         return []
-    former = records.find(turn, turn.former) if turn.former else None
     found = records.at(child, turn, fx)
     if found is None:
         return [outcome.misbehaved(child, turn, outcome.FULL)]
+    former = records.find(turn, turn.former) if turn.former else None  # the new one may have taken its room
     key, record = found
     told: Told = []
     if former is not None:

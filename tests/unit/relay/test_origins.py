@@ -357,10 +357,40 @@ def test_epochs_and_origins_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     for number in range(5):
         root.take("oslo", *Origin(epoch=f"{number:016x}").say(1).runs(0, 1))
     assert [key.split("/")[1][-1] for key, _ in root.origins.records.all()] == ["2", "3", "4"]
-    monkeypatch.setattr(limits, "ORIGINS_OF_CHILD_MAX", 4)
-    root.take("oslo", *Origin(node="gw-8").say(1).runs(0, 1))
+    monkeypatch.setattr(limits, "ORIGINS_OF_CHILD_MAX", 3)
+    for node in ("gw-8", "gw-6"):
+        root.take("oslo", *Origin(node=node).say(1).runs(0, 1))
     gw = Origin(node="gw-9").say(1)
     for said in (*gw.runs(0, 1), held(gw, 1, 1, at="gw-9"), msgspec.structs.replace(turn(gw, 1), at="gw-9")):
         assert kinds(root.take("oslo", said)) == ["Misbehaved"]
     assert kinds(root.take("bergen", *gw.runs(0, 1))) == ["ChildEntries"], "no hub takes another one's room"
     assert STREAM == "state"
+
+
+def test_where_there_is_no_more_room_the_oldest_epochs_give_way_to_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ORIGINS_OF_CHILD_MAX", 4)
+    root = Root()
+    for epoch in (1, 2):
+        for node in ("gw-7", "gw-8"):
+            root.take("oslo", *Origin(node=node, epoch=f"{epoch:016x}").say(1).runs(0, 1))
+    assert kinds(root.take("oslo", *Origin(node="gw-9").say(1).runs(0, 1))) == ["ChildEntries"]
+    assert kinds(root.take("oslo", *Origin(node="gw-7", epoch=f"{3:016x}").say(1).runs(0, 1))) == ["ChildEntries"]
+    known = sorted((key.split("/")[0], key.split("/")[1][-1]) for key, _ in root.origins.records.all())
+    assert known == [("gw-7", "2"), ("gw-7", "3"), ("gw-8", "2"), ("gw-9", "a")]
+
+    root.take("bergen", *Origin(node="gw-8", epoch=f"{2:016x}").say(2).runs(1, 2))  # it has moved
+    assert kinds(root.take("oslo", *Origin(node="gw-6").say(1).runs(0, 1))) == ["ChildEntries"]
+    assert kinds(root.take("oslo", *Origin(node="gw-5").say(1).runs(0, 1))) == ["ChildEntries"]
+    assert kinds(root.take("oslo", *Origin(node="gw-4").say(1).runs(0, 1))) == ["Misbehaved"], "each is the newest"
+
+
+def test_an_epoch_that_gives_way_to_the_one_that_names_it_is_unknown_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "EPOCHS_KEPT_MAX", 2)
+    root = Root()
+    first = Origin(epoch=f"{0:016x}").say(5)
+    root.take("oslo", *first.runs(0, 1))
+    for number in (1, 2):
+        root.take("oslo", *Origin(epoch=f"{number:016x}").say(1).runs(0, 1))
+    new = heir(first, 4).say(2)
+    assert "EpochChanged" in kinds(root.take("oslo", turn(new, 4, first, 4)))
+    assert not root.missing(LATER)
