@@ -20,6 +20,7 @@ from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.speech.emit import Emit
 from edge_agent.core.tasks import Tasks
+from edge_agent.core.upward.absence import Absence
 from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
@@ -99,14 +100,15 @@ class AgentCore:
         self._desired = Desired()
         self._artifacts = Artifacts(snapshot, ctx)
         self._overrides = Overrides(snapshot, ctx)
-        self._roster = Roster(snapshot, ctx, self._artifacts, self._overrides)
+        absence = Absence(snapshot, ctx, config.parent)
+        self._roster = Roster(snapshot, ctx, self._artifacts, self._overrides, absence)
         self._runs = Runs(snapshot, ctx, self._artifacts)
         self._triggers = Triggers(snapshot, ctx, self._runs)
         self._tasks = Tasks(snapshot, ctx, self._runs)
         self._emit = Emit(snapshot, ctx, self._roster, self._runs, self._tasks)
         self._certificate = Certificate(ctx)
         self._home = Home(snapshot, ctx, self._certificate, config.node, config.parent)
-        self._gone = Gone(ctx, self._home, config.parent)
+        self._gone = Gone(ctx, self._home, absence, config.parent)
         self._apart = Apart(ctx, self._certificate)
         self._seek = Seek(ctx)
         self._contact = Contact(snapshot, ctx, config.parent)

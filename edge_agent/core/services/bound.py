@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from edge_agent.core.context import Context
-from edge_agent.core.services.absence import Absence
 from edge_agent.core.services.workload import Workload
+from edge_agent.core.upward.absence import Absence
 from protocol import limits
 from protocol.effects import Effects, Now
-from protocol.snapshot import Snapshot
 
 
 class Bound:
     """The services by name, as far as they need to hear something."""
 
-    def __init__(self, snapshot: Snapshot, ctx: Context) -> None:
-        self._ctx = ctx
-        self._absence = Absence(snapshot, ctx)
+    def __init__(self, ctx: Context, absence: Absence) -> None:
+        self._ctx, self._absence = ctx, absence
         self._asked_every_s = limits.LEASE_S_MIN / limits.LEASE_ASKED_SHARE
         self.all: dict[str, Workload] = {}
 

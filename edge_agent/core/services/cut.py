@@ -12,7 +12,7 @@ import enum
 import math
 
 from edge_agent.core import context
-from edge_agent.core.services.absence import Absence
+from edge_agent.core.upward.absence import Absence
 from protocol import documents, limits
 from protocol.effects import Now
 

@@ -10,6 +10,7 @@ from edge_agent.core.services import workload
 from edge_agent.core.services.bound import Bound
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.workload import Workload
+from edge_agent.core.upward.absence import Absence
 from protocol import documents, status
 from protocol.effects import Effects, Now
 from protocol.snapshot import Snapshot
@@ -18,8 +19,10 @@ from protocol.snapshot import Snapshot
 class Roster(Bound):
     """The services by name."""
 
-    def __init__(self, snapshot: Snapshot, ctx: Context, artifacts: Artifacts, overrides: Overrides) -> None:
-        super().__init__(snapshot, ctx)
+    def __init__(
+        self, snapshot: Snapshot, ctx: Context, artifacts: Artifacts, overrides: Overrides, absence: Absence
+    ) -> None:
+        super().__init__(ctx, absence)
         self._artifacts = artifacts
         self._overrides = overrides
         force = snapshot.spaces.get("assignment", {})

@@ -21,8 +21,8 @@ from edge_agent.core import context, inputs
 from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
 from edge_agent.core.services import cut, health, reconcile
-from edge_agent.core.services.absence import Absence
 from edge_agent.core.services.overrides import Overrides
+from edge_agent.core.upward.absence import Absence
 from protocol import documents, limits, status
 from protocol.effects import Effects, Now, Put
 

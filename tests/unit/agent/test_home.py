@@ -188,6 +188,65 @@ def test_only_who_has_heard_nothing_for_long_looks_for_another_hub() -> None:
     assert world.last("home.turned", "audit")["reason"] == "its hub is gone"
 
 
+def test_the_time_without_a_hub_goes_on_over_restarts_and_boots_and_forgets_a_step_of_it_at_most() -> None:
+    world = device(GRANT)
+    world.offline()
+    world.wall -= 400 * 86_400
+    assert not looks(world, GRANT.after_s / 3)
+    world.mono += GRANT.after_s / 3
+    world.start()
+    assert not looks(world, GRANT.after_s / 3 - 1), "the agent was away for a third of it"
+
+    world.mono = 10.0
+    world.start(reboot=True)
+    assert len(looks(world, GRANT.after_s / 20 + limits.DISCOVER_S_MIN + 2)) == 1
+
+
+def test_a_device_that_boots_every_day_turns_in_the_end() -> None:
+    world = device(msgspec.structs.replace(GRANT, after_s=86_400.0))
+    world.offline()
+    boots = 0
+    while boots < 20 and not looks(world, 3 * 3_600):
+        world.mono = 10.0
+        world.start(reboot=True)
+        boots += 1
+    assert boots in (7, 8)
+
+
+def test_contact_begins_the_time_anew_and_costs_no_notes() -> None:
+    world = device(GRANT)
+    for _ in range(3):
+        world.offline()
+        assert not looks(world, GRANT.after_s * 0.9)
+        world.online()
+    noted = world.store.spaces["agent"]["absence"]
+    world.wait(86_400)
+    assert world.store.spaces["agent"]["absence"] == noted
+    world.start()
+    assert not looks(world, GRANT.after_s - 1), "who crashed while there was contact has just heard of its hub"
+
+
+def test_at_the_hub_that_was_turned_to_the_time_begins_anew() -> None:
+    world = device(GRANT)
+    world.offline()
+    assert looks(world, 10_000)
+    found(world, OSLO)
+    world.parent = "oslo"
+    world.start()
+    assert not looks(world, GRANT.after_s - 1)
+    world.start(reboot=True)
+    assert len(looks(world, GRANT.after_s / 20 + limits.DISCOVER_S_MIN + 2)) == 1
+
+
+def test_a_hub_that_turned_the_device_away_is_there() -> None:
+    world = device(GRANT)
+    world.offline()
+    assert not looks(world, GRANT.after_s - 1)
+    world.online(refused="a clone was seen")
+    assert not looks(world, GRANT.after_s - 1)
+    assert len(looks(world, limits.REFUSED_RETRY_S + limits.DISCOVER_S_MIN + 1)) == 1
+
+
 def test_a_hub_that_came_back_meanwhile_is_not_left() -> None:
     world = device(GRANT)
     world.offline()
