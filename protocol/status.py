@@ -1,8 +1,13 @@
-"""What a node reports of itself: the body of a Status (a level: replaced, never appended), and bodies of entries."""
+"""What a node reports of itself: the body of a Status (a level: replaced, never appended), and bodies of entries.
+
+Numbers and names are bounded where they are read, for others add them up and show them (INVARIANTS C10).
+"""
 
 from __future__ import annotations
 
 import msgspec
+
+from protocol.messages import Count, Moment, Word
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -10,18 +15,18 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     what: str
     text: str
-    since_ms: int = 0
+    since_ms: Moment = 0
 
 
 class OverrideReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A local person's decision about a service. `until_ms` 0 means until released."""
 
-    decision: str
-    user: str
-    uid: int
+    decision: Word
+    user: Word
+    uid: Moment
     reason: str = ""
-    since_ms: int = 0
-    until_ms: int = 0
+    since_ms: Moment = 0
+    until_ms: Moment = 0
 
 
 class ServiceReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,26 +36,26 @@ class ServiceReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `fence` the term of this copy (0: none). It is `waiting` when it may not run before the hub is heard.
     """
 
-    state: str
-    digest: str = ""
+    state: Word
+    digest: Word = ""
     healthy: bool | None = None
-    pid: int = 0
-    since_ms: int = 0
-    restarts: int = 0
+    pid: Count = 0
+    since_ms: Moment = 0
+    restarts: Count = 0
     last_exit: str = ""
     """`code 1` or `signal 9`, `` when it never ended."""
     reason: str = ""
     override: OverrideReport | None = None
-    fence: int = 0
+    fence: Count = 0
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of a run. `state`: waiting, running, ok, failed, skipped, cancelled, interrupted."""
 
     name: str
-    state: str
-    attempts: int = 0
-    exit_code: int | None = None
+    state: Word
+    attempts: Count = 0
+    exit_code: Moment | None = None
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,9 +63,9 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     workflow: str
-    state: str
-    started_ms: int
-    ended_ms: int = 0
+    state: Word
+    started_ms: Moment
+    ended_ms: Moment = 0
     trigger: str = ""
     steps: list[StepReport] = []
 
@@ -69,34 +74,34 @@ class WorkflowReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """One workflow: when it fires next, and what is running."""
 
     digest: str = ""
-    next_ms: int = 0
-    running: int = 0
+    next_ms: Moment = 0
+    running: Count = 0
     last: RunReport | None = None
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The device: shares are 0..1, sizes bytes, uptime seconds, temperature Celsius where there is one."""
 
-    time_ms: int = 0
+    time_ms: Moment = 0
     cpu: float = 0.0
-    memory_used: int = 0
-    memory_total: int = 0
-    disk_used: int = 0
-    disk_total: int = 0
+    memory_used: Count = 0
+    memory_total: Count = 0
+    disk_used: Count = 0
+    disk_total: Count = 0
     uptime_s: float = 0.0
     temperature_c: float | None = None
-    rss: int = 0
+    rss: Count = 0
     """Of the agent itself."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that an agent says of itself. `lost` counts rows declared lost, by stream."""
 
-    services: dict[str, ServiceReport] = {}
-    workflows: dict[str, WorkflowReport] = {}
+    services: dict[Word, ServiceReport] = {}
+    workflows: dict[Word, WorkflowReport] = {}
     vitals: Vitals | None = None
     conditions: list[Condition] = []
-    lost: dict[str, int] = {}
+    lost: dict[Word, Count] = {}
     platform: dict[str, str] = {}
 
 

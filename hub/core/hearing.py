@@ -108,7 +108,7 @@ class Hearing:
         core.arrivals.seen(node, now, fx)
         if is_first or before != _known(core, node):  # else nobody need know at once, and its commit can wait
             fx.act.append(inputs.Notify(topic=f"node/{node}"))
-        if report is None:
+        if report is None or not core.subtree.is_readable(node):
             core.registry.alarm(node, "odd-status", "its status cannot be read: is it of another version?", now, fx)
             return
         core.registry.calm(node, "odd-status", fx)

@@ -117,5 +117,5 @@ class Rollup:
 def _read(said: messages.Status) -> status.Report | None:
     try:
         return status.decode(bytes(said.body))
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None

@@ -61,17 +61,17 @@ def errors() -> Console:
 
 def note(text: str) -> None:
     """Print a hint for the person: on stderr, so that a pipe stays clean."""
-    errors().print(text, style="dim", markup=False)
+    errors().print(clean(text, "\n"), style="dim", markup=False)
 
 
 def warn(text: str) -> None:
     """Print what a person must know whatever they asked: on stderr, so that a pipe stays clean."""
-    errors().print(f"ALARM: {text}", style="bold red", markup=False)
+    errors().print(f"ALARM: {clean(text)}", style="bold red", markup=False)
 
 
 def say(text: str = "", style: str = "") -> None:
     """Print one line as it is; no markup is read in it."""
-    console().print(text, style=style or None, markup=False, soft_wrap=True)
+    console().print(clean(text, "\n"), style=style or None, markup=False, soft_wrap=True)
 
 
 def emit(data: Any, form: Format) -> None:
@@ -115,7 +115,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
         width = max((len(row[at]) for row in listed), default=0) if at < KEPT_COLUMNS else 0
         made.add_column(head, no_wrap=True, overflow="ellipsis", min_width=min(width, KEPT_WIDTH_MAX) or None)
     for row in listed:
-        made.add_row(*(Text(cell, style=colour(cell)) for cell in row))
+        made.add_row(*(Text(clean(cell), style=colour(cell)) for cell in row))
     return made
 
 
@@ -145,6 +145,6 @@ _COLOURS = {
 }
 
 
-def clean(text: str) -> str:
-    """Return `text` of a device without control characters: it may not move a person's cursor."""
-    return "".join(char if char.isprintable() or char == "\t" else "�" for char in text)
+def clean(text: str, more: str = "") -> str:
+    """Return `text` of a device without control characters, but for those in `more`: it may not move a cursor."""
+    return "".join(char if char.isprintable() or char == "\t" or char in more else "�" for char in text)

@@ -53,11 +53,18 @@ class Subtree(Spots):
         child, _, below = hub.partition("/")
         if below:
             return self._counted(child, f"{below}/")
+        return self._said_by(hub) or RegionReport()
+
+    def is_readable(self, node: str) -> bool:
+        """Tell whether what a child last said in its Status can be counted, if it is a hub."""
+        return not self._is_hub(node) or self._said_by(node) is not None
+
+    def _said_by(self, hub: str) -> RegionReport | None:
         said = self._core.parent.view(hub).status
         try:
             return told.decode_region(bytes(said.body)) if said is not None else RegionReport()
-        except (msgspec.DecodeError, ValueError):
-            return RegionReport()
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
 
     def _counted(self, child: str, prefix: str) -> RegionReport:
         known = self._core.parent.rosters.known(child)

@@ -7,24 +7,19 @@ them. `at` is the origin's address below the hub that speaks; each hub on the wa
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 
-from protocol import limits
-from protocol.messages import Count, GapBody, Word
+from protocol.messages import Address, Count, GapBody, Word
 
 RELAY = "relay"
 RUN, HELD, EPOCH = "relay", "relay.held", "relay.epoch"
 """Kinds of rows in the stream; their key is the origin's node id."""
 
-_Address = Annotated[str, msgspec.Meta(max_length=64 * limits.TIERS_MAX)]
-
 
 class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whose rows: the origin's address below the speaker, its epoch, its stream."""
 
-    at: _Address
+    at: Address
     epoch: Word
     stream: Word
 

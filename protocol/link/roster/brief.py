@@ -1,24 +1,28 @@
 """What a hub tells its parent of all that is below it: a Brief of each node, in rosters, and the sum, in its Status.
 
 An agent's Status holds a protocol.status.Report, a hub's a RegionReport. They stand apart from protocol.status because
-an agent knows neither.
+an agent knows neither. What is read is bounded, for the tiers above add it up and show it (INVARIANTS C10).
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from protocol import limits
 from protocol.documents import Haven
+from protocol.messages import Address, Count, Moment, Word
 from protocol.status import Condition, OverrideReport
 
 
 class ServiceBrief(msgspec.Struct, frozen=True, array_like=True):
     """One service of a node, as the tiers above know it. `digest`: the first limits.BRIEF_DIGEST_CHARS of its hex."""
 
-    state: str
-    digest: str = ""
+    state: Word
+    digest: Word = ""
     healthy: bool | None = None
-    restarts: int = 0
+    restarts: Count = 0
 
 
 class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,33 +33,33 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     what stands here is what was last known, through which hub, and as of when.
     """
 
-    kind: str = "agent"
-    state: str = "away"
-    since_ms: int = 0
-    contact_ms: int = 0
+    kind: Word = "agent"
+    state: Word = "away"
+    since_ms: Moment = 0
+    contact_ms: Moment = 0
     """When the node was last heard; a Brief that differs in nothing but times is sent on seldom."""
-    as_of_ms: int = 0
+    as_of_ms: Moment = 0
     """When it last said how it is; 0: never."""
-    labels: dict[str, str] = {}
-    version: str = ""
-    services: dict[str, ServiceBrief] = {}
+    labels: dict[Word, Word] = {}
+    version: Word = ""
+    services: dict[Word, ServiceBrief] = {}
     """At most limits.BRIEF_SERVICES_MAX, those that do not do what they should before the others."""
-    more_services: int = 0
-    alarms: int = 0
-    alarm: str = ""
+    more_services: Count = 0
+    alarms: Count = 0
+    alarm: Word = ""
     """The text of the worst one, cut to limits.BRIEF_TEXT_CHARS."""
-    overrides: dict[str, OverrideReport] = {}
-    lost: int = 0
+    overrides: dict[Word, OverrideReport] = {}
+    lost: Count = 0
     """Rows declared lost, of all its streams."""
-    asked: int = 0
+    asked: Count = 0
     """The generation that the hub above it asks for, and `held`, the one that the node holds."""
-    held: int = 0
+    held: Count = 0
     cordoned: bool = False
-    key: str = ""
+    key: Word = ""
     """The SHA-256 (hex) of the key that it was enrolled with."""
-    lodger: str = ""
+    lodger: Word = ""
     """The hub that it came from by that one's grant, while nobody above has said that it may stay."""
-    epoch: str = ""
+    epoch: Word = ""
     """Of its `state` stream; (node id, epoch) is the same node wherever it stands."""
 
 
@@ -69,26 +73,26 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     was told; `generation`: that of the owner's document, the lowest one that a part of the subtree has seen; 0: none.
     """
 
-    asked: int = 0
-    placed: int = 0
-    current: int = 0
-    running: int = 0
-    healthy: int = 0
-    unhealthy: int = 0
-    away: int = 0
-    digest: str = ""
-    owner: str = ""
-    generation: int = 0
+    asked: Count = 0
+    placed: Count = 0
+    current: Count = 0
+    running: Count = 0
+    healthy: Count = 0
+    unhealthy: Count = 0
+    away: Count = 0
+    digest: Word = ""
+    owner: Address = ""
+    generation: Count = 0
 
 
 class Offender(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A node that a person should look at. `at` is its address below the hub that says so; `rank`: 0 is the worst."""
 
-    at: str
-    what: str
-    text: str = ""
-    since_ms: int = 0
-    rank: int = 0
+    at: Address
+    what: Word
+    text: Word = ""
+    since_ms: Moment = 0
+    rank: Count = 0
 
 
 class OverrideMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -97,13 +101,13 @@ class OverrideMark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     `what` is the resource: `service/NAME`. `until_ms` 0: until it is released.
     """
 
-    at: str = ""
-    what: str = ""
-    decision: str = ""
-    user: str = ""
-    reason: str = ""
-    since_ms: int = 0
-    until_ms: int = 0
+    at: Address = ""
+    what: Word
+    decision: Word
+    user: Word
+    reason: Word = ""
+    since_ms: Moment = 0
+    until_ms: Moment = 0
 
 
 class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -116,15 +120,15 @@ class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     lost by this hub, by stream, and `conditions`: what a person should know of it; both read as those of a Report.
     """
 
-    nodes: dict[str, int] = {}
-    hubs: dict[str, int] = {}
-    tallies: dict[str, Tally] = {}
-    worst: list[Offender] = []
-    offenders: int = 0
-    marks: list[OverrideMark] = []
-    overrides: int = 0
+    nodes: Annotated[dict[Word, Count], msgspec.Meta(max_length=limits.STATES_MAX)] = {}
+    hubs: Annotated[dict[Word, Count], msgspec.Meta(max_length=limits.STATES_MAX)] = {}
+    tallies: Annotated[dict[str, Tally], msgspec.Meta(max_length=limits.TALLIES_MAX)] = {}
+    worst: Annotated[list[Offender], msgspec.Meta(max_length=limits.OFFENDERS_MAX)] = []
+    offenders: Count = 0
+    marks: Annotated[list[OverrideMark], msgspec.Meta(max_length=limits.OVERRIDE_MARKS_MAX)] = []
+    overrides: Count = 0
     conditions: list[Condition] = []
-    lost: dict[str, int] = {}
+    lost: dict[Word, Count] = {}
     haven: Haven | None = None
     """Where the hub listens, for nodes that are to turn to it."""
 

@@ -52,6 +52,7 @@ def test_a_table_of_nodes_says_as_of_when_what_is_away_was_known(skerry: Skerry,
     assert "1/2 (vision: crash looping)" in lines[3]
     assert "41 % of 1.0 M entries, 7 declared lost" in lines[3]
     assert "away, never connected, cordoned" in lines[4]
+    assert "moved to eu-south " in lines[5]
     assert "revoked" in lines[5]
     assert err == "vision on oslo-gw-3: see `skerry describe service vision`, or `skerry logs vision`\n"
 
@@ -675,6 +676,15 @@ def test_regions_are_listed_with_counts_and_the_worst(skerry: Skerry, api: FakeA
     assert "eu-north" not in skerry("get", "region", "eu-south")[1]
     api.says("GET", "/v1/regions", [])
     assert "skerry token create --hub" in skerry("get", "regions")[2]
+
+
+def test_what_a_region_says_moves_nobody_s_cursor(skerry: Skerry, api: FakeApi) -> None:
+    odd = {"at": "gw-7\x1b[2J", "what": "vision\x07", "text": "one\ntwo"}
+    region = {"nodes": {"online": 1}, "worst": [odd], "offenders": 1}
+    api.says("GET", "/v1/regions", [node("eu-north", kind="hub", region=region)])
+    _, out, _ = skerry("get", "regions")
+    assert "gw-7�[2J: vision� one�two" in out
+    assert "\x1b" not in out
 
 
 def test_describe_a_region_tells_what_it_comes_to(skerry: Skerry, api: FakeApi) -> None:

@@ -12,7 +12,7 @@ from hub.core.down.known.names import Names
 from hub.core.registry import Refusal
 from protocol import limits, selector, status
 from protocol.link.roster import brief as briefs
-from protocol.link.roster.brief import Brief, Offender, RegionReport
+from protocol.link.roster.brief import Brief, Offender, RegionReport, Tally
 from tests.support.tree import Hub, Tree
 from tests.unit.hub import world
 from tests.unit.hub.world import Device
@@ -150,6 +150,25 @@ def test_a_revoked_region_takes_all_that_it_told_with_it(three: Three) -> None:
     assert set(three.know()) == {"eu-north", "eu-south", "eu-south/gw-7", "own-1"}
     assert three.sum().nodes == {"online": 2}
     assert not [key for key in three.cloud.store.spaces.get("roster", {}) if key.startswith("eu-north/")]
+
+
+def test_what_was_below_a_hub_that_is_revoked_in_the_middle_is_gone_above_too(three: Three) -> None:
+    three.north.ask(inputs.RevokeNode(node="oslo", reason="sold"))
+    three.tree.later(2.0)
+    assert "eu-north/oslo/gw-7" not in three.know()
+    assert three.know()["eu-north/oslo"] == "revoked"
+
+
+def test_what_a_region_without_a_device_declares_or_refuses_is_known_above_at_once(three: Three) -> None:
+    region = three.tree.add("eu-west", "cloud", {"continent": "eu"})
+    three.tree.later(2.0)
+    region.ask(inputs.Apply(documents=[world.service("own", "gpu")]))
+    three.tree.later(1.0)
+    assert "service/own" in three.cloud.core.subtree.region("eu-west").tallies
+    three.cloud.ask(inputs.Apply(documents=[world.service("own", "gpu")]))
+    three.tree.later(1.0)
+    said = three.cloud.core.subtree.region("eu-west").conditions
+    assert [one.what for one in said] == ["delegation-refused"]
 
 
 # ------------------------------------------------------------------------------------------------ names
@@ -329,3 +348,61 @@ def test_a_region_whose_report_cannot_be_read_counts_as_nothing(three: Three) ->
     device.report(status.Report(services={"vision": status.ServiceReport(state="running")}))
     assert three.cloud.core.subtree.region("eu-south") == RegionReport()
     assert isinstance(three.cloud.core.subtree.brief("eu-south"), Brief)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"nodes":{"online":-1}}',
+        b'{"nodes":{"online":' + b"9" * 4_300 + b"}}",
+        b'{"nodes":{' + b",".join(b'"s%d":1' % n for n in range(limits.STATES_MAX + 1)) + b"}}",
+        b'{"tallies":{"service/vision":{"placed":' + b"9" * 30 + b"}}}",
+        b'{"worst":[{"at":"gw-7","what":"x","since_ms":' + b"9" * 30 + b"}]}",
+        b'{"marks":[{"at":"gw-7"}]}',
+        b'{"offenders":-5}',
+    ],
+)
+def test_a_report_that_lies_beyond_its_bounds_is_an_alarm_and_adds_nothing(three: Three, said: bytes) -> None:
+    device = Device(three.devices["own-1"].world, "eu-south")  # speaks in the region's place
+    device.session = 50
+    device.connect()
+    device.says(said)
+    assert three.cloud.core.subtree.region("eu-south") == RegionReport()
+    assert three.cloud.core.registry.has_alarm("eu-south", "odd-status")
+    device.says(b'{"nodes":{"online":1}}')
+    assert not three.cloud.core.registry.has_alarm("eu-south", "odd-status")
+
+
+def test_what_regions_claim_at_the_bounds_can_be_told_on(three: Three) -> None:
+    """Each of them is within its bounds; the sum is made to be."""
+    most = {"online": limits.INTEGER_MAX, "away": limits.INTEGER_MAX}
+    said = RegionReport(
+        nodes=most,
+        tallies={f"service/s-{n}": Tally(placed=limits.INTEGER_MAX, owner=f"hub-{n}") for n in range(4_000)},
+        worst=[Offender(at="x" * limits.ADDRESS_CHARS_MAX, what="y")],
+        offenders=limits.INTEGER_MAX,
+    )
+    for number, hub in enumerate(("eu-south", "eu-north")):
+        device = Device(three.devices["own-1"].world, hub)
+        device.session = 50
+        device.connect()
+        device.says(briefs.encode(said).replace(b"hub-", b"hub-%d" % number))
+    summed = three.cloud.core.subtree.sum()
+    assert briefs.decode_region(briefs.encode(summed)) == summed
+    assert summed.nodes["online"] == limits.INTEGER_MAX
+    assert len(summed.tallies) == limits.TALLIES_MAX
+    assert [one.what for one in summed.conditions] == ["tallies"]
+    assert len(briefs.encode(summed)) < limits.MESSAGE_BYTES_MAX
+
+
+def test_a_device_that_says_more_than_a_brief_holds_is_told_without_it(three: Three) -> None:
+    override = status.OverrideReport(decision="stopped", user="u" * 250, uid=1, reason="r" * 4_000)
+    said = status.ServiceReport(state="failed", reason="r" * 4_000, override=override)
+    services = {f"{n}".zfill(limits.WORD_CHARS_MAX): said for n in range(60)}
+    three.devices["eu-north/oslo-gw-1"].report(status.Report(services=services))
+    three.tree.later(1.0)
+    found = three.cloud.core.subtree.find("eu-north/oslo-gw-1")
+    assert found is not None
+    assert (found.brief.state, found.brief.more_services, found.brief.overrides) == ("online", 60, {})
+    assert three.cloud.core.subtree.region("eu-north").overrides == 60
+    assert not three.cloud.core.registry.get("eu-north").alarms  # nothing is wrong with its hub

@@ -246,6 +246,10 @@ class Device:
         return self.got(messages.Bye(session=self.session, nonce=nonce, reason="stopped"))
 
     def report(self, report: status.Report, *, seq: int | None = None) -> Effects:
+        return self.says(status.encode(report), seq=seq)
+
+    def says(self, body: bytes, *, seq: int | None = None) -> Effects:
+        """Say `body` (JSON) in a Status."""
         self.count += 1
         return self.got(
             messages.Status(
@@ -254,7 +258,7 @@ class Device:
                 held=self.held,
                 heads={"state": self.seq if seq is None else seq},
                 time_ms=1,
-                body=msgspec.Raw(status.encode(report)),
+                body=msgspec.Raw(body),
             )
         )
 

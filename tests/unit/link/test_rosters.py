@@ -147,7 +147,9 @@ def test_what_changes_ten_times_while_the_window_is_full_crosses_once() -> None:
 
 
 def test_pages_are_bounded() -> None:
-    joined = Joined({f"gw-{number}": brief(alarm="x" * 4_000) for number in range(100)})
+    joined = Joined(
+        {f"gw-{number}": brief(labels={f"key-{at}": "x" * 250 for at in range(16)}) for number in range(100)}
+    )
     joined.connect()
     pages: list[messages.Roster] = []
     while joined.wire:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hub.core.registry import Node
 from protocol import limits, status
+from protocol.link.roster import brief as told
 from protocol.link.roster.brief import Brief, ServiceBrief
 
 if TYPE_CHECKING:
@@ -67,6 +70,16 @@ def of(core: HubCore, one: Node) -> Brief:
         lodger=one.lodger,
         epoch="" if cursor is None else cursor.epoch,
     )
+
+
+def raw(core: HubCore, one: Node) -> bytes:
+    """Return the Brief of `one` as it is told above: without what it runs when that is more than a hub above takes."""
+    whole = of(core, one)
+    said = told.encode(whole)
+    if len(said) <= limits.BRIEF_BYTES_MAX:
+        return said
+    count = len(whole.services) + whole.more_services
+    return told.encode(msgspec.structs.replace(whole, services={}, more_services=count, overrides={}))
 
 
 def _services(report: status.Report) -> dict[str, ServiceBrief]:

@@ -7,6 +7,7 @@ and what it last said is counted on as what was last known (INVARIANTS B: never 
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -48,6 +49,7 @@ def made(core: HubCore, sums: Sums, hubs: Mapping[str, tuple[str, RegionReport]]
     heard = {name: said if state == "online" else unheard(said) for name, (state, said) in hubs.items()}
     nodes = Counter(sums.states)
     below = Counter(state for state, _ in hubs.values())
+    counted = tallies.all_of(core, sums, {name: said.tallies for name, said in heard.items()})
     for said in heard.values():
         nodes.update(said.nodes)
         below.update(said.hubs)
@@ -60,22 +62,31 @@ def made(core: HubCore, sums: Sums, hubs: Mapping[str, tuple[str, RegionReport]]
     ]
     unmarked = sum(said.overrides - len(said.marks) for said in heard.values())
     return RegionReport(
-        nodes=dict(sorted(nodes.items())),
-        hubs=dict(sorted(below.items())),
-        tallies=tallies.all_of(core, sums, {name: said.tallies for name, said in heard.items()}),
+        nodes=_bounded(nodes),
+        hubs=_bounded(below),
+        tallies=dict(itertools.islice(counted.items(), limits.TALLIES_MAX)),
         worst=heapq.nsmallest(limits.OFFENDERS_MAX, offenders, key=lambda one: (one.rank, one.since_ms, one.at)),
-        offenders=len(offenders) + more,
+        offenders=max(0, min(len(offenders) + more, limits.INTEGER_MAX)),
         marks=heapq.nsmallest(limits.OVERRIDE_MARKS_MAX, marks, key=lambda one: (-one.since_ms, one.at, one.what)),
-        overrides=len(marks) + unmarked,
-        conditions=_conditions(core),
+        overrides=max(0, min(len(marks) + unmarked, limits.INTEGER_MAX)),
+        conditions=_conditions(core, len(counted)),
         lost=core.streams.lost,
         haven=core.haven,
     )
 
 
-def _conditions(core: HubCore) -> list[status.Condition]:
+def _bounded(counts: Counter[str]) -> dict[str, int]:
+    """Return what a hub above takes, whatever the hubs below say."""
+    known = itertools.islice(sorted(counts.items()), limits.STATES_MAX)
+    return {state: min(count, limits.INTEGER_MAX) for state, count in known}
+
+
+def _conditions(core: HubCore, counted: int) -> list[status.Condition]:
     alarm = core.restore.alarm
     told = [status.Condition(what="restored", text=alarm)] if alarm else []
+    if counted > limits.TALLIES_MAX:
+        text = f"{counted} resources are below it: only {limits.TALLIES_MAX} of them are told above"
+        told.append(status.Condition(what="tallies", text=text))
     return told + core.delegated.conditions()
 
 
@@ -86,7 +97,7 @@ def _overrides(core: HubCore) -> list[OverrideMark]:
             what=one.key,
             decision="overridden",
             user=one.by,
-            reason=one.reason,
+            reason=one.reason[: limits.BRIEF_TEXT_CHARS],
             since_ms=one.since_ms,
             until_ms=one.until_ms,
         )
@@ -95,4 +106,7 @@ def _overrides(core: HubCore) -> list[OverrideMark]:
 
 
 def _under(hub: str, marked: Iterable[_Marked]) -> list[_Marked]:
-    return [msgspec.structs.replace(one, at=f"{hub}/{one.at}" if one.at else hub) for one in marked]
+    return [
+        msgspec.structs.replace(one, at=f"{hub}/{one.at}"[: limits.ADDRESS_CHARS_MAX] if one.at else hub)
+        for one in marked
+    ]

@@ -44,7 +44,7 @@ class Spots:
         if below:
             return self._core.parent.rosters.known(child).get(below)
         own = self._core.registry.find(child)
-        return None if own is None else told.encode(briefs.of(self._core, own))
+        return None if own is None else briefs.raw(self._core, own)
 
     def find(self, address: str) -> Spot | None:
         """Return the node at `address`, if there is one."""
@@ -130,13 +130,14 @@ class Spots:
                         yield found
 
     def select(self, chosen: selector.Selector, *, kind: str = "agent") -> list[str]:
-        """Return the addresses of the nodes of `kind` that match, heard or not; nobody for an empty selector (C7)."""
+        """Return the addresses of those of `kind` that match and belong here; nobody for an empty selector (C7)."""
         if not chosen.terms:
             return []
         return [
             spot.address
             for spot in self.spots()
-            if spot.brief.kind == kind and spot.brief.state != "revoked" and chosen.matches(spot.selectable())
+            if spot.brief.kind == kind and spot.brief.state not in ("revoked", "moved")
+            if chosen.matches(spot.selectable())
         ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from protocol import status
+from protocol import limits, status
 from protocol.link.roster.brief import Offender, OverrideMark, Tally
 
 CRASHING = 2
@@ -43,10 +43,10 @@ class _Part:
         self.marks = [
             OverrideMark(
                 at=name,
-                what=f"service/{service}",
+                what=f"service/{service}"[: limits.WORD_CHARS_MAX],
                 decision=one.override.decision,
                 user=one.override.user,
-                reason=one.override.reason,
+                reason=one.override.reason[: limits.BRIEF_TEXT_CHARS],
                 since_ms=one.override.since_ms,
                 until_ms=one.override.until_ms,
             )
@@ -124,11 +124,12 @@ def _counted(said: Said, key: str, digest: str) -> tuple[int, ...]:
 
 def _offender(name: str, said: Said) -> Offender | None:
     """Return why a person should look at an agent; None when nobody need."""
+    alarm = said.alarm[: limits.BRIEF_TEXT_CHARS]
     if said.state == "quarantined":
-        return Offender(at=name, what="quarantined", text=said.alarm, since_ms=said.since_ms, rank=0)
+        return Offender(at=name, what="quarantined", text=alarm, since_ms=said.since_ms, rank=0)
     found = [one for service, said_of in said.report.services.items() if (one := _trouble(name, service, said_of))]
     if said.alarm:
-        found.append(Offender(at=name, what="alarm", text=said.alarm, since_ms=said.alarm_ms, rank=3))
+        found.append(Offender(at=name, what="alarm", text=alarm, since_ms=said.alarm_ms, rank=3))
     return min(found, key=lambda one: one.rank, default=None) if said.state != "revoked" else None
 
 
@@ -146,4 +147,4 @@ def _trouble(name: str, service: str, one: status.ServiceReport) -> Offender | N
 
 def _why(word: str, one: status.ServiceReport) -> str:
     why = one.reason or (f"last exit: {one.last_exit}" if one.last_exit else "")
-    return f"{word}, {why}" if why else word
+    return (f"{word}, {why}" if why else word)[: limits.BRIEF_TEXT_CHARS]

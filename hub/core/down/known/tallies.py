@@ -13,6 +13,7 @@ import msgspec
 
 from hub.core.down.known.brief import digest_part
 from hub.core.down.known.sums import Sums
+from protocol import limits
 from protocol.link.roster.brief import Tally
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def all_of(core: HubCore, sums: Sums, below: Mapping[str, Mapping[str, Tally]]) 
 
 def add(found: dict[str, Tally], key: str, one: Tally) -> None:
     """Add `one` to what is there of the same resource, which is that of the same owner."""
+    key = key[: limits.WORD_CHARS_MAX]
     if key in found and found[key].owner != one.owner:
         key = f"{key}@{one.owner}"
     found[key] = _sum(found[key], one) if key in found else one
@@ -68,7 +70,7 @@ def add(found: dict[str, Tally], key: str, one: Tally) -> None:
 def _sum(one: Tally, other: Tally) -> Tally:
     known = [generation for generation in (one.generation, other.generation) if generation]
     return Tally(
-        **{name: getattr(one, name) + getattr(other, name) for name in COUNTS},
+        **{name: min(getattr(one, name) + getattr(other, name), limits.INTEGER_MAX) for name in COUNTS},
         digest=one.digest if one.digest == other.digest else "",
         owner=one.owner,
         generation=min(known, default=0),
