@@ -239,9 +239,7 @@ class Operations:
         """The node is out, at once: its session, its tickets, its tasks, its place (C5)."""
         core = self._core
         self._replace(msgspec.structs.replace(node, revoked_ms=int(now.wall * 1000), revoked_reason=reason), fx)
-        for group, address in core.tasks.give_up(node.name, f"{node.name} was revoked", now, fx):
-            core.errands.ended(group, address, now, fx)
-            fx.act.append(inputs.Notify(topic=f"task/{group}"))
+        core.errands.give_up(node.name, f"{node.name} was revoked", now, fx)
         core.cut(node.name, reason, now, fx)
 
     def _request_release(self, op: inputs.RequestRelease, who: str, now: Now, fx: Effects) -> None:

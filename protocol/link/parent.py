@@ -24,7 +24,7 @@ from protocol.link.flow.credit import Credit
 from protocol.link.flow.looks import Looks
 from protocol.link.flow.rate import Kind
 from protocol.link.parent_desired import ASKED, Bodies
-from protocol.link.parent_entries import CURSOR
+from protocol.link.parent_entries import CURSOR, Elsewhere
 from protocol.link.room.losses import LOSS
 from protocol.link.roster.parent import Rosters
 from protocol.link.table import ParentCue, ParentState
@@ -52,6 +52,8 @@ class Parent:
         self.contact_s = limits.CONTACT_EVERY_S
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: ""
         """The ticket of an artifact for a child; "" when it gets none, None when it is to come by `send_ticket`."""
+        self.elsewhere: Elsewhere = lambda node, epoch, stream, lowest, fx: lowest
+        """What came of a node by way of others, for one that comes here itself."""
         self.key_of: Callable[[str], str] = lambda node: ""
         """The SHA-256 (hex) of the key that a child was enrolled with: what its GAPs are signed with."""
         self._load(snapshot)
@@ -99,6 +101,13 @@ class Parent:
     def view(self, node: str) -> ChildView:
         """Return what is known of `node`. Raises KeyError for a stranger."""
         return view.of(self._children[node], self._credit.rows(node))
+
+    def place(self, node: str, epoch: str, stream: str) -> tuple[int, str] | None:
+        """Return (seq, hash) of the newest row of an epoch that `node` itself has brought; None: it never did."""
+        child = self._children.get(node)
+        held = child.incoming.cursors.get(stream) if child is not None else None
+        known = [held, *held.former] if held is not None else []
+        return next(((one.seq, one.hash) for one in known if one.epoch == epoch), None)
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""
@@ -337,7 +346,8 @@ class Parent:
         expired = connection == child.expired_on
         told: Events = []
         try:
-            negotiated = [] if expired else child.incoming.greet(hello.streams, fx, adopted=child.record.adopted)
+            adopted = self.elsewhere if child.record.adopted else None
+            negotiated = [] if expired else child.incoming.greet(hello.streams, fx, adopted=adopted)
         except RemoteProtocolError as error:
             return [events.Misbehaved(node=child.node, reason=str(error))]
         if child.greeted and child.connection != connection:

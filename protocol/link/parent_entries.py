@@ -29,6 +29,10 @@ CURSOR = "cursor"
 Doubt = Callable[[str, str, str, GapBody], str]
 """(node, epoch, stream, GAP) -> why its signature does not hold, or an empty text."""
 
+Elsewhere = Callable[[str, str, str, tuple[int, str], Effects], tuple[int, str]]
+"""(node, epoch, stream, (seq, hash) before the lowest row that the node still holds) -> the place up to which its rows
+are here, or will be, by way of others: at least that one."""
+
 _REASON = "the rows do not follow from what is held under the same epoch"
 
 RELAY = "relay"
@@ -121,21 +125,25 @@ class Incoming:
 
     # -------------------------------------------------------------------------------------------- negotiation
 
-    def greet(self, heads: dict[str, StreamHead], fx: Effects, *, adopted: bool = False) -> list[events.ParentEvent]:
+    def greet(
+        self, heads: dict[str, StreamHead], fx: Effects, *, adopted: Elsewhere | None = None
+    ) -> list[events.ParentEvent]:
         """Negotiate every stream of a Hello: go on, accept a new epoch, or tell the child to take one (A6, A9).
 
         `adopted`: the child comes from another parent, which has what lies below the lowest row that it still holds:
-        its streams go on from there, and nothing of that is lost. Raises RemoteProtocolError when a head makes no
-        sense; then nothing is done.
+        its streams go on from there, or from where `adopted` says, and nothing of that is lost. Raises
+        RemoteProtocolError when a head makes no sense; then nothing is done.
         """
         for stream, head in heads.items():
             _check(stream, head)
         told: list[events.ParentEvent] = []
         for stream, head in heads.items():
             held = self.cursors.get(stream)
-            if adopted and (held is None or (held.epoch == head.epoch and held.seq < head.first - 1)):
-                self._adopt(stream, head.epoch, self._lowest(stream, head), held.former if held else [], 0, fx)
+            place = self._elsewhere(stream, head, adopted, fx)
+            if place is not None and (held is None or held.seq < place[0]):
+                self._adopt(stream, head.epoch, place, held.former if held else [], 0, fx)
                 told += self._met(stream, head) if head.was is not None else []
+                told += self._same(stream, self.cursors[stream], head, fx)
             elif held is None:
                 self._adopt(stream, head.epoch, self._base(stream, head), [], 0, fx)
                 told += self._met(stream, head)
@@ -146,6 +154,15 @@ class Incoming:
             else:
                 told += self._change(stream, held, head, fx)
         return told
+
+    def _elsewhere(
+        self, stream: str, head: StreamHead, adopted: Elsewhere | None, fx: Effects
+    ) -> tuple[int, str] | None:
+        """Return where the stream of a child that another parent had goes on; None: as at its last Hello here."""
+        held = self.cursors.get(stream)
+        if adopted is None or (held is not None and held.epoch != head.epoch):
+            return None
+        return adopted(self._node, head.epoch, stream, self._lowest(stream, head), fx)
 
     def _adopt(
         self,

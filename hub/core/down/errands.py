@@ -77,12 +77,21 @@ class Errands:
             return f"there is no node {child} at {self._core.node}"
         if node.revoked_ms:
             return f"{child} is revoked ({node.revoked_reason})"
+        if node.moved:
+            return f"{child} belongs to hub {node.moved} now: ask it there"
         if (node.kind == "hub") == (not below):
             what = "is a hub: it runs nothing itself" if not below else "is no hub: there is nothing below it"
             return f"{child} {what}"
         return ""
 
     # -------------------------------------------------------------------------------------------- telling
+
+    def give_up(self, child: str, reason: str, now: Now, fx: Effects) -> None:
+        """`child`, and all below it, will not answer here any more: end what is open, errands or not."""
+        core = self._core
+        for group, address in core.tasks.give_up(child, reason, now, fx):
+            self.ended(group, address, now, fx)
+            fx.act.append(inputs.Notify(topic=f"task/{group}"))
 
     def ended(self, group: str, address: str, now: Now, fx: Effects) -> None:
         """Say upward how the task of `address` ended, if it did, and was an errand."""

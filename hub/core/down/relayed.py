@@ -27,7 +27,8 @@ class Relayed:
 
     def __init__(self, snapshot: Snapshot, core: HubCore, signer: events.Signer) -> None:
         self._core, self._signer = core, signer
-        self.origins = Origins(snapshot, self._doubt, self._key_of)
+        self.origins = Origins(snapshot, self._doubt, self._key_of, core.parent.place)
+        core.parent.elsewhere = self._meet
 
     def take(self, event: events.ChildEntries, fx: Effects) -> list[events.ParentEvent]:
         """Unwrap new rows of a child's stream `relay`; return what their origins tell."""
@@ -67,6 +68,9 @@ class Relayed:
         found = self.origins.records.newest(address)
         counted = {stream: missing.counts(one.missing, one.closed) for stream, (_, one) in found.items()}
         return {stream: counts for stream, counts in counted.items() if counts}
+
+    def _meet(self, node: str, epoch: str, stream: str, lowest: tuple[int, str], fx: Effects) -> tuple[int, str]:
+        return self.origins.records.meet(runs.About(at=node, epoch=epoch, stream=stream), lowest, fx)
 
     def _key_of(self, node: str) -> str:
         found = self._core.registry.find(node)

@@ -280,7 +280,7 @@ class Tasks:
         return True, said.state in ENDED
 
     def give_up(self, child: str, reason: str, now: Now, fx: Effects) -> list[tuple[str, str]]:
-        """`child`, and all below it, will never answer (revoked): end what is open. Returns (group, address)."""
+        """`child`, and all below it, is to answer here no more: end what is open. Returns (group, address)."""
         ended: list[tuple[str, str]] = []
         for group in self.open_on(child):
             open_ = self._groups[group]

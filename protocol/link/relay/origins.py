@@ -18,7 +18,7 @@ from protocol.link.below.walk import Unproven, Walk, cut
 from protocol.link.relay import fills, outcome, runs, statements, unwrap
 from protocol.link.relay.missing import Missing, NoFit, Why
 from protocol.link.relay.outcome import Told
-from protocol.link.relay.records import Record, Records
+from protocol.link.relay.records import Direct, Record, Records
 from protocol.link.relay.statements import Doubt, key_hash
 from protocol.link.relay.unwrap import Rows
 from protocol.messages import GapBody
@@ -28,10 +28,10 @@ from protocol.snapshot import Snapshot
 class Origins:
     """All origins below the child hubs of a hub."""
 
-    def __init__(self, snapshot: Snapshot, doubt: Doubt, key_of: Callable[[str], str]) -> None:
+    def __init__(self, snapshot: Snapshot, doubt: Doubt, key_of: Callable[[str], str], direct: Direct) -> None:
         """`key_of`: the SHA-256 (hex) of the key that a child was enrolled with, "" for nobody."""
         self._doubt, self._key_of = doubt, key_of
-        self.records = Records(snapshot)
+        self.records = Records(snapshot, direct)
 
     def run(self, child: str, run: runs.Run, fx: Effects) -> Told:
         """Take rows that `child` relays."""

@@ -6,7 +6,7 @@ all below one child hub at most limits.ORIGINS_OF_CHILD_MAX: the oldest that a l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -14,7 +14,7 @@ from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.link import cursor
 from protocol.link.relay.epochs import Epochs
-from protocol.link.relay.missing import Missing
+from protocol.link.relay.missing import Missing, Why, add
 from protocol.link.relay.runs import About
 from protocol.messages import CHAINED, STREAMS
 from protocol.snapshot import Snapshot
@@ -45,6 +45,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     missing: list[Missing] = []
 
 
+Direct = Callable[[str, str, str], "tuple[int, str] | None"]
+"""(node, epoch, stream) -> (seq, hash) of the newest row that the node itself has brought here, as a child."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 
@@ -52,7 +55,8 @@ _decode = msgspec.json.Decoder(Record).decode
 class Records:
     """All records, by key."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, direct: Direct) -> None:
+        self._direct = direct
         stored = {key: _decode(value) for key, value in snapshot.spaces.get(ORIGIN, {}).items()}
         self._records: dict[str, Record] = {}
         self._epochs = Epochs()
@@ -84,8 +88,29 @@ class Records:
         """Return the key and record of what `child` relays, a new one if need be. None: there are too many."""
         address, found = f"{child}/{about.at}", self.find(about)
         if found is None:
-            return self._begin(address, child, about, fx)
+            found = self._begin(address, child, about, fx)
+        place = self._direct(about.node, about.epoch, about.stream)
+        if found is not None and place is not None and place[0] > found[1].seq:
+            found[1].seq, found[1].hash = place  # it was a child of this hub itself
         return found
+
+    def meet(self, about: About, lowest: tuple[int, str], fx: Effects) -> tuple[int, str]:
+        """The node of `about` comes to this hub itself, with the rows after `lowest`, (seq, hash).
+
+        Returns the place up to which its rows are here, or will be: what its former hub has still to bring is a hole.
+        """
+        found = self.find(about)
+        if found is None:
+            found = self._begin(about.at, about.node, about, fx) if lowest[0] else None
+        if found is None:
+            return lowest
+        key, record = found
+        if record.seq < lowest[0]:
+            hole = Missing(record.seq + 1, lowest[0], record.hash, lowest[1], Why.HOLE)
+            record.closed += add(record.missing, hole)
+            record.seq, record.hash = lowest
+            self.save(key, fx)
+        return record.seq, record.hash
 
     def _begin(self, address: str, child: str, about: About, fx: Effects) -> tuple[str, Record] | None:
         if self._epochs.count(child) >= limits.ORIGINS_OF_CHILD_MAX:

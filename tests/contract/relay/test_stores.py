@@ -57,7 +57,7 @@ class Root:
         self.incoming = Incoming("oslo", lambda node, epoch, stream, body: "")
         for key, value in snapshot.spaces.get("cursor", {}).items():
             self.incoming.load(key.partition("/")[2], value)
-        self.origins = Origins(snapshot, doubt, lambda node: "")
+        self.origins = Origins(snapshot, doubt, lambda node: "", lambda node, epoch, stream: None)
 
     async def takes(self, message: messages.Entries, head: messages.StreamHead) -> int:
         fx = Effects()

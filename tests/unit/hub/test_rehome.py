@@ -7,9 +7,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from hub.core import inputs
+from hub.core import inputs, views
 from hub.core.registry import Node
-from protocol import documents, status
+from protocol import documents, selector, status
 from protocol.effects import Effects, Put
 from tests.support.tree import Hub, Tree
 from tests.unit.hub import world
@@ -114,6 +114,52 @@ def test_what_it_is_asked_goes_on_under_a_new_term_and_is_whole_at_once(tree: Tr
     assert not west.core.parent.view("gw-7").blocked, "as any other device from then on"
 
 
+@pytest.mark.parametrize("first", [1, 3, 4])
+def test_a_hub_takes_a_row_once_by_way_of_another_or_from_the_device_itself(tree: Tree, first: int) -> None:
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    device = east.device("gw-7", OSLO)
+    device.entries(("measured", "oven", 1), ("measured", "oven", 2))
+    move(tree, "gw-7", "cloud")
+    east.cut()
+    device.entries(("measured", "oven", 3))
+    assert told(device)
+
+    device.held_first = first  # what lies below its former hub has still to bring
+    turn(device, cloud)
+    assert cloud.core.parent.view("gw-7").cursors["state"].seq == max(first - 1, 2)
+    device.seq, device.hash = max(first - 1, 2), bytes.fromhex(device.tips[max(first - 1, 2)])
+    device.entries(*(("measured", "oven", number) for number in range(device.seq + 1, 5)))
+    east.heal()
+    tree.later(120.0)
+    assert sorted(rows(cloud, "gw-7")) == [1, 2, 3, 4]
+
+    move(tree, "gw-7", "west")
+    assert told(device)
+    device.held_first = 5
+    turn(device, west)
+    device.entries(("measured", "oven", 5))
+    tree.later(2.0)
+    assert sorted(rows(cloud, "gw-7")) == [1, 2, 3, 4, 5]
+    assert not cloud.core.relayed.missing("west/gw-7"), "what it said here itself is no hole"
+
+
+def test_a_task_of_a_device_that_moves_ends_at_the_hub_that_it_leaves_and_above(tree: Tree) -> None:
+    cloud, east = tree.hubs["cloud"], tree.hubs["east"]
+    device = east.device("gw-7", OSLO)
+    tree.later(1.0)
+    asked: list[str] = []
+    for hub in (cloud, east):
+        hub.ask(inputs.CreateTasks(nodes=["gw-7"], command=["true"], deadline_s=None))
+        asked.append([group.id for group in hub.core.tasks.groups()][-1])
+        tree.later(1.0)
+    move(tree, "gw-7", "west")
+    assert told(device)
+    tree.later(2.0)
+    for hub, group, address in zip((cloud, east), asked, ("east/gw-7", "gw-7"), strict=True):
+        result = hub.core.tasks.results(group)[address]
+        assert (result.state, "gw-7 belongs to hub west now" in result.reason) == ("unknown", True)
+
+
 def test_the_root_says_it_until_the_device_has_arrived(tree: Tree) -> None:
     cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
     device = east.device("gw-7", OSLO)
@@ -158,10 +204,15 @@ def test_it_may_come_back_and_to_the_hub_that_says_so(tree: Tree) -> None:
         assert hub.core.rollup.is_online("gw-7")
     assert rows(cloud, "gw-7") == [1, 2, 3]
     assert cloud.core.subtree.resolve("gw-7") == "gw-7"
+    assert cloud.core.subtree.select(selector.parse("site=oslo")) == ["gw-7"]
     assert not any(hub.core.parent.view("gw-7").lost for hub in (cloud, east, west))
     assert move(tree, "gw-7", "east")["from"] == "cloud"
     device.connect()
     assert "move/gw-7" in device.items
+    turn(device, east)
+    assert cloud.core.subtree.select(selector.parse("site=oslo")) == ["east/gw-7"], "who has left is asked nothing"
+    listed = {one["path"]: one["moved"] for one in views.nodes(cloud.core, "", cloud.now)}
+    assert (listed["cloud/gw-7"], listed["cloud/east/gw-7"]) == ("east", "")
 
 
 def test_what_cannot_be_is_refused_and_says_what_to_do(tree: Tree) -> None:

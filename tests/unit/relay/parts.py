@@ -106,7 +106,12 @@ class Root:
         self.origins = self._load()
 
     def _load(self) -> Origins:
-        return Origins(Snapshot(node="cloud", spaces=self.store.snapshot().spaces), doubt, lambda node: "")
+        return Origins(
+            Snapshot(node="cloud", spaces=self.store.snapshot().spaces),
+            doubt,
+            lambda node: "",
+            lambda node, epoch, stream: None,
+        )
 
     def take(self, child: str, *said: runs.Run | runs.Held | runs.Turn) -> list[events.ParentEvent]:
         """Take what `child` relays; return what is told of it."""
