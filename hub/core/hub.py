@@ -315,9 +315,9 @@ class HubCore:
         if not self.restore.waits:
             self.delegate.process(now, fx)
         self.artifacts.tick(now, fx)
-        changed = self.subtree.noticed(fx, now)
+        changed, gone = self.subtree.noticed(fx, now)
         if self.roster is not None:
-            self.roster.changed(changed, (), now)
+            self.roster.changed(changed, gone, now)
             self.roster.tick(now, fx)
         if self.up is not None and self.fetching is not None:
             self.fetching.tick(now, fx)

@@ -131,9 +131,9 @@ class Subtree(Spots):
             self._names.drop(f"{child}/{address}")
         return [f"{child}/{address}" for address in (*put, *gone)]
 
-    def noticed(self, fx: Effects, now: Now) -> list[str]:
-        """Look at what an input stored; return the own children that it may have changed."""
-        found: dict[str, None] = {}
+    def noticed(self, fx: Effects, now: Now) -> tuple[list[str], list[str]]:
+        """Look at what an input stored; return the own children that it may have changed, and who is gone below."""
+        found, gone = dict[str, None](), list[str]()
         for op in fx.store:
             if isinstance(op, Put | Delete):
                 if op.space in _OF_NODES:
@@ -146,5 +146,5 @@ class Subtree(Spots):
             self._is_stale = True
             node = self._core.registry.get(name)
             if node.kind == "hub" and node.revoked_ms:
-                self.heard(name, [], self._core.parent.rosters.forget(name, now))
-        return known
+                gone += self.heard(name, [], self._core.parent.rosters.forget(name, now))
+        return known, gone
