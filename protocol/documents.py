@@ -262,7 +262,8 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
     """A node is to turn from one hub to another: the word of a hub above both, to the node and to both hubs.
 
     `key` is the SHA-256 of the node's key, `labels` are those that it had. `number` counts what `by` said of this node:
-    the highest one holds. `arrived`: it has been heard there, and is to be let go of. `signature` (base64) is by the
+    the highest one holds. `arrived`: it has been heard there, and is to be let go of. `revoked`: why the node may not
+    turn there: it came by a grant, and is told so by `to`, which alone gets this word. `signature` (base64) is by the
     signing key of `by`, whose certificates are `chain`, over protocol.trust.grants.covered().
     """
 
@@ -275,6 +276,7 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
     by: str
     who: str = ""
     arrived: bool = False
+    revoked: str = ""
     chain: str = ""
     signature: str = ""
 

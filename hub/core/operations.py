@@ -211,7 +211,7 @@ class Operations:
                 self._replace(msgspec.structs.replace(node, cordoned=True, drained=True), fx)
                 kind = "operator.drain"
             case inputs.RevokeNode():
-                self._revoke(node, op.reason or "no reason given", now, fx)
+                self.revoke(node, op.reason or "no reason given", now, fx)
                 kind, said = "node.revoked", {**said, "reason": op.reason}
             case inputs.AcceptNode():
                 core.accept(node, now, fx)
@@ -235,7 +235,7 @@ class Operations:
         for name in (node.name, *core.resources.settle(node, fx)):
             core.delegate.mark(name)
 
-    def _revoke(self, node: registry.Node, reason: str, now: Now, fx: Effects) -> None:
+    def revoke(self, node: registry.Node, reason: str, now: Now, fx: Effects) -> None:
         """The node is out, at once: its session, its tickets, its tasks, its place (C5)."""
         core = self._core
         self._replace(msgspec.structs.replace(node, revoked_ms=int(now.wall * 1000), revoked_reason=reason), fx)

@@ -79,7 +79,7 @@ class Home:
         if found is None:
             return
         doc, move = found
-        if move.number <= self._kept.seen.get(move.by, 0) or move.to.id == self._parent:
+        if move.revoked or move.number <= self._kept.seen.get(move.by, 0) or move.to.id == self._parent:
             return
         if self._asked is not None and self._asked[0] == doc.digest:
             return

@@ -23,6 +23,10 @@ class Arrivals:
         node = address.rpartition("/")[2]
         self._lodged(address, now, fx)
         record = self._orders.find(node)
+        if record is not None and record.move.revoked:
+            if not record.done_ms and self._is_out(record.move):
+                self._orders.done(node, now, fx)
+            return
         if record is not None and not record.arrived_ms and self._is_there(record.move):
             self._orders.arrived(node, now, fx)
             record = self._orders.find(node)
@@ -42,16 +46,22 @@ class Arrivals:
         found = self._core.subtree.find(self._at(move.former, move.node))
         return found is None or found.brief.state == "moved"
 
+    def _is_out(self, move: documents.Move) -> bool:
+        found = self._core.subtree.find(self._at(move.to.id, move.node))
+        return found is not None and found.brief.state == "revoked"
+
     def _lodged(self, address: str, now: Now, fx: Effects) -> None:
-        """If a device turned to another hub by a grant, and is who it says it is, say that it belongs there."""
+        """If a device turned to another hub by a grant, and is who it says it is, say that it belongs there; if it was
+        revoked, say that."""
         core, found = self._core, self._core.subtree.find(address)
-        if found is None or not found.brief.lodger:
+        if found is None or not found.brief.lodger or found.brief.state == "revoked":
             return
         hub = address.rpartition("/")[0]
         to = core.subtree.region(hub).haven if hub and core.registry.find(hub) is not None else core.haven
         former = core.subtree.find(f"{found.brief.lodger}/{found.name}")
         record = self._orders.find(found.name)
-        if to is None or former is None or former.brief.key != found.brief.key or former.brief.state == "revoked":
+        if to is None or former is None or former.brief.key != found.brief.key:
             return
-        if record is None or record.move.to.id != to.id or record.arrived_ms:
-            self._orders.say(former, found.brief.lodger, to, "its grant", now, fx)
+        revoked = f"revoked at {found.brief.lodger}" if former.brief.state == "revoked" else ""
+        if record is None or record.move.to.id != to.id or record.arrived_ms or record.move.revoked != revoked:
+            self._orders.say(former, found.brief.lodger, to, "its grant", now, fx, revoked=revoked)

@@ -1,7 +1,8 @@
 """Nodes that come to this hub from another one, and those that leave it, as a hub above says.
 
 Who comes by a grant, because its own hub is gone, is let in as a lodger: heard, and asked nothing, for only the hub
-above both knows its labels, and whether it was revoked. When that says a Move, it is as any other.
+above both knows its labels, and whether it was revoked. When that says a Move, it is as any other; or it is revoked
+here, and told so.
 
 Who comes is known from then on, by the key and with the labels that it had, and takes part in placement at once: so
 what it is asked when it arrives is settled (INVARIANTS A11). Who leaves is handed the Move as it came, signed by who
@@ -61,7 +62,9 @@ class Lodging:
             return
         self._taken[move.node] = mark
         fx.store.append(Put(TAKEN, move.node, mark.encode()))
-        if move.to.id != self._core.node:
+        if move.revoked:
+            self._bar(move, now, fx)
+        elif move.to.id != self._core.node:
             self._leave(move, now, fx)
             if move.arrived:
                 self.over(move.node, now, fx)
@@ -105,6 +108,15 @@ class Lodging:
         core.parent.adopt(came.node, fx)
         said = {"from": grant.of, "by": grant.by, "number": grant.number}
         core.streams.audit("node.lodged", came.node, said, now, fx)
+
+    def _bar(self, move: documents.Move, now: Now, fx: Effects) -> None:
+        """A lodger was revoked where it came from: it is out here too, and hears that from us as any child would."""
+        core, known = self._core, self._core.registry.find(move.node)
+        if known is None or known.key != move.key or known.revoked_ms or known.lodger != move.former:
+            return
+        core.operations.revoke(msgspec.structs.replace(known, lodger=""), move.revoked, now, fx)
+        said = {"who": move.who, "by": move.by, "reason": move.revoked}
+        core.streams.audit("node.revoked", move.node, said, now, fx)
 
     # -------------------------------------------------------------------------------------------- leaving
 

@@ -54,18 +54,29 @@ class Orders:
         number = self.say(spot, former, to, who, now, fx)
         return {"node": spot.name, "from": former, "to": to.id, "number": number}
 
-    def say(self, spot: Spot, former: str, to: documents.Haven, who: str, now: Now, fx: Effects) -> int:
-        """Say that the node at `spot` belongs to `to`; return the number of that word."""
+    def say(
+        self, spot: Spot, former: str, to: documents.Haven, who: str, now: Now, fx: Effects, *, revoked: str = ""
+    ) -> int:
+        """Say that the node at `spot` belongs to `to`; `revoked`: why it may not. Return the number of that word."""
         core, known = self._core, self._records.get(spot.name)
         number = known.move.number + 1 if known is not None else 1
         key, labels = spot.brief.key, spot.brief.labels
         bare = documents.Move(
-            node=spot.name, key=key, labels=labels, former=former, to=to, number=number, by=core.node, who=who
+            node=spot.name,
+            key=key,
+            labels=labels,
+            former=former,
+            to=to,
+            number=number,
+            by=core.node,
+            who=who,
+            revoked=revoked,
         )
         move = grants.sign(bare, core.signer)
         self._put(Record(move=move, at_ms=int(now.wall * 1000)), fx)
         said = {"who": who, "from": former, "to": to.id, "number": number}
-        core.streams.audit("operator.move", spot.address, said, now, fx)
+        kind = "lodger.revoked" if revoked else "operator.move"
+        core.streams.audit(kind, spot.address, said, now, fx)
         self._tell(move, now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{spot.address}"))
         return number
@@ -107,7 +118,7 @@ class Orders:
 
     def _tell(self, move: documents.Move, now: Now, fx: Effects) -> None:
         core = self._core
-        for hub in (move.former, move.to.id):
+        for hub in _concerned(move):
             if hub == core.node:
                 core.lodging.take(move, now, fx)
             else:
@@ -124,7 +135,7 @@ class Orders:
         return {
             documents.document_id(one.move): documents.encode(one.move)
             for one in self._records.values()
-            if not one.done_ms and hub in (one.move.former, one.move.to.id)
+            if not one.done_ms and hub in _concerned(one.move)
         }
 
     def find(self, node: str) -> Record | None:
@@ -140,9 +151,14 @@ class Orders:
         self._tell(move, now, fx)
 
     def done(self, node: str, now: Now, fx: Effects) -> None:
-        """The former hub has let go of it: nothing more is said."""
-        record = self._records[node]
-        self._put(msgspec.structs.replace(record, done_ms=int(now.wall * 1000)), fx)
-        for one in (record.move.former, record.move.to.id):
+        """The former hub has let go of it, or it is revoked where it turned to: nothing more is said."""
+        record, now_ms = self._records[node], int(now.wall * 1000)
+        self._put(msgspec.structs.replace(record, arrived_ms=record.arrived_ms or now_ms, done_ms=now_ms), fx)
+        for one in _concerned(record.move):
             if one != self._core.node:
                 self._core.delegate.mark(one)
+
+
+def _concerned(move: documents.Move) -> tuple[str, ...]:
+    """Return the hubs that are told."""
+    return (move.to.id,) if move.revoked else (move.former, move.to.id)

@@ -109,7 +109,8 @@ def test_an_old_word_and_one_for_where_it_is_already_and_one_for_another_are_not
     back = documents.Move(node="gw-1", key="k", former="oslo", to=CLOUD, number=1, by="root")
     here = documents.Move(node="gw-1", key="k", former="cloud", to=OSLO, number=7, by="root")
     other = documents.Move(node="gw-2", key="k", former="cloud", to=WEST, number=7, by="root")
-    for one in (back, here, other):
+    out = documents.Move(node="gw-1", key="k", former="oslo", to=WEST, number=9, by="root", revoked="at oslo")
+    for one in (back, here, other, out):
         asked(world, one)
         assert len(world.all(inputs.CheckMove)) == before
     asked(world, documents.Move(node="gw-1", key="k", former="oslo", to=CLOUD, number=2, by="root"))

@@ -340,8 +340,34 @@ def test_who_comes_by_a_grant_is_heard_and_asked_nothing_until_the_hub_above_has
     assert cloud.core.subtree.resolve("gw-7") == "west/gw-7"
 
 
-def test_nobody_comes_by_a_grant_who_is_revoked_or_of_another_domain_or_known_already(tree: Tree) -> None:
-    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+@pytest.mark.parametrize("to", ["west", "cloud"])
+def test_who_was_revoked_and_comes_by_a_grant_is_told_so_signed_as_any_child(tree: Tree, to: str) -> None:
+    cloud, east, hub = (tree.hubs[name] for name in ("cloud", "east", to))
+    device = east.device("gw-7", OSLO)
+    tree.later(5.0)
+    east.ask(inputs.RevokeNode(node="gw-7", reason="stolen"))
+    tree.later(1.0)
+    east.cut()
+
+    assert not arrive(device, hub)
+    tree.later(5.0)
+
+    assert (node(hub, "gw-7").revoked_reason, node(hub, "gw-7").lodger) == ("revoked at east", "")
+    word = hub.core.farewell("gw-7")
+    assert word is not None
+    assert (word.parent, word.child, word.reason) == (to, "gw-7", "revoked at east")
+    assert "is revoked" in arrive(device, hub)
+    said = cloud.core.orders.find("gw-7")
+    assert said is not None
+    assert said.done_ms
+    assert not cloud.core.orders.items(to)
+    east.heal()
+    tree.later(5.0)
+    assert cloud.core.orders.find("gw-7") == said, "it is said once"
+
+
+def test_nobody_comes_by_a_grant_who_is_of_another_domain_or_known_already(tree: Tree) -> None:
+    east, west = (tree.hubs[name] for name in ("east", "west"))
     for name in ("gw-7", "gw-8", "gw-9"):
         device = east.device(name, OSLO)
     tree.later(5.0)
@@ -349,13 +375,6 @@ def test_nobody_comes_by_a_grant_who_is_revoked_or_of_another_domain_or_known_al
     assert "not enrolled" in arrive(device, west, "far.other.skerry")
     assert "not enrolled" in arrive(device, west, "")
     assert "not enrolled" in arrive(device, east.children.get("none", west), "west.cloud.skerry")
-    east.ask(inputs.RevokeNode(node="gw-7", reason="stolen"))
-    tree.later(1.0)
-    stolen = world.Device(cast("world.World", west), "gw-7")
-    assert not arrive(stolen, west)
-    tree.later(5.0)
-    assert node(west, "gw-7").lodger == "east", "nobody says that it belongs here: it gets no work"
-    assert cloud.core.orders.find("gw-7") is None
     west.device("gw-8", {"site": "far"})
     rekey(west, "gw-8")
     assert "enrolled with another key" in arrive(world.Device(cast("world.World", west), "gw-8"), west)
