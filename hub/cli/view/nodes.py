@@ -23,15 +23,15 @@ def is_tree(listed: list[dict[str, Any]]) -> bool:
 
 
 def state(node: dict[str, Any], now_ms: int) -> str:
-    """Return `online`, `online, catching up`, `away 3 h 12 m`, `revoked`; its alarm, and what a person changed."""
+    """Return `online, catching up`, `away 3 h 12 m`, `moved to eu-south`; its alarm, and what a person changed."""
+    if node.get("moved"):
+        return f"moved to {node['moved']}"
     text = presence(node, now_ms)
     if text == "online" and behind(node) > CATCHING_UP_ROWS:
         text = "online, catching up"
     if node["alarms"]:
         text += ", ALARM"
-    if node.get("drained"):
-        return f"{text}, drained"
-    return f"{text}, cordoned" if node.get("cordoned") else text
+    return text + (", drained" if node.get("drained") else ", cordoned" if node.get("cordoned") else "")
 
 
 def presence(node: dict[str, Any], now_ms: int) -> str:

@@ -22,7 +22,7 @@ JSON = dict[str, Any]
 
 _FIELDS: JSON = {
     **dict.fromkeys(("name", "address", "path", "kind", "through", "silent", "state", "last_state"), ""),
-    **dict.fromkeys(("version", "epoch", "revoked_reason"), ""),
+    **dict.fromkeys(("version", "epoch", "revoked_reason", "moved"), ""),
     **dict.fromkeys(("since_ms", "last_contact_ms", "as_of_ms", "enrolled_ms", "certificate_until_ms"), 0),
     **dict.fromkeys(("term", "desired_generation", "observed_generation", "clock_offset_ms", "more_services"), 0),
     **dict.fromkeys(("settled", "cordoned", "drained"), False),
@@ -74,6 +74,7 @@ def own(core: HubCore, one: Node) -> JSON:
         "enrolled_ms": one.enrolled_ms,
         "certificate_until_ms": one.until_ms,
         "revoked_reason": one.revoked_reason,
+        "moved": one.moved,
     }
     return _FIELDS | known | _reported(core, one.name) | _linked(core, one.name)
 

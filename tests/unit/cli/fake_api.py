@@ -106,6 +106,7 @@ def node(name: str, **more: Any) -> dict[str, Any]:
         "waiting": [],
         "cordoned": False,
         "drained": False,
+        "moved": "",
         "services": {"vision": {"state": "running", "healthy": True}},
         "workflows": {},
         "vitals": {

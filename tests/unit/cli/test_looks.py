@@ -36,6 +36,7 @@ def test_a_table_of_nodes_says_as_of_when_what_is_away_was_known(skerry: Skerry,
             ),
             node("oslo-gw-4", state="away", last_contact_ms=0, cursors={}, services={}, cordoned=True),
             node("bergen-gw-1", state="revoked", labels={}),
+            node("roma-gw-1", state="moved", moved="eu-south", cordoned=True, drained=True),
         ],
     )
     code, out, err = skerry("get", "nodes")
@@ -52,8 +53,8 @@ def test_a_table_of_nodes_says_as_of_when_what_is_away_was_known(skerry: Skerry,
     assert "1/2 (vision: crash looping)" in lines[3]
     assert "41 % of 1.0 M entries, 7 declared lost" in lines[3]
     assert "away, never connected, cordoned" in lines[4]
-    assert "moved to eu-south " in lines[5]
     assert "revoked" in lines[5]
+    assert "  moved to eu-south  " in lines[6]
     assert err == "vision on oslo-gw-3: see `skerry describe service vision`, or `skerry logs vision`\n"
 
 
