@@ -94,9 +94,9 @@ class Resources:
 
     def wanted(self, node: str, had: list[str]) -> list[str]:
         """Return the keys of the resources that belong to the child `node`, which had `had` before."""
-        record = self._registry.get(node)
+        record, held = self._registry.get(node), frozenset(had)
         return [
-            key for key, live in self._live.items() if _belongs(live, record, key in had) or self._stays(live, node)
+            key for key, live in self._live.items() if _belongs(live, record, key in held) or self._stays(live, node)
         ]
 
     def _stays(self, live: Live, node: str) -> bool:
