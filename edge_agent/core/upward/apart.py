@@ -17,73 +17,45 @@ from edge_agent.core.context import Context
 from edge_agent.core.upward.certificate import Certificate
 from protocol import limits
 from protocol.effects import Effects, Now
-from protocol.link.table import ChildState
+from protocol.link.flow.inquiry import Inquiry, Times, Try
 
-_TRYING = (ChildState.WAITING, ChildState.CONNECTING, ChildState.GREETING)
+_TIMES = Times(
+    after_s=limits.RENEW_APART_AFTER_S, wait_s_min=limits.RENEW_APART_S_MIN, wait_s_max=limits.RENEW_APART_S_MAX
+)
 
 
 class Apart:
-    """The questions of one life. Nothing is kept: a new life finds out anew."""
+    """The questions of one life."""
 
     def __init__(self, ctx: Context, certificate: Certificate) -> None:
-        self._ctx = ctx
         self._certificate = certificate
-        self._was = ChildState.IDLE
-        self._turned_away = False
-        self._asking = False
-        self._forget()
-
-    def _forget(self) -> None:
-        self._since: float | None = None
-        self._due: float | None = None
-        self._wait_s = limits.RENEW_APART_S_MIN
+        self._inquiry = Inquiry(ctx.child, _TIMES, lambda: ctx.entropy)
 
     def closed(self, turned_away: bool) -> None:
         """The transport ended; the link has not been told yet."""
-        self._turned_away = turned_away
+        self._inquiry.closed(turned_away)
 
     def answered(self, got: inputs.AnsweredApart, now: Now, fx: Effects) -> None:
         """The helper is done. A revocation has come before, as a message of the parent."""
-        self._asking = False
+        self._inquiry.done()
         if got.certificate:
-            self._forget()
+            self._inquiry.forget()
             self._certificate.renewed(got.certificate, fx)
             return
         if got.refused:
             self._certificate.refused(got.refused)
-        if self._ctx.child.state is ChildState.LIVE:
-            return
-        span = self._wait_s * 3 - limits.RENEW_APART_S_MIN
-        wait_s = limits.RENEW_APART_S_MIN + self._ctx.entropy.fraction() * span
-        self._wait_s = min(limits.RENEW_APART_S_MAX, wait_s)
-        self._due = now.mono + self._wait_s
+        self._inquiry.again(now)
 
     def tick(self, now: Now, fx: Effects) -> None:
         """See how the link fares, and ask when it is time."""
-        state, was = self._ctx.child.state, self._was
-        self._was = state
-        if state is ChildState.LIVE:
-            self._forget()
-        elif state is ChildState.WAITING and was in (ChildState.CONNECTING, ChildState.GREETING):
-            self._failed(was is ChildState.GREETING or self._turned_away, now)
-        self._turned_away = False
-        if self._due is not None and now.mono >= self._due and self._may_ask:
-            self._asking, self._due = True, None
+        ended = self._inquiry.ended()
+        if ended is not None:
+            is_long = self._inquiry.signs(ended is Try.TURNED_AWAY, now)
+            if is_long or self._certificate.is_expired(now):
+                self._inquiry.plan(now)
+        if self._inquiry.begin(now):
             fx.act.append(inputs.AskApart())
-
-    def _failed(self, turned_away: bool, now: Now) -> None:
-        if not turned_away:
-            self._since = None
-        elif self._since is None:
-            self._since = now.mono
-        for_long = self._since is not None and now.mono - self._since >= limits.RENEW_APART_AFTER_S
-        if self._due is None and not self._asking and (for_long or self._certificate.is_expired(now)):
-            self._due = now.mono + self._ctx.entropy.fraction() * limits.RENEW_APART_S_MIN
-
-    @property
-    def _may_ask(self) -> bool:
-        return not self._asking and self._ctx.child.state in _TRYING
 
     def next_wake(self) -> float | None:
         """Return when (mono) the next question is due."""
-        return self._due if self._may_ask else None
+        return self._inquiry.next_wake()

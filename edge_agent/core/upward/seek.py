@@ -13,9 +13,10 @@ from edge_agent.core import inputs
 from edge_agent.core.context import Context
 from protocol import limits
 from protocol.effects import Effects, Now
+from protocol.link.flow.inquiry import Inquiry, Times, Try
 from protocol.link.table import ChildState
 
-_TRYING = (ChildState.WAITING, ChildState.CONNECTING, ChildState.GREETING)
+_TIMES = Times(after_s=limits.DISCOVER_AFTER_S, wait_s_min=limits.DISCOVER_S_MIN, wait_s_max=limits.DISCOVER_S_MAX)
 
 
 class HubFound(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,58 +30,32 @@ class Seek:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._was = ChildState.IDLE
-        self._turned_away = self._looking = False
-        self._forget()
-
-    def _forget(self) -> None:
-        self._since: float | None = None
-        self._due: float | None = None
-        self._wait_s = limits.DISCOVER_S_MIN
+        self._inquiry = Inquiry(ctx.child, _TIMES, lambda: ctx.entropy)
 
     def closed(self, turned_away: bool) -> None:
         """The transport ended; the link has not been told yet."""
-        self._turned_away = turned_away
+        self._inquiry.closed(turned_away)
 
     def sought(self, got: inputs.Sought, now: Now, fx: Effects) -> None:
         """The look is over."""
-        self._looking = False
-        if self._ctx.child.state is ChildState.LIVE:
-            return
-        if got.place:
+        self._inquiry.done()
+        if got.place and self._ctx.child.state is not ChildState.LIVE:
             self._ctx.note("audit", "hub.found", "", HubFound(place=got.place), now, fx)
-            self._forget()
+            self._inquiry.forget()
             self._ctx.child.hurry(now)
-            return
-        span = self._wait_s * 3 - limits.DISCOVER_S_MIN
-        self._wait_s = min(limits.DISCOVER_S_MAX, limits.DISCOVER_S_MIN + self._ctx.entropy.fraction() * span)
-        self._due = now.mono + self._wait_s
+        else:
+            self._inquiry.again(now)
 
     def tick(self, now: Now, fx: Effects) -> None:
         """See how the link fares, and look when it is time."""
-        state, was = self._ctx.child.state, self._was
-        self._was = state
-        if state is ChildState.LIVE:
-            self._forget()
-        elif state is ChildState.WAITING and was in (ChildState.CONNECTING, ChildState.GREETING):
-            self._failed(was is ChildState.CONNECTING and not self._turned_away, now)
-        self._turned_away = False
-        if self._due is not None and now.mono >= self._due and self._may_look:
-            self._looking, self._due = True, None
+        ended = self._inquiry.ended()
+        if ended is Try.TURNED_AWAY:
+            self._inquiry.drop()
+        if ended is not None and self._inquiry.signs(ended is Try.UNREACHABLE, now):
+            self._inquiry.plan(now)
+        if self._inquiry.begin(now):
             fx.act.append(inputs.Seek())
-
-    def _failed(self, unreachable: bool, now: Now) -> None:
-        if not unreachable:
-            self._since = self._due = None
-        elif self._since is None:
-            self._since = now.mono
-        elif self._due is None and not self._looking and now.mono - self._since >= limits.DISCOVER_AFTER_S:
-            self._due = now.mono + self._ctx.entropy.fraction() * limits.DISCOVER_S_MIN
-
-    @property
-    def _may_look(self) -> bool:
-        return not self._looking and self._ctx.child.state in _TRYING
 
     def next_wake(self) -> float | None:
         """Return when (mono) the next look is due."""
-        return self._due if self._may_look else None
+        return self._inquiry.next_wake()
