@@ -137,6 +137,7 @@ class _Serving:
             signer=keys.signer(),
             ticket_secret=keys.ticket_secret,
             parent=file.parent.id if file.parent is not None else "",
+            path=keys.path,
             ca_dates=(keys.dates.from_ms, keys.dates.until_ms),
             trust=self._up.trust if self._up is not None else None,
             haven=announce.haven(file, keys.scope),

@@ -64,7 +64,6 @@ class Enrollment:
         decoder = msgspec.json.Decoder(Token)
         made = map(decoder.decode, snapshot.spaces.get(SPACE, {}).values())
         self.tokens = {token.id: token for token in sorted(made, key=lambda token: (token.created_ms, token.id))}
-        self._hub = snapshot.node
         self._registry = registry
         self._streams = streams
         self._pending: dict[str, _Pending] = {}
@@ -162,8 +161,10 @@ class Enrollment:
     def _free_name(self, op: inputs.Enroll) -> str:
         """Return the name that the device asks for; else one made for it, longer when the short one is taken."""
         name = check_name(op.name) if op.name else _default_name(op)
-        if op.name == self._hub:
-            raise Refusal(f"{op.name} is this hub's own name: choose another with --name")
+        if op.name in self._registry.path:
+            way = "/".join(self._registry.path)
+            text = f"{name} is this hub or one above it ({way}), which peers are told apart by; hubs make no loop"
+            raise Refusal(f"{text}: choose another with --name")
         if op.ca and name == ids.BROKER:
             raise Refusal(f"no hub is called {name}: it is what a hub's broker is called; choose another with --name")
         if not self._is_taken(name, op.key):
@@ -175,7 +176,7 @@ class Enrollment:
 
     def _is_taken(self, name: str, key: str) -> bool:
         under_way = any(one.node.name == name and one.node.key != key for one in self._pending.values())
-        return under_way or name == self._hub or self._registry.find(name) is not None
+        return under_way or name in self._registry.path or self._registry.find(name) is not None
 
     def _is_counted(self, node: Node, token: Token) -> bool:
         known = self._registry.find(node.name)

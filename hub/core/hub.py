@@ -7,6 +7,7 @@ questions and tasks whose time is over. Everything a part tells the shell stands
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -63,6 +64,8 @@ class HubConfig:
     signer: events.Signer
     ticket_secret: bytes
     parent: str = ""
+    path: Sequence[str] = ()
+    """The ids from the root down to this hub; empty: there is none but its parent and itself."""
     ca_dates: tuple[int, int] = (0, 0)
     """From when until when the certificate of this hub's CA holds (ms since 1970), which its parent renews; 0: not
     known."""
@@ -88,7 +91,7 @@ class HubCore:
             self.up = Uplink(snapshot, self, child, config.parent)
         self.signer, self.haven = config.signer, config.haven
         self.streams = OwnStreams(snapshot, config.signer, child)
-        self.registry = Registry(snapshot)
+        self.registry = Registry(snapshot, config.path or [one for one in (config.parent, config.node) if one])
         self.parent = Parent(snapshot, node=config.node, signer=config.signer)
         self.parent.ticket_for = self._ticket_for
         self.parent.key_of = lambda node: self.registry.get(node).key

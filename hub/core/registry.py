@@ -6,7 +6,7 @@ A record is never deleted: a name is never reused by another key, and a revoked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -65,9 +65,11 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Registry:
-    """All nodes, in the order of their names' first enrollment."""
+    """All nodes, in the order of their names' first enrollment. `path`: the ids from the root down to this hub, which
+    none of them carries, for a peer is known by its id."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, path: Sequence[str]) -> None:
+        self.path = path
         decoder = msgspec.json.Decoder(Node)
         nodes = sorted(map(decoder.decode, snapshot.spaces.get(SPACE, {}).values()), key=_by_age)
         self._nodes = {node.name: node for node in nodes}

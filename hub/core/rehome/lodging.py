@@ -77,6 +77,7 @@ class Lodging:
         core, known = self._core, self._core.registry.find(move.node)
         said = {"who": move.who, "by": move.by, "from": move.former, "number": move.number}
         is_other = known is not None and (known.key != move.key or known.revoked_ms > 0)
+        is_other = is_other or move.node in core.registry.path
         if is_other or core.registry.owner(move.key) != known:
             core.streams.audit("node.refused", move.node, {**said, "reason": "another node is known here so"}, now, fx)
             return
@@ -94,6 +95,7 @@ class Lodging:
         """Tell whether a device that stands in `scope` is let in by a grant; one that is known may, as it is known."""
         core = self._core
         unknown = core.registry.find(node) is None and core.registry.owner(key) is None
+        unknown = unknown and node not in core.registry.path
         return unknown and bool(scope) and core.family.by(scope) is not None
 
     def welcome(self, came: inputs.Opened, now: Now, fx: Effects) -> None:

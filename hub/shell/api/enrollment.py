@@ -10,7 +10,6 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.core import inputs
-from hub.core.registry import Refusal
 from hub.shell.api import errors
 from hub.shell.api.hub import Hub, dialled, link_place
 from protocol import ids, limits
@@ -109,13 +108,10 @@ async def _enroll(hub: Hub, body: EnrollBody) -> dict[str, object]:
 
 
 def _check_hub(hub: Hub, body: EnrollBody) -> None:
-    """What must be so of a hub that asks in. Raises TrustError, TooLarge, Refusal."""
+    """What must be so of a hub that asks in. Raises TrustError, TooLarge."""
     certificates.check_csr(body.ca)
     if certificates.spki_hash(body.ca) == certificates.spki_hash(body.csr):
         raise TrustError("a hub's CA has a key of its own: make another one than that of its TLS certificate")
-    if body.name in hub.authority.path:
-        way = "/".join(hub.authority.path)
-        raise Refusal(f"{body.name} is above this hub already ({way}): hubs make no loop; choose another with --name")
 
 
 async def _renew(hub: Hub, body: RenewBody) -> bytes:

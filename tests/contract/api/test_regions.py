@@ -224,6 +224,16 @@ async def test_the_parent_refuses_a_loop_by_itself(region: Served):
     assert (answer.status_code, "hubs make no loop" in answer.json()["error"]) == (409, True)
 
 
+@pytest.mark.parametrize("name", ["cloud", "eu-north"])
+async def test_no_device_carries_the_id_of_a_hub_on_the_path(region: Served, tmp_path: Path, name: str):
+    with pytest.raises(Refused, match=rf"{name} is this hub or one above it \(cloud/eu-north\)"):
+        await device(region, tmp_path / "gw-7", name)
+    assert (await device(region, tmp_path / "gw-7", "gw-7")).node == "gw-7"
+    token = (await region.api.post("/v1/tokens", json={})).json()["token"]
+    body = {"token": token, "csr": csr(), "facts": {"hostname": "cloud"}}
+    assert (await region.stranger.post("/v1/enroll", json=body)).json()["node"].startswith("cloud-")
+
+
 async def test_two_hubs_of_one_name_are_not_below_one_parent(hub: Served, region: Served, tmp_path: Path):
     with pytest.raises(Refused, match="the name eu-north is taken by another key"):
         await below(hub, tmp_path / "two", "eu-north")

@@ -47,7 +47,7 @@ def test_a_token_is_refused_with_the_reason(world: World) -> None:
 
 def test_no_device_takes_the_hubs_own_name(world: World) -> None:
     world.token()
-    assert "this hub's own name" in world.refused(enroll(world.core.node)).error
+    assert "(cloud), which peers are told apart by" in world.refused(enroll(world.core.node)).error
     assert (
         only(world.request(enroll("", facts={"hostname": world.core.node})), inputs.IssueCertificate).node
         != world.core.node

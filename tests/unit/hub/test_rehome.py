@@ -9,7 +9,7 @@ import pytest
 
 from hub.core import inputs, views
 from hub.core.registry import Node
-from protocol import documents, selector, status
+from protocol import documents, limits, selector, status
 from protocol.effects import Effects, Put
 from tests.support.tree import Hub, Tree
 from tests.unit.hub import world
@@ -340,6 +340,16 @@ def test_who_comes_by_a_grant_is_heard_and_asked_nothing_until_the_hub_above_has
     assert cloud.core.subtree.resolve("gw-7") == "west/gw-7"
 
 
+def test_nobody_comes_under_the_id_of_a_hub_on_the_path(tree: Tree) -> None:
+    east, west, cloud = (tree.hubs[name] for name in ("east", "west", "cloud"))
+    east.device("west", OSLO)
+    tree.later(5.0)
+    move(tree, "east/west", "west")
+    assert west.core.registry.find("west") is None
+    assert cloud.core.orders.items("west"), "it has not arrived"
+    assert "not enrolled" in arrive(world.Device(cast("world.World", west), "west"), west)
+
+
 @pytest.mark.parametrize("to", ["west", "cloud"])
 def test_who_was_revoked_and_comes_by_a_grant_is_told_so_signed_as_any_child(tree: Tree, to: str) -> None:
     cloud, east, hub = (tree.hubs[name] for name in ("cloud", "east", to))
@@ -417,3 +427,41 @@ def test_a_lodger_that_is_online_has_not_arrived_before_its_new_hub_has_taken_it
     assert said is not None
     assert said.arrived_ms
     assert not said.done_ms, "its former hub has not heard of it"
+
+
+def test_only_the_former_hub_is_told_of_who_has_arrived(tree: Tree) -> None:
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    device = east.device("gw-7", OSLO)
+    tree.later(5.0)
+    east.cut()
+    assert not arrive(device, west)
+    tree.later(5.0)
+    assert list(cloud.core.orders.items("east")) == ["move/gw-7"]
+    assert not cloud.core.orders.items("west"), "else a hub that takes in thousands has no room for its work"
+    cloud.restart()
+    assert (len(cloud.core.orders.items("east")), cloud.core.orders.items("west")) == (1, {})
+
+
+def test_of_many_who_turn_to_a_hub_some_are_said_at_a_time_and_all_in_the_end(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MOVES_OPEN_MAX", 2)
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    devices = [east.device(f"gw-{number}", OSLO) for number in range(5)]
+    tree.later(5.0)
+    east.cut()
+    west.cut()
+    assert not any(arrive(device, west) for device in devices)
+    west.heal()
+    assert len(cloud.core.orders.items("west")) == 2
+    for _ in range(5):
+        for device in devices:
+            device.connect()
+            device.report(status.Report())
+        tree.later(limits.BRIEF_TIMES_S)
+        assert max(len(cloud.core.orders.items(hub)) for hub in ("east", "west")) <= 2
+    assert not any(node(west, device.name).lodger for device in devices)
+
+    east.heal()
+    tree.later(5.0)
+    assert {node(east, device.name).moved for device in devices} == {"west"}
