@@ -164,15 +164,20 @@ def _where(one: dict[str, Any]) -> str:
     return "in its regions, and on their nodes" if one["in"] else "on its nodes"
 
 
-def _declared(one: dict[str, Any], now_ms: int) -> Section:
+def _declared(hub: client.Client, one: dict[str, Any], now_ms: int) -> Section:
     count = "all" if one["count"] is None else f"{one['count']}{' per region' if one['per_region'] else ''}"
     changed = f"generation {one['generation']}, {human.clock(one['changed_ms'], now_ms)}, by {one['by']}"
     where = f'{count} of those that match "{one["selector"]}"' if one["selector"] else "nowhere: its selector is empty"
-    return f"{one['kind']} {one['name']}", [("declared", changed), ("where", where), ("digest", one["digest"])]
+    rows = [("declared", changed), ("where", where), ("digest", one["digest"])]
+    if one["owner"] != hub.context.hub:
+        rows.insert(0, ("owner", f"{one['owner']}: it is changed there"))
+    if one["override"] is not None:
+        rows.insert(1, ("overridden", f"here {words.overridden(one['override'], now_ms)}"))
+    return f"{one['kind']} {one['name']}", rows
 
 
 def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
-    yield _declared(one, now_ms)
+    yield _declared(hub, one, now_ms)
     yield _where(one), spread.on(one, words.service_words, now_ms)
     for on in one["on"]:
         if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
@@ -182,7 +187,7 @@ def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[S
 
 
 def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
-    yield _declared(one, now_ms)
+    yield _declared(hub, one, now_ms)
     spec = one["spec"]["spec"]
     yield "steps", [(step["name"], words.step_words(step)) for step in spec["steps"]]
     triggers = [(t["cron"], t.get("timezone", "UTC")) for t in spec.get("triggers", [])]

@@ -64,7 +64,7 @@ def _services(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Se
             str(one["unhealthy"] or "–"),
             str(one["away"] or "–"),
             _placed(one),
-            _where(one),
+            _where(one, now_ms),
             _changed(one, now_ms),
         ]
         for one in listed
@@ -76,11 +76,13 @@ def _changed(one: dict[str, Any], now_ms: int) -> str:
     return f"{human.age(one['changed_ms'], now_ms)} ago" if one["changed_ms"] else "–"
 
 
-def _where(one: dict[str, Any]) -> str:
+def _where(one: dict[str, Any], now_ms: int) -> str:
     """Return whom a resource is for: its selector, and in how many regions; of one that a hub below owns, that hub."""
     if not one["changed_ms"]:
         return f"of {one['owner']}"
     text = one["selector"] or "nobody"
+    if one["override"] is not None:
+        text += f", overridden until {human.clock(one['override']['until_ms'], now_ms)}"
     return f"{text}, in {human.plural(len(one['regions']), 'region')}" if one["regions"] else text
 
 
@@ -93,7 +95,7 @@ def _workflows(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[S
             str(one["running"] or "–"),
             str(one["away"] or "–"),
             _placed(one),
-            _where(one),
+            _where(one, now_ms),
             _changed(one, now_ms),
         ]
         for one in listed
@@ -147,10 +149,11 @@ def steps(taken: list[dict[str, Any]]) -> str:
 
 
 def _tokens(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["TOKEN", "USED", "EXPIRES", "LABELS", "BY"]
+    heads = ["TOKEN", "FOR", "USED", "EXPIRES", "LABELS", "BY"]
     rows = [
         [
             one["id"],
+            "hubs" if one["kind"] == "hub" else "devices",
             f"{one['used']} of {one['uses']}",
             human.clock(one["expires_ms"], now_ms) if one["expires_ms"] > now_ms else "expired",
             nodes.labels(one),

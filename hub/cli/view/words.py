@@ -68,6 +68,12 @@ def _override_words(one: dict[str, Any], now_ms: int) -> str:
     return f"{one['decision']} there by {one['user']} at {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
 
 
+def overridden(one: dict[str, Any], now_ms: int) -> str:
+    """Return `by ola until 14:02: a storm      (skerry release service/sign)`, of an override at this hub."""
+    until = human.clock(one["until_ms"], now_ms)
+    return f"by {one['by']} until {until}: {one['reason']}      (skerry release {one['key']})"
+
+
 def flow_words(one: dict[str, Any], now_ms: int) -> str:
     """Return what a workflow does on a node, in one line."""
     words = [f"{one['running']} running"] if one.get("running") else []

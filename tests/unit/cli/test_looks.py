@@ -152,6 +152,8 @@ def service(**more: Any) -> dict[str, Any]:
         "name": "vision",
         "kind": "service",
         "generation": 13,
+        "owner": "cloud",
+        "override": None,
         "changed_ms": 1_700_000_000_000,
         "by": "token:admin",
         "selector": "site=oslo",
@@ -448,6 +450,27 @@ def test_apply_wait_tells_what_became_of_it(
     assert said.removesuffix(" after 1 m") in out
 
 
+def test_a_policy_is_applied(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
+    policy = "apiVersion: skerry/v1\nkind: Policy\nmetadata: {name: quiet}\nspec: {forward: {logs: summary}}\n"
+    (tmp_path / "a.yaml").write_text(policy)
+    (tmp_path / "b.yaml").write_text(SPEC)
+    one = {"kind": "policy", "name": "quiet", "action": "created", "generation": 1, "nodes": [], "note": ""}
+    api.says("POST", "/v1/apply", {"results": [one]})
+    code, out, err = skerry("apply", "-f", str(tmp_path))
+    assert (code, err) == (0, "")
+    assert out.startswith("policy/quiet created")
+
+
+def test_a_name_leads_nowhere_else(skerry: Skerry, api: FakeApi) -> None:
+    for name in ("../tokens", "north/../../hub", ".."):
+        code, _, err = skerry("describe", "node", name)
+        assert (code, api.asked) == (2, [])
+        assert "is no name: write one that `skerry get` shows" in err
+    api.says("GET", "/v1/nodes/a%1B%3Fb%23", node("a"))
+    skerry("describe", "node", "a\x1b?b#")
+    assert api.asked
+
+
 def test_apply_on_nobody_says_so(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SPEC)
     api.says("POST", "/v1/apply", applied([], 'no node matches "site=oslo": see `skerry get nodes`'))
@@ -550,6 +573,52 @@ def test_what_a_device_refuses_is_no_line_of_its_logs(skerry: Skerry, api: FakeA
 def test_services_that_do_not_run_everywhere_say_where_to_look(skerry: Skerry, api: FakeApi) -> None:
     api.says("GET", "/v1/services", [service(running=0, placed=1)])
     assert "skerry describe service vision" in skerry("get", "services")[2]
+
+
+def test_a_service_of_another_hub_names_its_owner_and_who_overrides_it_here(skerry: Skerry, api: FakeApi) -> None:
+    held: dict[str, Any] = {
+        "key": "service/vision",
+        "owner": "top/cloud",
+        "by": "ola",
+        "reason": "a storm",
+        "since_ms": 1,
+    }
+    api.says("GET", "/v1/services", [service(override=held | {"until_ms": 1_700_000_000_000})])
+    assert "site=oslo, overridden until 14 Nov 2023 22:13" in skerry("get", "services")[1]
+    theirs = service(owner="top/cloud", override=held | {"until_ms": 1_700_000_000_000})
+    api.says("GET", "/v1/services/vision", theirs)
+    api.says("GET", "/v1/events", ())
+    lines = skerry("describe", "service", "vision")[1].splitlines()
+    assert lines[1].split(maxsplit=1) == ["owner", "top/cloud: it is changed there"]
+    said = "here by ola until 14 Nov 2023 22:13: a storm      (skerry release service/vision)"
+    assert lines[2].split(maxsplit=1) == ["overridden", said]
+    api.says("GET", "/v1/services/vision", service())
+    out = skerry("describe", "service", "vision")[1]
+    assert ("owner" in out, "overridden" in out) == (False, False), "its own hub's, as most are"
+
+
+def test_a_service_for_regions_that_are_not_there_says_so(skerry: Skerry, api: FakeApi) -> None:
+    spec = {"spec": {"placement": {"selector": "site=oslo", "regions": "continent=us"}}}
+    api.says("GET", "/v1/services/vision", service(on=[], placed=0, spec=spec))
+    api.says("GET", "/v1/events", ())
+    assert 'no hub below matches "continent=us"' in skerry("describe", "service", "vision")[1]
+    api.says("GET", "/v1/services/vision", service(on=[], placed=0))
+    assert 'no node matches "site=oslo"' in skerry("describe", "service", "vision")[1]
+
+
+def test_tokens_are_listed_with_whom_they_let_in(skerry: Skerry, api: FakeApi) -> None:
+    token: dict[str, Any] = {
+        "id": "t1",
+        "uses": 2,
+        "used": 0,
+        "labels": {},
+        "kind": "hub",
+        "by": "token:admin",
+        "expires_ms": 0,
+    }
+    api.says("GET", "/v1/tokens", [token, token | {"id": "t2", "kind": "agent"}])
+    lines = skerry("token", "list")[1].splitlines()
+    assert [line.split()[:2] for line in lines] == [["TOKEN", "FOR"], ["t1", "hubs"], ["t2", "devices"]]
 
 
 def test_what_was_declared_lost_is_shown_by_class_and_by_range(skerry: Skerry, api: FakeApi) -> None:

@@ -18,8 +18,16 @@ def on(one: dict[str, Any], tell: Words, now_ms: int) -> Rows:
     if one["in"]:
         return _tree(one, tell, now_ms)
     if not one["on"]:
-        return [("none", f'no node matches "{one["selector"]}": see `skerry get nodes`')]
+        return [("none", _nobody(one))]
     return [(on["node"], words(on, tell, now_ms)) for on in one["on"]]
+
+
+def _nobody(one: dict[str, Any]) -> str:
+    """Return why a resource is nowhere: at a hub with no region of those that it is for, regions come first."""
+    asked = one["spec"]["spec"].get("placement", {}).get("regions")
+    if asked is not None:
+        return f'no hub below matches "{asked}", no node "{one["selector"]}": see `skerry get regions`'
+    return f'no node matches "{one["selector"]}": see `skerry get nodes`'
 
 
 def words(on: dict[str, Any], tell: Words, now_ms: int) -> str:
