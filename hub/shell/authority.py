@@ -31,6 +31,7 @@ class Authority:
         self._key = certificates.load_key(self._read(f"{self._name}.key"))
         self._take(self._read(f"{self._name}.pem"))
         self.ticket_secret = self._read("ticket.key")
+        self._signer: signing.Signer | None = None
         self.tls_key_path, self.tls_chain_path = home.path("hub.key"), home.path("hub.pem")
 
     def _take(self, chain: bytes) -> None:
@@ -83,9 +84,11 @@ class Authority:
     # -------------------------------------------------------------------------------------------- what is issued
 
     def signer(self) -> signing.Signer:
-        """Return the signing key at work."""
-        key = certificates.load_signing_key(self._read("signer.key"))
-        return signing.Signer(key, self.hub, self._read("signer.pem"))
+        """Return the signing key at work, the same one each time: its chain follows that of our CA."""
+        if self._signer is None:
+            key = certificates.load_signing_key(self._read("signer.key"))
+            self._signer = signing.Signer(key, self.hub, self._read("signer.pem"))
+        return self._signer
 
     def issue(self, asked: inputs.IssueCertificate, now_s: float) -> inputs.CertificateIssued:
         """Sign a node's certificate, or the CA's of a child hub, if the request is for the key that the core meant; an
@@ -119,7 +122,7 @@ class Authority:
 
     def refresh_tls(self, hosts: Sequence[str], now_s: float) -> bool:
         """Re-issue the hub's own TLS certificate when it grows old, does not name `hosts`, or our CA has a new chain;
-        tell whether it did. The signing certificate follows that chain too, from the next start on."""
+        tell whether it did. The signing certificate follows that chain too, for whoever is greeted from now on."""
         self._refresh_signer()
         pem = self._read("hub.pem")
         found = certificates.identify(pem)
@@ -135,7 +138,9 @@ class Authority:
     def _refresh_signer(self) -> None:
         pem = self._read("signer.pem")
         if chains.intermediates(pem) != chains.intermediates(self.chain):
-            synced.write(self._home.path("signer.pem"), chains.rebased(pem, self.chain), 0o644)
+            renewed = chains.rebased(pem, self.chain)
+            synced.write(self._home.path("signer.pem"), renewed, 0o644)
+            self.signer().chain = renewed.decode()
 
     def _tls(self, hosts: Sequence[str], now_s: float) -> bytes:
         key, days = certificates.load_key(self._read("hub.key")).public_key(), limits.HUB_CERTIFICATE_DAYS

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import oid
 
 from edge_agent.shell import enroll, identity
+from edge_agent.shell.papers import apart
 from hub.core.doctor import folder
 from hub.core.up.apart import AnsweredApart
 from hub.shell import init
@@ -31,6 +32,7 @@ from hub.shell.uplink import HubTrust
 from protocol.aio import tls
 from protocol.aio.joining.words import Unreachable
 from protocol.errors import Refused, TrustError
+from protocol.link.anchor import chain_hash
 from protocol.trust import certificates, chains, signing
 from tests.contract.api.conftest import ANY, Served, made, serving
 from tests.support.broker import free_port
@@ -138,10 +140,15 @@ async def test_a_region_whose_ca_expired_is_renewed_apart_and_all_it_issued_hold
     keys = Authority(home, "eu-north")
     heard = await renewal.ask(keys, above)
     assert (heard.answer.refused, heard.revoked) == ("", None)
+    signer = keys.signer()
+    former = signer.chain
     keys.store_ca(heard.answer.certificate)
     assert keys.dates.until_ms > (time.time() + 300 * 86_400) * 1000
     assert keys.refresh_tls([], time.time())
+    assert (signer.chain != former, signer.chain.encode()) == (True, home.path("signer.pem").read_bytes())
+    renewed = signer.chain
     assert not keys.refresh_tls([], time.time())
+    assert signer.chain is renewed, "each other text would be proven anew by every device"
     again = Authority(home, "eu-north")
     for name in ("hub.pem", "signer.pem"):
         assert chains.intermediates(home.path(name).read_bytes()) == chains.intermediates(again.chain)
@@ -163,6 +170,12 @@ async def test_a_region_renews_its_ca_over_the_link(hub: Served, tmp_path: Path)
         ca = chains.intermediates(home.path("ca.pem").read_bytes())
         assert chains.intermediates((tmp_path / "gw-7" / "cert.pem").read_bytes()) == ca
         assert await answered(region, identity.link_context(tmp_path / "gw-7", file), "gw-7") == 0
+        await region.api.post("/v1/nodes/gw-7/revoke", json={"reason": "sold"})
+        heard = await asyncio.to_thread(apart.ask, tmp_path / "gw-7", file)
+        signer = home.path("signer.pem").read_bytes()
+        assert chains.intermediates(signer) == ca
+        assert heard.proof is not None
+        assert heard.proof.chain == chain_hash(signer), "what is signed is proven by the new chain, without a restart"
 
 
 async def test_the_doctor_looks_at_a_regions_ca_in_place_of_a_root_key(hub: Served, tmp_path: Path):
