@@ -11,6 +11,7 @@ import json
 import os
 import re
 import ssl
+import urllib.parse
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +145,7 @@ class Client:
         with self._watching():
             answer = self._http.request(
                 method,
-                path,
+                _escaped(path),
                 params=_present(params or {}),
                 content=json.dumps(body) if body is not None else None,
                 headers={"Content-Type": "application/json"} if body is not None else None,
@@ -162,7 +163,7 @@ class Client:
             self._watching(),
             self._http.stream(
                 method,
-                path,
+                _escaped(path),
                 params=_present(params or {}),
                 content=json.dumps(body) if body is not None else None,
                 headers={"Content-Type": "application/json"} if body is not None else None,
@@ -188,7 +189,7 @@ class Client:
     def holds(self, path: str) -> bool:
         """Tell whether there is something at `path`."""
         with self._watching():
-            answer = self._http.head(path, extensions=self._extensions)
+            answer = self._http.head(_escaped(path), extensions=self._extensions)
         if answer.status_code == 404:
             return False
         _check(answer)
@@ -228,6 +229,13 @@ class Client:
         hint = "is it up (skerry hub serve)? is the address in your context right"
         text = _ERROR_NUMBER.sub("", text).lower()
         return f"cannot reach the hub at {self.context.url} ({text}): {hint} ({context_path()})?"
+
+
+def _escaped(path: str) -> str:
+    """Return `path` so that names in it stay names. Raises UsageError for one that would lead elsewhere."""
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        raise UsageError(f"{path.removeprefix('/v1/')[:80]!r} is no name: write one that `skerry get` shows")
+    return urllib.parse.quote(path, safe="/:@=,~")
 
 
 def _present(params: dict[str, object]) -> dict[str, str]:

@@ -54,7 +54,7 @@ def _packed(found: Any, scratch: Path) -> dict[str, Packed]:
 
     packed: dict[str, pack.Packed] = {}
     for file, resource in zip(found.files, found.documents, strict=True):
-        written = resource.spec.artifact
+        written = None if resource.kind == "Policy" else resource.spec.artifact
         key = f"{file}:{written}"
         if written is None or written.startswith("sha256:") or key in packed:
             continue

@@ -454,7 +454,14 @@ def test_a_policy_is_applied(skerry: Skerry, api: FakeApi, tmp_path: Path) -> No
     policy = "apiVersion: skerry/v1\nkind: Policy\nmetadata: {name: quiet}\nspec: {forward: {logs: summary}}\n"
     (tmp_path / "a.yaml").write_text(policy)
     (tmp_path / "b.yaml").write_text(SPEC)
-    one = {"kind": "policy", "name": "quiet", "action": "created", "generation": 1, "nodes": [], "note": ""}
+    one: dict[str, Any] = {
+        "kind": "policy",
+        "name": "quiet",
+        "action": "created",
+        "generation": 1,
+        "nodes": [],
+        "note": "",
+    }
     api.says("POST", "/v1/apply", {"results": [one]})
     code, out, err = skerry("apply", "-f", str(tmp_path))
     assert (code, err) == (0, "")
@@ -598,7 +605,7 @@ def test_a_service_of_another_hub_names_its_owner_and_who_overrides_it_here(sker
 
 
 def test_a_service_for_regions_that_are_not_there_says_so(skerry: Skerry, api: FakeApi) -> None:
-    spec = {"spec": {"placement": {"selector": "site=oslo", "regions": "continent=us"}}}
+    spec: dict[str, Any] = {"spec": {"placement": {"selector": "site=oslo", "regions": "continent=us"}}}
     api.says("GET", "/v1/services/vision", service(on=[], placed=0, spec=spec))
     api.says("GET", "/v1/events", ())
     assert 'no hub below matches "continent=us"' in skerry("describe", "service", "vision")[1]
