@@ -60,7 +60,7 @@ class Arrivals:
         to = core.subtree.region(hub).haven if hub and core.registry.find(hub) is not None else core.haven
         former = core.subtree.find(f"{found.brief.lodger}/{found.name}")
         record = self._orders.find(found.name)
-        if to is None or former is None or former.brief.key != found.brief.key:
+        if to is None or former is None or former.brief.key != found.brief.key or not self._orders.may_say(found.name):
             return
         revoked = f"revoked at {found.brief.lodger}" if former.brief.state == "revoked" else ""
         if record is None or record.move.to.id != to.id or record.arrived_ms or record.move.revoked != revoked:

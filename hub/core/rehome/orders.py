@@ -13,7 +13,8 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.registry import Refusal
-from protocol import documents, limits
+from hub.core.rehome.open import Open
+from protocol import documents
 from protocol.effects import Effects, Now, Put
 from protocol.snapshot import Snapshot
 from protocol.trust import grants
@@ -41,6 +42,9 @@ class Orders:
     def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
         decoder = msgspec.json.Decoder(Record)
         self._records = {node: decoder.decode(raw) for node, raw in sorted(snapshot.spaces.get(ORDER, {}).items())}
+        self._open = Open()
+        for record in self._records.values():
+            self._note(record)
         self._core = core
 
     # -------------------------------------------------------------------------------------------- saying
@@ -112,9 +116,8 @@ class Orders:
         other = self._core.subtree.find(spot.name if to.id == self._core.node else f"{to.id}/{spot.name}")
         if other is not None and other.brief.key != brief.key:
             raise Refusal(f"{to.id} has another device called {spot.name}: it can take no second one of that name")
-        on_the_way = sum(1 for one in self._records.values() if not one.arrived_ms)
-        if on_the_way >= limits.MOVES_OPEN_MAX:
-            raise Refusal(f"{on_the_way} nodes are on their way already: wait until some have arrived", 503)
+        if self._open.is_full:
+            raise Refusal(f"{self._open.going} nodes are on their way already: wait until some have arrived", 503)
 
     def _tell(self, move: documents.Move, now: Now, fx: Effects) -> None:
         core = self._core
@@ -124,19 +127,25 @@ class Orders:
             else:
                 core.delegate.mark(hub)
 
+    def _note(self, record: Record) -> None:
+        self._open.note(record.move, arrived=record.arrived_ms > 0, done=record.done_ms > 0)
+
     def _put(self, record: Record, fx: Effects) -> None:
         self._records[record.move.node] = record
+        self._note(record)
         fx.store.append(Put(ORDER, record.move.node, msgspec.json.encode(record)))
 
     # -------------------------------------------------------------------------------------------- until it is done
 
     def items(self, hub: str) -> dict[str, bytes]:
-        """Return the documents for a child hub: the Moves that concern it and are not done."""
-        return {
-            documents.document_id(one.move): documents.encode(one.move)
-            for one in self._records.values()
-            if not one.done_ms and hub in _concerned(one.move)
-        }
+        """Return the documents for a child hub: the Moves that it is to be told, some of many."""
+        moves = [self._records[node].move for node in self._open.of(hub)]
+        return {documents.document_id(move): documents.encode(move) for move in moves}
+
+    def may_say(self, node: str) -> bool:
+        """Tell whether a node that turned to another hub by itself can be told now where it belongs."""
+        known = self._records.get(node)
+        return (known is not None and not known.arrived_ms) or not self._open.is_full
 
     def find(self, node: str) -> Record | None:
         """Return what was said of `node` last."""

@@ -1,0 +1,52 @@
+"""Whom this hub still tells what of Moves: by hub the nodes, the oldest first; and how many nodes are on their way.
+
+Of who has arrived only the former hub need hear: a hub that takes in thousands, because another one is gone for good,
+has room in its manifest for their work.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from protocol import documents, limits
+
+
+class Open:
+    """An index of Moves that are not done."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, dict[str, None]] = {}
+        self._told: dict[str, tuple[str, ...]] = {}
+        self._going = set[str]()
+
+    @property
+    def going(self) -> int:
+        """How many nodes are on their way."""
+        return len(self._going)
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether no further node may set out."""
+        return self.going >= limits.MOVES_OPEN_MAX
+
+    def note(self, move: documents.Move, *, arrived: bool, done: bool) -> None:
+        """This is said of its node now."""
+        told = () if done else _told(move, arrived)
+        for hub in self._told.pop(move.node, ()):
+            if hub not in told:
+                del self._nodes[hub][move.node]
+        for hub in told:
+            self._nodes.setdefault(hub, {})[move.node] = None
+        if told:
+            self._told[move.node] = told
+        (self._going.discard if arrived or done else self._going.add)(move.node)
+
+    def of(self, hub: str) -> list[str]:
+        """Return the nodes that `hub` is told of: some of them, when they are many."""
+        return list(itertools.islice(self._nodes.get(hub, ()), limits.MOVES_OPEN_MAX))
+
+
+def _told(move: documents.Move, arrived: bool) -> tuple[str, ...]:
+    if move.revoked:
+        return (move.to.id,)
+    return (move.former,) if arrived else (move.former, move.to.id)
