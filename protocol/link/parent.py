@@ -15,7 +15,7 @@ from protocol import effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import RemoteProtocolError, TrustError
-from protocol.link import events
+from protocol.link import events, parent_entries
 from protocol.link.below import view
 from protocol.link.below.child import CHILD, Child, Record
 from protocol.link.below.view import ChildView
@@ -102,12 +102,11 @@ class Parent:
         """Return what is known of `node`. Raises KeyError for a stranger."""
         return view.of(self._children[node], self._credit.rows(node))
 
-    def place(self, node: str, epoch: str, stream: str) -> tuple[int, str] | None:
-        """Return (seq, hash) of the newest row of an epoch that `node` itself has brought; None: it never did."""
+    def brought(self, node: str, epoch: str, stream: str) -> parent_entries.Record | None:
+        """Return the cursor of a stream that `node` itself brings, or brought, in this epoch; None: it never did."""
         child = self._children.get(node)
         held = child.incoming.cursors.get(stream) if child is not None else None
-        known = [held, *held.former] if held is not None else []
-        return next(((one.seq, one.hash) for one in known if one.epoch == epoch), None)
+        return held if held is not None and held.epoch == epoch else None
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""

@@ -70,6 +70,9 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     again: int = 0
     """Rows up to here, beyond `seq`, came under former epochs, brought by a copy of the child: this epoch's may be the
     same ones, and then they are not stored a second time."""
+    base: int = 0
+    base_hash: str = ""
+    """Rows up to here the child told another parent, which may have them still to bring by way of a hub."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -141,7 +144,7 @@ class Incoming:
             held = self.cursors.get(stream)
             place = self._elsewhere(stream, head, adopted, fx)
             if place is not None and (held is None or held.seq < place[0]):
-                self._adopt(stream, head.epoch, place, held.former if held else [], 0, fx)
+                self._adopt(stream, head.epoch, place, held.former if held else [], 0, fx, base=place)
                 told += self._met(stream, head) if head.was is not None else []
                 told += self._same(stream, self.cursors[stream], head, fx)
             elif held is None:
@@ -172,6 +175,8 @@ class Incoming:
         former: list[FormerCursor],
         lost: int,
         fx: Effects,
+        *,
+        base: tuple[int, str] = (0, ""),
     ) -> None:
         had = self.cursors.get(stream)
         seq, tip = place
@@ -184,6 +189,8 @@ class Incoming:
             lost=min(lost + (had.lost if had is not None else 0), limits.INTEGER_MAX),
             aside=had.aside if had is not None else 0,
             again=reach if reach > seq else 0,
+            base=base[0],
+            base_hash=base[1],
         )
         self._save(stream, fx)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from protocol import effects, limits
 from protocol.effects import Effects
-from protocol.link import cursor
+from protocol.link import cursor, parent_entries
 from protocol.link.relay.epochs import Epochs
 from protocol.link.relay.missing import Missing, Why, add
 from protocol.link.relay.runs import About
@@ -45,8 +45,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     missing: list[Missing] = []
 
 
-Direct = Callable[[str, str, str], "tuple[int, str] | None"]
-"""(node, epoch, stream) -> (seq, hash) of the newest row that the node itself has brought here, as a child."""
+Direct = Callable[[str, str, str], parent_entries.Record | None]
+"""(node, epoch, stream) -> the cursor of what the node itself has brought here, as a child of this hub."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
@@ -89,9 +89,10 @@ class Records:
         address, found = f"{child}/{about.at}", self.find(about)
         if found is None:
             found = self._begin(address, child, about, fx)
-        place = self._direct(about.node, about.epoch, about.stream)
-        if found is not None and place is not None and place[0] > found[1].seq:
-            found[1].seq, found[1].hash = place  # it was a child of this hub itself
+        held = self._direct(about.node, about.epoch, about.stream)
+        if found is not None and held is not None and held.seq > found[1].seq:  # it was a child of this hub itself
+            _pass(found[1], (held.base, held.base_hash))
+            found[1].seq, found[1].hash = held.seq, held.hash
         return found
 
     def meet(self, about: About, lowest: tuple[int, str], fx: Effects) -> tuple[int, str]:
@@ -101,14 +102,9 @@ class Records:
         """
         found = self.find(about)
         if found is None:
-            found = self._begin(about.at, about.node, about, fx) if lowest[0] else None
-        if found is None:
-            return lowest
+            return lowest  # nothing ever came so; if something does, it is seen then that it came here itself
         key, record = found
-        if record.seq < lowest[0]:
-            hole = Missing(record.seq + 1, lowest[0], record.hash, lowest[1], Why.HOLE)
-            record.closed += add(record.missing, hole)
-            record.seq, record.hash = lowest
+        if _pass(record, lowest):
             self.save(key, fx)
         return record.seq, record.hash
 
@@ -143,3 +139,12 @@ class Records:
     def save(self, key: str, fx: Effects) -> None:
         """Store the record called `key` as it is now."""
         fx.store.append(effects.Put(ORIGIN, key, _encode(self._records[key])))
+
+
+def _pass(record: Record, place: tuple[int, str]) -> bool:
+    """Go on at `place`, (seq, hash), if that lies beyond: what is between is missing. Tell whether it does."""
+    if place[0] <= record.seq:
+        return False
+    record.closed += add(record.missing, Missing(record.seq + 1, place[0], record.hash, place[1], Why.HOLE))
+    record.seq, record.hash = place
+    return True
