@@ -11,6 +11,7 @@ import typer
 from hub.cli import client, options
 from hub.cli import sources as given
 from hub.cli.view import applied, output
+from hub.cli.view.hubs import placed
 from hub.cli.view.output import Format
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def apply(
         elif dry_run or not (wait or wait_all):
             for one in results:
                 output.say(applied.line(one, dry_run))
+            placed.tell(hub, [] if dry_run else results)
         if not dry_run and (wait or wait_all):
             from hub.cli import wait as waiting
 
@@ -83,14 +85,7 @@ def diff(
 
 
 def delete(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="KIND/NAME",
-            help="service/NAME, workflow/NAME, policy/NAME, token/ID",
-            autocompletion=options.complete_key,
-        ),
-    ],
+    names: options.Deletable,
 ) -> None:
     """Take services, workflows and policies away.
 
@@ -104,12 +99,7 @@ def delete(
 
 
 def release(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="KIND/NAME", help="service/NAME, workflow/NAME, policy/NAME", autocompletion=options.complete_key
-        ),
-    ],
+    names: options.Keys,
 ) -> None:
     """End overrides at this hub, so that what the hub above declares is in force again."""
     keys = [options.key(word, KINDS) for word in names]

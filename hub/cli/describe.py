@@ -11,7 +11,7 @@ import typer
 from hub.cli import client, options
 from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.below import regions, spread
-from hub.cli.view.hubs import policies, this
+from hub.cli.view.hubs import copies, missing, policies, this
 from hub.cli.view.output import Format
 
 KINDS = ("node", "region", "hub", "service", "workflow", "policy", "run")
@@ -106,6 +106,8 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
             for stream, one in node["cursors"].items()
         ],
     )
+    policies_here: list[dict[str, Any]] = hub.get("/v1/policies") if missing.is_held(node) else []
+    yield "not here", missing.rows(node, policies_here)
     yield "declared lost", words.losses(node, now_ms)
     yield "lately", _recent(hub, {"node": node["address"]})
 
@@ -179,6 +181,7 @@ def _declared(hub: client.Client, one: dict[str, Any], now_ms: int) -> Section:
 def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
     yield _declared(hub, one, now_ms)
     yield _where(one), spread.on(one, words.service_words, now_ms)
+    yield "over cuts", copies.rows(one["copies"], now_ms)
     for on in one["on"]:
         if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
             yield f"last lines on {on['node']}", _last_lines(hub, one["name"], on["node"])

@@ -72,6 +72,11 @@ Nodes = Annotated[
     ),
 ]
 Node = Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete_node)]
+_KEYS = "service/NAME, workflow/NAME, policy/NAME"
+Keys = Annotated[list[str], typer.Argument(metavar="KIND/NAME", help=_KEYS, autocompletion=complete_key)]
+Deletable = Annotated[
+    list[str], typer.Argument(metavar="KIND/NAME", help=f"{_KEYS}, token/ID", autocompletion=complete_key)
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit.")]
 
 

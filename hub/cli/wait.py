@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hub.cli.view import human, output
+from hub.cli.view.hubs import placed
 
 if TYPE_CHECKING:
     from hub.cli.client import Client
 
 FAILURES = frozenset({"failed"})
 LOOK_EVERY_S = 0.2
+NAMED = 4  # of those that are away
 RESTARTS_ARE_FAILURE = 3
 
 
@@ -20,7 +22,9 @@ class _Watch:
 
     def __init__(self, result: dict[str, Any], quiet: bool, widths: tuple[int, int]) -> None:
         self.key = _key(result)
-        self.path = f"/v1/{result['kind']}s/{result['name']}"
+        plural = "policies" if result["kind"] == "policy" else f"{result['kind']}s"
+        self.path = f"/v1/{plural}/{result['name']}"
+        self.regions: list[dict[str, Any]] = []
         self.told: dict[str, str] = {}
         self.states: dict[str, str] = {}
         self._quiet = quiet
@@ -38,6 +42,7 @@ class _Watch:
         found = hub.get(self.path)
         is_probed = "health" in found["spec"]["spec"]
         regions = {one["hub"]: one for one in found["in"] if one["is_asked"]}
+        self.regions = list(regions.values())
         for name, region in regions.items():
             speaks = [one for one in found["on"] if f"{one['region']}/".startswith(f"{name}/")]
             self._note(name, *_judge_region(region, found, len(speaks)))
@@ -94,8 +99,15 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
             time.sleep(LOOK_EVERY_S)
     counts = {state: sum(list(w.states.values()).count(state) for w in watches) for state in _STYLES}
     if not quiet:
-        output.say(_verdict(counts, wait_s))
+        for watch in watches:
+            if text := placed.line(watch.regions):
+                output.say(f"  {watch.key}  {text}")
+        output.say(_verdict(counts, _named(watches, "away"), wait_s))
     return 1 if counts["failed"] or counts["waiting"] or (patient and counts["away"]) else 0
+
+
+def _named(watches: list[_Watch], state: str) -> list[str]:
+    return list(dict.fromkeys(name for watch in watches for name, one in watch.states.items() if one == state))
 
 
 def _judge_region(region: dict[str, Any], found: dict[str, Any], speaks: int) -> tuple[str, str]:
@@ -113,6 +125,8 @@ def _judge_region(region: dict[str, Any], found: dict[str, Any], speaks: int) ->
         return "overridden", f"overridden there by {overridden[0]['user']}: {overridden[0]['reason']}"
     if region["generation"] < found["generation"]:
         return "waiting", "on its way"
+    if found["kind"] == "policy":
+        return "done", "in force"
     if not region["placed"]:
         return "done", "placed on no node there"
     if found["kind"] == "service":
@@ -154,13 +168,14 @@ def _judge_service(report: dict[str, Any], logs: str, *, is_probed: bool) -> tup
     return "waiting", state
 
 
-def _verdict(counts: dict[str, int], wait_s: float) -> str:
+def _verdict(counts: dict[str, int], away: list[str], wait_s: float) -> str:
     total = sum(counts.values())
     if not total:
         return "nothing to wait for: it is placed on no node"
     words = [f"{counts['done']} of {total} done"]
     if counts["away"]:
-        words.append(f"{counts['away']} away")
+        more = f" and {len(away) - NAMED} more" if len(away) > NAMED else ""
+        words.append(f"{counts['away']} away ({', '.join(away[:NAMED])}{more})")
     if counts["failed"]:
         words.append(f"{counts['failed']} failed")
     if counts["overridden"]:

@@ -61,5 +61,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def entries(count: int) -> str:
+    """Return `1 entry`, `18,240 entries`."""
+    return f"{number(count)} {'entry' if count == 1 else 'entries'}"
+
+
 def _local(ms: int) -> datetime.datetime:
     return words.date(ms).astimezone()

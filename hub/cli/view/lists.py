@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.cli.view import human, nodes, output
 from hub.cli.view.below import tiers
-from hub.cli.view.hubs import policies, this
+from hub.cli.view.hubs import missing, policies, this
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,10 +47,17 @@ def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Seque
         for node in listed
     ]
     if wide:
-        heads += ["LOST", "LAST CONTACT", "VERSION", "VITALS", "PATH"]
+        heads += ["LOST", "NOT HERE", "LAST CONTACT", "VERSION", "VITALS", "PATH"]
         for row, node in zip(rows, listed, strict=True):
             contact = human.clock(node["last_contact_ms"], now_ms)
-            row += [nodes.lost(node), contact, node["version"] or "–", nodes.vitals(node), node["path"]]
+            row += [
+                nodes.lost(node),
+                missing.short(node),
+                contact,
+                node["version"] or "–",
+                nodes.vitals(node),
+                node["path"],
+            ]
     return heads, rows
 
 

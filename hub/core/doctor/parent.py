@@ -35,7 +35,7 @@ def _link(seen: Above) -> Finding:
     for what, text in seen.conditions:
         if what == "turned-away":
             return problem(CHECK, f"{seen.parent}: {text}", f"an operator of {seen.parent} decides: skerry node accept")
-    waits = f"{seen.waiting:,} entries wait for it" if seen.waiting else "nothing waits for it"
+    waits = f"{seen.waiting:,} {'entry' if seen.waiting == 1 else 'entries'} to go up"
     if seen.state == "live":
         return ok(CHECK, f"{seen.parent}: live since {words.moment(seen.since_ms)}; {waits}")
     heard = f"last heard {words.moment(seen.last_contact_ms)}" if seen.last_contact_ms else "it was never reached"

@@ -30,10 +30,10 @@ class Failover:
 
     def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
         self._core = core
-        self._books = Books(snapshot)
+        self.books = Books(snapshot)
         self._absent = Absent(core)
-        self._moves = Moves(core, self._books, self._absent)
-        self._numbers = Numbers(core, self._books)
+        self._moves = Moves(core, self.books, self._absent)
+        self._numbers = Numbers(core, self.books)
         self.leases = Leases(snapshot, core)
         self._agenda = Agenda()
         core.resources.parked = self.parked
@@ -50,11 +50,11 @@ class Failover:
 
     def parked(self, key: str) -> dict[str, int]:
         """Return the children whose copies of `key` are parked, with how many each has."""
-        return {child: one.copies for child, one in self._books.get(key).parked.items()}
+        return {child: one.copies for child, one in self.books.get(key).parked.items()}
 
     def fence(self, key: str, child: str) -> int:
         """Return the fence of the copy of `key` that is asked for from `child`; 0: none."""
-        return self._books.get(key).copies.get(child, 0)
+        return self.books.get(key).copies.get(child, 0)
 
     def items(self, child: str) -> dict[str, bytes]:
         """Return the fences of what is placed on `child`, no hub: document id -> bytes."""
@@ -85,8 +85,8 @@ class Failover:
         if core.restore.waits:
             return
         for name, one in report.services.items():
-            self._books.raise_to(f"service/{name}", one.fence, fx)
-        for key in self._books.concerned(child):
+            self.books.raise_to(f"service/{name}", one.fence, fx)
+        for key in self.books.concerned(child):
             self._moves.decide(key, now, fx)
             self._numbers.mark(key)
         link = core.parent.view(child)

@@ -52,6 +52,11 @@ class Given:
         """Return the leases of `service` that are not over, by child."""
         return {child: one for child, one in self.of(service).items() if now.mono < self._ends(service, child)}
 
+    def left(self, service: str, now: Now) -> dict[str, tuple[int, float]]:
+        """Return the leases of `service` that are not over, by child: their copies, and for how long they bind yet."""
+        binding = self.binding(service, now)
+        return {child: (one.copies, self._ends(service, child) - now.mono) for child, one in binding.items()}
+
     def to(self, child: str) -> list[str]:
         """Return the services that `child` was given a lease of."""
         return [service for service, kept in self._kept.items() if child in kept]

@@ -32,7 +32,7 @@ class Leases:
 
     def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
         self._core = core
-        self._given = Given(snapshot)
+        self.given = Given(snapshot)
         self._said: dict[str, set[str]] = {}
         """Who said last that a service runs there, of those that were looked for."""
         self.waiting = Waiting()
@@ -40,7 +40,7 @@ class Leases:
 
     def start(self, now: Now) -> None:
         """A life begins."""
-        self._given.start(now)
+        self.given.start(now)
 
     # -------------------------------------------------------------------------------------------- what children say
 
@@ -57,9 +57,9 @@ class Leases:
         if not is_whole or core.registry.get(child).kind == "hub":
             return  # a region says nothing of single copies: its lease runs out
         placed = core.delegate.placed(child)
-        for service in self._given.to(child):
+        for service in self.given.to(child):
             if service not in report.services and f"service/{service}" not in placed:
-                self._given.end(service, child, fx)
+                self.given.end(service, child, fx)
                 self._retry(service, now, fx)
 
     def ask(self, child: str, services: list[str], count: int, is_whole: bool, now: Now, fx: Effects) -> None:
@@ -68,7 +68,7 @@ class Leases:
         granted = {service: self._grant(service, child, is_whole, now, fx) for service in services}
         for service in [service for service, seconds in granted.items() if seconds <= 0]:
             del granted[service]
-            self.waiting.put(service, {child: count}, self._given.next_end(service, now))
+            self.waiting.put(service, {child: count}, self.given.next_end(service, now))
         if granted:
             self._core.parent.lease(child, count, granted, fx)
 
@@ -84,10 +84,10 @@ class Leases:
         if seconds <= 0:
             return 0.0
         is_hub = self._core.registry.get(child).kind == "hub"
-        before = self._given.of(service).get(child, _ONE).copies
+        before = self.given.of(service).get(child, _ONE).copies
         copies = record.shares.get(child, 1) if is_whole else max(record.shares.get(child, 1), before)
         bound_s = rules.bound_s(seconds, grace_s, clocks=limits.TIERS_MAX if is_hub else 1)
-        self._given.give(service, child, Lease(bound_s=bound_s, copies=copies), now, fx)
+        self.given.give(service, child, Lease(bound_s=bound_s, copies=copies), now, fx)
         return seconds
 
     def _has_room(self, record: Resource, child: str, now: Now) -> bool:
@@ -106,8 +106,8 @@ class Leases:
         """Return how many copies may run now, by child: under a lease, or because it says so and never had one."""
         if service not in self._said:
             self._said[service] = {node.name for node in self._core.registry if self._says(node.name, service)}
-        leased = {child: lease.copies for child, lease in self._given.binding(service, now).items()}
-        said = self._said[service] - self._given.of(service).keys()
+        leased = {child: lease.copies for child, lease in self.given.binding(service, now).items()}
+        said = self._said[service] - self.given.of(service).keys()
         return {child: 1 for child in said if not self._core.registry.get(child).revoked_ms} | leased
 
     def _says(self, child: str, service: str) -> bool:
@@ -140,7 +140,7 @@ class Leases:
             if seconds > 0:
                 del waiting[child]
                 self._core.parent.lease(child, count, {service: seconds}, fx)
-        self.waiting.put(service, waiting, self._given.next_end(service, now))
+        self.waiting.put(service, waiting, self.given.next_end(service, now))
 
 
 def _grace_s(record: Resource) -> float:

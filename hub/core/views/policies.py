@@ -34,6 +34,8 @@ def one(core: HubCore, name: str) -> JSON:
     if record is None:
         raise Refusal(f"there is no policy {name[:80]!r} here: see `skerry get policies`", 404)
     return _summary(core, record) | {
+        "spec": msgspec.json.decode(record.spec),
+        "on": [],
         "in": spread.regions(core, record),
         "in_force": _said(core.policies.rules())
         | {"from": [_named(core, found.record) for found in core.resources.policies()]},

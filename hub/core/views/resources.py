@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.core.down.known import tallies
-from hub.core.views import spread
+from hub.core.views import copies, spread
 from hub.core.work.declared import Resource
 from protocol.effects import Now
 from protocol.link.roster.brief import RegionReport, Tally
@@ -57,7 +57,8 @@ def service(core: HubCore, name: str, now: Now) -> JSON:
 
     Raises Refusal (404).
     """
-    return _whole(core, core.resources.get("service", name))
+    record = core.resources.get("service", name)
+    return _whole(core, record) | {"copies": copies.copies(core, record, now)}
 
 
 def nodes_of(core: HubCore, name: str) -> list[str]:

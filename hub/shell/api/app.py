@@ -9,9 +9,10 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from hub.shell.api import artifacts, enrollment, errors, events, logs, nodes, resources, tasks, tiers, tokens
+from hub.shell.api import artifacts, enrollment, errors, events, logs, nodes, resources, tasks, tokens
 from hub.shell.api.gate.gate import Gate
 from hub.shell.api.hub import Hub
+from hub.shell.api.tiers import routes as tiers
 
 
 def make(hub: Hub) -> ASGIApp:

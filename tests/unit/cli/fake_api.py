@@ -101,6 +101,7 @@ def node(name: str, **more: Any) -> dict[str, Any]:
         "epoch": "0" * 16,
         "cursors": {"state": {"epoch": "0" * 16, "seq": 10, "last": 10}},
         "version": "0.1.0",
+        "missing": {},
         "lost": {},
         "losses": {},
         "waiting": [],

@@ -27,8 +27,9 @@ def answer(**more: object) -> dict[str, object]:
 
 def test_apply_says_which_regions_it_is_handed_to_and_how_many_each(skerry: Skerry, api: FakeApi, file: str) -> None:
     api.says("POST", "/v1/apply", answer(nodes=["own-1"], regions={"eu": 2, "us": None}))
+    api.says("GET", "/v1/services/x", {"in": []})
     code, out, _ = skerry("apply", "-f", file)
-    assert (code, out.strip()) == (0, "service/x created, on 1 node: own-1, in 2 regions: eu (2), us")
+    assert (code, out.splitlines()[0]) == (0, "service/x created, on 1 node: own-1, in 2 regions: eu (2), us")
 
 
 def test_an_override_goes_along_with_its_life_and_its_reason(skerry: Skerry, api: FakeApi, file: str) -> None:
@@ -66,3 +67,11 @@ def test_release_ends_an_override(skerry: Skerry, api: FakeApi) -> None:
 def test_a_policy_is_deleted_by_its_name(skerry: Skerry, api: FakeApi) -> None:
     api.says("DELETE", "/v1/resources/policy/thrift", {"deleted": "policy/thrift"})
     assert skerry("delete", "policies/thrift")[1].strip() == "policy/thrift deleted"
+
+
+def test_a_policy_is_applied_as_anything_else(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
+    path = tmp_path / "thrift.yaml"
+    path.write_text("apiVersion: skerry/v1\nkind: Policy\nmetadata: {name: thrift}\nspec: {forward: {logs: state}}\n")
+    api.says("POST", "/v1/apply", answer(kind="policy", name="thrift", regions={"eu": None}))
+    code, out, err = skerry("apply", "-f", str(path))
+    assert (code, out.strip(), err) == (0, "policy/thrift created, in 1 region: eu", "")

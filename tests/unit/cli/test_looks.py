@@ -170,6 +170,7 @@ def service(**more: Any) -> dict[str, Any]:
         "unhealthy": 0,
         "away": 0,
         "spec": {"spec": {}},
+        "copies": None,
         "on": [on("a")],
     }
     return plain | more
@@ -418,7 +419,7 @@ def test_apply_waits_for_those_that_are_there(skerry: Skerry, api: FakeApi, tmp_
     assert code == 0
     assert "service/vision  changed, generation 13: 2 nodes" in out
     assert "  service/vision  b            away since 14 Nov 2023 22:13: will follow on return" in out
-    assert "1 of 2 done, 1 away; nothing failed (--wait=all waits for those away)" in out
+    assert "1 of 2 done, 1 away (b); nothing failed (--wait=all waits for those away)" in out
     assert skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait=all", "--timeout", "1ms")[0] == 1
 
 
@@ -488,7 +489,7 @@ def test_apply_on_nobody_says_so(skerry: Skerry, api: FakeApi, tmp_path: Path) -
 
 def in_region(name: str, **more: Any) -> dict[str, Any]:
     """Return what one region makes of a service."""
-    counts = {"placed": 1, "current": 1, "generation": 13}
+    counts = {"share": None, "asked": 1, "placed": 1, "current": 1, "generation": 13}
     state: dict[str, Any] = {
         "hub": name,
         "state": "online",
@@ -829,7 +830,7 @@ def test_describe_a_service_as_a_tree_of_regions(skerry: Skerry, api: FakeApi) -
     for said in (
         "in all           7 asked, 4 placed, 3 running, 1 not current",
         "├─ eu-north      2 placed, 1 running (1 healthy), as of 14 Nov 2023 22:13",
-        "service/vision overridden by token:ida until 14 Nov 2023 22:28",
+        "overridden by token:ida at eu-north until 14 Nov 2023 22:28",
         "│  ├─ oslo/gw-9  failed, no such command",
         "│  └─ …          and 3 more",
         "├─ eu-south      away since 14 Nov 2023 22:13; last known (14 Nov 2023 22:13): 2 placed",

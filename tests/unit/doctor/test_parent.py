@@ -26,7 +26,7 @@ def test_a_root_has_none_and_a_live_one_is_well():
 def test_a_parent_that_is_away_is_told_and_is_no_problem():
     (found,) = parent.parent(AWAY)
     assert found.state is State.OK
-    assert "(no route to host): all here goes on; 1,204 entries wait for it" in found.says
+    assert "(no route to host): all here goes on; 1,204 entries to go up" in found.says
     assert findings.code(fleet.fleet(replace(facts.FLEET, above=AWAY))) == 0
     assert "never reached" in said(replace(AWAY, last_contact_ms=0))["parent"].says
 

@@ -84,3 +84,35 @@ def test_policies_are_shown_with_their_owner_and_what_they_come_to(tree: Tree) -
     assert (region["hub"], region["generation"], region["refused"]) == ("eu", own["generation"], "")
     with pytest.raises(Refusal, match="skerry get policies"):
         views.policy(eu.core, "none")
+
+
+def line(*, one: bool) -> dict[str, Any]:
+    cut = {"hub": {"replace_after": "10m"}, "on_return": "keep_replacement", "at_most_one": one}
+    return world.service("line", "*", count=1, disconnect=cut)
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_a_copy_that_was_taken_over_its_fences_and_leases_are_shown(tree: Tree, one: bool) -> None:
+    cloud = tree.hubs["cloud"]
+    tree.add("us", "cloud")
+    for name in ("eu", "us"):
+        tree.hubs[name].enroll(f"gw-{name}")
+    tree.later(1.0)
+    cloud.ask(inputs.Apply(documents=[world.service("plain", "*"), line(one=one)]))
+    tree.later(1.0)
+    assert views.service(cloud.core, "plain", tree.now)["copies"] is None
+    (first,) = views.service(cloud.core, "line", tree.now)["regions"]
+    copies = views.service(cloud.core, "line", tree.now)["copies"]
+    assert (copies["replace_after_s"], copies["at_most_one"], copies["parked"]) == (600.0, one, {})
+    assert (list(copies["fences"]), list(copies["leases"])) == ([first], [first] if one else [])
+    tree.hubs[first].cut()
+    tree.later(100.0)
+    if one:
+        left = views.service(cloud.core, "line", tree.now)["copies"]["leases"][first]
+        assert (left["copies"], 0 < left["left_s"] < copies["leases"][first]["left_s"]) == (1, True)
+    tree.later(2_000.0)
+    copies = views.service(cloud.core, "line", tree.now)["copies"]
+    other = "us" if first == "eu" else "eu"
+    assert copies["parked"][first]["by"] == {other: 1}
+    assert copies["parked"][first]["kept"] is False
+    assert first not in copies["leases"]

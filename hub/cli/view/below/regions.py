@@ -78,6 +78,14 @@ def mark(one: dict[str, Any], now_ms: int) -> str:
     return f"{one['what']} {one['decision']} by {one['user']} {until}{why}"
 
 
+def overridden(one: dict[str, Any], hub: str, now_ms: int) -> str:
+    """Return `overridden by ola at eu-north until 14:02, because belt jammed`: of a resource that is known."""
+    until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
+    why = f", because {one['reason']}" if one.get("reason") else ""
+    at = "/".join(filter(None, (hub, one.get("at", ""))))
+    return f"{one['decision']} by {one['user']} at {at} {until}{why}"
+
+
 def tallies(region: dict[str, Any]) -> list[tuple[str, str]]:
     """Return a line for each resource of a region."""
     return [(key, tally(one)) for key, one in region.get("tallies", {}).items()]

@@ -61,7 +61,7 @@ def _region(region: dict[str, Any], everywhere: list[dict[str, Any]], tell: Word
     below = [on for on in everywhere if on["node"].startswith(prefix)]
     below.sort(key=lambda on: not _is_troubled(on))
     rows: Rows = [(region["hub"], _region_words(region, now_ms))]
-    rows += [("", mark) for mark in (regions.mark(one, now_ms) for one in region["marks"])]
+    rows += [("", regions.overridden(one, region["hub"], now_ms)) for one in region["marks"]]
     shown = [(on["node"].removeprefix(prefix), words(on, tell, now_ms)) for on in below[:NODES_SHOWN]]
     if len(below) > NODES_SHOWN:
         shown.append(("…", f"and {len(below) - NODES_SHOWN} more: see them all with -o json"))

@@ -63,7 +63,8 @@ def advice(one: dict[str, Any], now_ms: int) -> str:
         return f"{one['conditions'][0]['what']}: see `skerry describe hub`"
     if up is None or up["state"] == "live":
         return ""
-    return f"{link(one, now_ms)}: all here goes on; {waits(one)} entries wait for it (see `skerry describe hub`)"
+    waiting = human.entries(sum(up["waiting"].values()))
+    return f"{link(one, now_ms)}: all here goes on, {waiting} to go up (see `skerry describe hub`)"
 
 
 def tell(one: dict[str, Any], now_ms: int) -> Iterator[Section]:
@@ -87,13 +88,13 @@ def _link(up: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
     goes_on = "" if up["state"] == "live" else "; all here goes on"
     contact = f"{human.clock(up['last_contact_ms'], now_ms)}, {words.ago(up['last_contact_ms'], now_ms)}"
     held = f"generation {up['generation']}, received {human.clock(up['received_ms'], now_ms)}"
-    waiting = ", ".join(f"{name} {human.number(count)}" for name, count in up["waiting"].items() if count)
+    waiting = ", ".join(f"{human.entries(count)} of {name}" for name, count in up["waiting"].items() if count)
     return [
         ("state", f"{up['state']} {since}{goes_on}"),
         *([("why", up["reason"])] if up["reason"] and up["state"] != "live" else []),
         ("last contact", contact),
         ("asked of us", held if up["received_ms"] else "nothing yet"),
-        ("waits", f"{waiting} entries" if waiting else "nothing: it has all that is here"),
+        ("waits", waiting or "nothing: it has all that is here"),
     ]
 
 
