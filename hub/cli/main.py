@@ -15,7 +15,7 @@ import typer
 
 from hub.cli import apply, client, describe, events, get, node, options, sources, tasks
 from hub.cli.doctor import command as doctor
-from hub.cli.view import output
+from hub.cli.view import examples, output
 from protocol.errors import SkerryError, TooLarge
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ Examples:
   skerry apply -f line.yaml --wait                   declare what runs where, and watch it come true
   skerry get nodes -l site=oslo                      who is there, and what each last said
   skerry run -l site=oslo -- df -h /                 one command on many devices
-  skerry logs line-vision -f                         what a service prints, as it prints it"""
+  skerry logs line-vision -f                         what a service prints, as it prints it
+  SKERRY_CONTEXT=~/north.json skerry get nodes       at another hub, with the context that `hub init` wrote there"""
 
 app = typer.Typer(
     help=HELP,
@@ -42,16 +43,17 @@ app = typer.Typer(
 hub = typer.Typer(help="Make a hub, and serve it.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(hub, name="hub")
 app.add_typer(node.tokens, name="token")
-app.command("apply")(apply.apply)
-app.command("diff")(apply.diff)
-app.command("delete")(apply.delete)
-app.command("release")(apply.release)
-app.command("get")(get.get)
-app.command("describe")(describe.describe)
-app.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(tasks.run)
+app.command("apply", epilog=examples.APPLY)(apply.apply)
+app.command("diff", epilog=examples.DIFF)(apply.diff)
+app.command("delete", epilog=examples.DELETE)(apply.delete)
+app.command("release", epilog=examples.RELEASE)(apply.release)
+app.command("get", epilog=examples.GET)(get.get)
+app.command("describe", epilog=examples.DESCRIBE)(describe.describe)
+AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+app.command("run", epilog=examples.RUN, context_settings=AS_IT_IS)(tasks.run)
 app.add_typer(tasks.workflows, name="workflow")
-app.command("events")(events.events)
-app.command("logs")(events.logs)
+app.command("events", epilog=examples.EVENTS)(events.events)
+app.command("logs", epilog=examples.LOGS)(events.logs)
 app.add_typer(node.nodes, name="node")
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 
@@ -71,7 +73,7 @@ def skerry(
     """Take the options that come before a command."""
 
 
-@hub.command()
+@hub.command(epilog=examples.INIT)
 def init(
     name: Annotated[str, typer.Option("--name", help="The hub's name; its devices will know it by this.")],
     data: Annotated[Path | None, typer.Option("--data", help="Where it keeps everything; empty or not there.")] = None,

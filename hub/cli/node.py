@@ -7,18 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import invitation, output
+from hub.cli.view import examples, invitation, output
 from hub.cli.view.output import Format
 
-tokens = typer.Typer(help="Invite devices: one-time tokens.", no_args_is_help=True, rich_markup_mode=None)
+tokens = typer.Typer(help="Invite devices and hubs: one-time tokens.", no_args_is_help=True, rich_markup_mode=None)
 nodes = typer.Typer(
-    help="Label, cordon, drain, accept or revoke a node; ask it to release a service.",
+    help="Label, cordon, drain, move, accept or revoke a node; ask it to release a service.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
-@tokens.command()
+@tokens.command(epilog=examples.TOKEN)
 def create(
     ttl: Annotated[str, typer.Option("--ttl", metavar="TIME", help="How long it is good.")] = "1h",
     uses: Annotated[int, typer.Option("--uses", min=1, help="For how many devices.")] = 1,
@@ -91,7 +91,7 @@ def drain(node: options.Node) -> None:
     output.say(f"{node} drained: its work is taken away      (skerry node uncordon {node})")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.REVOKE)
 def revoke(
     node: options.Node,
     reason: options.Reason = "",
@@ -103,7 +103,7 @@ def revoke(
     output.say(f"{node} revoked")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.MOVE)
 def move(
     node: options.Node,
     to: Annotated[str, typer.Option("--to", metavar="HUB", help="A hub right below this one, or this one.")],

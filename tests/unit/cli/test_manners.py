@@ -23,12 +23,26 @@ spec:
   steps: [{name: a, needs: [b], run: [x]}]
 """
 
+WITH_EXAMPLES = ["hub init", "token create", "node move", "node revoke", "apply", "diff", "delete", "release", "get"]
+WITH_EXAMPLES += ["describe", "run", "events", "logs"]
+
 
 def test_help_fits_a_screen_and_shows_five_examples(skerry: Skerry) -> None:
     code, out, _ = skerry("--help")
     assert code == 0
     assert len(out.splitlines()) <= 36
     assert sum(line.strip().startswith("skerry ") for line in out.splitlines()) == 5
+
+
+@pytest.mark.parametrize("command", WITH_EXAMPLES)
+def test_the_help_of_a_command_shows_examples_with_options_that_it_has(skerry: Skerry, command: str) -> None:
+    options, _, shown = skerry(*command.split(), "--help")[1].partition("Examples:")
+    examples = [line.strip().partition("   ")[0] for line in shown.splitlines() if line.strip()]
+    assert examples
+    for example in examples:
+        assert f"skerry {command} " in example
+        ours = example.partition(" -- ")[0].split()
+        assert all(f"{word} " in options or f"{word}," in options for word in ours if word.startswith("-"))
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -1,0 +1,54 @@
+"""What a person may type, shown below the help of each command. `\\b` keeps lines as they are."""
+
+from __future__ import annotations
+
+
+def _lines(*rows: tuple[str, str]) -> str:
+    """Return rows of a command and what it does as the end of a help text."""
+    width = max(len(command) for command, _ in rows) + 3
+    return "\b\nExamples:\n" + "\n".join(f"  {command:<{width}}{what}".rstrip() for command, what in rows)
+
+
+INIT = _lines(
+    ("skerry hub init --name cloud", "a root, in the usual folder"),
+    ("skerry hub init --name eu-north --parent https://HOST:8443 --token sk1.9f3c…", "a region below it"),
+    ("SKERRY_CONTEXT=~/north.json skerry hub init …", "where to keep its operator's context"),
+)
+TOKEN = _lines(
+    ("skerry token create --label site=oslo --uses 20", "for twenty devices of this hub"),
+    ("skerry token create --hub --label continent=eu", "for a region below it"),
+)
+APPLY = _lines(
+    ("skerry apply -f line.yaml --wait", "declare it, and watch it come true"),
+    ("skerry apply -f line.yaml --dry-run", "what would happen"),
+    ('skerry apply -f line.yaml --override --for 8h --reason "a storm"', "at a region: over its parent's"),
+)
+DELETE = _lines(("skerry delete service/line workflow/report", ""))
+RELEASE = _lines(("skerry release service/line", "what the hub above declares is in force again"))
+DIFF = _lines(("skerry diff -f line.yaml", "what `apply` would change"))
+GET = _lines(
+    ("skerry get nodes -l site=oslo -w", "who is there, kept up to date"),
+    ("skerry get regions", "what each hub below comes to"),
+    ("skerry get hub", "this hub, and its link upward"),
+    ("skerry get nodes cloud/eu-north/oslo-gw-7 -o json", "one node, for a program"),
+)
+DESCRIBE = _lines(
+    ("skerry describe service line", "where it runs, by region and node, and why not"),
+    ("skerry describe node eu-north/oslo-gw-7", "all about one device"),
+    ("skerry describe hub", "this hub: its link upward, what is overridden, what to look at"),
+)
+RUN = _lines(
+    ("skerry run --node oslo-gw-7 -- df -h /", "by name, or by path: eu-north/oslo-gw-7"),
+    ("skerry run -l site=oslo,gpu -- uname -r", "by labels, at any depth; -l '*' is every device"),
+)
+EVENTS = _lines(
+    ("skerry events --since 1h --kind 'service.*'", "of an hour"),
+    ("skerry events --node eu-north/oslo-gw-7 -f", "of one device, as it comes"),
+    ("skerry events --key service/line", "who declared, changed or overrode it"),
+)
+LOGS = _lines(
+    ("skerry logs line -f", "of all its devices, as it is printed"),
+    ("skerry logs line --node eu-north/oslo-gw-7", "of one"),
+)
+MOVE = _lines(("skerry node move oslo-gw-7 --to eu-south", "at the hub above both; `--to cloud` is that hub itself"))
+REVOKE = _lines(('skerry node revoke oslo-gw-7 --reason "stolen"', ""))
