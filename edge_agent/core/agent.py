@@ -244,6 +244,7 @@ class AgentCore:
                 self._desired.update(event.items)
                 self._roster.know(self._desired, now)
                 self._gone.know(self._desired)
+                self._home.want(self._desired, fx)
         self._home.start(now, fx)
         self._emit.start(started.found, fx)
         self._adopt(started.found, now, fx)

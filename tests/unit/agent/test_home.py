@@ -81,6 +81,12 @@ def test_a_crash_before_the_shell_has_stored_it_changes_nothing() -> None:
     assert not [act for act in world.wait(600) if isinstance(act, table.Connect)]
 
 
+def test_a_crash_before_the_word_was_proven_has_it_proven_in_the_next_life() -> None:
+    world = device(MOVE)
+    assert only(world.start(), inputs.CheckMove).move == documents.encode(MOVE)
+    assert only(checked(world), inputs.Turn).to == OSLO
+
+
 def test_a_device_that_was_enrolled_elsewhere_since_stays_there() -> None:
     world = device(MOVE)
     checked(world)
