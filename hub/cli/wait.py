@@ -42,7 +42,7 @@ class _Watch:
         found = hub.get(self.path)
         is_probed = "health" in found["spec"]["spec"]
         regions = {one["hub"]: one for one in found["in"] if one["is_asked"]}
-        self.regions = list(regions.values())
+        self.regions = list(regions.values()) if found["kind"] != "policy" else []
         for name, region in regions.items():
             speaks = [one for one in found["on"] if f"{one['region']}/".startswith(f"{name}/")]
             self._note(name, *_judge_region(region, found, len(speaks)))

@@ -22,6 +22,13 @@ spec:
   placement: {regions: "region=north", selector: "site=oslo", count: all}
 """
 
+THRIFT = """\
+apiVersion: skerry/v1
+kind: Policy
+metadata: {name: thrift}
+spec: {regions: "region=north", forward: {metrics: summary}}
+"""
+
 
 @pytest.fixture
 async def tiers(tmp_path: Path) -> AsyncGenerator[Federation[Fleet]]:
@@ -87,3 +94,34 @@ async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_g
     assert "(north is away)" in told
     _, told = await root.command("describe", "service", "talker")
     assert "away since" in told
+
+
+async def test_a_region_tells_its_operators_how_its_parent_and_its_policies_stand(
+    tiers: Federation[Fleet], tmp_path: Path
+) -> None:
+    root, north = tiers.root, tiers.regions["north"]
+    (tmp_path / "thrift.yaml").write_text(THRIFT)
+    _, told = await root.command("apply", "-f", str(tmp_path / "thrift.yaml"), "--wait")
+    assert "in force" in told
+    _, told = await north.command("describe", "policy", "thrift")
+    assert "inherited from cloud" in told
+    assert "metrics=summary" in told
+    _, told = await root.command("apply", "-f", str(tmp_path / "line.yaml"))
+    assert "service/talker: north 2 of 2" in told
+    assert (await north.json("get", "hub"))["parent"]["state"] == "live"
+    _, told = await north.command("doctor")
+    assert "cloud: live since" in told
+
+    await root.hub.kill()
+
+    async def alone() -> bool:
+        return (await north.json("get", "hub"))["parent"]["state"] == "offline"
+
+    await north.until(alone, "north sees that cloud is gone", 30.0)
+    _, told = await north.command("describe", "hub")
+    assert "all here goes on" in told
+    _, told = await north.command("get", "nodes")
+    assert "cloud away" in told
+    for words in (("doctor",), ("doctor", "--data", str(north.data))):
+        code, told = await north.command(*words, check=False)
+        assert (code, "cloud is away, last heard" in told) == (0, True), told

@@ -115,7 +115,7 @@ def test_only_what_runs_is_in_the_runtime_part() -> None:
 
 
 def test_the_examples_load() -> None:
-    for path in sorted((ROOT / "config/examples").glob("*.yaml")):
+    for path in sorted((ROOT / "config/examples").rglob("*.yaml")):
         found = load.load([load.Source(name=path.name, text=path.read_text())])
         assert not found.mistakes
         assert found.documents

@@ -87,8 +87,9 @@ def overridden(one: dict[str, Any], hub: str, now_ms: int) -> str:
 
 
 def tallies(region: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return a line for each resource of a region."""
-    return [(key, tally(one)) for key, one in region.get("tallies", {}).items()]
+    """Return a line for each service and workflow of a region."""
+    listed = region.get("tallies", {}).items()
+    return [(key, tally(one)) for key, one in listed if not key.startswith("policy/")]
 
 
 def tally(one: dict[str, Any]) -> str:
