@@ -1,5 +1,7 @@
 """What this hub tells its parent of the nodes below it: each of them in its roster, all of them added up in its Status.
 
+While this hub's store is in doubt (A17) what the roster does not name is not gone: nothing above acts on that.
+
 A level (INVARIANTS A11, A12): whatever changed is said as it is when there is room to say it. A node that only was
 heard again, and is as it was, is said again every limits.BRIEF_TIMES_S: a thousand quiet devices are no traffic.
 """
@@ -40,7 +42,8 @@ class RosterUp:
         match event:
             case events.WentLive(renew_only=False):
                 self._said.clear()
-                self._sender.begin(self._child.session, self._core.subtree.addresses(), now, fx)
+                addresses, is_sure = self._core.subtree.addresses(), not self._core.restore.waits
+                self._sender.begin(self._child.session, addresses, now, fx, is_sure=is_sure)
             case events.WentOffline():
                 self._sender.end()
             case events.RosterAcked(session=session, number=number):
@@ -82,6 +85,8 @@ class RosterUp:
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Say what is due."""
+        if not self._sender.is_sure and not self._core.restore.waits:
+            self._sender.complete(self._core.subtree.addresses(), now, fx)
         if now.mono >= self._report_at:
             self._report_at, self._reported_at = math.inf, now.mono
             self._child.set_report(self._core.subtree.report(now), now, fx)

@@ -30,6 +30,8 @@ class Sender:
         self._parent, self._told = parent, told
         self._session = 0
         self._number = 0
+        self.is_sure = True
+        """Whether what is not named is gone."""
         self._whole: dict[str, None] | None = None
         self._changed: dict[str, None] = {}
         self._flying: deque[messages.Roster] = deque()
@@ -41,16 +43,26 @@ class Sender:
         """Tell whether the parent has taken all that there is to say."""
         return self._session > 0 and self._whole is None and not self._changed and not self._flying
 
-    def begin(self, session: int, addresses: Iterable[str], now: Now, fx: Effects) -> None:
-        """A session begins: the parent is to hear of all `addresses`."""
+    def begin(self, session: int, addresses: Iterable[str], now: Now, fx: Effects, *, is_sure: bool = True) -> None:
+        """A session begins: the parent is to hear of all `addresses`.
+
+        Not `is_sure`: there may be more of them, so what they do not name is not gone, before `complete`.
+        """
         self.end()
-        self._session, self._whole = session, dict.fromkeys(addresses)
+        self._session, self._whole, self.is_sure = session, dict.fromkeys(addresses), is_sure
+        self._pump(now, fx)
+
+    def complete(self, addresses: Iterable[str], now: Now, fx: Effects) -> None:
+        """It is sure now: these are all."""
+        self._whole, self.is_sure = dict.fromkeys(addresses), True
+        self._changed.clear()
+        self._settled_at = float("inf")
         self._pump(now, fx)
 
     def end(self) -> None:
         """The session is over: nothing is on its way, and the next one begins anew."""
         self._session = self._number = 0
-        self._whole = None
+        self._whole, self.is_sure = None, True
         self._changed.clear()
         self._flying.clear()
         self._settled_at = self._again_at = float("inf")
@@ -92,7 +104,7 @@ class Sender:
             if self._whole is not None:
                 page = self._page(self._whole, now, is_whole=True)
                 if not self._whole:
-                    page = msgspec.structs.replace(page, last=True)
+                    page = msgspec.structs.replace(page, last=self.is_sure)
                     self._whole = None
             elif self._changed and now.mono >= self._settled_at:
                 page = self._page(self._changed, now, is_whole=False)

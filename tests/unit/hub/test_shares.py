@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -13,6 +14,7 @@ from hub.core import inputs
 from hub.core.down.shares import Place, split
 from protocol import limits, selector
 from protocol.effects import Effects
+from protocol.snapshot import DOUBT, STORE, Doubt
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import service
 
@@ -170,6 +172,31 @@ def test_a_roster_that_is_not_whole_takes_nothing_away() -> None:
     live = cloud.core.resources._live["service/line"]  # pyright: ignore[reportPrivateUsage]
     assert cloud.core.rooms.of("eu", live).nodes is None
     assert cloud.core.resources.resettle("service/line", Effects()) == []
+
+
+def test_what_a_restored_region_has_forgotten_takes_nothing_away_before_its_operator_has_looked() -> None:
+    made = tree(eu=2, us=4)
+    cloud, eu = made.hubs["cloud"], made.hubs["eu"]
+    backup = eu.store.copy()
+    eu.device("eu-2", {"gpu": "yes"})
+    made.later(10.0)
+    apply(cloud, 6)
+    assert shares(cloud) == {"eu": 3, "us": 3}
+
+    backup.spaces.setdefault(STORE, {})[DOUBT] = msgspec.json.encode(Doubt(reason="a copy"))
+    eu.store = backup
+    eu.restart()
+    made.later(120.0)
+    assert eu.core.up is not None
+    assert eu.core.up.live
+    assert not cloud.core.parent.rosters.is_whole("eu")
+    assert shares(cloud) == {"eu": 3, "us": 3}
+
+    eu.ask(inputs.AcceptRestore())
+    made.later(10.0)
+    assert cloud.core.parent.rosters.is_whole("eu")
+    assert shares(cloud) == {"eu": 2, "us": 4}
+    assert cloud.core.subtree.find("eu/eu-2") is None
 
 
 def test_a_cordoned_node_keeps_what_it_has_and_makes_no_room_for_more() -> None:
