@@ -6,15 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hub.cli.view import human, output
-from hub.cli.view.hubs import placed
+from hub.cli.view.hubs import judged, placed
 
 if TYPE_CHECKING:
     from hub.cli.client import Client
 
-FAILURES = frozenset({"failed"})
 LOOK_EVERY_S = 0.2
 NAMED = 4  # of those that are away
-RESTARTS_ARE_FAILURE = 3
 
 
 class _Watch:
@@ -45,11 +43,11 @@ class _Watch:
         self.regions = list(regions.values()) if found["kind"] != "policy" else []
         for name, region in regions.items():
             speaks = [one for one in found["on"] if f"{one['region']}/".startswith(f"{name}/")]
-            self._note(name, *_judge_region(region, found, len(speaks)))
+            self._note(name, *judged.region(region, found, len(speaks)))
         for one in found["on"]:
             region = regions.get(one["region"].partition("/")[0])
             if one["placed"] and (region is None or self.states[region["hub"]] == "open"):
-                self._note(one["node"], *_judge(one, *self.key.split("/"), is_probed=is_probed))
+                self._note(one["node"], *judged.node(one, *self.key.split("/"), is_probed=is_probed))
 
     def _note(self, name: str, state: str, words: str) -> None:
         self.states[name] = state
@@ -108,64 +106,6 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
 
 def _named(watches: list[_Watch], state: str) -> list[str]:
     return list(dict.fromkeys(name for watch in watches for name, one in watch.states.items() if one == state))
-
-
-def _judge_region(region: dict[str, Any], found: dict[str, Any], speaks: int) -> tuple[str, str]:
-    """Return how far a region is with a resource (`open`: its nodes speak for themselves), and the words for it.
-
-    `speaks`: how many nodes there are heard of. Of workflows a region tells only how many of its nodes have it.
-    """
-    overridden = [mark for mark in region["marks"] if not mark.get("at")]
-    if region["state"] != "online":
-        now_ms = int(time.time() * 1000)
-        return "away", f"away since {human.clock(region['since_ms'], now_ms)}: will follow on return"
-    if region["refused"]:
-        return "failed", f"refused there: {region['refused']}"
-    if overridden:
-        return "overridden", f"overridden there by {overridden[0]['user']}: {overridden[0]['reason']}"
-    if region["generation"] < found["generation"]:
-        return "waiting", "on its way"
-    if found["kind"] == "policy":
-        return "done", "in force"
-    if not region["placed"]:
-        return "done", "placed on no node there"
-    if found["kind"] == "service":
-        return ("open", "") if speaks >= region["placed"] else ("waiting", "on its way")
-    if region["current"] < region["placed"]:
-        return "waiting", "on its way"
-    return "done", f"received by {human.plural(region['placed'], 'node')}"
-
-
-def _judge(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple[str, str]:
-    """Return (done, away, failed or waiting) of one node, and the words for it."""
-    if one["node_state"] in ("revoked", "quarantined"):
-        return "failed", f"{one['node_state']}: see `skerry describe node {one['node']}`"
-    if one["node_state"] in ("away", "unheard"):
-        now_ms = int(time.time() * 1000)
-        return "away", f"away since {human.clock(one['since_ms'], now_ms)}: will follow on return"
-    if not one["current"]:
-        return "waiting", "on its way"
-    if kind != "service":
-        return "done", "received"
-    return _judge_service(one["report"], f"skerry logs {name} --node {one['node']}", is_probed=is_probed)
-
-
-def _judge_service(report: dict[str, Any], logs: str, *, is_probed: bool) -> tuple[str, str]:
-    override = report.get("override")
-    if override:
-        return "done", f"{report['state']}: held there by {override['user']} ({override.get('reason') or 'no reason'})"
-    state, healthy = report["state"], report.get("healthy")
-    if state == "running":
-        if not is_probed:
-            return "done", "running"
-        return ("done", "running, healthy") if healthy else ("waiting", "running, not healthy yet")
-    if state == "exited" and report.get("last_exit") == "code 0":
-        return "done", "ended with code 0"
-    if state in FAILURES or (state == "backoff" and report.get("restarts", 0) >= RESTARTS_ARE_FAILURE):
-        last = report.get("last_exit")
-        why = report.get("reason") or (f"last exit: {last}" if last else "it does not stay up")
-        return "failed", f"{state}: {why}; see `{logs}`"
-    return "waiting", state
 
 
 def _verdict(counts: dict[str, int], away: list[str], wait_s: float) -> str:
