@@ -12,6 +12,12 @@ from tests.unit.hub.world import Device
 from tests.unit.relay.parts import EPOCH
 
 
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held back is told while a device that says nothing more counts as connected."""
+    monkeypatch.setattr(limits, "HELD_EVERY_S", 60.0)
+
+
 @pytest.fixture
 def tree() -> Tree:
     tree = Tree()
