@@ -257,8 +257,8 @@ def alarm_text(event: events.ParentEvent) -> str:
     match event:
         case events.CloneSeen():
             return (
-                "two machines use this node's identity (a copied data directory): neither is served; remove one, "
-                "then accept the node"
+                "two machines use this node's identity (a copied data directory), or it came back from an old backup: "
+                "it is not served; make sure that there is only one, then accept the node"
             )
         case events.ChildRestored():
             return "the device's store is an older copy; it resumes under a new session, what it lost is declared"
