@@ -220,16 +220,16 @@ def runs(
     view.as_json(answer) if output is Output.json else view.runs(answer, _now_ms())
 
 
-@app.command(epilog="Example:  skerry-agent events --kind service. -f")
+@app.command(epilog="Example:  skerry-agent events --kind 'service.*' -f")
 def events(
-    kind: Annotated[str, typer.Option("--kind", help="Only kinds that begin so.")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="Only kinds that begin so: service.*")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=0)] = 50,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes.")] = False,
     data: Data = None,
     output: As = Output.table,
 ) -> None:
     """Show what happened here, oldest first."""
-    request: dict[str, object] = {"do": "events", "kind": kind, "limit": limit, "follow": follow}
+    request: dict[str, object] = {"do": "events", "kind": kind.removesuffix("*"), "limit": limit, "follow": follow}
     for one in client.stream(data, request):
         if one is not None:
             view.as_json(one) if output is Output.json else view.entry(one)

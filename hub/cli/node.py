@@ -98,7 +98,8 @@ def revoke(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Cut it off at once, for ever: its certificate is good for nothing from now on."""
-    options.confirm(f"Revoke {node}? It is cut off at once and must enroll anew under another name.", yes)
+    text = f"Revoke {node}? It is cut off at once and must enroll anew under another name."
+    options.confirm(f"{text} Below a hub all goes on, unseen from here.", yes)
     _post(node, "revoke", {"reason": reason})
     output.say(f"{node} revoked")
 
@@ -106,7 +107,10 @@ def revoke(
 @nodes.command(epilog=examples.MOVE)
 def move(
     node: options.Node,
-    to: Annotated[str, typer.Option("--to", metavar="HUB", help="A hub right below this one, or this one.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="HUB", help="One below this hub, or it.", autocompletion=options.complete_region),
+    ],
 ) -> None:
     """Let it belong to another hub; asked of the hub above both. Its work runs on, and no entry is lost."""
     with client.Client() as hub:

@@ -38,6 +38,11 @@ def complete_workflow(incomplete: str) -> list[str]:
     return _names("/v1/workflows", incomplete)
 
 
+def complete_region(incomplete: str) -> list[str]:
+    """Return the hubs below this one whose names begin so."""
+    return _names("/v1/regions", incomplete)
+
+
 _LISTS = {
     "node": "/v1/nodes",
     "region": "/v1/regions",

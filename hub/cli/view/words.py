@@ -6,6 +6,8 @@ from typing import Any
 
 from hub.cli.view import human
 
+DECIDED = {"stop": "stopped", "start": "started"}  # a person's word about a service, once it is done
+
 
 def ago(ms: int, now_ms: int) -> str:
     """Return how long ago the last contact was."""
@@ -65,7 +67,8 @@ def service_words(one: dict[str, Any], now_ms: int) -> str:
 def _override_words(one: dict[str, Any], now_ms: int) -> str:
     until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
     reason = f'; "{one["reason"]}"' if one.get("reason") else ""
-    return f"{one['decision']} there by {one['user']} at {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
+    done = DECIDED.get(one["decision"], one["decision"])
+    return f"{done} there by {one['user']} at {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
 
 
 def overridden(one: dict[str, Any], now_ms: int) -> str:

@@ -8,6 +8,7 @@ from protocol.doctor.findings import Finding, Unseen, ok, problem, warning
 
 CHECK = "parent"
 _ARTIFACTS = "it is tried again by itself: is the hub above reachable, and is there room? See skerry describe hub"
+_FOR_EVER = "nothing takes that back; skerry token create --hub lets in a new hub of another name in this one's place"
 
 
 def parent(seen: Above | Unseen) -> list[Finding]:
@@ -34,7 +35,10 @@ def parent(seen: Above | Unseen) -> list[Finding]:
 def _link(seen: Above) -> Finding:
     for what, text in seen.conditions:
         if what == "turned-away":
-            return problem(CHECK, f"{seen.parent}: {text}", f"an operator of {seen.parent} decides: skerry node accept")
+            what_next = (
+                _FOR_EVER if text.startswith("revoked") else "skerry node accept, if its operators trust this hub"
+            )
+            return problem(CHECK, f"{seen.parent}: {text}", f"at {seen.parent}: {what_next}")
     waits = f"{seen.waiting:,} {'entry' if seen.waiting == 1 else 'entries'} to go up"
     if seen.state == "live":
         return ok(CHECK, f"{seen.parent}: live since {words.moment(seen.since_ms)}; {waits}")

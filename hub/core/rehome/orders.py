@@ -97,6 +97,8 @@ class Orders:
         if name == core.node:
             found = core.haven
         else:
+            if core.registry.find(name) is None:
+                raise Refusal(f"no hub {hub[:80]!r} is right below {core.node}: ask the hub above both for a move", 404)
             child = core.registry.living(name)
             if child.kind != "hub":
                 raise Refusal(f"{name} is no hub: name one that stands right below {core.node}, or {core.node}", 422)

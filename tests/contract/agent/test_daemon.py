@@ -148,7 +148,7 @@ async def test_a_person_s_decisions_work_offline_and_reach_the_hub_with_their_na
         assert json.loads(released.stdout)["text"]
         logs = await asyncio.to_thread(_agent, "logs", "beat", "--data", data)
         assert logs.stdout.splitlines()[0] == "hello"
-        events = await asyncio.to_thread(_agent, "events", "--kind", "local.", "-o", "json", "--data", data)
+        events = await asyncio.to_thread(_agent, "events", "--kind", "local.*", "-o", "json", "--data", data)
         kinds = [json.loads(line)["kind"] for line in events.stdout.splitlines()]
         assert kinds == ["local.stop", "local.release"]
         await it.hub.start()

@@ -23,8 +23,10 @@ spec:
   steps: [{name: a, needs: [b], run: [x]}]
 """
 
-WITH_EXAMPLES = ["hub init", "token create", "node move", "node revoke", "apply", "diff", "delete", "release", "get"]
-WITH_EXAMPLES += ["describe", "run", "events", "logs"]
+WITH_EXAMPLES = [
+    *("hub init", "token create", "node move", "node revoke"),
+    *("apply", "diff", "delete", "release", "get", "describe", "run", "events", "logs"),
+]
 
 
 def test_help_fits_a_screen_and_shows_five_examples(skerry: Skerry) -> None:

@@ -51,4 +51,7 @@ def test_what_it_refuses_and_what_cannot_be_followed_are_findings():
     assert all(one.next for check, one in found.items() if check != "parent")
     turned = said(replace(AWAY, state="refused", conditions=[("turned-away", "revoked: stolen")]))
     assert turned["parent"].state is State.PROBLEM
+    assert "token create --hub" in turned["parent"].next, "nobody takes a revocation back"
+    turned = said(replace(AWAY, state="refused", conditions=[("turned-away", "quarantined: two say they are eu")]))
+    assert "node accept" in turned["parent"].next
     assert said(Unseen(why="no", next="do"))["parent"].next == "do"

@@ -226,7 +226,7 @@ def test_what_cannot_be_is_refused_and_says_what_to_do(tree: Tree) -> None:
     tree.later(5.0)
 
     assert "there is no node 'gone'" in refused(tree, "gone", "west")
-    assert "there is no node 'north'" in refused(tree, "gw-7", "north")
+    assert "no hub 'north' is right below cloud: ask the hub above both" in refused(tree, "gw-7", "north")
     assert "belongs to east already" in refused(tree, "gw-7", "east")
     assert "west has another device called gw-8" in refused(tree, "east/gw-8", "west")
     assert "only a device can be moved" in refused(tree, "east", "west")

@@ -214,6 +214,8 @@ def test_names_are_known_however_many_nodes_have_them() -> None:
 def test_a_wrong_address_is_told_where_that_name_stands(three: Three) -> None:
     with pytest.raises(Refusal, match="write cloud/eu-north/oslo-gw-1"):
         three.cloud.core.subtree.resolve("eu-south/oslo-gw-1")
+    with pytest.raises(Refusal, match="write cloud/own-1"):
+        three.cloud.core.subtree.resolve("world/cloud/own-1")
     with pytest.raises(Refusal, match="see `skerry get nodes`") as refused:
         three.cloud.core.subtree.resolve("nobody")
     assert refused.value.status == 404

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.cli.view import human
+from hub.cli.view import human, words
 
 _ORDER = ("online", "away", "unheard", "quarantined", "revoked")
 
@@ -75,7 +75,7 @@ def mark(one: dict[str, Any], now_ms: int) -> str:
     """Return `service/vision overridden by ola until 14:02: belt jammed`."""
     until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
     why = f": {one['reason']}" if one.get("reason") else ""
-    return f"{one['what']} {one['decision']} by {one['user']} {until}{why}"
+    return f"{one['what']} {words.DECIDED.get(one['decision'], one['decision'])} by {one['user']} {until}{why}"
 
 
 def overridden(one: dict[str, Any], hub: str, now_ms: int) -> str:

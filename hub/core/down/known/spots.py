@@ -79,8 +79,9 @@ class Spots:
                 return address
         if len(named) == 1 and name == text:
             return named[0]
-        if named:
-            raise Refusal(_which(text, [mine + one for one in named]), 409 if name == text else 404)
+        near = [*([name] if name != text and self.raw(name) is not None else []), *named]
+        if near:
+            raise Refusal(_which(text, [mine + one for one in near]), 409 if name == text else 404)
         raise Refusal(f"there is no node {text[:80]!r} below {self._core.node}: see `skerry get nodes`", 404)
 
     def _has_left(self, address: str) -> bool:
