@@ -85,8 +85,9 @@ class RestoredPeer(base.Checker):
             return
         hub = self.machine(fact)
         self._held[fact.node, hello.node] = hello.held
-        asked = hub.get(parent_desired.ASKED, hello.node)
-        if asked is not None and hub.is_sure(parent_desired.ASKED, hello.node):
+        stored, asked = hub.get(parent.CHILD, hello.node), hub.get(parent_desired.ASKED, hello.node)
+        is_adopted = stored is not None and _decode_child(stored).adopted  # what another parent asked is taken over
+        if asked is not None and not is_adopted and hub.is_sure(parent_desired.ASKED, hello.node):
             one = _decode_asked(asked)
             if (hello.held.term, hello.held.generation) > (one.term, one.generation):
                 self._due[fact.node, hello.node] = f"generation {hello.held.generation} of term {hello.held.term}"

@@ -15,8 +15,8 @@ import msgspec
 
 from hub.core.work import tasks
 from protocol import documents
-from protocol.link import child_desired, parent, parent_desired, parent_entries
-from tests.checkers import base, world
+from protocol.link import child_desired, parent_desired, parent_entries
+from tests.checkers import base, served, world
 from tests.checkers.history import Calm, Disk
 
 CONVERGE_S = 7_200.0
@@ -24,7 +24,6 @@ CONVERGE_S = 7_200.0
 
 _Spaces = dict[str, dict[str, bytes]]
 
-_decode_child = msgspec.json.Decoder(parent.Record).decode
 _decode_asked = msgspec.json.Decoder(parent_desired.Record).decode
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
 _decode_manifest = msgspec.json.Decoder(child_desired.Manifest).decode
@@ -57,13 +56,13 @@ class Convergence(base.Checker):
     def end(self) -> None:
         """Compare every parent with its children."""
         for hub in self._disks.values():
-            for name, raw in hub.spaces.get(parent.CHILD, {}).items():
-                record, child = _decode_child(raw), self._disks.get(name)
-                if child is not None and not record.revoked and not record.quarantined:
+            for name in served.by(hub):
+                child = self._disks.get(name)
+                if child is not None:
                     self._cursors(hub, child)
                     self._desired(hub, child)
                     self._work(child)
-                    self._tasks(hub, name)
+            self._tasks(hub)
 
     def _cursors(self, hub: Disk, child: Disk) -> None:
         cursors = hub.spaces.get(parent_entries.CURSOR, {})
@@ -119,11 +118,16 @@ class Convergence(base.Checker):
                 found = instance.startswith("s-") and f'"{instance}"'.encode() in known
             self.demand(found, f"{child.node} runs {instance}, which nobody wants")
 
-    def _tasks(self, hub: Disk, node: str) -> None:
-        results = hub.spaces.get(tasks.RESULTS, {})
+    def _tasks(self, hub: Disk) -> None:
+        """Every task has ended, wherever below its node is: of one that has left, too."""
+        results, lost = hub.spaces.get(tasks.RESULTS, {}), self._quarantined()
         for name, raw in hub.spaces.get(tasks.GROUPS, {}).items():
-            if node not in _decode_group(raw).nodes:
-                continue
-            result = results.get(f"{name}/{node}")
-            state = _decode_result(result).state if result is not None else "pending"
-            self.demand(state in tasks.ENDED, f"task {name} on {node} is still {state}")
+            for address in _decode_group(raw).nodes:
+                if lost & set(address.split("/")):
+                    continue
+                result = results.get(f"{name}/{address}")
+                state = _decode_result(result).state if result is not None else "pending"
+                self.demand(state in tasks.ENDED, f"task {name} of {hub.node} on {address} is still {state}")
+
+    def _quarantined(self) -> set[str]:
+        return {node for hub in self._disks.values() for node in served.quarantined(hub)}

@@ -4,7 +4,8 @@ Demands, of each hub's disk after Calm, of every device below it at any depth: e
 is there, was received before and let go by retention, or is declared: in the range of a GAP that the hub holds, or
 listed as missing of a device that a hub below relays. Counted from the producers' own ledgers.
 
-Cannot see: nodes that are revoked or quarantined, and all below them; what a device held when its own disk was taken
+Cannot see: nodes that are revoked or quarantined, and all below them; at a hub that is not above all the hubs that a
+device has belonged to, what it said to those; what a device held when its own disk was taken
 from it (restored, damaged, lost) and no parent had received: no promise covers that, and the hub shows the change of
 epoch; what a hub on the way lost with its disk, if it is listed as a hole above.
 """
@@ -16,16 +17,15 @@ from collections import defaultdict
 import msgspec
 
 from protocol import effects
-from protocol.link import cursor, parent
+from protocol.link import cursor
 from protocol.link.relay import records
 from protocol.link.relay.missing import Why
-from tests.checkers import base, world
+from tests.checkers import base, served, world
 from tests.checkers.history import Born, Disk, Kept, Stored, identity
 from tests.checkers.items import item_of
 
 _Ranges = defaultdict[tuple[str, str], list[tuple[int, int]]]
 
-_decode_child = msgspec.json.Decoder(parent.Record).decode
 _decode_origin = msgspec.json.Decoder(records.Record).decode
 
 
@@ -75,9 +75,10 @@ class NothingLost(base.Checker):
         for key, ranges in self._missing(hub).items():
             gaps[key] += ranges
         below = self._below(hub)
+        elsewhere = {node for node, homes in self.world.homes.items() if homes - below - {hub.node}}
         for item, machine in self._owed.items():
             node, stream, seq = self.world.items[item]
-            if identity(machine) not in below or self.world.machine(machine).foreign or "~" in machine:
+            if identity(machine) not in below - elsewhere or self.world.machine(machine).foreign or "~" in machine:
                 continue
             declared = any(first <= seq <= last for first, last in gaps[node, stream])
             text = f"{item} was kept on {node} ({stream} {seq}); {hub.node} has neither it nor a gap"
@@ -85,11 +86,11 @@ class NothingLost(base.Checker):
 
     def _below(self, hub: Disk) -> set[str]:
         """Return who is served below `hub`, at any depth."""
-        served = {node for node, raw in hub.spaces.get(parent.CHILD, {}).items() if _is_served(raw)}
-        for node in list(served):
+        below = set(served.by(hub))
+        for node in list(below):
             if node in self._disks and node != hub.node:
-                served |= self._below(self._disks[node])
-        return served
+                below |= self._below(self._disks[node])
+        return below
 
     def _missing(self, hub: Disk) -> _Ranges:
         """Return what is listed as missing; a hole counts only where a disk below this hub was taken from it."""
@@ -101,11 +102,6 @@ class NothingLost(base.Checker):
                 if one.why is not Why.HOLE or is_lost:
                     found[node, stream].append((one.first, one.last))
         return found
-
-
-def _is_served(raw: bytes) -> bool:
-    record = _decode_child(raw)
-    return not record.revoked and not record.quarantined
 
 
 def _found(hub: Disk) -> tuple[set[str], _Ranges]:

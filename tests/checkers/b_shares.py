@@ -15,8 +15,8 @@ import msgspec
 from hub.core.down import delegated
 from hub.core.work import declared, resources
 from protocol import documents
-from protocol.link import parent, parent_desired
-from tests.checkers import base
+from protocol.link import parent_desired
+from tests.checkers import base, served
 from tests.checkers.history import Disk
 
 _OVERRIDES = "override"
@@ -24,7 +24,6 @@ _OVERRIDES = "override"
 _decode_resource = msgspec.json.Decoder(declared.Resource).decode
 _decode_given = msgspec.json.Decoder(delegated.Given).decode
 _decode_asked = msgspec.json.Decoder(parent_desired.Record).decode
-_decode_child = msgspec.json.Decoder(parent.Record).decode
 
 
 class Shares(base.Checker):
@@ -65,8 +64,8 @@ class Shares(base.Checker):
 
     def _handed(self, hub: Disk, record: declared.Resource) -> None:
         for name, share in record.shares.items():
-            region, raw = self._disks.get(name), hub.spaces.get(parent.CHILD, {}).get(name)
-            if region is None or raw is None or not _is_served(raw):
+            region = self._disks.get(name)
+            if region is None or name not in served.by(hub):
                 continue
             text = f"{hub.node} has a share of {share} of {record.key} at {name}"
             given = region.spaces.get(delegated.SPACE, {}).get(record.key)
@@ -87,8 +86,3 @@ def _placed(record: declared.Resource) -> int:
 
 def _document_id(record: declared.Resource) -> str:
     return documents.document_id(documents.decode(bytes(record.document)))
-
-
-def _is_served(raw: bytes) -> bool:
-    record = _decode_child(raw)
-    return not record.revoked and not record.quarantined

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from edge_agent.core.upward import home
 from protocol import effects
 from protocol.link import child, cursor, parent_entries
 from protocol.link.relay import records
@@ -24,6 +25,7 @@ from tests.checkers.items import item_of
 DISK_FAULTS = frozenset({"restore", "clone", "corrupt", "lost", "torn", "poison"})
 """Kinds of Fault after which the node's disk is not what its commits made of it."""
 
+_decode_home = msgspec.json.Decoder(home.Kept).decode
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
 _decode_origin = msgspec.json.Decoder(records.Record).decode
 
@@ -112,6 +114,10 @@ class World:
         """(child, stream) -> the highest seq that any parent has ever committed a cursor at."""
         self.items: dict[str, tuple[str, str, int]] = {}
         """Each item that a device committed -> (node, stream, seq)."""
+        self.home: dict[str, str] = {}
+        """Each node that has turned to another hub -> that hub."""
+        self.homes: dict[str, set[str]] = {}
+        """Each of these -> all hubs that it has belonged to."""
 
     def machine(self, name: str) -> Machine:
         """Return the machine `name`."""
@@ -175,6 +181,8 @@ class World:
                     self._moved(machine, op)
                 elif op.space == records.ORIGIN:
                     machine.origins[origin(op.key)] = _decode_origin(op.value)
+                elif (op.space, op.key) == HOME and machine.role != "hub":
+                    self._turned(machine, op)
             case effects.Delete():
                 machine.spaces.get(op.space, {}).pop(op.key, None)
                 if not machine.sure:
@@ -199,6 +207,12 @@ class World:
         self.relayed = frozenset(
             origin(op.key) for op in ops if isinstance(op, effects.Put) and op.space == records.ORIGIN
         )
+
+    def _turned(self, machine: Machine, op: effects.Put) -> None:
+        kept = _decode_home(op.value)
+        if kept.to is not None:
+            self.home[machine.node] = kept.to.id
+            self.homes.setdefault(machine.node, set()).update((kept.former, kept.to.id))
 
     def _moved(self, machine: Machine, op: effects.Put) -> None:
         node, _, stream = op.key.partition("/")
@@ -233,6 +247,9 @@ def origin(key: str) -> tuple[str, str, str]:
     node, epoch, stream = key.split("/")
     return node, epoch, stream
 
+
+HOME = (home.SPACE, "home")
+"""Where a device keeps which hub it belongs to."""
 
 SESSION = (child.SPACE, "session")
 """Where a child keeps the counter of its sessions."""

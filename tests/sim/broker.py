@@ -220,7 +220,7 @@ class Broker:
             if unsealed is None:
                 return
             message, by = unsealed
-            if by == "device" and hub.verdict(node, attempt.device.key):
+            if by == "device" and hub.verdict(node, attempt.device.key, attempt.device.scope):
                 self._seal.forget(node)
                 return
         except SkerryError as error:
@@ -228,7 +228,8 @@ class Broker:
             return
         if by == "device":
             expired = hub.is_expired(attempt.device)
-            hub.put(inputs.Opened(node=node, connection=0, key=attempt.device.key, expired=expired))
+            device = attempt.device
+            hub.put(inputs.Opened(node=node, connection=0, key=device.key, expired=expired, scope=device.scope))
         if by == "will" and isinstance(message, messages.Bye):
             hub.put(inputs.Closed(node=node, session=message.session, nonce=message.nonce, reason=message.reason))
         else:

@@ -57,6 +57,8 @@ class Child(Node):
         """From and until, in milliseconds of its parent's clock."""
         self.ca_key = ""
         """SHA-256 of the key of the CA that it is to have, if it is a hub."""
+        self.scope = ""
+        """The domain that its certificate stands in."""
         self.revoked = False
         self._attempt: Attempt | None = None
         self._pulling = True
@@ -100,7 +102,7 @@ class Child(Node):
     def hold(self, certificate: str) -> None:
         """Keep a certificate as Hub.perform issues it."""
         _, from_ms, until_ms = certificate.split()
-        self.certificate = (int(from_ms), int(until_ms))
+        self.certificate, self.scope = (int(from_ms), int(until_ms)), self.home.domain
 
     def trust(self) -> Trust:
         """Return the real anchor, which has proven the parent's signing key."""

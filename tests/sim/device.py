@@ -11,6 +11,7 @@ from protocol import limits, status
 from protocol.aio.journal import Journal
 from protocol.effects import Action
 from protocol.messages import AnyMessage
+from tests.sim import moving
 from tests.sim.child import Child
 from tests.sim.machine import Load, Machine
 from tests.sim.node import Core
@@ -164,6 +165,14 @@ class Device(Child):
                 self.put(inputs.CsrMade(csr=self.csr))
             case inputs.AskApart():
                 self.apart(self._told_apart)
+            case inputs.CheckMove():
+                self.put(moving.checked(self, action))
+            case inputs.LookForHaven():
+                life = self.life
+                found = moving.found(self, action)
+                self.clock.after(1.0, lambda: self.put(found) if life == self.life else None)
+            case inputs.Turn(to=to):
+                self._turn_to(to.id)
             case inputs.Seek():
                 life = self.life
                 nobody = inputs.Sought(reason="nobody announces it")
@@ -174,6 +183,18 @@ class Device(Child):
                 self.put(inputs.CertificateStored(from_ms=from_ms, until_ms=until_ms))
             case _:
                 raise AssertionError(f"nobody performs {action}")
+
+    def _turn_to(self, to: str) -> None:
+        """As the agent's app: what it looks up to is stored, then a life ends in order, and one begins."""
+        self.parent = to
+        life = self.life
+
+        def again() -> None:
+            if life == self.life:
+                self.die("stop")
+                self.clock.after(1.0, self.boot)
+
+        self.clock.after(0.1, again)
 
     def _told_apart(self, standing: hub.Standing) -> None:
         if standing.revoked is not None:

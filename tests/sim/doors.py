@@ -135,7 +135,7 @@ class FrontDoor:
         if not hub.alive:
             attempt.closed("connection refused")
             return
-        verdict = hub.verdict(device.node, device.key)
+        verdict = hub.verdict(device.node, device.key, device.scope)
         if verdict == "revoked" or device.node in self._banned:
             farewell = hub.hub_core.farewell(device.node)
             if farewell is not None:
@@ -165,7 +165,8 @@ class FrontDoor:
 
         attempt.wire = wire = Wire(attempt.path, (heard, attempt.heard), (closed, attempt.closed))
         self._open[node] = (number, wire)
-        hub.put(inputs.Opened(node=node, connection=number, key=device.key, expired=hub.is_expired(device)))
+        expired = hub.is_expired(device)
+        hub.put(inputs.Opened(node=node, connection=number, key=device.key, expired=expired, scope=device.scope))
         hub.clock.after(attempt.path.trip_s(), attempt.opened)
 
     def _over(self, node: str, number: int, will: messages.Bye | None, reason: str) -> None:

@@ -28,6 +28,7 @@ class Faults:
     def __init__(self, world: World) -> None:
         self.world, self.clock = world, world.clock
         self._clones = 1
+        self._papers: dict[str, tuple[str, str, tuple[int, int]]] = {}
 
     def schedule(self, item: AnyItem) -> None:
         """Have `item` happen at its moment."""
@@ -58,6 +59,8 @@ class Faults:
 
     def _operate(self, item: plan.Operate) -> None:
         op = item.op
+        if isinstance(op, inputs.NoteArtifact):
+            self.world.hubs[item.node].folder[op.digest] = op.size  # it lies there before it is told of
 
         def answered(data: object, error: str) -> None:
             if not error and isinstance(op, inputs.RevokeNode):
@@ -231,6 +234,8 @@ class Faults:
         node = self.world.node(item.node)
         if node.disk.files:
             self.world.images[f"{item.node}@{item.at}"] = node.disk.image()
+            if isinstance(node, Device):
+                self._papers[f"{item.node}@{item.at}"] = node.parent, node.scope, node.certificate
 
     def _restore(self, item: plan.Restore) -> None:
         node = self.world.node(item.node)
@@ -242,6 +247,9 @@ class Faults:
         self.world.fault("restore", node, f"{item.age_s:.0f} s old, {how}")
         node.disks += 1
         node.disk.restore(image, in_place=item.in_place, lock_too=item.lock_too)
+        papers = self._papers.get(f"{item.node}@{item.at}")
+        if papers is not None and item.lock_too and isinstance(node, Device):
+            node.parent, node.scope, node.certificate = papers  # its whole folder comes back, with its home
         self.clock.after(1.0, node.boot)
 
     def _clone(self, item: plan.Clone) -> None:

@@ -25,7 +25,7 @@ _SHRINK_TRIES = 150
 _SHRUNK_MAX = 5
 _ENOUGH_SEEDS = 20
 """So many worlds give every rule something to judge."""
-_OF_TREES = frozenset({"relay", "shares", "owner wins", "one at most", "narrowing", "A20 region"})
+_OF_TREES = frozenset({"relay", "shares", "owner wins", "one at most", "narrowing", "A20 region", "moves"})
 _ENOUGH_TREES = 15
 """So many trees give those rules something to judge."""
 _FOLLOWED = frozenset({"aside", "lost"})

@@ -22,6 +22,7 @@ from protocol.link import table
 from protocol.messages import AnyMessage
 from protocol.trust import signing
 from tests.checkers import history
+from tests.sim import moving
 from tests.sim.broker import Broker
 from tests.sim.child import Child
 from tests.sim.doors import Door, FrontDoor
@@ -50,6 +51,8 @@ class Hub(Child):
         self.signer = signing.Signer(key, name, "CHAIN")
         if parent:
             self.ca_key = hashlib.sha256(b"ca" + self.key.encode()).hexdigest()
+        self.folder: dict[str, int] = {}
+        """The artifacts that lie here: size by digest."""
         self.broker = Broker(self) if world.plan.external else None
         self.door: Door = self.broker or FrontDoor(self)
         self._requests = 0
@@ -59,6 +62,11 @@ class Hub(Child):
     def is_root(self) -> bool:
         """Tell whether nobody is above."""
         return not self.parent
+
+    @property
+    def domain(self) -> str:
+        """Its scope: the domain of what it certifies."""
+        return f"{self.node}.skerry" if self.is_root else f"{self.node}.{self.home.domain}"
 
     @property
     def hub_core(self) -> HubCore:
@@ -85,6 +93,7 @@ class Hub(Child):
             parent=self.parent,
             ca_dates=self.certificate,
             trust=trust,
+            haven=moving.haven(self),
         )
         return cast("Core", HubCore(self.journal.snapshot(), config))
 
@@ -93,6 +102,7 @@ class Hub(Child):
         self.started_to_pull()
         life = self.life
         self.clock.after(0.1, lambda: self.door.hub_up() if life == self.life else None)
+        self.put(inputs.ArtifactsFound(sizes=dict(self.folder)))
         entropy, incarnation = self.chance.randbytes(32), self.chance.randbytes(8).hex()
         return inputs.Started(entropy=entropy, incarnation=incarnation, version="0.1.0")
 
@@ -127,10 +137,12 @@ class Hub(Child):
 
     # -------------------------------------------------------------------------------------------- the gate
 
-    def verdict(self, node: str, key: str) -> str:
+    def verdict(self, node: str, key: str, scope: str) -> str:
         """Return why a device is turned away, `revoked` if it is that, or ""."""
         registry = self.hub_core.registry
         reason = registry.gate(node, key)
+        if reason and self.hub_core.lodging.may_come(node, key, scope):
+            return ""
         found = registry.find(node)
         return "revoked" if reason and found is not None and found.revoked_ms else reason
 
@@ -182,7 +194,11 @@ class Hub(Child):
                 self.leave(reason)
             case MakeCsr() | StoreCertificate() | AskApart():
                 self._certify(action)
-            case inputs.Notify() | inputs.Answered() | inputs.DropArtifact():
+            case inputs.FetchArtifact():
+                self._fetch(action)
+            case inputs.DropArtifact(digest=digest):
+                self.folder.pop(digest, None)
+            case inputs.Notify() | inputs.Answered():
                 pass
             case _:
                 raise AssertionError(f"nobody performs {action}")
@@ -197,6 +213,24 @@ class Hub(Child):
                 self.put(CertificateStored(from_ms=self.certificate[0], until_ms=self.certificate[1]))
             case _:
                 self.apart(self._told_apart)
+
+    def _fetch(self, action: inputs.FetchArtifact) -> None:
+        """As hub.shell.fetch."""
+        digest, life = action.digest, self.life
+
+        def fetched() -> None:
+            if life != self.life:
+                return
+            home = self.home
+            if not self.path.is_open or not home.alive:
+                self.put(inputs.ArtifactFetched(digest=digest, error="no route to the parent"))
+            elif not home.serves(action.ticket, digest):
+                self.put(inputs.ArtifactFetched(digest=digest, error="refused", ticket_refused=True))
+            else:
+                self.folder[digest] = home.folder[digest]
+                self.put(inputs.ArtifactFetched(digest=digest, size=self.folder[digest]))
+
+        self.clock.after(self.chance.uniform(0.1, 5.0), fetched)
 
     def _told_apart(self, standing: inputs.Standing) -> None:
         if standing.revoked is not None:

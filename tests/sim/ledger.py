@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import msgspec
 
+from edge_agent.core import inputs as agent
 from hub.core import inputs
-from protocol.link import cursor, parent
+from protocol.link import cursor
 from protocol.link.relay import records
 from protocol.messages import Entry
-from tests.checkers import history
+from tests.checkers import history, served
 from tests.checkers.history import AnyFact, Broken
 
 _LOSING = frozenset({"restore", "clone", "corrupt", "lost", "aside", "poison"})
@@ -28,6 +29,7 @@ class Ledger:
         self._excused: set[str] = set()
         self._revoked: set[str] = set()
         self._at_home: set[str] = set()
+        self._homes: dict[str, set[str]] = {}
         self._arrived: dict[str, dict[str, int]] = {}
         """Item -> how often it stands at each hub."""
         self._children: dict[str, list[str]] = {}
@@ -43,10 +45,12 @@ class Ledger:
                 self.kept[item] = node
             case history.Fault(kind=kind, node=node) if kind in _LOSING:
                 self._excused.add(history.identity(node))
+            case history.Acted(action=agent.Turn(to=to), node=node):
+                self._homes.setdefault(history.identity(node), set()).add(to.id)
             case history.Operated(op=inputs.RevokeNode(node=node), error=""):
                 self._revoked.add(node)
-            case history.Disk(entries=entries, own=own, node=node, spaces=spaces):
-                self._children[node] = list(spaces.get(parent.CHILD, ()))
+            case history.Disk(entries=entries, own=own, node=node, spaces=spaces) as disk:
+                self._children[node] = served.by(disk)
                 if node in self._revoked:  # what it says at home is all that it can say
                     self._at_home.update(_item(row.raw) for row in own)
                     self._declare(own)
@@ -88,6 +92,11 @@ class Ledger:
         return {"ledger": len(self.kept)}
 
     def _above(self, node: str) -> set[str]:
+        """Return the hubs above `node`, and above all that it ever belonged to, up to one that is revoked."""
+        homes = self._homes.get(node, set())
+        return self._over(node).intersection(*({home, *self._over(home)} for home in homes))
+
+    def _over(self, node: str) -> set[str]:
         """Return the hubs above `node`, up to the root, or to one that is revoked: it is heard no more."""
         above: set[str] = set()
         while node not in self._revoked:

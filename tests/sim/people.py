@@ -62,7 +62,7 @@ def _operation(chance: Random, node: str, nodes: list[str]) -> hub.AnyOp:
             what = chance.choice(("service", "workflow"))
             return hub.DeleteResource(kind=what, name=chance.choice(SERVICES if what == "service" else WORKFLOWS))
         case "task":
-            return _task(chance, nodes)
+            return task(chance, nodes)
         case "start":
             return hub.CreateTasks(
                 nodes=[node], workflow=chance.choice(WORKFLOWS), deadline_s=chance.choice((30.0, None))
@@ -86,7 +86,8 @@ def _operation(chance: Random, node: str, nodes: list[str]) -> hub.AnyOp:
             return hub.RevokeNode(node=node, reason="stolen")
 
 
-def _task(chance: Random, nodes: list[str]) -> hub.AnyOp:
+def task(chance: Random, nodes: list[str]) -> hub.AnyOp:
+    """Return what some of `nodes` are asked to do once."""
     chosen = chance.sample(nodes, chance.randint(1, len(nodes)))
     verb, seconds = chance.choice((("ok", "5"), ("ok", "40"), ("fail", "5"), ("hang", "9"), ("steady", "1")))
     return hub.CreateTasks(

@@ -25,16 +25,40 @@ def unsettled(world: World) -> str:
             return f"{node.name} is at work"
     for node in world.nodes():
         if node.parent and not node.revoked:
-            found = _child(node) or (_device(node) if isinstance(node, Device) else "")
+            found = _child(node) or (_workloads(node) if isinstance(node, Device) else "")
             if found:
                 return f"{node.name}: {found}"
+    return _moves(world) or _tasks(world)
+
+
+def _tasks(world: World) -> str:
+    for hub in world.hubs.values():
+        tasks = hub.hub_core.tasks
+        for group in tasks.groups():
+            results = tasks.results(group.id)
+            for address in group.nodes:
+                if address not in results or results[address].state not in ENDED:
+                    return f"task {group.id} of {hub.name} on {address} has not ended"
+    return ""
+
+
+def _moves(world: World) -> str:
+    gone = {node.node for node in world.nodes() if node.revoked}
+    for hub in world.hubs.values():
+        for node in world.devices:
+            order = hub.hub_core.orders.find(node)
+            if order is not None and not order.done_ms and not gone & {node, order.move.former, order.move.to.id}:
+                return f"{hub.name} still says that {node} belongs to {order.move.to.id}"
     return ""
 
 
 def _child(node: Child) -> str:
     core = node.home.hub_core
-    if core.registry.find(node.node) is None:
+    known = core.registry.find(node.node)
+    if known is None:
         return f"{node.parent} does not know it"
+    if known.moved or known.lodger:
+        return f"{node.parent} says that it belongs to {known.moved or known.lodger}"
     view = core.parent.view(node.node)
     if view.quarantined or view.blocked:
         return "waits for an operator"
@@ -51,15 +75,6 @@ def _child(node: Child) -> str:
         if last and (cursor is None or (cursor.epoch, cursor.seq) != (epoch, last)):
             return f"its {stream} is at {last}, {node.parent}'s cursor at {cursor.seq if cursor else 0}"
     return ""
-
-
-def _device(device: Device) -> str:
-    tasks = device.home.hub_core.tasks
-    for group in tasks.open_on(device.node):
-        result = tasks.results(group).get(device.node)
-        if result is None or result.state not in ENDED:
-            return f"its task {group} has not ended"
-    return _workloads(device)
 
 
 def _workloads(device: Device) -> str:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ from protocol import effects, limits
 from protocol.aio.journal import Journal
 from tests.checkers import history
 from tests.checkers.all import check
-from tests.sim import chances, fleet, people, plan, run, shrink, transcript
+from tests.sim import chances, crossing, fleet, people, plan, run, shrink, transcript
 from tests.sim.fleet import ROOT
 from tests.sim.plan import AnyItem, Plan
 from tests.sim.world import World
@@ -130,6 +130,74 @@ def test_a_device_comes_to_a_region_that_is_cut_off() -> None:
     assert ran, "nothing ran on it"
     assert ran[0] < 210.0, "it waited for the link above"
     assert check(facts, exact=True)["A20 region"] > 1
+
+
+_SIBLINGS = Plan(
+    seconds=400.0,
+    items=[],
+    hubs={"eu-north": "cloud", "us-west": "cloud", "us-west-1": "us-west"},
+    homes={"gw-1": "eu-north", "gw-2": "us-west-1"},
+)
+
+
+@pytest.mark.parametrize("external", [False, True], ids=["front door", "broker"])
+@pytest.mark.parametrize(
+    ("node", "home", "to"),
+    [
+        ("gw-1", "eu-north", "us-west"),
+        ("gw-1", "eu-north", "cloud"),
+        ("gw-2", "us-west-1", "us-west"),
+        ("gw-3", "cloud", "eu-north"),
+    ],
+)
+def test_a_device_moves_and_comes_home_again(node: str, home: str, to: str, external: bool) -> None:
+    there = crossing.move(60.0, _SIBLINGS.hubs, node, home, to)
+    back = crossing.move(200.0, _SIBLINGS.hubs, node, to, home)
+    task = inputs.CreateTasks(nodes=["eu-north/gw-1"], command=["sim", "ok", "40"], timeout_s=120.0, deadline_s=None)
+    items: list[AnyItem] = [_WEB, plan.Operate(at=59.0, op=task), there, back]
+    world = World(5, agents=3, plan=msgspec.structs.replace(_SIBLINGS, items=items, external=external))
+    facts = list(world.run())
+    turned = [fact.action.to.id for fact in facts if isinstance(fact, history.Acted) and _is_turn(fact.action)]
+    assert turned == [to, home]
+    assert check(facts, exact=True)["moves"] > 5
+    ran = [fact for fact in facts if isinstance(fact, history.Ran) and fact.node == node and "web" in fact.instance]
+    assert len(ran) == 1, "what it runs goes on"
+
+
+def _is_turn(action: object) -> TypeGuard[at_device.Turn]:
+    return isinstance(action, at_device.Turn)
+
+
+@pytest.mark.parametrize("place", ["in-store", "after-store", "after-send", "after-act"])
+def test_a_device_dies_while_it_turns(place: str) -> None:
+    kills = [plan.Kill(at=59.9, node="gw-1", place=place, nth=nth, for_s=5.0) for nth in (1, 2, 3)]
+    for kill in kills:
+        items: list[AnyItem] = [_WEB, kill, crossing.move(60.0, _SIBLINGS.hubs, "gw-1", "eu-north", "us-west")]
+        outcome = run.run(5, agents=3, hours=0.1, plan=msgspec.structs.replace(_SIBLINGS, items=items))
+        assert outcome.rule == "", outcome.text
+
+
+def test_an_artifact_is_fetched_once_by_each_region_and_by_all_its_devices() -> None:
+    packed = people.service("packed", "steady", "fleet=sim")
+    packed["spec"]["artifact"] = "ab" * 32
+    note = plan.Operate(at=6.0, op=inputs.NoteArtifact(digest="ab" * 32, size=1_000))
+    items: list[AnyItem] = [note, plan.Operate(at=7.0, op=inputs.Apply(documents=[packed]))]
+    facts = list(World(5, agents=3, plan=msgspec.structs.replace(_SIBLINGS, items=items)).run())
+    check(facts, exact=True)
+    fetched = sorted(fact.node for fact in facts if isinstance(fact, history.Acted) and _is_fetch(fact.action))
+    assert fetched == ["eu-north", "gw-1", "gw-2", "gw-3", "us-west", "us-west-1"]
+
+
+def _is_fetch(action: object) -> bool:
+    return isinstance(action, inputs.FetchArtifact | at_device.Fetch)
+
+
+def test_a_region_that_is_revoked_goes_on_by_itself() -> None:
+    revoke = plan.Operate(at=60.0, op=inputs.RevokeNode(node="eu-north", reason="stolen"))
+    apply = msgspec.structs.replace(_WEB, at=100.0, node="eu-north")
+    outcome = run.run(5, agents=2, hours=0.1, plan=msgspec.structs.replace(_TREE, items=[revoke, apply]))
+    assert outcome.rule == "", outcome.text
+    assert outcome.judged["A20 region"] > 0
 
 
 def test_a_month_without_power_and_a_certificate_that_expires_meanwhile() -> None:

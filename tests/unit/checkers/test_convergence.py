@@ -72,8 +72,8 @@ def test_a_deleted_service_is_kept() -> None:
 
 
 def test_a_task_never_ended() -> None:
-    ending(*task("")).breaks(Convergence, "task t1 on oslo is still pending")
-    ending(*task("running")).breaks(Convergence, "task t1 on oslo is still running")
+    ending(*task("")).breaks(Convergence, "task t1 of hub on oslo is still pending")
+    ending(*task("running")).breaks(Convergence, "task t1 of hub on oslo is still running")
 
 
 def test_it_took_too_long() -> None:

@@ -1,0 +1,29 @@
+"""Who is served where, as the disks say: whom nobody promises anything is left out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core import registry
+from protocol.link import parent
+from tests.checkers.history import Disk
+
+_decode_child = msgspec.json.Decoder(parent.Record).decode
+_decode_node = msgspec.json.Decoder(registry.Node).decode
+
+
+def by(hub: Disk) -> list[str]:
+    """Return the children of `hub` that are neither revoked nor quarantined, and belong to it still."""
+    nodes = hub.spaces.get(registry.SPACE, {})
+    return [name for name, raw in hub.spaces.get(parent.CHILD, {}).items() if _is_served(raw, nodes.get(name))]
+
+
+def quarantined(hub: Disk) -> list[str]:
+    """Return the children of `hub` that wait for an operator."""
+    return [name for name, raw in hub.spaces.get(parent.CHILD, {}).items() if _decode_child(raw).quarantined]
+
+
+def _is_served(raw: bytes, known: bytes | None) -> bool:
+    record = _decode_child(raw)
+    node = _decode_node(known) if known is not None else None
+    return not (record.revoked or record.quarantined or (node is not None and node.moved))
