@@ -37,20 +37,17 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: Word = "away"
     since_ms: Moment = 0
     contact_ms: Moment = 0
-    """When the node was last heard; a Brief that differs in nothing but times is sent on seldom."""
     as_of_ms: Moment = 0
-    """When it last said how it is; 0: never."""
+    """When it last said how it is, 0: never; `contact_ms`: anything. A Brief new in times alone is sent on seldom."""
     labels: dict[Word, Word] = {}
     version: Word = ""
     services: dict[Word, ServiceBrief] = {}
     """At most limits.BRIEF_SERVICES_MAX, those that do not do what they should before the others."""
     more_services: Count = 0
     alarms: Count = 0
-    alarm: Word = ""
-    """The text of the worst one, cut to limits.BRIEF_TEXT_CHARS."""
+    alarm: Word = ""  # the text of the worst one, cut to limits.BRIEF_TEXT_CHARS
     overrides: dict[Word, OverrideReport] = {}
-    lost: Count = 0
-    """Rows declared lost, of all its streams."""
+    lost: Count = 0  # rows declared lost, of all its streams
     asked: Count = 0
     """The generation that the hub above it asks for, and `held`, the one that the node holds."""
     held: Count = 0
@@ -118,6 +115,7 @@ class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     further down under the same name. `worst`: the worst of `offenders`, first, at most
     limits.OFFENDERS_MAX; `marks`: the newest of `overrides`, at most limits.OVERRIDE_MARKS_MAX. `lost`: rows declared
     lost by this hub, by stream, and `conditions`: what a person should know of it; both read as those of a Report.
+    `haven`: where it listens, for nodes that are to turn to it.
     """
 
     nodes: Annotated[dict[Word, Count], msgspec.Meta(max_length=limits.STATES_MAX)] = {}
@@ -130,7 +128,6 @@ class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     conditions: list[Condition] = []
     lost: dict[Word, Count] = {}
     haven: Haven | None = None
-    """Where the hub listens, for nodes that are to turn to it."""
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")
