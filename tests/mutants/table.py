@@ -465,7 +465,7 @@ MUTANTS = [
         "what devices say while their region is cut off goes up never",
         "hub/core/up/relay.py",
         "        if up is not None and items:\n",
-        "        if up is not None and up.live and items:\n",
+        "        if up is not None and up.child.live and items:\n",
         tests=RELAY_TESTS,
     ),
     _one(

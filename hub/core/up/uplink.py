@@ -34,11 +34,6 @@ class Uplink:
         self._pump_at = math.inf
 
     @property
-    def live(self) -> bool:
-        """Tell whether entries and status flow."""
-        return self._child.live
-
-    @property
     def child(self) -> Child:
         """The child's end of the link."""
         return self._child
@@ -107,8 +102,6 @@ class Uplink:
                 if part is not None:
                     part.told(event, now, fx)
             match event:
-                case events.Acked():
-                    pass
                 case events.Ticket(digest=digest, ticket=ticket):
                     if self._core.fetching is not None:
                         self._core.fetching.ticket(digest, ticket, now, fx)

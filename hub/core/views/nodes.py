@@ -8,7 +8,7 @@ import msgspec
 
 from hub.core.down.known.spot import Spot
 from hub.core.registry import Refusal
-from hub.core.views import one_node
+from hub.core.views import further, one_node
 from protocol import selector
 from protocol.effects import Now
 
@@ -26,7 +26,7 @@ def nodes(core: HubCore, chosen: str, now: Now) -> list[JSON]:
     which = selector.parse(chosen)
     own = [one_node.own(core, one) for one in core.registry if not which.terms or which.matches(one.selectable())]
     below = [
-        one_node.below(core, spot)
+        further.below(core, spot)
         for spot in core.subtree.below()
         if not which.terms or which.matches(spot.selectable())
     ]
@@ -36,7 +36,7 @@ def nodes(core: HubCore, chosen: str, now: Now) -> list[JSON]:
 def node(core: HubCore, name: str, now: Now) -> JSON:
     """Return one node, by address, path or a plain name. Raises Refusal (404, 409)."""
     spot = core.subtree.get(name)
-    return one_node.below(core, spot) if spot.through else one_node.own(core, core.registry.get(spot.address))
+    return further.below(core, spot) if spot.through else one_node.own(core, core.registry.get(spot.address))
 
 
 def named(core: HubCore, text: str) -> str:

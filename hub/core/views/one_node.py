@@ -1,4 +1,4 @@
-"""One node as the API shows it: an own child as this hub hears it, one further down as it was last told of.
+"""One node as the API shows it: an own child as this hub hears it (one further down: hub.core.views.further).
 
 Every node has the same fields, whichever of the two it is; what a hub further down keeps to itself is empty here.
 """
@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.core.down.known import brief as briefs
-from hub.core.down.known.spot import Spot
 from hub.core.registry import Node
 from protocol import status
-from protocol.link.roster.brief import Brief, ServiceBrief
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
 JSON = dict[str, Any]
 
-_FIELDS: JSON = {
+FIELDS: JSON = {
     **dict.fromkeys(("name", "address", "path", "kind", "through", "silent", "state", "last_state"), ""),
     **dict.fromkeys(("version", "epoch", "revoked_reason", "moved"), ""),
     **dict.fromkeys(("since_ms", "last_contact_ms", "as_of_ms", "enrolled_ms", "certificate_until_ms"), 0),
@@ -76,7 +74,7 @@ def own(core: HubCore, one: Node) -> JSON:
         "revoked_reason": one.revoked_reason,
         "moved": one.moved,
     }
-    return _FIELDS | known | _reported(core, one.name) | _linked(core, one.name)
+    return FIELDS | known | _reported(core, one.name) | _linked(core, one.name)
 
 
 def _reported(core: HubCore, name: str) -> JSON:
@@ -110,50 +108,3 @@ def _linked(core: HubCore, name: str) -> JSON:
         "aside": link.aside,
         "clock_offset_ms": link.status.time_ms - seen.status_ms if link.status is not None and seen is not None else 0,
     }
-
-
-def below(core: HubCore, spot: Spot) -> JSON:
-    """Return a node below a child hub."""
-    brief = spot.brief
-    return _FIELDS | {
-        "name": spot.name,
-        "address": spot.address,
-        "path": f"{core.node}/{spot.address}",
-        "kind": brief.kind,
-        "through": spot.through,
-        "silent": spot.silent,
-        "labels": brief.labels,
-        "state": spot.state,
-        "since_ms": spot.since_ms,
-        "last_state": brief.state,
-        "last_contact_ms": brief.contact_ms,
-        "as_of_ms": brief.as_of_ms,
-        "desired_generation": brief.asked,
-        "observed_generation": brief.held,
-        "settled": brief.asked == brief.held,
-        "epoch": brief.epoch,
-        "cursors": core.relayed.cursors(spot.address),
-        "missing": core.relayed.missing(spot.address),
-        "version": brief.version,
-        "lost": {"all": brief.lost} if brief.lost else {},
-        "cordoned": brief.cordoned,
-        "services": {name: service_json(brief, name, one) for name, one in brief.services.items()},
-        "more_services": brief.more_services,
-        "alarms": _alarms(brief),
-        "region": msgspec.to_builtins(core.subtree.region(spot.address)) if brief.kind == "hub" else None,
-    }
-
-
-def service_json(brief: Brief, name: str, one: ServiceBrief) -> JSON:
-    """Return what is known of a service of a node below another hub, as a report of the device would say it."""
-    known: JSON = {"state": one.state, "digest": one.digest, "healthy": one.healthy, "restarts": one.restarts}
-    if name in brief.overrides:
-        known["override"] = msgspec.to_builtins(brief.overrides[name])
-    return known
-
-
-def _alarms(brief: Brief) -> list[JSON]:
-    if not brief.alarms:
-        return []
-    more = f" (and {brief.alarms - 1} more: ask its own hub)" if brief.alarms > 1 else ""
-    return [{"what": "alarm", "text": brief.alarm + more, "since_ms": 0}]

@@ -9,7 +9,7 @@ import msgspec
 from hub.core.down.known import brief as briefs
 from hub.core.down.known import report as reports
 from hub.core.down.known.spot import Spot
-from hub.core.views.one_node import service_json
+from hub.core.views.further import service_json
 from hub.core.work.declared import Resource
 from protocol import status
 from protocol.link.roster.brief import Tally

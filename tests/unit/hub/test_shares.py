@@ -188,7 +188,7 @@ def test_what_a_restored_region_has_forgotten_takes_nothing_away_before_its_oper
     eu.restart()
     made.later(120.0)
     assert eu.core.up is not None
-    assert eu.core.up.live
+    assert eu.core.up.child.live
     assert not cloud.core.parent.rosters.is_whole("eu")
     assert shares(cloud) == {"eu": 3, "us": 3}
 
