@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from hub.core import inputs
 from hub.shell.home import Home
 from protocol import limits
@@ -63,9 +65,8 @@ class Authority:
 
     def ca_question(self, parent: str, time_ms: int) -> renewals.Renewal:
         """Return the question for a renewal apart from the link, signed; `time_ms` is the parent's."""
-        asked = renewals.Renewal(
-            node=self.hub, hub=parent, time_ms=time_ms, until_ms=self.dates.until_ms, csr=self.ca_csr()
-        )
+        until_ms, csr = self.dates.until_ms, self.ca_csr()
+        asked = renewals.Renewal(node=self.hub, hub=parent, time_ms=time_ms, until_ms=until_ms, csr=csr)
         return renewals.sign(asked, certificates.key_pem(self._key))
 
     def store_ca(self, chain: str) -> None:
@@ -91,28 +92,23 @@ class Authority:
         return self._signer
 
     def issue(self, asked: inputs.IssueCertificate, now_s: float) -> inputs.CertificateIssued:
-        """Sign a node's certificate, or the CA's of a child hub, if the request is for the key that the core meant; an
-        `error` otherwise."""
+        """Sign a node's certificate, or a child hub's CA's, if the request is on the key that the core meant."""
         try:
             if certificates.spki_hash(asked.csr) != asked.key:
                 raise TrustError("the certificate request is for another key than this node's")
             pem = self._issue(asked, now_s)
         except SkerryError as error:
             return inputs.CertificateIssued(request=asked.request, node=asked.node, error=str(error))
-        identity = certificates.identify(pem)
-        return inputs.CertificateIssued(
-            request=asked.request,
-            node=asked.node,
-            certificate=pem.decode(),
-            serial=identity.serial,
-            until_ms=identity.until_ms,
-        )
+        found, text = certificates.identify(pem), pem.decode()
+        issued = inputs.CertificateIssued(request=asked.request, node=asked.node, certificate=text)
+        return msgspec.structs.replace(issued, serial=found.serial, until_ms=found.until_ms)
 
     def _issue(self, asked: inputs.IssueCertificate, now_s: float) -> bytes:
-        csr = asked.csr.encode()
         if asked.kind == "hub":
-            return certificates.issue_ca(csr, asked.node, self._key, self.chain, now_s)
-        return certificates.issue_node(csr, asked.node, self._key, self.chain, now_s, limits.CERTIFICATE_DAYS)
+            return certificates.issue_ca(asked.csr.encode(), asked.node, self._key, self.chain, now_s)
+        return certificates.issue_node(
+            asked.csr.encode(), asked.node, self._key, self.chain, now_s, limits.CERTIFICATE_DAYS
+        )
 
     def issue_broker(self, now_s: float) -> tuple[bytes, bytes]:
         """Make a key and a certificate (PEM both) for an external broker of this hub."""
@@ -126,13 +122,14 @@ class Authority:
         self._refresh_signer()
         pem = self._read("hub.pem")
         found = certificates.identify(pem)
-        life_s = (found.until_ms - found.from_ms) / 1000
-        old = now_s > found.from_ms / 1000 + life_s * limits.RENEW_AT_SHARE
+        old = now_s * 1000 > found.from_ms + (found.until_ms - found.from_ms) * limits.RENEW_AT_SHARE
         nameable = certificates.nameable(hosts, self.chain)
         is_ours = chains.intermediates(pem) == chains.intermediates(self.chain)
         if not old and is_ours and set(nameable) <= certificates.hosts_of(pem):
             return False
-        synced.write(self.tls_chain_path, self._tls(hosts, now_s), 0o644)
+        key, days = certificates.load_key(self._read("hub.key")).public_key(), limits.HUB_CERTIFICATE_DAYS
+        tls = certificates.issue_hub(key, self.hub, hosts, self._key, self.chain, now_s, days)
+        synced.write(self.tls_chain_path, tls, 0o644)
         return True
 
     def _refresh_signer(self) -> None:
@@ -142,14 +139,11 @@ class Authority:
             synced.write(self._home.path("signer.pem"), renewed, 0o644)
             self.signer().chain = renewed.decode()
 
-    def _tls(self, hosts: Sequence[str], now_s: float) -> bytes:
-        key, days = certificates.load_key(self._read("hub.key")).public_key(), limits.HUB_CERTIFICATE_DAYS
-        return certificates.issue_hub(key, self.hub, hosts, self._key, self.chain, now_s, days)
-
     def _read(self, name: str) -> bytes:
         path = self._home.path(name)
         try:
             return path.read_bytes()
         except OSError as error:
-            text = f"{path} cannot be read ({error.strerror}): restore it from a backup, with its owner"
-            raise Refused(text) from error
+            raise Refused(
+                f"{path} cannot be read ({error.strerror}): restore it from a backup, with its owner"
+            ) from error

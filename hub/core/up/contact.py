@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from protocol.effects import Effects, Now, Put
+from protocol.link import events
 from protocol.link.child import Child
 from protocol.link.table import ChildState
 from protocol.messages import Held
@@ -104,3 +107,15 @@ class Contact:
             held=child.held,
             waiting={name: last - max(acked, floor) for name, (_, last, acked, floor, _) in child.heads().items()},
         )
+
+
+def of_stream(event: events.GapDeclared | events.EpochBegun | events.ParentBehind) -> tuple[str, dict[str, Any]]:
+    """Return the kind and the body of the audit entry about one of our own streams."""
+    match event:
+        case events.GapDeclared(stream=stream, count=count, reason=reason):
+            return "gap.declared", {"stream": stream, "count": count, "reason": reason}
+        case events.EpochBegun(stream=stream, lost=lost, reason=reason):
+            return "epoch.begun", {"stream": stream, "count": lost, "reason": reason}
+        case events.ParentBehind(stream=stream, seq=seq, acked=acked):
+            reason = "the parent has less than it once acked: it was restored, and is refilled"
+            return "parent.behind", {"stream": stream, "count": acked - seq, "reason": reason}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from hub.core.up import contact
 from hub.core.up.contact import Contact, UplinkView
 from hub.core.up.papers import Answer, Papers
 from protocol.effects import Effects, Now
@@ -135,13 +136,8 @@ class Uplink:
                 above = "an operator of its parent decides"
                 self._contact.turned_away(f"turned away: {reason}; what runs below goes on, {above}", fx)
                 self._note("clone.seen", {"reason": reason}, now, fx)
-            case events.GapDeclared(stream=stream, count=count, reason=reason):
-                self._note("gap.declared", {"stream": stream, "count": count, "reason": reason}, now, fx)
-            case events.EpochBegun(stream=stream, lost=lost, reason=reason):
-                self._note("epoch.begun", {"stream": stream, "count": lost, "reason": reason}, now, fx)
-            case events.ParentBehind(stream=stream, seq=seq, acked=acked):
-                reason = "the parent has less than it once acked: it was restored, and is refilled"
-                self._note("parent.behind", {"stream": stream, "count": acked - seq, "reason": reason}, now, fx)
+            case events.GapDeclared() | events.EpochBegun() | events.ParentBehind():
+                self._note(*contact.of_stream(event), now, fx)
             case _:
                 pass
 

@@ -24,21 +24,8 @@ FIELDS: JSON = {
     **dict.fromkeys(("since_ms", "last_contact_ms", "as_of_ms", "enrolled_ms", "certificate_until_ms"), 0),
     **dict.fromkeys(("term", "desired_generation", "observed_generation", "clock_offset_ms", "more_services"), 0),
     **dict.fromkeys(("settled", "cordoned", "drained"), False),
-    **{
-        name: {}
-        for name in (
-            "labels",
-            "cursors",
-            "missing",
-            "lost",
-            "losses",
-            "aside",
-            "services",
-            "workflows",
-            "platform",
-            "facts",
-        )
-    },
+    **{name: {} for name in ("labels", "cursors", "missing", "lost", "losses", "aside")},
+    **{name: {} for name in ("services", "workflows", "platform", "facts")},
     **{name: [] for name in ("waiting", "conditions", "alarms", "placed")},
     **dict.fromkeys(("vitals", "region")),
 }
