@@ -133,7 +133,13 @@ class Parent:
         """`node`, which is known, comes from another parent: at its next Hello its streams go on from the lowest rows
         that it still holds, and what is asked of it has a new term."""
         child = self._children[node]
-        child.record = msgspec.structs.replace(child.record, adopted=True)
+        child.record = msgspec.structs.replace(child.record, adopted=True, left=False)
+        child.save(fx)
+
+    def leave(self, node: str, fx: Effects) -> None:
+        """`node` is to go to another parent: once that has asked more of it, it is heard here when it is adopted."""
+        child = self._children[node]
+        child.record = msgspec.structs.replace(child.record, adopted=False, left=True)
         child.save(fx)
 
     def opened(self, node: str, connection: int, key: str, expired: bool, now: Now, fx: Effects) -> Events:
@@ -305,6 +311,8 @@ class Parent:
             if child.greeted and connection == child.connection:
                 self._send_welcome(child, hello, now, fx)  # a copy of the Hello: the same answer
             return []
+        if record.left and not child.asked.reaches(hello.held):
+            return [events.CloseAsked(node=child.node, connection=connection, reason="it belongs to another parent")]
         return self._greet(child, connection, hello, now, fx)
 
     def _behind(self, child: Child, connection: int, hello: messages.Hello, fx: Effects) -> Events:

@@ -146,6 +146,10 @@ class Delegation:
         self._sent, self._retry_s, self.retry_at, self.blocked = "", limits.ACK_WAIT_S, None, False
         return self.note_held(held)
 
+    def reaches(self, held: Held) -> bool:
+        """Tell whether as much was asked here as `held`."""
+        return (self.record.term, self.record.generation) >= (held.term, held.generation)
+
     def note_held(self, held: Held) -> bool:
         """The child holds `held`. Return False when that is beyond what we ever asked, or another thing than we did."""
         self.held = held

@@ -86,8 +86,9 @@ class RestoredPeer(base.Checker):
         hub = self.machine(fact)
         self._held[fact.node, hello.node] = hello.held
         stored, asked = hub.get(parent.CHILD, hello.node), hub.get(parent_desired.ASKED, hello.node)
-        is_adopted = stored is not None and _decode_child(stored).adopted  # what another parent asked is taken over
-        if asked is not None and not is_adopted and hub.is_sure(parent_desired.ASKED, hello.node):
+        record = _decode_child(stored) if stored is not None else parent.Record()
+        elsewhere = record.adopted or record.left  # another parent asked; it is taken over, or waited for
+        if asked is not None and not elsewhere and hub.is_sure(parent_desired.ASKED, hello.node):
             one = _decode_asked(asked)
             if (hello.held.term, hello.held.generation) > (one.term, one.generation):
                 self._due[fact.node, hello.node] = f"generation {hello.held.generation} of term {hello.held.term}"
@@ -133,7 +134,14 @@ class RestoredPeer(base.Checker):
             )
 
     def _put(self, fact: Stored, op: effects.Put) -> None:
-        if op.space == parent_desired.ASKED and fact.node in self._doubted and (fact.node, op.key) not in self._taken:
+        stored = self.machine(fact).get(parent.CHILD, op.key)
+        is_adopted = stored is not None and _decode_child(stored).adopted  # its term follows that of another hub
+        if (
+            op.space == parent_desired.ASKED
+            and not is_adopted
+            and fact.node in self._doubted
+            and (fact.node, op.key) not in self._taken
+        ):
             raise self.broken(
                 f"{fact.node} lives from a backup, and asks {op.key} for more before anybody accepts that"
             )

@@ -106,6 +106,7 @@ class Lodging:
         assert grant is not None
         fresh = Node(name=came.node, key=came.key, token="", enrolled_ms=int(now.wall * 1000), lodger=grant.of)
         core.registry.put(msgspec.structs.replace(fresh, cordoned=True, drained=True), fx)
+        self._core.parent.leave(move.node, fx)
         core.admit(came.node, now, fx)
         core.parent.adopt(came.node, fx)
         said = {"from": grant.of, "by": grant.by, "number": grant.number}

@@ -22,7 +22,7 @@ CHILD = "child"
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is stored of a child's sessions, in space `child` under its node id. `quarantined`, `revoked`: reasons.
 
-    `adopted`: it comes from another parent, and has not said Hello here since.
+    `adopted`: it comes from another parent, and has not said Hello here since. `left`: it goes to another one.
     """
 
     session: int = 0
@@ -30,6 +30,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quarantined: str = ""
     revoked: str = ""
     adopted: bool = False
+    left: bool = False
 
 
 class Child:

@@ -161,6 +161,31 @@ def test_a_task_of_a_device_that_moves_ends_at_the_hub_that_it_leaves_and_above(
         assert (result.state, "gw-7 belongs to hub west now" in result.reason) == ("unknown", True)
 
 
+def test_a_device_that_comes_home_before_its_hub_has_heard_of_that_waits_for_it(tree: Tree) -> None:
+    east, west = tree.hubs["east"], tree.hubs["west"]
+    device = east.device("gw-7", OSLO)
+    move(tree, "gw-7", "west")
+    assert told(device)
+    turn(device, west)
+    tree.later(5.0)
+    east.cut()
+    move(tree, "gw-7", "east")
+    assert told(device)
+
+    turn(device, east)
+    assert not node(east, "gw-7").alarms, "that it holds more than was asked here is no sign of a restored hub"
+    assert not east.core.parent.view("gw-7").blocked
+    asked = device.held
+    assert asked.term == 2, "nobody has asked more of it"
+
+    east.heal()
+    tree.later(120.0)
+    turn(device, east)
+    assert device.held.term > asked.term
+    assert not node(east, "gw-7").alarms
+    assert not east.core.parent.view("gw-7").blocked
+
+
 def test_the_root_says_it_until_the_device_has_arrived(tree: Tree) -> None:
     cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
     device = east.device("gw-7", OSLO)
