@@ -13,6 +13,7 @@ import msgspec
 from hub.core import inputs, registry, views
 from hub.core.hearing import child_of
 from hub.core.registry import Refusal
+from hub.core.rehome.asked import Asked
 from hub.core.work.declared import Change, Compiled, compiled
 from protocol import documents, selector
 from protocol.effects import Effects, Now
@@ -67,7 +68,7 @@ class Operations:
             case inputs.CreateTasks() as op:
                 return self._create_tasks(op, who, now, fx)
             case inputs.MoveNode() as op:
-                return core.orders.order(op, who, now, fx)
+                return Asked(core).order(op, who, now, fx)
             case inputs.AskNode() as op:
                 return self._ask(op, now, fx)
             case op:

@@ -18,6 +18,7 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.registry import Node
+from hub.core.rehome import lodgers
 from protocol import documents
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.errors import RemoteProtocolError
@@ -63,7 +64,7 @@ class Lodging:
         self._taken[move.node] = mark
         fx.store.append(Put(TAKEN, move.node, mark.encode()))
         if move.revoked:
-            self._bar(move, now, fx)
+            lodgers.bar(self._core, move, now, fx)
         elif move.to.id != self._core.node:
             self._leave(move, now, fx)
             if move.arrived:
@@ -93,33 +94,11 @@ class Lodging:
 
     def may_come(self, node: str, key: str, scope: str) -> bool:
         """Tell whether a device that stands in `scope` is let in by a grant; one that is known may, as it is known."""
-        core = self._core
-        unknown = core.registry.find(node) is None and core.registry.owner(key) is None
-        unknown = unknown and node not in core.registry.path
-        return unknown and bool(scope) and core.family.by(scope) is not None
+        return lodgers.may_come(self._core, node, key, scope)
 
     def welcome(self, came: inputs.Opened, now: Now, fx: Effects) -> None:
         """Somebody is at the door: a device that comes by a grant is a lodger from now on."""
-        if not self.may_come(came.node, came.key, came.scope):
-            return
-        core, grant = self._core, self._core.family.by(came.scope)
-        assert grant is not None
-        fresh = Node(name=came.node, key=came.key, token="", enrolled_ms=int(now.wall * 1000), lodger=grant.of)
-        core.registry.put(msgspec.structs.replace(fresh, cordoned=True, drained=True), fx)
-        self._core.parent.leave(move.node, fx)
-        core.admit(came.node, now, fx)
-        core.parent.adopt(came.node, fx)
-        said = {"from": grant.of, "by": grant.by, "number": grant.number}
-        core.streams.audit("node.lodged", came.node, said, now, fx)
-
-    def _bar(self, move: documents.Move, now: Now, fx: Effects) -> None:
-        """A lodger was revoked where it came from: it is out here too, and hears that from us as any child would."""
-        core, known = self._core, self._core.registry.find(move.node)
-        if known is None or known.key != move.key or known.revoked_ms or known.lodger != move.former:
-            return
-        core.operations.revoke(msgspec.structs.replace(known, lodger=""), move.revoked, now, fx)
-        said = {"who": move.who, "by": move.by, "reason": move.revoked}
-        core.streams.audit("node.revoked", move.node, said, now, fx)
+        lodgers.welcome(self._core, came, now, fx)
 
     # -------------------------------------------------------------------------------------------- leaving
 
@@ -127,6 +106,7 @@ class Lodging:
         known = self._core.registry.find(move.node)
         if known is None or known.key != move.key or known.revoked_ms or known.moved:
             return
+        self._core.parent.leave(move.node, fx)
         self._leaving[move.node] = move
         fx.store.append(Put(LEAVING, move.node, msgspec.json.encode(move)))
         self._core.delegate.mark(move.node)

@@ -7,12 +7,11 @@ is kept for ever: a node believes no older one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from hub.core import inputs
-from hub.core.registry import Refusal
 from hub.core.rehome.open import Open
 from protocol import documents
 from protocol.effects import Effects, Now, Put
@@ -42,21 +41,12 @@ class Orders:
     def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
         decoder = msgspec.json.Decoder(Record)
         self._records = {node: decoder.decode(raw) for node, raw in sorted(snapshot.spaces.get(ORDER, {}).items())}
-        self._open = Open()
+        self.open = Open()
         for record in self._records.values():
             self._note(record)
         self._core = core
 
     # -------------------------------------------------------------------------------------------- saying
-
-    def order(self, op: inputs.MoveNode, who: str, now: Now, fx: Effects) -> dict[str, Any]:
-        """Say that a node belongs to another hub from now on. Raises Refusal; then nothing is said."""
-        core = self._core
-        spot = core.subtree.get(op.node)
-        former, to = self._former(spot), self._haven(op.to)
-        self._check(spot, former, to)
-        number = self.say(spot, former, to, who, now, fx)
-        return {"node": spot.name, "from": former, "to": to.id, "number": number}
 
     def say(
         self, spot: Spot, former: str, to: documents.Haven, who: str, now: Now, fx: Effects, *, revoked: str = ""
@@ -85,42 +75,6 @@ class Orders:
         fx.act.append(inputs.Notify(topic=f"node/{spot.address}"))
         return number
 
-    def _former(self, spot: Spot) -> str:
-        hub, _, below = spot.address.rpartition("/")
-        if "/" in hub:
-            raise Refusal(f"{spot.name} belongs to {hub}: move it at {hub.rpartition('/')[0]}, the hub above that one")
-        return hub or (self._core.node if below else "")
-
-    def _haven(self, hub: str) -> documents.Haven:
-        core = self._core
-        name = hub.removeprefix(f"{core.node}/")
-        if name == core.node:
-            found = core.haven
-        else:
-            if core.registry.find(name) is None:
-                raise Refusal(f"no hub {hub[:80]!r} is right below {core.node}: ask the hub above both for a move", 404)
-            child = core.registry.living(name)
-            if child.kind != "hub":
-                raise Refusal(f"{name} is no hub: name one that stands right below {core.node}, or {core.node}", 422)
-            found = core.subtree.region(name).haven
-        if found is None:
-            raise Refusal(f"{name} has not said yet where it listens: try again when it is online")
-        return found
-
-    def _check(self, spot: Spot, former: str, to: documents.Haven) -> None:
-        brief = spot.brief
-        if brief.kind != "agent" or not brief.key:
-            raise Refusal(f"{spot.name} is no device that is known here by its key: only a device can be moved", 422)
-        if brief.state == "revoked":
-            raise Refusal(f"{spot.name} is revoked: enroll the device anew at {to.id}")
-        if former == to.id:
-            raise Refusal(f"{spot.name} belongs to {to.id} already", 422)
-        other = self._core.subtree.find(spot.name if to.id == self._core.node else f"{to.id}/{spot.name}")
-        if other is not None and other.brief.key != brief.key:
-            raise Refusal(f"{to.id} has another device called {spot.name}: it can take no second one of that name")
-        if self._open.is_full:
-            raise Refusal(f"{self._open.going} nodes are on their way already: wait until some have arrived", 503)
-
     def _tell(self, move: documents.Move, now: Now, fx: Effects) -> None:
         core = self._core
         for hub in _concerned(move):
@@ -130,7 +84,7 @@ class Orders:
                 core.delegate.mark(hub)
 
     def _note(self, record: Record) -> None:
-        self._open.note(record.move, arrived=record.arrived_ms > 0, done=record.done_ms > 0)
+        self.open.note(record.move, arrived=record.arrived_ms > 0, done=record.done_ms > 0)
 
     def _put(self, record: Record, fx: Effects) -> None:
         self._records[record.move.node] = record
@@ -141,13 +95,13 @@ class Orders:
 
     def items(self, hub: str) -> dict[str, bytes]:
         """Return the documents for a child hub: the Moves that it is to be told, some of many."""
-        moves = [self._records[node].move for node in self._open.of(hub)]
+        moves = [self._records[node].move for node in self.open.of(hub)]
         return {documents.document_id(move): documents.encode(move) for move in moves}
 
     def may_say(self, node: str) -> bool:
         """Tell whether a node that turned to another hub by itself can be told now where it belongs."""
         known = self._records.get(node)
-        return (known is not None and not known.arrived_ms) or not self._open.is_full
+        return (known is not None and not known.arrived_ms) or not self.open.is_full
 
     def find(self, node: str) -> Record | None:
         """Return what was said of `node` last."""
