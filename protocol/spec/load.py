@@ -18,7 +18,7 @@ from protocol.spec import compile as compiler
 from protocol.spec.mistakes import Finding, Mistake, path_text, suggestion
 from protocol.spec.policy import Policy
 from protocol.spec.reading import tree, words
-from protocol.spec.reading.tree import Source
+from protocol.spec.reading.values import Source, Tree
 from protocol.spec.service import Service
 from protocol.spec.workflow import Workflow
 
@@ -90,7 +90,7 @@ class _Reader:
                 Mistake(file=source.name, line=1, column=1, path="", text="there is no document in this file")
             )
 
-    def _document(self, found: tree.Tree) -> None:
+    def _document(self, found: Tree) -> None:
         bound, unbound = self._bind(found)
         mistakes = [*found.mistakes, *(_placed(found, finding) for finding in (*_findings(bound), *unbound))]
         if not mistakes:
@@ -100,7 +100,7 @@ class _Reader:
             self.files.append(found.file)
         self.mistakes += sorted(set(mistakes), key=lambda mistake: (mistake.line, mistake.column, mistake.path))
 
-    def _whole(self, found: tree.Tree, resource: AnyResource) -> Iterator[str]:
+    def _whole(self, found: Tree, resource: AnyResource) -> Iterator[str]:
         place = f"{found.file}:{found.values[()][0]}"
         former = self._seen.setdefault((resource.kind, resource.name), place)
         if former != place:
@@ -111,7 +111,7 @@ class _Reader:
             bound = f"at most {limits.DOCUMENT_BYTES_MAX} cross a link: put large files into its artifact"
             yield f"{resource.kind} {resource.name} takes {size} bytes, {bound}"
 
-    def _bind(self, found: tree.Tree) -> tuple[Any, list[Finding]]:
+    def _bind(self, found: Tree) -> tuple[Any, list[Finding]]:
         """Return the tree with its artifact as a digest, where digests were given."""
         value: Any = found.value
         spec = _mapping(_mapping(value).get("spec"))
@@ -151,7 +151,7 @@ def _kind_finding(kind: object) -> Finding:
     return Finding(("kind",), f"{quantities.shown(kind)} is no kind of document{suggestion(str(kind), KINDS)}")
 
 
-def _placed(found: tree.Tree, finding: Finding) -> Mistake:
+def _placed(found: Tree, finding: Finding) -> Mistake:
     return found.mistake(finding.path, finding.text, at_key=finding.at_key)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hub.cli.view import human, nodes, output
+from hub.cli.view import human, nodes, output, resources
 from hub.cli.view.below import tiers
 from hub.cli.view.hubs import missing, policies, this
 
@@ -22,8 +22,8 @@ def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -
         "regions": tiers.table,
         "hub": this.table,
         "policies": policies.table,
-        "services": _services,
-        "workflows": _workflows,
+        "services": resources.services,
+        "workflows": resources.workflows,
         "runs": _runs,
         "tokens": _tokens,
     }
@@ -58,71 +58,6 @@ def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Seque
                 nodes.vitals(node),
                 node["path"],
             ]
-    return heads, rows
-
-
-def _services(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["SERVICE", "RUNNING", "CURRENT", "UNHEALTHY", "AWAY", "PLACED", "SELECTOR", "CHANGED"]
-    rows = [
-        [
-            one["name"],
-            f"{one['running']}/{one['placed']}",
-            f"{one['current']}/{one['placed']}",
-            str(one["unhealthy"] or "–"),
-            str(one["away"] or "–"),
-            _placed(one),
-            _where(one, now_ms),
-            _changed(one, now_ms),
-        ]
-        for one in listed
-    ]
-    return _widened(heads, rows, listed, wide)
-
-
-def _changed(one: dict[str, Any], now_ms: int) -> str:
-    return f"{human.age(one['changed_ms'], now_ms)} ago" if one["changed_ms"] else "–"
-
-
-def _where(one: dict[str, Any], now_ms: int) -> str:
-    """Return whom a resource is for: its selector, and in how many regions; of one that a hub below owns, that hub."""
-    if not one["changed_ms"]:
-        return f"of {one['owner']}"
-    text = one["selector"] or "nobody"
-    if one["override"] is not None:
-        text += f", overridden until {human.clock(one['override']['until_ms'], now_ms)}"
-    return f"{text}, in {human.plural(len(one['regions']), 'region')}" if one["regions"] else text
-
-
-def _workflows(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
-    heads = ["WORKFLOW", "CURRENT", "RUNNING", "AWAY", "PLACED", "SELECTOR", "CHANGED"]
-    rows = [
-        [
-            one["name"],
-            f"{one['current']}/{one['placed']}",
-            str(one["running"] or "–"),
-            str(one["away"] or "–"),
-            _placed(one),
-            _where(one, now_ms),
-            _changed(one, now_ms),
-        ]
-        for one in listed
-    ]
-    return _widened(heads, rows, listed, wide)
-
-
-def _placed(one: dict[str, Any]) -> str:
-    if one["count"] is None:
-        return "all that match" if one["selector"] else str(one["placed"])
-    return f"{one['placed']}, {one['count']} per region" if one["per_region"] else f"{one['placed']} of {one['count']}"
-
-
-def _widened(
-    heads: list[str], rows: list[list[str]], listed: list[dict[str, Any]], wide: bool
-) -> tuple[Sequence[str], Rows]:
-    if wide:
-        heads += ["GEN", "BY", "NODES"]
-        for row, one in zip(rows, listed, strict=True):
-            row += [str(one["generation"]), one["by"], " ".join([*one["nodes"], *one["regions"]]) or "–"]
     return heads, rows
 
 

@@ -3,19 +3,19 @@
 from typing import cast
 
 from protocol.spec.mistakes import Mistake
-from protocol.spec.reading import tree
+from protocol.spec.reading import tree, values
 
 
-def one(text: str) -> tree.Tree:
+def one(text: str) -> values.Tree:
     """Return the only document of `text`."""
-    (found,) = tree.read(tree.Source(name="a.yaml", text=text))
-    assert isinstance(found, tree.Tree)
+    (found,) = tree.read(values.Source(name="a.yaml", text=text))
+    assert isinstance(found, values.Tree)
     return found
 
 
 def broken(text: str) -> Mistake:
     """Return what is wrong with a text that is no document at all."""
-    found = list(tree.read(tree.Source(name="a.yaml", text=text)))[-1]
+    found = list(tree.read(values.Source(name="a.yaml", text=text)))[-1]
     assert isinstance(found, Mistake)
     return found
 
@@ -34,7 +34,7 @@ def test_values_are_plain_and_numbers_remember_how_they_were_written() -> None:
         "i": float("inf"),
         "j": -3,
     }
-    remembered = cast("dict[str, tree.Int | tree.Float]", value)
+    remembered = cast("dict[str, values.Int | values.Float]", value)
     assert remembered["a"].text == "1.10"
     assert remembered["b"].text == "0x10"
 
