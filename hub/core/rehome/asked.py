@@ -59,6 +59,10 @@ class Asked:
             raise Refusal(f"{spot.name} is revoked: enroll the device anew at {to.id}")
         if former == to.id:
             raise Refusal(f"{spot.name} belongs to {to.id} already", 422)
+        said = self._core.orders.find(spot.name)
+        if said is not None and not said.arrived_ms and said.move.to.id == former:
+            where = f"wait for that, or move it from {said.move.former}"
+            raise Refusal(f"{spot.name} has not arrived at {former} yet, and hears nothing from there: {where}")
         other = self._core.subtree.find(spot.name if to.id == self._core.node else f"{to.id}/{spot.name}")
         if other is not None and other.brief.key != brief.key:
             raise Refusal(f"{to.id} has another device called {spot.name}: it can take no second one of that name")

@@ -186,6 +186,18 @@ def test_a_device_that_comes_home_before_its_hub_has_heard_of_that_waits_for_it(
     assert not east.core.parent.view("gw-7").blocked
 
 
+def test_a_device_that_has_not_arrived_is_not_moved_on_from_there(tree: Tree) -> None:
+    east = tree.hubs["east"]
+    device = east.device("gw-7", OSLO)
+    tree.later(1.0)
+    east.cut()
+    move(tree, "gw-7", "west")
+    assert "gw-7 has not arrived at west yet" in refused(tree, "west/gw-7", "cloud")
+    east.heal()
+    tree.later(120.0)
+    assert told(device), "else it would hear of neither"
+
+
 def test_the_root_says_it_until_the_device_has_arrived(tree: Tree) -> None:
     cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
     device = east.device("gw-7", OSLO)
