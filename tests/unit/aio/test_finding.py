@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from protocol import limits
@@ -58,7 +58,6 @@ def test_what_no_hub_would_say_is_no_announcement(wrong: dict[str, str]):
         words.decode(text(**wrong), ["10.0.0.5"])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(some.dictionaries(some.sampled_from(["hub", "name", "root", "api", "mqtt"]), some.none() | some.text()))
 def test_whatever_is_said_is_read_or_refused(said: dict[str, str | None]):
     try:

@@ -1,8 +1,12 @@
 """A hub as a child: it connects, its own entries go up, and being cut off changes nothing of what it does."""
 
+import copy
+
+import msgspec
 import pytest
 
 from hub.core import inputs
+from protocol import messages
 from protocol.link.table import ChildState
 from tests.support.tree import Tree
 from tests.unit.hub import world
@@ -67,3 +71,40 @@ def test_a_region_says_goodbye(tree: Tree) -> None:
     tree.run()
     assert not tree.hubs["cloud"].core.rollup.is_online("eu-north")
     assert not tree.hubs["cloud"].take(inputs.Stopping()).send
+
+
+def noted(tree: Tree, kind: str) -> list[dict[str, object]]:
+    """Return the bodies of the entries of `kind` in eu-north's own audit."""
+    rows = tree.hubs["eu-north"].store.streams["audit"].rows.values()
+    entries = [msgspec.json.decode(raw, type=messages.Entry) for raw, _ in rows]
+    return [msgspec.json.decode(one.body) for one in entries if one.kind == kind]
+
+
+def test_a_restored_root_is_refilled_and_it_is_said(tree: Tree) -> None:
+    root, region = tree.hubs["cloud"], tree.hubs["eu-north"]
+    backup = copy.deepcopy(root.store)
+    region.ask(inputs.CreateToken(id="a", secret_hash=world.SECRET_HASH, ttl_s=60.0, uses=1))
+    root.store = backup
+    root.restart()
+    tree.later(120.0)
+    assert [said["stream"] for said in noted(tree, "parent.behind")] == ["audit"]
+    assert above(tree, "audit") == list(range(1, region.store.streams["audit"].last + 1))
+
+
+def test_what_nobody_signed_is_refused_and_shown(tree: Tree) -> None:
+    region = tree.hubs["eu-north"]
+    up = region.core.up
+    assert up is not None
+    held = tree.hubs["cloud"].core.parent.view("eu-north")
+    signed = messages.Signed(
+        parent="cloud",
+        child="eu-north",
+        term=held.term,
+        generation=held.generation + 1,
+        digest="0" * 64,
+        key="k",
+        signature="not the root's",
+    )
+    region.take(inputs.UpGot(message=messages.Desired(incarnation="cloud-1", session=up.child.session, signed=signed)))
+    assert "the last good one stays" in up.view().refused
+    assert len(noted(tree, "desired.refused")) == 1
