@@ -45,7 +45,7 @@ async def test_a_device_enrolled_after_the_backup_is_named_and_comes_in_again_wi
         assert "again as bergen, with the key and the journal it has" in " ".join(told.split())
         await it.until(lambda: it.online("bergen"), "it comes back by itself")
         assert (data / "key.pem").read_bytes() == key
-        assert replace(identity.load(data), names=before.names) == before, "but for what its hub's certificate named last"
+        assert replace(identity.load(data), names=before.names) == before  # it hears of names when it connects
         assert (await it.node("bergen"))["cursors"]["state"]["epoch"] == epoch, "the journal went on"
         assert await it.ask("GET", "/v1/nodes/-/knocks") == []
         await it.command("hub", "accept-restore", "--yes", "--reason", "looked")
