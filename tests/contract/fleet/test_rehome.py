@@ -87,6 +87,7 @@ async def test_a_device_whose_hub_is_gone_for_good_turns_to_a_sibling_and_stays_
         await it.root.ask("DELETE", "/v1/resources/service/counter")
         await south.until(lambda: _gone(south, "counter"), "its work ends when nobody wants it any more")
         await it.settled()
+        await it.root.until(lambda: _is_one(it.root), "its name is its own at the root")
         (await deeds.tally(it.root, ledger, "oslo")).check()
 
 
@@ -164,3 +165,8 @@ async def _gone(fleet: Fleet, service: str) -> bool:
 def _signer(fleet: Fleet) -> signing.Signer:
     key = certificates.load_signing_key((fleet.data / "signer.key").read_bytes())
     return signing.Signer(key, fleet.name, (fleet.data / "signer.pem").read_bytes())
+
+
+async def _is_one(fleet: Fleet) -> bool:
+    nodes = await fleet.ask("GET", "/v1/nodes")
+    return [node["state"] for node in nodes if node["name"] == "oslo" and node["state"] != "moved"] == ["online"]
