@@ -27,7 +27,10 @@ demo: $(STAMP)  ## a cloud, two regions and four agents on this machine, cut, ki
 	@if [ "$(BROKER)" = mosquitto ]; then sh tests/support/parts.sh; fi
 	@$(BIN)/skerry demo --broker $(BROKER) $(if $(KEEP),--keep)
 
-check: static  ## in seconds: format, lint, types, import contracts, tidy, unit, scripts
+check: $(STAMP)  ## in seconds: format, lint, types, import contracts, tidy, unit, scripts
+	@$(MAKE) --no-print-directory --jobs=2 static units
+
+units: $(STAMP)
 	@$(BIN)/pytest -q -n 2 --dist worksteal tests/tidy tests/unit tests/scripts tests/golden
 
 static: $(STAMP)
@@ -75,8 +78,8 @@ clean:  ## remove what was built (not the virtual environment)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	@find $(FILES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-static cover check test sim mutants acceptance bench demo: | build
+static units cover check test sim mutants acceptance bench demo: | build
 build:
 	@mkdir -p build
 
-.PHONY: help setup demo static cover check test sim mutants acceptance bench format ratchet lock clean
+.PHONY: help setup demo static units cover check test sim mutants acceptance bench format ratchet lock clean

@@ -116,7 +116,7 @@ class Client:
         self._httpx = httpx
         self._http = httpx.Client(
             base_url=url,
-            verify=trust(self.context) if url.startswith("https:") else True,
+            verify=trust(self.context) if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             headers={"Authorization": f"Bearer {self.context.token}"},
             timeout=httpx.Timeout(ANSWER_WAIT_S, connect=CONNECT_WAIT_S),
             trust_env=False,

@@ -58,7 +58,7 @@ def _one(
 
 
 LINK_TESTS = ["tests/unit/link"]
-AIO_TESTS = ["tests/unit/aio"]
+AIO_TESTS = ["tests/contract/aio"]
 RELAY_TESTS = ["tests/unit/relay"]
 
 MUTANTS = [

@@ -21,10 +21,10 @@ from protocol.errors import StoreError
 from protocol.messages import AnyMessage
 from protocol.snapshot import Snapshot
 from tests.checkers import history
+from tests.contract.aio.parts import STREAMS, Add, Begin, Diary, Glance, Send, Tick, Wake, minted, opened
 from tests.sim.node import Node
 from tests.sim.plan import Plan
 from tests.sim.world import World
-from tests.unit.aio.parts import STREAMS, Add, Begin, Diary, Glance, Send, Tick, Wake, minted, opened
 
 _BEGUN_AT = 100.0
 """What both clocks say at the beginning of the story."""

@@ -18,7 +18,7 @@ from protocol.aio.trace import file as trace
 from protocol.effects import Now
 from protocol.errors import Refused
 from tests.checkers import history, real
-from tests.unit.aio.parts import Add, Begin, Send, Stage, opened
+from tests.contract.aio.parts import Add, Begin, Send, Stage, opened
 
 NOW = Now(1.5, 2.5)
 

@@ -1,6 +1,6 @@
 """A process of the fault tests: writes rows through a real driver and says which ones are durable, one a line.
 
-    python -m tests.unit.aio.writer FOLDER [SIZE]
+    python -m tests.contract.aio.writer FOLDER [SIZE]
 
 Prints `ack SEQ` after the commit of each row, `send SEQ` and `act SEQ` as they are performed, `error TEXT` when the
 store fails; goes on until it is killed, or until a store that failed has taken rows again.
@@ -16,7 +16,7 @@ from protocol.aio.driver import Driver
 from protocol.effects import Action
 from protocol.errors import StoreError
 from protocol.messages import AnyMessage, Entries
-from tests.unit.aio.parts import Add, Begin, Diary, Done, Tick, opened
+from tests.contract.aio.parts import Add, Begin, Diary, Done, Tick, opened
 
 
 def say(text: str) -> None:

@@ -14,7 +14,7 @@ from protocol.errors import StoreError
 from protocol.link import cursor
 from protocol.messages import AnyMessage, Entries, Look
 from protocol.snapshot import Snapshot
-from tests.unit.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened, rows
+from tests.contract.aio.parts import Add, Begin, Done, Glance, Send, Stage, Wake, opened, rows
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from protocol.aio.recovery import swap
 from protocol.aio.sqlite import SqliteFile
 from protocol.aio.upkeep import aside, room
 from protocol.errors import StoreDamaged, StoreError, StoreLocked, StoreLost, StoreStuck
-from tests.unit.aio.parts import minted, rows
+from tests.contract.aio.parts import minted, rows
 
 RUBBISH = b"rubbish" * 2_000
 STEPS = ("rename", "replace", "unlink", "fsync")

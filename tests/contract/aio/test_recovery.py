@@ -24,8 +24,8 @@ from protocol.link import child_desired, cursor
 from protocol.link.child_entries import Outbox
 from protocol.link.parent_entries import Incoming
 from protocol.snapshot import Snapshot, doubt
-from tests.unit.aio.parts import STREAMS, Add, Begin, Send, Stage, minted
-from tests.unit.aio.parts import opened as opened_anyhow
+from tests.contract.aio.parts import STREAMS, Add, Begin, Send, Stage, minted
+from tests.contract.aio.parts import opened as opened_anyhow
 
 NODE, HUB = "oslo", "hub"
 NOW = Now(mono=1.0, wall=1_700_000_000.0)

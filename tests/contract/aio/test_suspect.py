@@ -14,9 +14,9 @@ from protocol.aio.recovery import suspect
 from protocol.aio.upkeep import aside
 from protocol.effects import Received
 from protocol.errors import StoreDamaged
-from tests.unit.aio.parts import Add, Begin, Stage
-from tests.unit.aio.test_recovery import PAGE, caught_up, made, opened, smash
-from tests.unit.aio.test_recovery_again import left_unclean
+from tests.contract.aio.parts import Add, Begin, Stage
+from tests.contract.aio.test_recovery import PAGE, caught_up, made, opened, smash
+from tests.contract.aio.test_recovery_again import left_unclean
 
 MET = StoreDamaged("a reader met damage")
 _HEALED_S = 30.0

@@ -13,8 +13,8 @@ from protocol.aio.life import Opening
 from protocol.aio.recovery import ladder
 from protocol.aio.upkeep import aside
 from protocol.snapshot import doubt
-from tests.unit.aio.parts import STREAMS, minted
-from tests.unit.aio.test_recovery import NODE, PAGE, Truth, caught_up, check_state, made, opened, smash
+from tests.contract.aio.parts import STREAMS, minted
+from tests.contract.aio.test_recovery import NODE, PAGE, Truth, caught_up, check_state, made, opened, smash
 
 TIMES = 3
 LEAF = 0x0D

@@ -11,14 +11,14 @@ import pytest
 
 from protocol.aio import failpoints
 from protocol.aio.journal import read_only
-from tests.unit.aio.parts import opened
+from tests.contract.aio.parts import opened
 
 
 @contextmanager
 def writer(folder: Path, *, size: int = 200, failpoint: str = "") -> Generator[subprocess.Popen[str]]:
     """A process that writes into `folder`; killed at the end."""
     environment = os.environ | ({"SKERRY_FAILPOINT": failpoint} if failpoint else {})
-    command = [sys.executable, "-m", "tests.unit.aio.writer", str(folder), str(size)]
+    command = [sys.executable, "-m", "tests.contract.aio.writer", str(folder), str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             yield process

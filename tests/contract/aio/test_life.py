@@ -13,7 +13,7 @@ from protocol.aio.journal import Journal
 from protocol.effects import Acked, Put
 from protocol.errors import StoreError, StoreLocked, StoreNewer, StoreStuck
 from protocol.snapshot import StreamState, doubt
-from tests.unit.aio.parts import bytes_of, opened, raw, rows, tip
+from tests.contract.aio.parts import bytes_of, opened, raw, rows, tip
 
 
 async def lived(folder: Path, count: int = 5, acked: int = 2) -> StreamState:

@@ -9,7 +9,7 @@ from protocol.aio.journal import Journal, read_only
 from protocol.effects import Acked, Delete, Gap, NewEpoch, Put, Received, SetAside, Trim
 from protocol.errors import StoreError
 from protocol.messages import FormerEpoch
-from tests.unit.aio.parts import bytes_of, opened, raw, rows, tip
+from tests.contract.aio.parts import bytes_of, opened, raw, rows, tip
 
 
 async def again(journal: Journal, folder: Path) -> Journal:

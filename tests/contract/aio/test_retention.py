@@ -11,7 +11,7 @@ import pytest
 from protocol import limits
 from protocol.aio.journal import Journal, Kept, read_only
 from protocol.effects import Received
-from tests.unit.aio.parts import opened
+from tests.contract.aio.parts import opened
 
 DAY = 86_400_000
 MUCH = 10**15
