@@ -32,6 +32,8 @@ def become() -> None:
     unused = types.ModuleType("urllib.request")
     unused.__dict__["getproxies"] = dict
     sys.modules.setdefault("urllib.request", unused)
+    # msgspec prefers it to typing, which has all that it takes; an empty one is none to it
+    sys.modules.setdefault("typing_extensions", types.ModuleType("typing_extensions"))
 
 
 def settle() -> None:

@@ -23,7 +23,7 @@ from tests.support import deeds
 from tests.support.fleet import Fleet
 
 HEAVY = ("pydantic", "typer", "rich", "click", "httpx", "zeroconf", "fastapi", "ruamel", "http.client", "shutil")
-RSS_MB_MAX = 45  # where no bytecode is cached, as in some of the places where tests run; with it about one less
+RSS_MB_MAX = 44
 
 
 def _agent(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
