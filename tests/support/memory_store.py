@@ -114,7 +114,8 @@ class MemoryStore:
             )
             for name, own in self.streams.items()
         }
-        return Snapshot(node=self.node, streams=streams, spaces=copy.deepcopy(self.spaces))
+        spaces = {space: dict(values) for space, values in self.spaces.items()}
+        return Snapshot(node=self.node, streams=streams, spaces=spaces)
 
     def turn(self, mint: list[str], reason: str) -> None:
         """Do what the journal does when it finds that its file is a copy: a new epoch for each stream."""

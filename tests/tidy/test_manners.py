@@ -45,12 +45,9 @@ def test_tests_never_sleep_to_synchronise() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [
-        house.place(path)
-        for path in house.modules(*house.ROOMS, "tests")
-        if path.read_text().strip() and not ast.get_docstring(house.tree(path))
-    ]
-    assert not silent
+    first = re.compile(r'(?:\s*#[^\n]*\n)*\s*r?"""\s*[^\s"]')  # of 800 files: to parse them takes seconds
+    texts = {house.place(path): path.read_text() for path in house.modules(*house.ROOMS, "tests")}
+    assert not [place for place, text in texts.items() if text.strip() and not first.match(text)]
 
 
 def test_every_public_class_and_function_states_its_contract() -> None:
