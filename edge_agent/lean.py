@@ -1,9 +1,8 @@
 """The daemon's memory is a feature (DESIGN 10): what keeps it small, and cannot be done by importing less.
 
-Measured on x86-64 with mutual TLS, connected, its bytecode cached: 40 MiB, of which 20 are the process's own; the
+Measured on x86-64 with mutual TLS, connected: 35 MiB, of which 20 are the process's own; the
 others are pages of libraries that the kernel takes back when it needs them. Deliberately absent: handing those pages
-back ourselves, which makes the figure smaller and the device no richer. Without cached bytecode it is 7 more: what is
-compiled at the start leaves holes in the heap.
+back ourselves, which makes the figure smaller and the device no richer.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a child trusts: the pinned root, and the signing keys that were proven to lead to it.
 
 A signing key is proven once, by its chain of certificates (protocol.trust), and remembered by the hash of that chain:
-who only checks signatures, as the agent's daemon does, loads no X.509. What a signature covers is one JSON array whose
-first element names the purpose, so that no signature serves for another purpose, and every field is bound: the parent,
-the child it is for, and the key (INVARIANTS C3).
+who only checks signatures, as the agent's daemon does, loads libsodium and no X.509 (decision 0037). What a signature
+covers is one JSON array whose first element names the purpose, so that no signature serves for another purpose, and
+every field is bound: the parent, the child it is for, and the key (INVARIANTS C3).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import binascii
 import hashlib
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
 
 from protocol import limits, messages
 from protocol.errors import TrustError
@@ -56,7 +56,7 @@ class ProvenAnchor:
         """`root_pin` is the SHA-256 of the root's SubjectPublicKeyInfo (64 hex digits)."""
         self.root_pin = root_pin
         self._proofs: dict[tuple[str, str], Proof] = {}  # by parent and chain, the least recently learned first
-        self._signers: dict[tuple[str, str], ed25519.Ed25519PublicKey] = {}
+        self._signers: dict[tuple[str, str], VerifyKey] = {}
         self._doubt = ""
 
     def proofs(self) -> list[Proof]:
@@ -72,7 +72,7 @@ class ProvenAnchor:
             raise TrustError(f"the proof of {proof.parent}'s signing key is of another root than the pinned one")
         try:
             raw = bytes.fromhex(proof.key)
-            public = ed25519.Ed25519PublicKey.from_public_bytes(raw)
+            public = VerifyKey(raw)
         except ValueError as error:
             raise TrustError(f"the proof of {proof.parent}'s signing key holds no key") from error
         self._proofs.pop((proof.parent, proof.chain), None)
@@ -119,8 +119,8 @@ class ProvenAnchor:
         if public is None:
             raise TrustError(f"signed with key {key[:40]!r}, which {parent} has not proven to be its own")
         try:
-            public.verify(base64.b64decode(signature, validate=True), covered)
-        except (InvalidSignature, binascii.Error, ValueError) as error:
+            public.verify(covered, base64.b64decode(signature, validate=True))
+        except (BadSignatureError, binascii.Error, ValueError) as error:
             raise TrustError(
                 f"the signature of {parent} is wrong: the bytes were altered or signed by another"
             ) from error

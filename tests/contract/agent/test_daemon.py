@@ -22,7 +22,19 @@ from protocol import limits
 from tests.support import deeds
 from tests.support.fleet import Fleet
 
-HEAVY = ("pydantic", "typer", "rich", "click", "httpx", "zeroconf", "fastapi", "ruamel", "http.client", "shutil")
+HEAVY = (
+    "cryptography",
+    "pydantic",
+    "typer",
+    "rich",
+    "click",
+    "httpx",
+    "zeroconf",
+    "fastapi",
+    "ruamel",
+    "http.client",
+    "shutil",
+)
 RSS_MB_MAX = 44
 
 
