@@ -451,6 +451,16 @@ MUTANTS = [
         tests=RELAY_TESTS,
     ),
     _one(
+        "moved-by-a-lie",
+        "A7",
+        "a region that relays false rows of a sibling's device moves it below itself",
+        ORIGINS,
+        "            if record.seq > held:\n",
+        "            if True:\n",
+        sim=False,  # no region lies there
+        tests=RELAY_TESTS,
+    ),
+    _one(
         "relay-acked-unstored",
         "A5",
         "what a region relays is acked, and is not stored",

@@ -45,12 +45,22 @@ class Origins:
             if record.missing and run.prev < record.seq:
                 fills.fill(record, run, rows, told, fx)
             if run.last > record.seq:
-                self.records.came(key, record, child, run)
-                told += self._extend(child, record, run, rows, fx)
+                told += self._verified(child, found, run, rows, fx)
         except NoFit as no:
             told += outcome.fork(child, record, run, no.args[0], rows, fx)
         self.records.save(key, fx)
         return told
+
+    def _verified(self, child: str, found: tuple[str, Record], run: runs.Run, rows: Rows, fx: Effects) -> Told:
+        """Take what is new in a run: once it has proven itself its origin is where it came from, and not before."""
+        key, record = found
+        before, held, record.at = record.at, record.seq, f"{child}/{run.at}"
+        try:
+            return self._extend(child, record, run, rows, fx)
+        finally:
+            address, record.at = record.at, before
+            if record.seq > held:
+                self.records.came(key, record, address)
 
     def _extend(self, child: str, record: Record, run: runs.Run, rows: Rows, fx: Effects) -> Told:
         is_beyond = run.prev > record.seq

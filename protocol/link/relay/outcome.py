@@ -61,7 +61,7 @@ def fork(child: str, record: Record, run: runs.Run, seq: int, rows: Rows, fx: Ef
         effects.SetAside(run.node, run.epoch, run.stream, run.prev + 1 + index, cut(bytes(raw)), _FORKED)
         for index, raw in enumerate(rows[: limits.ENTRIES_POISON_KEPT])
     ]
-    return [events.Fork(node=record.at, stream=run.stream, epoch=run.epoch, seq=seq, reason=_FORKED)]
+    return [events.Fork(node=f"{child}/{run.at}", stream=run.stream, epoch=run.epoch, seq=seq, reason=_FORKED)]
 
 
 def misbehaved(child: str, about: runs.About, why: str) -> events.ParentEvent:

@@ -127,9 +127,8 @@ class Records:
         self._epochs.drop(key, self._records.pop(key).at)
         fx.store.append(effects.Delete(ORIGIN, key))
 
-    def came(self, key: str, record: Record, child: str, about: About) -> None:
-        """What is new came by `child`: that is where its origin is."""
-        address = f"{child}/{about.at}"
+    def came(self, key: str, record: Record, address: str) -> None:
+        """What is new, and verified, came from `address`: that is where its origin is."""
         if record.at == address:
             return
         self._epochs.drop(key, record.at)

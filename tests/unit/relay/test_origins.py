@@ -94,6 +94,37 @@ def test_rows_that_do_not_come_to_their_hash_or_follow_no_order_change_nothing()
     assert (root.holds(gw), root.record().forked) == ([1, 2, 3, 4], "")
 
 
+@pytest.mark.parametrize(
+    "lie", ["other rows", "rows out of order", "beyond, with a hash that is none of theirs", "fills"]
+)
+def test_who_relays_what_is_not_true_moves_nobody(lie: str) -> None:
+    root, gw, forged = Root(), Origin().say(6), Origin().say(9, "forged")
+    root.take("oslo", *gw.runs(0, 1), *gw.runs(2, 4))
+    [run] = forged.runs(4, 9)
+    said = {
+        "other rows": forged.runs(3, 9)[0],
+        "rows out of order": msgspec.structs.replace(run, rows=run.rows[::-1]),
+        "beyond, with a hash that is none of theirs": msgspec.structs.replace(forged.runs(6, 9)[0], hash="ab" * 32),
+        "fills": forged.runs(1, 9)[0],
+    }[lie]
+    told = root.take("evil", said)
+    assert [one.node.partition("/")[0] for one in told] == ["evil"], "it is told of who said it"
+    assert (root.record().at, root.record().seq) == ("oslo/gw-7", 4)
+    assert root.origins.records.newest("oslo/gw-7")["state"][1] is root.record()
+    assert not root.origins.records.newest("evil/gw-7")
+    root.take("oslo", *gw.runs(4, 6), *gw.runs(1, 2))
+    assert (root.holds(gw), root.missing()) == ([1, 2, 3, 4, 5, 6], [])
+
+
+def test_a_run_that_moves_nobody_makes_no_former_epoch_the_newest() -> None:
+    root, gw = Root(), Origin().say(5)
+    root.take("oslo", *gw.runs(0, 5))
+    new = heir(gw, 5).say(1)
+    root.take("oslo", turn(new, 5, gw, 5), *new.runs(5, 6))
+    root.take("evil", *Origin().say(9, "forged").runs(4, 9))
+    assert root.origins.records.newest("oslo/gw-7")["state"][0] == LATER
+
+
 def test_rows_that_are_no_entries_go_up_as_they_are_and_are_counted_at_each_tier() -> None:
     gw = Origin().say(1)
     odd = [b'{"no":"entry"}', b"[" * 900 + b"]" * 900, b'"\xff"', b"[4,1]"]
