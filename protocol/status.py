@@ -29,6 +29,19 @@ class OverrideReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     until_ms: Moment = 0
 
 
+class HoldReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A local person keeps updates away. `generation` is the one that is followed meanwhile; `waiting` counts the
+    documents that differ from what is asked now. `until_ms` 0 means until released."""
+
+    user: Word
+    uid: Moment
+    reason: str = ""
+    since_ms: Moment = 0
+    until_ms: Moment = 0
+    generation: Count = 0
+    waiting: Count = 0
+
+
 class ServiceReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One service. `state`: fetching, waiting, starting, running, backoff, stopping, stopped, exited, failed.
 
@@ -103,6 +116,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     conditions: list[Condition] = []
     lost: dict[Word, Count] = {}
     platform: dict[str, str] = {}
+    hold: HoldReport | None = None
 
 
 # ------------------------------------------------------------------------------------------------ bodies of entries

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from edge_agent.cli import client, view
+from edge_agent.cli.options import As, Data, Output, pairs
+from edge_agent.cli.person import deciding, looking
 from edge_agent.shell import identity
 from protocol import limits
 from protocol.doctor import words
@@ -38,37 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-workflow = typer.Typer(help="Start and cancel runs of workflows.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(workflow, name="workflow")
-
-
-class Output(enum.StrEnum):
-    """How answers are printed."""
-
-    table = "table"
-    json = "json"
-
-
-def _service_names(incomplete: str) -> list[str]:
-    """Complete a service's name from what runs here."""
-    try:
-        return [name for name in client.ask(None, {"do": "status"})["services"] if name.startswith(incomplete)]
-    except SkerryError:
-        return []
-
-
-Data = Annotated[
-    Path | None,
-    # not readable: the folder is its owner's, and who may ask the agent is said by its socket
-    typer.Option("--data", help="The agent's directory (or $SKERRY_DATA).", readable=False),
-]
-As = Annotated[Output, typer.Option("-o", "--output", help="table or json (stable, for programs).")]
-Service = Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=_service_names)]
-Reason = Annotated[str, typer.Option("--reason", help="Why; the hub will see it, with your name.")]
-Life = Annotated[
-    str, typer.Option("--for", metavar="TIME", help="How long it holds (30m, 2h, 1d); else until released.")
-]
-Param = Annotated[list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE")]
+looking.add(app)
+deciding.add(app)
 
 
 def _version(wanted: bool) -> None:
@@ -132,7 +103,7 @@ def enroll(
 
         hub = choose.url(text)
     request = enrollment.Request(
-        hub=hub, token=text, name=name, mqtt=mqtt, quota=quota, labels=_pairs(label, "--label"), again=again
+        hub=hub, token=text, name=name, mqtt=mqtt, quota=quota, labels=pairs(label, "--label"), again=again
     )
     try:
         result = enrollment.enroll(place, request)
@@ -191,135 +162,6 @@ def examine(data: Data = None, output: As = Output.table) -> None:
     raise typer.Exit(findings.code(found))
 
 
-# ------------------------------------------------------------------------------------------------ looking
-
-
-@app.command(epilog="Example:  skerry-agent status -o json")
-def status(data: Data = None, output: As = Output.table) -> None:
-    """Show what runs here, and whether the hub knows."""
-    answer = client.ask(data, {"do": "status"})
-    view.as_json(answer) if output is Output.json else view.status(answer)
-
-
-@app.command()
-def services(data: Data = None, output: As = Output.table) -> None:
-    """List the services of this device."""
-    answer = client.ask(data, {"do": "status"})
-    if output is Output.json:
-        view.as_json([{"name": name} | one for name, one in answer["services"].items()])
-    else:
-        view.services(answer)
-
-
-@app.command()
-def runs(
-    name: Annotated[str, typer.Argument(metavar="[WORKFLOW]")] = "", data: Data = None, output: As = Output.table
-) -> None:
-    """List the runs that this device remembers, the newest first."""
-    answer = client.ask(data, {"do": "runs", "workflow": name})
-    view.as_json(answer) if output is Output.json else view.runs(answer, _now_ms())
-
-
-@app.command(epilog="Example:  skerry-agent events --kind 'service.*' -f")
-def events(
-    kind: Annotated[str, typer.Option("--kind", help="Only kinds that begin so: service.*")] = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0)] = 50,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes.")] = False,
-    data: Data = None,
-    output: As = Output.table,
-) -> None:
-    """Show what happened here, oldest first."""
-    request: dict[str, object] = {"do": "events", "kind": kind.removesuffix("*"), "limit": limit, "follow": follow}
-    for one in client.stream(data, request):
-        if one is not None:
-            view.as_json(one) if output is Output.json else view.entry(one)
-
-
-@app.command(epilog="Example:  skerry-agent logs line-vision -f")
-def logs(
-    service: Service,
-    tail: Annotated[int, typer.Option("--tail", min=0)] = 100,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what comes.")] = False,
-    data: Data = None,
-) -> None:
-    """Show what a service prints."""
-    request: dict[str, object] = {"do": "logs", "service": service, "tail": tail, "follow": follow}
-    for one in client.stream(data, request):
-        if one is not None:
-            print(one["line"], flush=follow)
-
-
-@app.command(epilog="Example:  skerry-agent why label-print")
-def why(service: Service, data: Data = None, output: As = Output.table) -> None:
-    """Tell why a service is in its state, from the nearest reason to what the hub wants."""
-    answer = client.ask(data, {"do": "why", "service": service})
-    option = "" if data is None else f" --data {data}"
-    view.as_json(answer) if output is Output.json else view.why(answer, _now_ms(), option)
-
-
-# ------------------------------------------------------------------------------------------------ deciding
-
-
-@app.command(epilog='Example:  skerry-agent stop label-print --reason "belt jammed" --for 2h')
-def stop(service: Service, reason: Reason = "", life: Life = "", data: Data = None, output: As = Output.table) -> None:
-    """Stop a service here. It stays stopped over reboots and new generations until it is released."""
-    _decide(data, output, {"do": "stop", "service": service, "reason": reason, "until_ms": _until_ms(life)})
-
-
-@app.command()
-def start(service: Service, reason: Reason = "", life: Life = "", data: Data = None, output: As = Output.table) -> None:
-    """Start a service here, whatever the hub says, until it is released."""
-    _decide(data, output, {"do": "start", "service": service, "reason": reason, "until_ms": _until_ms(life)})
-
-
-@app.command()
-def restart(service: Service, reason: Reason = "", data: Data = None, output: As = Output.table) -> None:
-    """Restart a service now."""
-    _decide(data, output, {"do": "restart", "service": service, "reason": reason})
-
-
-@app.command()
-def release(service: Service, reason: Reason = "", data: Data = None, output: As = Output.table) -> None:
-    """End a stop or start of yours: the service follows the hub again."""
-    _decide(data, output, {"do": "release", "service": service, "reason": reason})
-
-
-@workflow.command("start", epilog="Example:  skerry-agent workflow start shift-report -p line=2")
-def workflow_start(
-    name: Annotated[str, typer.Argument(metavar="WORKFLOW")],
-    param: Param = None,
-    reason: Reason = "",
-    data: Data = None,
-    output: As = Output.table,
-) -> None:
-    """Start a run here."""
-    params = _pairs(param, "-p")
-    _decide(data, output, {"do": "workflow-start", "workflow": name, "params": params, "reason": reason})
-
-
-@workflow.command("cancel")
-def workflow_cancel(
-    run: Annotated[str, typer.Argument(metavar="RUN")],
-    reason: Reason = "",
-    data: Data = None,
-    output: As = Output.table,
-) -> None:
-    """Cancel a run here."""
-    _decide(data, output, {"do": "run-cancel", "run": run, "reason": reason})
-
-
-@workflow.command("answer", epilog="Example:  skerry-agent workflow answer r-17 publish retry")
-def workflow_answer(
-    run: Annotated[str, typer.Argument(metavar="RUN")],
-    step: Annotated[str, typer.Argument(metavar="STEP")],
-    answer: Annotated[str, typer.Argument(metavar="retry|fail")],
-    data: Data = None,
-    output: As = Output.table,
-) -> None:
-    """Decide about a step that was interrupted and asks."""
-    _decide(data, output, {"do": "run-answer", "run": run, "step": step, "answer": answer})
-
-
 @app.command(epilog="Example (inside a workload):  skerry-agent emit --kind measured --body '{\"t\": 21.5}'")
 def emit(
     kind: Annotated[str, typer.Option("--kind", help="What happened; it becomes app.KIND.")] = "",
@@ -330,41 +172,6 @@ def emit(
 ) -> None:
     """Say something from inside a workload; returns once it is safely in the journal."""
     raise AssertionError("edge_agent.cli.main serves emit")
-
-
-def _decide(data: Path | None, output: Output, request: dict[str, object]) -> None:
-    answer: dict[str, Any] = client.ask(data, request)
-    if output is Output.json:
-        view.as_json(answer)
-        return
-    view.decided(answer, _now_ms())
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def _until_ms(life: str) -> int:
-    if not life:
-        return 0
-    unit = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}.get(life[-1], 0)
-    try:
-        seconds = float(life[:-1]) * unit
-    except ValueError:
-        seconds = 0.0
-    if seconds <= 0:
-        raise typer.BadParameter(f"{life!r} is no time: write 30m, 2h or 1d", param_hint="--for")
-    return int((time.time() + seconds) * 1000)
-
-
-def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts or []:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise typer.BadParameter(f"{text!r}: write KEY=VALUE", param_hint=option)
-        pairs[key] = value
-    return pairs
 
 
 def _end(error: SkerryError, code: int) -> NoReturn:

@@ -26,6 +26,8 @@ def status(answer: Json) -> None:
     """Print the link's sentence, the services, the workflows, and what is wrong."""
     now = answer["now_ms"]
     say(f"{answer['node']}   {link(answer)}")
+    if answer["hold"] is not None:
+        say(held(answer["hold"], now), "yellow")
     services(answer)
     if answer["workflows"]:
         rows = [_workflow(name, one, now) for name, one in sorted(answer["workflows"].items())]
@@ -64,6 +66,16 @@ def link(answer: Json) -> str:
     retry_s = view.get("retry_s")
     retry = "" if retry_s is None else f" Next try in {words.duration(max(1, round(retry_s)))}."
     return f"offline for {age}{reason}. Everything here keeps running; {waiting}.{retry}"
+
+
+def held(hold: Json, now: int) -> str:
+    """Return the sentence on a hold: by whom, until when, why, and what waits."""
+    until = f"until {human.clock(hold['until_ms'], now)}" if hold.get("until_ms") else "until released"
+    reason = f'; "{hold["reason"]}"' if hold.get("reason") else ""
+    waits = human.plural(hold.get("waiting", 0), "change waits", "changes wait")
+    since = human.clock(hold["since_ms"], now)
+    by = f"updates held here by {hold['user']} since {since}, {until}{reason}"
+    return f"{by}. {waits}; to let them come: skerry-agent unhold"
 
 
 def services(answer: Json) -> None:

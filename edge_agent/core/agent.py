@@ -15,6 +15,7 @@ from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.local import Local, StatusReply
 from edge_agent.core.mend import mended
+from edge_agent.core.person.hold import Hold
 from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
@@ -100,6 +101,7 @@ class AgentCore:
         self._desired = Desired()
         self._artifacts = Artifacts(snapshot, ctx)
         self._overrides = Overrides(snapshot, ctx)
+        self._hold = Hold(snapshot, ctx)
         absence = Absence(snapshot, ctx, config.parent)
         self._roster = Roster(snapshot, ctx, self._artifacts, self._overrides, absence)
         self._runs = Runs(snapshot, ctx, self._artifacts)
@@ -117,6 +119,7 @@ class AgentCore:
             desired=self._desired,
             roster=self._roster,
             overrides=self._overrides,
+            hold=self._hold,
             runs=self._runs,
             triggers=self._triggers,
             certificate=self._certificate,
@@ -129,6 +132,7 @@ class AgentCore:
             reporter=self._reporter,
             roster=self._roster,
             overrides=self._overrides,
+            hold=self._hold,
             runs=self._runs,
         )
         self._asks = Asks(ctx, self._local)
@@ -241,7 +245,8 @@ class AgentCore:
         held = self._child.start(ctx.entropy, started.version, self._config.capabilities, self._config.labels, now, fx)
         for event in held:
             if isinstance(event, events.Wanted):
-                self._desired.update(event.items)
+                self._hold.received(event.items)
+                self._desired.update(self._hold.followed())
                 self._roster.know(self._desired, now)
                 self._gone.know(self._desired)
                 self._home.want(self._desired, fx)
@@ -291,6 +296,14 @@ class AgentCore:
         self._trust_store(fx)
         self._ctx.changed = True
 
+    def _follow(self, now: Now, fx: Effects) -> None:
+        """The manifest, or what of it is held back, has changed."""
+        self._desired.update(self._hold.followed())
+        self._want(now, fx)
+        self._settle(now, fx)
+        self._gone.know(self._desired)
+        self._home.want(self._desired, fx)
+
     def _settle(self, now: Now, fx: Effects) -> None:
         """What is here or wanted has changed: make all follow."""
         self._roster.settle(now, fx)
@@ -310,14 +323,12 @@ class AgentCore:
                 case events.Acked() | events.RosterAcked():
                     pass  # an agent has no roster: what a parent says of it is of no account
                 case events.Wanted(items=items, held=held):
-                    self._desired.update(items)
+                    self._hold.received(items)
                     self._reporter.refused = ""
                     self._contact.received(now, fx)
-                    self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
-                    self._want(now, fx)
-                    self._settle(now, fx)
-                    self._gone.know(self._desired)
-                    self._home.want(self._desired, fx)
+                    kind = "desired.applied" if self._hold.kept is None else "desired.held"
+                    self._audit(kind, Told(generation=held.generation, term=held.term), now, fx)
+                    self._follow(now, fx)
                 case events.Ticket(digest=digest, ticket=ticket):
                     self._artifacts.ticket(digest, ticket, now, fx)
                 case events.WentLive(renew_only=renew_only):
@@ -390,6 +401,10 @@ class AgentCore:
     def _tick(self, now: Now, fx: Effects) -> None:
         """Do what is due, and let the runs go on."""
         self._told(self._child.tick(now, fx), now, fx)
+        if self._hold.tick(now, fx):
+            held = self._child.held
+            self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
+            self._follow(now, fx)
         for service in self._overrides.expire(now, fx):
             if service in self._roster.all:
                 self._roster.all[service].settle(now, fx)
@@ -410,6 +425,7 @@ class AgentCore:
             self._losses.next_wake(),
             self._emit.next_wake(),
             self._overrides.next_wake(now),
+            self._hold.next_wake(now),
             self._roster.next_wake(now),
             self._artifacts.next_wake(),
             self._tasks.next_wake(),

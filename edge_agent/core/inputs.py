@@ -253,19 +253,19 @@ class LocalRuns(LocalCommand, frozen=True, kw_only=True, tag="runs"):
 
 
 class LocalStop(LocalCommand, frozen=True, kw_only=True, tag="stop"):
-    """Stop a service here: an override. `until_ms` 0 means until released."""
+    """Stop a service here: an override. `until_ms` 0: until released; None: as one that stands, else until released."""
 
     service: str
     reason: str = ""
-    until_ms: int = 0
+    until_ms: int | None = None
 
 
 class LocalStart(LocalCommand, frozen=True, kw_only=True, tag="start"):
-    """Start a service here: an override to run (also ends a stop)."""
+    """Start a service here: an override to run (also ends a stop). `until_ms` as in LocalStop."""
 
     service: str
     reason: str = ""
-    until_ms: int = 0
+    until_ms: int | None = None
 
 
 class LocalRestart(LocalCommand, frozen=True, kw_only=True, tag="restart"):
@@ -279,6 +279,19 @@ class LocalRelease(LocalCommand, frozen=True, kw_only=True, tag="release"):
     """End an override."""
 
     service: str
+    reason: str = ""
+
+
+class LocalHold(LocalCommand, frozen=True, kw_only=True, tag="hold"):
+    """Keep updates away (core/person/hold). `until_ms` as in LocalStop."""
+
+    reason: str = ""
+    until_ms: int | None = None
+
+
+class LocalUnhold(LocalCommand, frozen=True, kw_only=True, tag="unhold"):
+    """Let updates come, and apply what waited."""
+
     reason: str = ""
 
 
@@ -313,6 +326,8 @@ AnyLocalCommand = (
     | LocalStart
     | LocalRestart
     | LocalRelease
+    | LocalHold
+    | LocalUnhold
     | LocalWorkflowStart
     | LocalRunCancel
     | LocalRunAnswer

@@ -9,6 +9,8 @@ import msgspec
 
 from edge_agent.core import context, inputs
 from edge_agent.core.context import Context
+from edge_agent.core.person import reasons
+from edge_agent.core.person.hold import Hold, Kept
 from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Override, Overrides
 from edge_agent.core.services.roster import Roster
@@ -44,6 +46,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     """The newest range of each stream that is lost, while the hub has not taken all that lies below."""
     quota: dict[str, Quota]
     vitals: status.Vitals | None
+    hold: status.HoldReport | None
 
 
 class WhyReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +101,7 @@ class Local:
         reporter: Reporter,
         roster: Roster,
         overrides: Overrides,
+        hold: Hold,
         runs: Runs,
     ) -> None:
         self._ctx = ctx
@@ -106,6 +110,7 @@ class Local:
         self._reporter = reporter
         self._roster = roster
         self._overrides = overrides
+        self._hold = hold
         self._runs = runs
         self.version = ""
 
@@ -132,6 +137,10 @@ class Local:
                 return self._restart(local, local.command, now, fx)
             case inputs.LocalRelease():
                 return self._release(local, local.command, now, fx)
+            case inputs.LocalHold():
+                return self._keep_away(local, local.command, now, fx)
+            case inputs.LocalUnhold():
+                return self._let_come(local, local.command, now, fx)
             case inputs.LocalWorkflowStart():
                 return self._start(local, local.command, now, fx)
             case inputs.LocalRunCancel() | inputs.LocalRunAnswer():
@@ -154,9 +163,10 @@ class Local:
             uid=local.uid,
             reason=command.reason,
             since_ms=context.ms(now),
-            until_ms=command.until_ms,
+            until_ms=command.until_ms or 0,
         )
-        override, kept = self._overrides.decide(command.service, override, fx)
+        has_end = command.until_ms is not None
+        override, kept = self._overrides.decide(command.service, override, fx, has_end=has_end)
         body = Decision(user=local.user, uid=local.uid, reason=override.reason, until_ms=override.until_ms)
         self._note(decision, command.service, body, now, fx)
         if decision == "start":
@@ -186,6 +196,32 @@ class Local:
             service.fresh(fx)
         service.settle(now, fx)
         return Done(text=f"{command.service} follows the hub again")
+
+    def _keep_away(self, local: inputs.Local, command: inputs.LocalHold, now: Now, fx: Effects) -> Done:
+        given = Kept(
+            user=local.user,
+            uid=local.uid,
+            reason=command.reason,
+            since_ms=context.ms(now),
+            until_ms=command.until_ms or 0,
+            generation=self._ctx.child.held.generation,
+        )
+        kept = self._hold.begin(given, now, fx, has_end=command.until_ms is not None)
+        body = Decision(user=local.user, uid=local.uid, reason=kept.reason, until_ms=kept.until_ms)
+        self._note("hold", "", body, now, fx)
+        until = "until the time you gave" if kept.until_ms else "until released"
+        text = f"services and workflows stay as they are at generation {kept.generation}, {until}"
+        return Done(
+            text=f"{text}; what the hub changes waits, and it will see who said so and why", until_ms=kept.until_ms
+        )
+
+    def _let_come(self, local: inputs.Local, command: inputs.LocalUnhold, now: Now, fx: Effects) -> Done:
+        waited = len(self._hold.end(fx))
+        self._note("unhold", "", _decision(local, command.reason), now, fx)
+        changes = (
+            "nothing waited" if not waited else f"{waited} change{'' if waited == 1 else 's'} that waited come now"
+        )
+        return Done(text=f"updates come again: {changes}")
 
     def _start(self, local: inputs.Local, command: inputs.LocalWorkflowStart, now: Now, fx: Effects) -> Done:
         run = self._runs.start(command.workflow, command.params, "local", now, fx, by=local.user)
@@ -237,6 +273,7 @@ class Local:
                 for name, one in self._ctx.child.heads().items()
             },
             vitals=report.vitals,
+            hold=report.hold,
         )
 
     def runs(self, workflow: str = "") -> list[status.RunReport]:
@@ -250,13 +287,14 @@ class Local:
     def _why(self, service: Workload, now: Now) -> WhyReply:
         report, link = service.report(), self._contact.view(now)
         override = self._overrides.get(service.name)
-        reasons = _reasons(service, report, override, link)
+        waits = f"assignment/{service.name}" in self._hold.waiting()
+        found = reasons.of(service, report, override, self._hold, link)
         return WhyReply(
             service=service.name,
             state=report.state,
-            reasons=[text for text, _ in reasons],
-            at_ms=[at_ms for _, at_ms in reasons],
-            next=f"skerry-agent release {service.name}" if override else "",
+            reasons=[text for text, _ in found],
+            at_ms=[at_ms for _, at_ms in found],
+            next=f"skerry-agent release {service.name}" if override else "skerry-agent unhold" if waits else "",
             report=report,
             wanted=service.wanted is not None,
             generation=link.held.generation,
@@ -267,38 +305,3 @@ class Local:
 
 def _decision(local: inputs.Local, reason: str) -> Decision:
     return Decision(user=local.user, uid=local.uid, reason=reason)
-
-
-def _last_exit(service: Workload, report: status.ServiceReport) -> tuple[str, int]:
-    restarts = f"{report.restarts} restart{'' if report.restarts == 1 else 's'} so far"
-    return f"its last exit was {report.last_exit}; {restarts}", service.record.last_exit_ms
-
-
-def _reasons(
-    service: Workload, report: status.ServiceReport, override: Override | None, link: LinkView
-) -> list[tuple[str, int]]:
-    """Return the chain of reasons for a service's state, from the nearest to what the hub wants, each with its time."""
-    found: list[tuple[str, int]] = []
-    if override is not None:
-        done = "stopped" if override.decision == "stop" else "started"
-        why = f' with the reason "{override.reason}"' if override.reason else ""
-        life = "until its life is over" if override.until_ms else "until released"
-        found.append((f"{override.user} (uid {override.uid}) {done} it here{why}, {life}", override.since_ms))
-    if report.reason:
-        found.append((report.reason, report.since_ms))
-    if report.last_exit and report.state != "running":
-        found.append(_last_exit(service, report))
-    if service.wanted is not None:
-        text = f"the hub wants it running (generation {link.held.generation}), restart {service.wanted.restart}"
-    elif service.known:
-        text = "the hub has deleted it"
-    else:
-        text = "what the hub wants is not known yet in this life"
-    found.append((text, link.received_ms))
-    if report.last_exit and report.state == "running":
-        found.append(_last_exit(service, report))  # no reason for running
-    if link.state != "live":
-        why = f" ({link.reason})" if link.reason else ""
-        text = f"the hub has not heard of what happened here since: the link is {link.state}{why}"
-        found.append((text, link.since_ms))
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_agent.core import context, inputs
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
+from edge_agent.core.person.hold import Hold
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.upward.certificate import Certificate
@@ -28,6 +29,7 @@ class Reporter:
         desired: Desired,
         roster: Roster,
         overrides: Overrides,
+        hold: Hold,
         runs: Runs,
         triggers: Triggers,
         certificate: Certificate,
@@ -37,15 +39,15 @@ class Reporter:
         self._desired = desired
         self._roster = roster
         self._overrides = overrides
+        self._hold = hold
         self._runs = runs
         self._triggers = triggers
         self._certificate = certificate
         self._contact = contact
         self._since_ms: dict[str, int] = {}
         """Since when each condition holds."""
-        self._told = b""
+        self._told, self._vitals_due = b"", 0.0
         self._vitals: status.Vitals | None = None
-        self._vitals_due = 0.0
         self._aside: list[str] = []
         self.platform: dict[str, str] = {}
         self.refused = ""
@@ -78,6 +80,7 @@ class Reporter:
             conditions=self._conditions(now),
             lost={stream: count for stream, count in self._ctx.child.lost.items() if count},
             platform=self.platform,
+            hold=self._hold.report(),
         )
 
     def _conditions(self, now: Now) -> list[Condition]:

@@ -34,10 +34,6 @@ class OverrideEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     why: str
 
 
-def _kept(held: Override, given: Override) -> Override:
-    return msgspec.structs.replace(given, reason=given.reason or held.reason, until_ms=given.until_ms or held.until_ms)
-
-
 class Overrides:
     """All overrides of this device, by service."""
 
@@ -54,14 +50,16 @@ class Overrides:
         held = self._all.get(service)
         return held.decision if held else ""
 
-    def decide(self, service: str, override: Override, fx: Effects) -> tuple[Override, str]:
+    def decide(self, service: str, override: Override, fx: Effects, *, has_end: bool) -> tuple[Override, str]:
         """Keep a decision; return it, and in words what it kept or replaced of a former one.
 
-        The same decision once more keeps the reason and the end that are not given anew; another one replaces it.
+        The same decision once more keeps the reason and the end that are not given anew (`has_end`: the end is);
+        another one replaces it.
         """
         held, said = self._all.get(service), ""
         if held is not None and held.decision == override.decision:
-            given, override = override, _kept(held, override)
+            given, until_ms = override, override.until_ms if has_end else held.until_ms
+            override = msgspec.structs.replace(given, reason=given.reason or held.reason, until_ms=until_ms)
             said = " (its end and reason stay; release it to begin anew)" if override != given else ""
         elif held is not None:
             why = f' ("{held.reason}")' if held.reason else ""

@@ -26,6 +26,7 @@ def answer(**link: Any) -> dict[str, Any]:
         "conditions": [],
         "lost": {},
         "gaps": {},
+        "hold": None,
     }
 
 

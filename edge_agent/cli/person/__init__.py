@@ -1,0 +1,1 @@
+"""The commands of the person at the device: looking and deciding."""

@@ -1,0 +1,1 @@
+"""What the person at the device decides, beside overrides of single services (core/services/overrides)."""

@@ -1,0 +1,72 @@
+"""Why a service is in its state: sentences, the nearest cause first, each with since when it holds (ms, 0: unknown)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge_agent.core.person.hold import Hold
+from edge_agent.core.services.overrides import Override
+from edge_agent.core.services.workload import Workload
+from edge_agent.core.upward.contact import LinkView
+from protocol import status
+
+Reason = tuple[str, int]
+
+
+def of(
+    service: Workload, report: status.ServiceReport, override: Override | None, hold: Hold, link: LinkView
+) -> list[Reason]:
+    """Return the chain of reasons, from the nearest to what the hub wants and whether it has heard."""
+    return [
+        *_decided(override),
+        *_so_it_is(service, report),
+        *_held(service, hold, link),
+        _wanted(service, hold, link),
+        *([_last_exit(service, report)] if report.last_exit and report.state == "running" else []),  # no reason for it
+        *_unheard(link),
+    ]
+
+
+def _decided(override: Override | None) -> Iterator[Reason]:
+    if override is not None:
+        done = "stopped" if override.decision == "stop" else "started"
+        why = f' with the reason "{override.reason}"' if override.reason else ""
+        life = "until its life is over" if override.until_ms else "until released"
+        yield f"{override.user} (uid {override.uid}) {done} it here{why}, {life}", override.since_ms
+
+
+def _so_it_is(service: Workload, report: status.ServiceReport) -> Iterator[Reason]:
+    if report.reason:
+        yield report.reason, report.since_ms
+    if report.last_exit and report.state != "running":
+        yield _last_exit(service, report)
+
+
+def _last_exit(service: Workload, report: status.ServiceReport) -> Reason:
+    restarts = f"{report.restarts} restart{'' if report.restarts == 1 else 's'} so far"
+    return f"its last exit was {report.last_exit}; {restarts}", service.record.last_exit_ms
+
+
+def _held(service: Workload, hold: Hold, link: LinkView) -> Iterator[Reason]:
+    held = hold.kept
+    if held is not None and f"assignment/{service.name}" in hold.waiting():
+        why = f' with the reason "{held.reason}"' if held.reason else ""
+        text = f"{held.user} (uid {held.uid}) holds updates here{why}: what the hub changed of it"
+        yield f"{text} (up to generation {link.held.generation}) waits", held.since_ms
+
+
+def _wanted(service: Workload, hold: Hold, link: LinkView) -> Reason:
+    generation = hold.kept.generation if hold.kept is not None else link.held.generation
+    if service.wanted is not None:
+        text = f"the hub wants it running (generation {generation}), restart {service.wanted.restart}"
+    elif service.known:
+        text = "the hub has deleted it"
+    else:
+        text = "what the hub wants is not known yet in this life"
+    return text, link.received_ms
+
+
+def _unheard(link: LinkView) -> Iterator[Reason]:
+    if link.state != "live":
+        why = f" ({link.reason})" if link.reason else ""
+        yield f"the hub has not heard of what happened here since: the link is {link.state}{why}", link.since_ms
