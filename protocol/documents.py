@@ -217,6 +217,23 @@ class Delegation(Document, frozen=True, kw_only=True, tag="delegation"):
     by: str = ""
 
 
+class Recall(Document, frozen=True, kw_only=True, tag="recall"):
+    """The owner of a delegated document asks a hub to end its override of it: the one that began at `since_ms` there.
+
+    `at` is the address of that hub below the one that is told, empty: that one itself. `by` asked at the hub `owner`;
+    milliseconds of `asked_ms` are that hub's.
+    """
+
+    kind: str
+    name: str
+    at: str = ""
+    since_ms: int
+    by: str
+    owner: str
+    reason: str
+    asked_ms: int
+
+
 class Errand(Document, frozen=True, kw_only=True, tag="errand"):
     """A task that a hub is to hand on to the nodes at these addresses below it (protocol.ids.address)."""
 
@@ -281,7 +298,7 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
     signature: str = ""
 
 
-AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Errand | Move | Grant
+AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Recall | Errand | Move | Grant
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(AnyDocument)
@@ -322,6 +339,8 @@ def document_id(document: AnyDocument) -> str:
             return f"release/{document.service}"
         case Delegation():
             return f"delegation/{document.kind}/{document.name}"
+        case Recall():
+            return f"recall/{document.kind}/{document.name}/{document.at}"
         case Errand():
             return f"errand/{document.task.id}"
         case Move():

@@ -10,6 +10,7 @@ import typer
 
 from hub.cli import client, options
 from hub.cli import sources as given
+from hub.cli.overriding import release
 from hub.cli.view import applied, output
 from hub.cli.view.hubs import placed
 from hub.cli.view.output import Format
@@ -38,7 +39,7 @@ def apply(
     a hub above delegated to this one is that hub's: --override puts a file over it for a time, with a reason.
     """
     wait_s = options.seconds(timeout, "--timeout")
-    more = {"dry_run": dry_run} | _override(override, life, reason)
+    more = {"dry_run": dry_run} | release.wished(override, life, reason)
     with client.Client() as hub, tempfile.TemporaryDirectory(prefix="skerry-") as scratch:
         body = _prepared(hub, given.read_sources(files), Path(scratch), dry_run=dry_run)
         answer = hub.post("/v1/apply", body | more)
@@ -96,28 +97,6 @@ def delete(
         for kind, name in keys:
             hub.send("DELETE", f"/v1/tokens/{name}" if kind == "token" else f"/v1/resources/{kind}/{name}")
             output.say(f"{kind}/{name} deleted")
-
-
-def release(
-    names: options.Keys,
-) -> None:
-    """End overrides at this hub, so that what the hub above declares is in force again."""
-    keys = [options.key(word, KINDS) for word in names]
-    with client.Client() as hub:
-        for kind, name in keys:
-            hub.send("DELETE", f"/v1/resources/{kind}/{name}/override")
-            output.say(f"{kind}/{name} released")
-
-
-def _override(wished: bool, life: str, reason: str) -> dict[str, Any]:
-    """Return what an apply says of its override. Raises UsageError."""
-    if not wished:
-        if life or reason:
-            raise client.UsageError("--for and --reason belong to --override")
-        return {}
-    if not life or not reason.strip():
-        raise client.UsageError('an override has an end and a reason: --override --for 8h --reason "TEXT"')
-    return {"override": {"for_s": options.seconds(life, "--for"), "reason": reason}}
 
 
 def _prepared(hub: client.Client, sources: list[Source], scratch: Path, *, dry_run: bool) -> dict[str, Any]:

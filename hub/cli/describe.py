@@ -11,7 +11,7 @@ import typer
 from hub.cli import client, options
 from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.below import regions, spread
-from hub.cli.view.hubs import copies, missing, policies, this
+from hub.cli.view.hubs import copies, missing, overridden, policies, this
 from hub.cli.view.output import Format
 
 KINDS = ("node", "region", "hub", "service", "workflow", "policy", "run")
@@ -186,6 +186,7 @@ def _service(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[S
         if on["node_state"] == "online" and on["report"] and not nodes.is_good(on["report"]):
             yield f"last lines on {on['node']}", _last_lines(hub, one["name"], on["node"])
             break
+    yield "its overrides", _overrides(hub, one, now_ms)
     yield "lately", _recent(hub, {"key": one["name"], "kind": "service.*"})
 
 
@@ -196,6 +197,7 @@ def _workflow(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[
     triggers = [(t["cron"], t.get("timezone", "UTC")) for t in spec.get("triggers", [])]
     yield "triggers", triggers or [("by hand", f"skerry workflow start {one['name']}")]
     yield _where(one), spread.on(one, words.flow_words, now_ms)
+    yield "its overrides", _overrides(hub, one, now_ms)
     runs = hub.get("/v1/runs", workflow=one["name"], limit=RECENT_RUNS)
     yield (
         "last runs",
@@ -244,6 +246,12 @@ def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, 
     params: dict[str, object] = {"node": node, "tail": LAST_LINES}
     lines = hub.lines("GET", f"/v1/logs/{service}", params=params)
     return [("│", str(one.get("line", one.get("error", "")))) for one in lines] or [("│", "(it printed nothing)")]
+
+
+def _overrides(hub: client.Client, one: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
+    """Return what was decided otherwise about a resource, and how that ended, wherever that was."""
+    chosen: dict[str, object] = {"key": f"{one['kind']}/{one['name']}", "kind": "override.*", "limit": overridden.SHOWN}
+    return overridden.rows(list(hub.lines("GET", "/v1/events", params=chosen)), now_ms)
 
 
 def _recent(hub: client.Client, chosen: dict[str, object]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ import typer
 
 from hub.cli import apply, client, describe, events, get, node, options, sources, tasks
 from hub.cli.doctor import command as doctor
+from hub.cli.overriding import release
 from hub.cli.view import examples, output
 from protocol.errors import SkerryError, TooLarge
 
@@ -46,7 +47,7 @@ app.add_typer(node.tokens, name="token")
 app.command("apply", epilog=examples.APPLY)(apply.apply)
 app.command("diff", epilog=examples.DIFF)(apply.diff)
 app.command("delete", epilog=examples.DELETE)(apply.delete)
-app.command("release", epilog=examples.RELEASE)(apply.release)
+app.command("release", epilog=examples.RELEASE)(release.release)
 app.command("get", epilog=examples.GET)(get.get)
 app.command("describe", epilog=examples.DESCRIBE)(describe.describe)
 AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}

@@ -127,6 +127,7 @@ class Hearing:
 
     def _roster(self, event: events.ChildRoster, now: Now, fx: Effects) -> None:
         """What is below a child hub has changed."""
+            core.recalls.heard(node, now, fx)
         core = self._core
         below = core.subtree.heard(event.node, event.put, event.gone)
         core.rooms.changed(event.node, (*event.put, *event.gone), now)

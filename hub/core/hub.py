@@ -18,6 +18,7 @@ from hub.core.down.asking import Asking
 from hub.core.down.delegated import Delegated
 from hub.core.down.errands import Errands
 from hub.core.down.overrides import Overrides
+from hub.core.down.recalls import Recalls
 from hub.core.down.relayed import Relayed
 from hub.core.down.subtree import Subtree
 from hub.core.enrollment import Enrollment
@@ -106,8 +107,9 @@ class HubCore:
         self.orders, self.lodging = Orders(snapshot, self), Lodging(snapshot, self)
         self.arrivals = Arrivals(self, self.orders)
         self.failover = Failover(snapshot, self)
-        self.delegate.also = lambda node: self.lodging.items(node) | self.orders.items(node) | self.failover.items(node)
-        self.overrides = Overrides(snapshot, self)
+        self.overrides, self.recalls = Overrides(snapshot, self), Recalls(snapshot, self)
+        also = (self.lodging.items, self.orders.items, self.failover.items, self.recalls.items)
+        self.delegate.also = lambda node: {item: raw for of in also for item, raw in of(node).items()}
         self.policies = Policies(self)
         self.errands = Errands(self)
         self.artifacts = Artifacts(snapshot, self.streams, self._named)

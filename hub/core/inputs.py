@@ -233,10 +233,12 @@ class DeleteResource(Op, frozen=True, kw_only=True, tag="delete"):
 
 
 class ReleaseOverride(Op, frozen=True, kw_only=True, tag="release-override"):
-    """Let what is delegated under this name be in force again."""
+    """Let what is delegated under this name be in force again: here, or at the hub `at` below, which its owner asks."""
 
     kind: str
     name: str
+    at: str = ""
+    reason: str = ""
 
 
 class CreateTasks(Op, frozen=True, kw_only=True, tag="create-tasks"):

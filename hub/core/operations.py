@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.core import inputs, registry, views
+from hub.core.down import recalling
 from hub.core.hearing import child_of
 from hub.core.registry import Refusal
 from hub.core.rehome.asked import Asked
@@ -124,7 +125,7 @@ class Operations:
     ) -> dict[str, Any]:
         core = self._core
         if isinstance(op, inputs.ReleaseOverride):
-            return core.overrides.release(f"{op.kind}/{op.name}", who, now, fx)
+            return recalling.ask(core, op, who, now, fx) if op.at else core.overrides.release(op, who, now, fx)
         key = core.resources.get(op.kind, op.name).key
         core.policies.check_deed("apply")
         core.overrides.check_delete(key)

@@ -24,7 +24,13 @@ APPLY = _lines(
     ('skerry apply -f line.yaml --override --for 8h --reason "a storm"', "at a region: over its parent's"),
 )
 DELETE = _lines(("skerry delete service/line workflow/report", ""))
-RELEASE = _lines(("skerry release service/line", "what the hub above declares is in force again"))
+RELEASE = _lines(
+    ("skerry release service/line", "at a region: what the hub above declares is in force again"),
+    (
+        'skerry release service/line --at eu-north --reason "mended"',
+        "at the hub that owns it: ask eu-north for it back",
+    ),
+)
 DIFF = _lines(("skerry diff -f line.yaml", "what `apply` would change"))
 GET = _lines(
     ("skerry get nodes -l site=oslo -w", "who is there, kept up to date"),

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.core import inputs
-from hub.core.down.overrides import Override, version
+from hub.core.down.overrides import Override
 from hub.core.work import declared
-from hub.core.work.given import PREFIX, Given, read
+from hub.core.work.given import PREFIX, Given, read, version
 from protocol import documents, status
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.errors import Refused, SpecError
@@ -66,6 +66,7 @@ class Delegated:
             document, known = read(key, raw), self._given.get(key)
             if known is None or known.document != document:
                 self._take(key, document, now, fx)
+        self._core.recalls.wanted(items, now, fx)
         self._core.errands.wanted(items, now, fx)
 
     def restore(self, key: str, now: Now, fx: Effects) -> None:

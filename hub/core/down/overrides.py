@@ -13,6 +13,7 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.registry import Refusal
+from hub.core.work.given import version
 from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.snapshot import Snapshot
@@ -108,13 +109,19 @@ class Overrides:
         said |= {"spec": version(after.spec), "former": version(before.spec)}
         core.streams.audit("override.begun", one.key, said, now, fx)
 
-    def release(self, key: str, who: str, now: Now, fx: Effects) -> dict[str, Any]:
+    def release(self, op: inputs.ReleaseOverride, who: str, now: Now, fx: Effects) -> dict[str, Any]:
         """End an override by hand. Raises Refusal (404)."""
+        key = f"{op.kind}/{op.name}"
         if key not in self._all:
-            raise Refusal(f"{key[:120]} is not overridden at {self._core.node}: there is nothing to release", 404)
-        self.end(key, f"released by {who}", now, fx)
-        self._core.delegated.restore(key, now, fx)
+            where = f"at {self._core.node}: nothing to release (at a region below: --at REGION)"
+            raise Refusal(f"{key[:120]} is not overridden {where}", 404)
+        self.over(key, f"released by {who}" + (f": {op.reason}"[:200] if op.reason else ""), now, fx)
         return {"released": key}
+
+    def over(self, key: str, why: str, now: Now, fx: Effects) -> None:
+        """End an override, and follow its owner again."""
+        self.end(key, why, now, fx)
+        self._core.delegated.restore(key, now, fx)
 
     def end(self, key: str, why: str, now: Now, fx: Effects) -> None:
         """Forget an override, if there is one, and put on record why it ended."""
@@ -127,19 +134,12 @@ class Overrides:
     def tick(self, now: Now, fx: Effects) -> None:
         """End those whose life is over."""
         for key in [key for key, held in self._all.items() if now.wall * 1000 >= held.until_ms]:
-            self.end(key, "its life is over", now, fx)
-            self._core.delegated.restore(key, now, fx)
+            self.over(key, "its life is over", now, fx)
 
     def next_wake(self, now: Now) -> float:
         """Return the mono time at which the next life is over."""
         until_ms = min((held.until_ms for held in self._all.values()), default=math.inf)
         return now.mono + max(0.0, until_ms / 1000 - now.wall)
-
-
-def version(spec: msgspec.Raw) -> msgspec.Raw | str:
-    """Return a document for the record, as far as an entry holds it: both sides of a change stand there (B)."""
-    size = len(bytes(spec))
-    return spec if size <= limits.VERSION_BYTES_MAX else f"{size} bytes: too large for an entry"
 
 
 def _check_life(given: inputs.Override) -> None:

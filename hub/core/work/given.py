@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from protocol import documents
+from protocol import documents, limits
 from protocol.errors import RemoteProtocolError
 
 PREFIX = "delegation/"
@@ -36,3 +36,9 @@ def read(key: str, raw: bytes) -> documents.Delegation:
         return document
     kind, _, name = key.partition("/")
     return documents.Delegation(kind=kind, name=name, generation=0, owner="", spec=msgspec.Raw(b"null"))
+
+
+def version(spec: msgspec.Raw) -> msgspec.Raw | str:
+    """Return a document for the record, as far as an entry holds it: both sides of a change stand there (B)."""
+    size = len(bytes(spec))
+    return spec if size <= limits.VERSION_BYTES_MAX else f"{size} bytes: too large for an entry"

@@ -74,9 +74,10 @@ def _changing(routes: APIRouter, hub: Hub) -> None:
         return errors.raw(await hub.desk.ask(who(request), inputs.DeleteResource(kind=kind, name=name)))
 
     @routes.delete("/v1/resources/{kind}/{name}/override")
-    async def release(request: Request, kind: str, name: str) -> Response:
-        """End an override: what is delegated under this name is in force again."""
-        return errors.raw(await hub.desk.ask(who(request), inputs.ReleaseOverride(kind=kind, name=name)))
+    async def release(request: Request, kind: str, name: str, at: str = "", reason: str = "") -> Response:
+        """End an override: what is delegated under this name is in force again. `at`: ask a hub below to end its."""
+        op = inputs.ReleaseOverride(kind=kind, name=name, at=at, reason=reason)
+        return errors.raw(await hub.desk.ask(who(request), op))
 
 
 def _reading(routes: APIRouter, hub: Hub) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.cli.view import human, words
+from hub.cli.view.hubs import overridden as overrides
 
 _ORDER = ("online", "away", "unheard", "quarantined", "revoked")
 
@@ -83,7 +84,7 @@ def overridden(one: dict[str, Any], hub: str, now_ms: int) -> str:
     until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
     why = f", because {one['reason']}" if one.get("reason") else ""
     at = "/".join(filter(None, (hub, one.get("at", ""))))
-    return f"{one['decision']} by {one['user']} at {at} {until}{why}"
+    return f"{one['decision']} by {one['user']} at {at} {until}{why}{overrides.asked_back(one, now_ms)}"
 
 
 def tallies(region: dict[str, Any]) -> list[tuple[str, str]]:
