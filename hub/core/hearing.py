@@ -124,10 +124,10 @@ class Hearing:
             self._caught_up(node, fx)
             if core.delegate.has_releases(node):
                 core.delegate.end_releases(node, report, now, fx)
+            core.recalls.heard(node, now, fx)
 
     def _roster(self, event: events.ChildRoster, now: Now, fx: Effects) -> None:
         """What is below a child hub has changed."""
-            core.recalls.heard(node, now, fx)
         core = self._core
         below = core.subtree.heard(event.node, event.put, event.gone)
         core.rooms.changed(event.node, (*event.put, *event.gone), now)
