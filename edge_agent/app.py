@@ -36,6 +36,7 @@ from protocol.aio.driver import Driver
 from protocol.aio.journal import Journal
 from protocol.aio.mqtt import MqttLink
 from protocol.aio.trace import VARIABLE, Trace
+from protocol.aio.upkeep import notify
 from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
 from protocol.errors import StoreError, TrustError
@@ -167,6 +168,8 @@ class _Serving:
                 keeping = [group.create_task(self._measure()), group.create_task(self._bound_outputs())]
                 loop.call_later(_SETTLED_AFTER_S, lean.settle)
                 ready(f"agent {self._file.node} runs (hub {self._file.hub}), data in {self._data}")
+                keeping.append(group.create_task(notify.feed(self._driver)))
+                notify.tell("READY=1", f"STATUS=device {self._file.node} of hub {self._file.hub}")
                 waiting = [group.create_task(one.wait()) for one in (stop, self._turning)]
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 await self._stop()
@@ -187,6 +190,7 @@ class _Serving:
 
     async def _stop(self) -> None:
         """Nobody asks any more; say Bye; store what was heard. Workloads run on."""
+        notify.tell("STOPPING=1")
         await self._control.close()
         self._put(inputs.Stopping())
         try:

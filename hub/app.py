@@ -46,6 +46,7 @@ from protocol.aio.finding.words import Announced
 from protocol.aio.journal import Journal, Kept
 from protocol.aio.recovery import swap
 from protocol.aio.trace import file as trace
+from protocol.aio.upkeep import notify
 from protocol.aio.upkeep.patience import until_it_can
 from protocol.effects import Action
 from protocol.errors import Refused, StoreDamaged, StoreError
@@ -285,7 +286,9 @@ class _Serving:
                 keeping = [group.create_task(self._retain()), group.create_task(self._look_at_tls())]
                 if announce.is_wanted(self.announced, self._file.api.host):
                     keeping.append(group.create_task(announce.keep(self._announcement(), self._file.api.host)))
+                keeping.append(group.create_task(notify.feed(self._driver)))
                 ready(self._line())
+                notify.tell("READY=1", f"STATUS={self._line()}")
                 alarm = self._driver.core.restore.alarm
                 if alarm:
                     log.warning("%s", alarm)
@@ -300,6 +303,7 @@ class _Serving:
 
     async def _stop(self, people: asyncio.Task[None], children: asyncio.Task[None]) -> None:
         """First nobody asks any more, then nobody reports, then what was heard is stored."""
+        notify.tell("STOPPING=1")
         self._desk.close()
         self._api.stop()
         await people

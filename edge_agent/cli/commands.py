@@ -93,6 +93,7 @@ def enroll(
     from edge_agent.shell import enroll as enrollment
 
     place = data or identity.default_data()
+    identity.act_as_owner(place)
     if not hub and not discover and not (place / "agent.json").exists():
         raise typer.BadParameter("name the hub: --hub https://HOST:8443, or --discover")
     if hub and discover:

@@ -67,7 +67,7 @@ def default_data() -> Path:
     named = os.environ.get("SKERRY_DATA", "")
     if named:
         return Path(named)
-    system = Path("/var/lib/skerry-agent")
+    system = Path("/var/lib/skerry/agent")
     home = Path(os.environ.get("XDG_DATA_HOME", "") or Path.home() / ".local" / "share") / "skerry" / "agent"
     if os.geteuid() == 0 or (not (home / "agent.json").exists() and (system / "control.sock").exists()):
         return system
@@ -83,6 +83,16 @@ def make_directory(data: Path) -> bool:
     except OSError as error:
         raise Refused(f"cannot make {data}: {error.strerror}; choose another with --data, or run as root") from error
     return new
+
+
+def act_as_owner(data: Path) -> None:
+    """Become who owns `data`, if we are root and it is another's: what root made there its agent could not read."""
+    if os.geteuid() != 0 or not data.is_dir() or data.stat().st_uid == 0:
+        return
+    owner = data.stat()
+    os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
 
 
 def load(data: Path) -> AgentFile:

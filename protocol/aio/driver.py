@@ -147,12 +147,18 @@ class Driver(Generic[CoreT]):
         self._distrusted: StoreDamaged | None = None
         self.core: CoreT = make_core(journal.snapshot())
         """The core of now; another one after a failure of the store. For pure views only."""
+        self.turns = 0
+        """How often it turned: whoever sees it stand still sees a core, or a store, that hangs."""
 
     def put(self, event: object, done: Done | None = None) -> None:
         """Give the core an input. `done` is called after the commit that covers it, and never if there is none."""
         self._inbox.append((event, done))
         if len(self._inbox) > limits.INBOX_INPUTS_MAX:
             self._roomy.clear()
+        self._poke()
+
+    def nudge(self) -> None:
+        """Turn once more, though there is no input."""
         self._poke()
 
     def distrust(self, error: StoreDamaged) -> None:
@@ -194,6 +200,7 @@ class Driver(Generic[CoreT]):
         await self._settle()
         while True:
             await self._wait()
+            self.turns += 1
             if self._distrusted is not None:
                 raise self._distrusted
             self._drain()
@@ -311,6 +318,7 @@ class Driver(Generic[CoreT]):
         if self._trace is not None:
             self._trace.ended("store")
         while True:
+            self.turns += 1
             self._discard(error)
             delay = min(limits.STORE_RETRY_S_MAX, limits.STORE_RETRY_S_MIN * 2 ** min(self._failures, 16))
             self._failures += 1
