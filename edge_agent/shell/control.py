@@ -1,19 +1,17 @@
 """control.sock: the person at the device. Identity is what the kernel says of the caller, never what the caller says.
 
 One JSON request a line, one JSON answer a line: {"do": "stop", "service": "x"} -> {"ok": ...} or {"error": "..."}.
-`logs` and `events` are the shell's own and stream {"line": ...} or entries, then {"ok": null} unless they follow. The
-socket is 0660: who may open it (its owner, root, the group `skerry` where there is one) may ask everything.
+`logs` and `events` are the shell's own and stream {"line": ...} or entries, then {"ok": null} unless they follow.
+Everybody may open the socket, for whom to let in is the kernel's word about the caller and the owner's about groups
+(shell/people): a stranger is told so in one line, and nothing of theirs is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import grp
 import os
-import pwd
 import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -21,10 +19,12 @@ import msgspec
 
 from edge_agent.core import inputs
 from edge_agent.shell import entries, logs
+from edge_agent.shell.people import callers, doors
+from edge_agent.shell.people.callers import Caller
+from edge_agent.shell.people.rights import Owner
 from protocol import limits
-from protocol.errors import SkerryError, StoreDamaged
+from protocol.errors import Refused, SkerryError, StoreDamaged
 
-_GROUP = "skerry"
 _LOOK_S = 0.25  # of a follower
 _ANSWER_WAIT_S = limits.ASK_WAIT_S
 
@@ -62,6 +62,7 @@ class Control:
         self._data, self._damaged = data, damaged
         self._path = data / "control.sock"
         self._put = put
+        self._owner = Owner()
         self._count = 0
         self._waiting: dict[int, asyncio.Future[inputs.LocalReply]] = {}
         self._callers: set[asyncio.Task[None]] = set()
@@ -72,9 +73,7 @@ class Control:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         listener = _bound(self._path)
-        with contextlib.suppress(KeyError, PermissionError):
-            os.chown(self._path, -1, grp.getgrnam(_GROUP).gr_gid)
-        self._path.chmod(0o660)
+        self._path.chmod(0o666)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=limits.CONTROL_LINE_BYTES_MAX)
 
     async def close(self) -> None:
@@ -103,10 +102,13 @@ class Control:
         assert task is not None
         self._callers.add(task)
         try:
+            doors.enter(self._caller(writer))
             if len(self._callers) > limits.CONTROL_CONNECTIONS_MAX:
-                await _write(writer, {"error": "too many people ask at once: try again in a moment"})
-            else:
-                await self._talk(reader, writer)
+                raise Refused("too many people ask at once: try again in a moment")
+            await self._talk(reader, writer)
+        except Refused as error:
+            with contextlib.suppress(OSError):
+                await _write(writer, {"error": str(error)})
         except (OSError, asyncio.CancelledError):
             pass  # the caller hung up, or we stop
         finally:
@@ -114,7 +116,6 @@ class Control:
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        user, uid = _caller(writer)
         while True:
             try:
                 line = await reader.readline()
@@ -124,7 +125,7 @@ class Control:
             if not line:
                 return
             try:
-                await self._answer(_requests.decode(line), user, uid, writer)
+                await self._answer(_requests.decode(line), self._caller(writer), writer)
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 await _write(writer, {"error": f"not a request: {error}"})
             except (SkerryError, OSError) as error:
@@ -132,9 +133,14 @@ class Control:
                     self._damaged(error)
                 await _write(writer, {"error": str(error)})
 
+    def _caller(self, writer: asyncio.StreamWriter) -> Caller:
+        """Return who asks and what they may, judged anew for each request (C8)."""
+        return callers.of(writer.get_extra_info("socket"), self._owner)
+
     async def _answer(
-        self, request: inputs.AnyLocalCommand | Logs | Events, user: str, uid: int, writer: asyncio.StreamWriter
+        self, request: inputs.AnyLocalCommand | Logs | Events, caller: Caller, writer: asyncio.StreamWriter
     ) -> None:
+        doors.look(caller, request, (Logs, Events))
         if isinstance(request, Logs):
             async for line in self._logs(request):
                 await _write(writer, {"line": line})
@@ -144,13 +150,13 @@ class Control:
                 await _write(writer, entry)
             await _write(writer, {"ok": None})
         else:
-            await _write(writer, await self._ask(request, user, uid))
+            await _write(writer, await self._ask(request, caller))
 
-    async def _ask(self, command: inputs.AnyLocalCommand, user: str, uid: int) -> dict[str, object]:
+    async def _ask(self, command: inputs.AnyLocalCommand, caller: Caller) -> dict[str, object]:
         self._count += 1
         number = self._count
         self._waiting[number] = answer = asyncio.get_running_loop().create_future()
-        self._put(inputs.Local(request=number, user=user, uid=uid, command=command))
+        self._put(inputs.Local(request=number, user=caller.user, uid=caller.uid, command=command))
         try:
             reply = await asyncio.wait_for(answer, _ANSWER_WAIT_S)
         except TimeoutError:
@@ -184,16 +190,6 @@ def _bound(path: Path) -> socket.socket:
     finally:
         os.close(folder)
     return listener
-
-
-def _caller(writer: asyncio.StreamWriter) -> tuple[str, int]:
-    sock: socket.socket = writer.get_extra_info("socket")
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    uid = struct.unpack("3i", raw)[1]
-    try:
-        return pwd.getpwuid(uid).pw_name, uid
-    except KeyError:
-        return f"uid {uid}", uid
 
 
 async def _write(writer: asyncio.StreamWriter, answer: object) -> None:

@@ -1,0 +1,1 @@
+"""Who is at the device, and what they may ask."""
