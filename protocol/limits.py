@@ -73,6 +73,7 @@ EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
 ORIGINS_OF_CHILD_MAX = 100_000  # streams of nodes below one child hub, in all epochs that are remembered
 MISSING_KEPT = 64  # ranges that one stream of such a node lacks here, listed; beyond them the lowest is only counted
 HELD_EVERY_S = 900.0  # what policy holds back of one stream is told upward this seldom: a signed word takes 0.5 KB
+MISSING_OF_CHILD_MAX = 100_000  # such ranges of all below one child hub: one takes some 450 bytes
 HELD_PER_INPUT_MAX = 64  # of such words, signed by one input
 LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the sum counts all
 

@@ -22,6 +22,9 @@ from protocol.messages import CHAINED, Entry
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
+_REPEATABLE = (events.Misbehaved, events.Poison, events.Crowded)
+"""What a bad child can bring about as often as it likes."""
+
 TASK_KINDS = frozenset({"task.started", "task.ended"})
 KINDS = TASK_KINDS | runs.KINDS | {errands.KIND}
 
@@ -208,7 +211,7 @@ class Hearing:
         if node != event.node:
             text = f"of {event.node}: {text}"
         is_repeated = self._core.registry.has_alarm(node, what)
-        if not (is_repeated and isinstance(event, events.Misbehaved | events.Poison)):  # a bad child fills no trail
+        if not (is_repeated and isinstance(event, _REPEATABLE)):  # a bad child fills no trail
             self._core.streams.note("audit", f"link.{what}", node, {"text": text}, now, fx)
         if _is_alarming(event):
             if isinstance(event, events.EpochChanged):
@@ -265,9 +268,21 @@ def alarm_text(event: events.ParentEvent) -> str:
             return "the device's store is an older copy; it resumes under a new session, what it lost is declared"
         case events.EpochChanged():
             return f"its {event.stream} goes on in a new epoch ({event.reason}); the former one ends at {event.seq}"
+        case events.LossDeclared(hub=hub) if hub:
+            return (
+                f"{event.count} rows of {event.stream} are not here, for {hub} did not relay them ({event.reason}); "
+                f"they are taken when they come: ask {hub} what it holds, and why"
+            )
         case events.LossDeclared():
             count = event.count or "an unknown number of"
             return f"{count} rows of {event.stream} are lost, as the device declares: {event.reason}"
+        case events.Fork() if "/" in event.node:
+            hub = child_of(event.node)
+            return (
+                f"{hub} relays {event.stream} that contradicts what is held here of {event.reason} at seq {event.seq}: "
+                "set aside, nothing overwritten. If the device is a copy or came back from a backup, see to that and "
+                f"`skerry node accept {hub}`; if it was never below {hub}, then {hub} lies: revoke it"
+            )
         case events.Fork():
             return (
                 f"its {event.stream} contradicts what is stored here at seq {event.seq}: set aside, nothing overwritten"
@@ -285,6 +300,12 @@ def alarm_text(event: events.ParentEvent) -> str:
                 f"the device holds a generation {event.held.generation} of term {event.held.term} that this hub, which "
                 f"is at {event.generation} of {event.term}, never asked for: this hub was restored; "
                 "`skerry node accept` takes over this node alone, at once, `skerry hub accept-restore` all of them"
+            )
+        case events.Crowded():
+            return (
+                f"{event.hub} relays more holes than there is room to list (of one child hub "
+                f"{limits.MISSING_OF_CHILD_MAX}): the lowest are only counted, and not filled when their rows come. "
+                f"Look at the nodes below {event.hub}; if it invents them, revoke it at the hub above it"
             )
         case events.Misbehaved():
             return f"it sent what the link forbids: {event.reason}"

@@ -277,16 +277,23 @@ class HeldBack(ParentEvent, frozen=True, kw_only=True):
 
 
 class LossDeclared(ParentEvent, frozen=True, kw_only=True):
-    """The child declares that `count` rows of a stream will not come (0: unknown how many)."""
+    """The child declares that `count` rows of a stream will not come (0: unknown how many).
+
+    Of a node further down it may be its `hub` that did not relay them: they are listed, and taken if they come.
+    """
 
     stream: str
     epoch: str
     count: int
     reason: str
+    hub: str = ""
 
 
 class Fork(ParentEvent, frozen=True, kw_only=True):
-    """Alarm: same (node, epoch, seq), other bytes. Set aside, nothing overwritten (A7)."""
+    """Alarm: same (node, epoch, seq), other bytes. Set aside, nothing overwritten (A7).
+
+    Of a node further down `node` is the address that the bytes came from, and `reason` the one that is held for true.
+    """
 
     stream: str
     epoch: str
@@ -331,6 +338,15 @@ class Misbehaved(ParentEvent, frozen=True, kw_only=True):
     """The child sent what the link forbids; it was dropped."""
 
     reason: str
+
+
+class Crowded(ParentEvent, frozen=True, kw_only=True):
+    """Alarm: the child relays more ranges of missing rows than there is room for; `hub` is where most of them are.
+
+    The lowest there are only counted any more (limits.MISSING_OF_CHILD_MAX).
+    """
+
+    hub: str
 
 
 class CloseAsked(ParentEvent, frozen=True, kw_only=True):

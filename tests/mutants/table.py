@@ -461,6 +461,26 @@ MUTANTS = [
         tests=RELAY_TESTS,
     ),
     _one(
+        "sibling-believed",
+        "A4",
+        "a region says where the stream of a sibling's device ended, and moves its cursor",
+        "protocol/link/relay/records.py",
+        'return record.at.partition("/")[0] != child and self._belongs(about.node) != child',
+        "return False",
+        sim=False,  # no region lies there
+        tests=RELAY_TESTS,
+    ),
+    _one(
+        "missing-without-bound",
+        "A16",
+        "a region that invents holes fills the memory of its parent",
+        "protocol/link/room/lacking.py",
+        "self._counted.of(child) > limits.MISSING_OF_CHILD_MAX",
+        "False",
+        sim=False,  # no region lies there
+        tests=RELAY_TESTS,
+    ),
+    _one(
         "relay-acked-unstored",
         "A5",
         "what a region relays is acked, and is not stored",

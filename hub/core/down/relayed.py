@@ -27,7 +27,7 @@ class Relayed:
 
     def __init__(self, snapshot: Snapshot, core: HubCore, signer: events.Signer) -> None:
         self._core, self._signer = core, signer
-        self.origins = Origins(snapshot, self._doubt, self._key_of, core.parent.brought)
+        self.origins = Origins(snapshot, self._doubt, self._key_of, core.parent.brought, core.orders.belongs)
         core.parent.elsewhere = self._meet
 
     def take(self, event: events.ChildEntries, fx: Effects) -> list[events.ParentEvent]:

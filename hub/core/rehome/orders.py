@@ -107,6 +107,11 @@ class Orders:
         """Return what was said of `node` last."""
         return self._records.get(node)
 
+    def belongs(self, node: str) -> str:
+        """Return the hub that `node` was last said to belong to; empty: nothing was said."""
+        known = self._records.get(node)
+        return "" if known is None or known.move.revoked else known.move.to.id
+
     def arrived(self, node: str, now: Now, fx: Effects) -> None:
         """`node` is where it belongs: its former hub is told so."""
         record = self._records[node]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from protocol.messages import STREAMS
+
 
 class Epochs:
     """An index of records by where their origins are. A key ends in `/STREAM`."""
@@ -21,6 +23,10 @@ class Epochs:
     def at(self, address: str, stream: str) -> list[str]:
         """Return the keys of one stream of the node at `address`, the newest last."""
         return self._keys.get((address, stream), [])
+
+    def of(self, address: str) -> list[str]:
+        """Return the keys of all streams of the node at `address`."""
+        return [key for stream in STREAMS for key in self.at(address, stream)]
 
     def count(self, child: str) -> int:
         """Return how many are known below `child`."""

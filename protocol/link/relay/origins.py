@@ -18,7 +18,7 @@ from protocol.link.below.walk import Unproven, Walk, cut
 from protocol.link.relay import fills, outcome, runs, statements, unwrap
 from protocol.link.relay.missing import Missing, NoFit, Why
 from protocol.link.relay.outcome import Told
-from protocol.link.relay.records import Direct, Record, Records
+from protocol.link.relay.records import Belongs, Direct, Record, Records
 from protocol.link.relay.statements import Doubt, key_hash
 from protocol.link.relay.unwrap import Rows
 from protocol.messages import GapBody
@@ -28,10 +28,12 @@ from protocol.snapshot import Snapshot
 class Origins:
     """All origins below the child hubs of a hub."""
 
-    def __init__(self, snapshot: Snapshot, doubt: Doubt, key_of: Callable[[str], str], direct: Direct) -> None:
+    def __init__(
+        self, snapshot: Snapshot, doubt: Doubt, key_of: Callable[[str], str], direct: Direct, belongs: Belongs
+    ) -> None:
         """`key_of`: the SHA-256 (hex) of the key that a child was enrolled with, "" for nobody."""
         self._doubt, self._key_of = doubt, key_of
-        self.records = Records(snapshot, direct)
+        self.records = Records(snapshot, direct, belongs)
 
     def run(self, child: str, run: runs.Run, fx: Effects) -> Told:
         """Take rows that `child` relays."""
@@ -48,8 +50,7 @@ class Origins:
                 told += self._verified(child, found, run, rows, fx)
         except NoFit as no:
             told += outcome.fork(child, record, run, no.args[0], rows, fx)
-        self.records.save(key, fx)
-        return told
+        return told + self.records.save(key, fx)
 
     def _verified(self, child: str, found: tuple[str, Record], run: runs.Run, rows: Rows, fx: Effects) -> Told:
         """Take what is new in a run: once it has proven itself its origin is where it came from, and not before."""

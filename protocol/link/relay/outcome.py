@@ -42,13 +42,15 @@ def miss(record: Record, about: runs.About, new: Missing, reason: str = "") -> T
     record.closed += missing.add(record.missing, new)
     if new.why is Why.HELD:
         return []
-    text = reason or f"{record.at.partition('/')[0]} did not relay rows {new.first} to {new.last}"
-    return [lost(record, about, new.count, text)]
+    hub = "" if new.why is Why.LOST else record.at.partition("/")[0]
+    return [lost(record, about, new.count, reason or f"rows {new.first} to {new.last}", hub)]
 
 
-def lost(record: Record, about: runs.About, count: int, reason: str) -> events.ParentEvent:
-    """Return what is told of rows that are not here."""
-    return events.LossDeclared(node=record.at, stream=about.stream, epoch=about.epoch, count=count, reason=reason)
+def lost(record: Record, about: runs.About, count: int, reason: str, hub: str = "") -> events.ParentEvent:
+    """Return what is told of rows that are not here; `hub` did not relay them, or their origin declares them lost."""
+    return events.LossDeclared(
+        node=record.at, stream=about.stream, epoch=about.epoch, count=count, reason=reason, hub=hub
+    )
 
 
 def fork(child: str, record: Record, run: runs.Run, seq: int, rows: Rows, fx: Effects) -> Told:
@@ -61,7 +63,7 @@ def fork(child: str, record: Record, run: runs.Run, seq: int, rows: Rows, fx: Ef
         effects.SetAside(run.node, run.epoch, run.stream, run.prev + 1 + index, cut(bytes(raw)), _FORKED)
         for index, raw in enumerate(rows[: limits.ENTRIES_POISON_KEPT])
     ]
-    return [events.Fork(node=f"{child}/{run.at}", stream=run.stream, epoch=run.epoch, seq=seq, reason=_FORKED)]
+    return [events.Fork(node=f"{child}/{run.at}", stream=run.stream, epoch=run.epoch, seq=seq, reason=record.at)]
 
 
 def misbehaved(child: str, about: runs.About, why: str) -> events.ParentEvent:

@@ -8,58 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from protocol import effects, limits
 from protocol.effects import Effects
-from protocol.link import cursor, parent_entries
+from protocol.link import cursor, events, parent_entries
 from protocol.link.relay.epochs import Epochs
 from protocol.link.relay.missing import Missing, Why, add
+from protocol.link.relay.record import Record, decode, encode
 from protocol.link.relay.runs import About
+from protocol.link.room.lacking import Lacking, Ranges
 from protocol.messages import CHAINED, STREAMS
 from protocol.snapshot import Snapshot
 
 ORIGIN = "origin"
 
 
-class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What came of one stream of one origin in one epoch. Hashes are hex, "" when it is unchained."""
-
-    at: str
-    """Its address below this hub, as last heard."""
-    seq: int
-    hash: str
-    since: int
-    """Counts records in the order in which they began."""
-    again: int = 0
-    """Rows up to here may have come under another epoch, and are stored only when they have not."""
-    key: str = ""
-    """The SHA-256 of the key that its GAPs are signed with, since the first one."""
-    forked: str = ""
-    """The child hub whose rows contradict what is held."""
-    accepted: bool = False
-    """An operator has looked: what comes next goes on, beyond a hole."""
-    aside: int = 0
-    closed: int = 0
-    """Missing rows that are only counted any more."""
-    missing: list[Missing] = []
-
-
 Direct = Callable[[str, str, str], parent_entries.Record | None]
 """(node, epoch, stream) -> the cursor of what the node itself has brought here, as a child of this hub."""
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Record).decode
+Belongs = Callable[[str], str]
+"""A node -> the child hub that this hub itself, which stands above both, said that it belongs to; "": it did not."""
 
 
 class Records:
     """All records, by key."""
 
-    def __init__(self, snapshot: Snapshot, direct: Direct) -> None:
-        self._direct = direct
-        stored = {key: _decode(value) for key, value in snapshot.spaces.get(ORIGIN, {}).items()}
+    def __init__(self, snapshot: Snapshot, direct: Direct, belongs: Belongs) -> None:
+        self._direct, self._belongs = direct, belongs
+        stored = {key: decode(value) for key, value in snapshot.spaces.get(ORIGIN, {}).items()}
         self._records: dict[str, Record] = {}
-        self._epochs = Epochs()
+        self._epochs, self._lacking = Epochs(), Lacking()
         self._newest = 0
         for key, record in sorted(stored.items(), key=lambda one: one[1].since):
             self._add(key, record)
@@ -68,6 +45,7 @@ class Records:
         self._records[key] = record
         self._newest = max(self._newest, record.since)
         self._epochs.put(key, record.at)
+        self._lacking.note(key, record.at, record.missing)
 
     def all(self) -> Iterator[tuple[str, Record]]:
         """Yield (key, record) of all that is known."""
@@ -124,7 +102,9 @@ class Records:
         return key, record
 
     def _forget(self, key: str, fx: Effects) -> None:
-        self._epochs.drop(key, self._records.pop(key).at)
+        gone = self._records.pop(key)
+        self._epochs.drop(key, gone.at)
+        self._lacking.note(key, gone.at, [])
         fx.store.append(effects.Delete(ORIGIN, key))
 
     def came(self, key: str, record: Record, address: str) -> None:
@@ -135,9 +115,28 @@ class Records:
         record.at = address
         self._epochs.put(key, address)
 
-    def save(self, key: str, fx: Effects) -> None:
-        """Store the record called `key` as it is now."""
-        fx.store.append(effects.Put(ORIGIN, key, _encode(self._records[key])))
+    def is_elsewhere(self, record: Record, child: str, about: About) -> bool:
+        """Tell whether the origin of `record` is not below `child`, and this hub never said that it should be."""
+        return record.at.partition("/")[0] != child and self._belongs(about.node) != child
+
+    def save(self, key: str, fx: Effects) -> list[events.ParentEvent]:
+        """Store the record called `key` as it is now; return what is told when that took others' room."""
+        record = self._records[key]
+        self._lacking.note(key, record.at, record.missing)
+
+        def close(address: str) -> Ranges:
+            crowded = next(one for one in self._epochs.of(address) if self._records[one].missing)
+            lowest = self._records[crowded]
+            lowest.closed += lowest.missing.pop(0).count
+            self._put(crowded, fx)
+            return crowded, lowest.at, lowest.missing
+
+        told = self._lacking.make_room(record.at.partition("/")[0], close)
+        self._put(key, fx)
+        return told
+
+    def _put(self, key: str, fx: Effects) -> None:
+        fx.store.append(effects.Put(ORIGIN, key, encode(self._records[key])))
 
 
 def _pass(record: Record, place: tuple[int, str]) -> bool:

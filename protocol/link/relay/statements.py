@@ -14,7 +14,7 @@ from protocol.link import events
 from protocol.link.relay import missing, outcome, runs
 from protocol.link.relay.missing import Missing, Why
 from protocol.link.relay.outcome import Told
-from protocol.link.relay.records import Records
+from protocol.link.relay.records import Record, Records
 from protocol.messages import CHAINED, GapBody
 
 Doubt = Callable[[str, str, str, str, GapBody], str]
@@ -24,60 +24,81 @@ Doubt = Callable[[str, str, str, str, GapBody], str]
 def held(records: Records, child: str, held: runs.Held, doubt: str, fx: Effects) -> Told:
     """A hub on the way holds rows back: it signs for that, and they count as held, not as lost.
 
-    `doubt`: why nobody vouches for it; then they are a hole.
+    `doubt`: why nobody vouches for it; then they are a hole. Of a node that is elsewhere it moves nothing, unless this
+    hub itself said that it belongs there.
     """
     found = records.at(child, held, fx)
     if found is None:
         return [outcome.misbehaved(child, held, outcome.FULL)]
     key, record = found
-    gap = held.gap
+    is_beyond, gap = held.gap.last > record.seq, held.gap
+    if is_beyond and not doubt and records.is_elsewhere(record, child, held):
+        doubt = f"it is at {record.at}, and was not told to move"
     told: Told = [outcome.misbehaved(child, held, doubt)] if doubt else []
     is_news = not doubt and missing.explain(record.missing, gap.first, gap.last, Why.HELD)
-    if gap.last > record.seq:
+    if is_beyond and not records.is_elsewhere(record, child, held):
         is_news = not doubt
-        first, before = gap.first, held.before
-        if first - 1 > record.seq:
-            told += outcome.miss(record, held, Missing(record.seq + 1, first - 1, record.hash, before, Why.HOLE))
-        else:
-            first, before = record.seq + 1, record.hash
-        told += outcome.miss(record, held, Missing(first, gap.last, before, gap.hash, Why.HOLE if doubt else Why.HELD))
-        record.seq, record.hash = gap.last, gap.hash
-    records.save(key, fx)
+        records.came(key, record, f"{child}/{held.at}")
+        told += _beyond(record, held, Why.HOLE if doubt else Why.HELD)
+    told += records.save(key, fx)
     if is_news:
         said = msgspec.structs.replace(held, at=record.at)
         told.append(events.HeldBack(node=record.at, stream=held.stream, epoch=held.epoch, held=said))
     return told
 
 
+def _beyond(record: Record, held: runs.Held, why: Why) -> Told:
+    """Go on behind what is held back."""
+    told: Told = []
+    gap, first, before = held.gap, held.gap.first, held.before
+    if first - 1 > record.seq:
+        told += outcome.miss(record, held, Missing(record.seq + 1, first - 1, record.hash, before, Why.HOLE))
+    else:
+        first, before = record.seq + 1, record.hash
+    told += outcome.miss(record, held, Missing(first, gap.last, before, gap.hash, why))
+    record.seq, record.hash = gap.last, gap.hash
+    return told
+
+
 def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
-    """An origin goes on in a new epoch, at `child`: its numbering goes on from there (A9)."""
+    """An origin goes on in a new epoch, at `child`: its numbering goes on from there (A9).
+
+    Where the former one ended is believed of who had it, and of whom this hub itself said that it belongs to.
+    """
     if records.find(turn) is not None:
         return []
     found = records.at(child, turn, fx)
     if found is None:
         return [outcome.misbehaved(child, turn, outcome.FULL)]
-    former = records.find(turn, turn.former) if turn.former else None  # the new one may have taken its room
     key, record = found
     told: Told = []
+    again = turn.again
+    former = records.find(turn, turn.former) if turn.former else None  # the new one may have taken its room
     if former is not None:
-        if former[1].seq < turn.ends:
-            its = former[1]
-            told += outcome.miss(its, turn, Missing(its.seq + 1, turn.ends, its.hash, turn.ends_hash, Why.HOLE))
-            its.seq, its.hash = turn.ends, turn.ends_hash
-            records.save(former[0], fx)
-        elif former[1].seq < turn.seq and not turn.ends:  # nobody there knew the former one
-            its = former[1]
-            told += outcome.miss(record, turn, Missing(its.seq + 1, turn.seq, its.hash, turn.hash, Why.HOLE))
-        record.key = former[1].key
-    again = max(turn.again, former[1].seq if former is not None else 0)
+        if records.is_elsewhere(former[1], child, turn):
+            turn = msgspec.structs.replace(turn, ends=0, ends_hash="")
+        told += _ended(records, former, record, turn, fx)
+        record.key, again = former[1].key, max(again, former[1].seq)
     record.seq, record.hash = turn.seq, turn.hash
     record.again = again if turn.stream in CHAINED and again > turn.seq else 0
     record.closed += turn.lost
-    records.save(key, fx)
+    told += records.save(key, fx)
     told.append(_turned(record.at, turn, again))
     if turn.lost:
         told.append(outcome.lost(record, turn, turn.lost, turn.reason))
     return told
+
+
+def _ended(records: Records, former: tuple[str, Record], record: Record, turn: runs.Turn, fx: Effects) -> Told:
+    """What has not come of the former epoch is a hole; of the new one, where nobody there knew the former."""
+    key, its = former
+    if its.seq < turn.ends:
+        told = outcome.miss(its, turn, Missing(its.seq + 1, turn.ends, its.hash, turn.ends_hash, Why.HOLE))
+        its.seq, its.hash = turn.ends, turn.ends_hash
+        return told + records.save(key, fx)
+    if its.seq < turn.seq and not turn.ends:
+        return outcome.miss(record, turn, Missing(its.seq + 1, turn.seq, its.hash, turn.hash, Why.HOLE))
+    return []
 
 
 def _turned(address: str, turn: runs.Turn, again: int) -> events.EpochChanged:

@@ -103,6 +103,8 @@ class Root:
     def __init__(self) -> None:
         self.store = MemoryStore("cloud")
         self.told: list[events.ParentEvent] = []
+        self.ordered: dict[str, str] = {}
+        """Where nodes belong, as this hub said."""
         self.origins = self._load()
 
     def _load(self) -> Origins:
@@ -111,6 +113,7 @@ class Root:
             doubt,
             lambda node: "",
             lambda node, epoch, stream: None,
+            lambda node: self.ordered.get(node, ""),
         )
 
     def take(self, child: str, *said: runs.Run | runs.Held | runs.Turn) -> list[events.ParentEvent]:

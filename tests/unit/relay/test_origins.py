@@ -32,7 +32,7 @@ def test_what_a_hub_did_not_relay_is_a_hole_until_it_comes() -> None:
     root.take("oslo", *gw.runs(0, 2))
     told = root.take("oslo", *gw.runs(6, 9))
     assert isinstance(told[0], events.LossDeclared)
-    assert (told[0].node, told[0].count, told[0].reason) == ("oslo/gw-7", 4, "oslo did not relay rows 3 to 6")
+    assert (told[0].node, told[0].count, told[0].reason, told[0].hub) == ("oslo/gw-7", 4, "rows 3 to 6", "oslo")
     assert root.missing() == [(3, 6, "hole")]
     told = root.take("bergen", *gw.runs(3, 5))
     assert root.missing() == [(3, 3, "hole"), (6, 6, "hole")]

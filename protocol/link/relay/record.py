@@ -1,0 +1,34 @@
+"""What came of one stream of one origin in one epoch, as it is stored."""
+
+from __future__ import annotations
+
+import msgspec
+
+from protocol.link.relay.missing import Missing
+
+
+class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What came of one stream of one origin in one epoch. Hashes are hex, "" when it is unchained."""
+
+    at: str
+    """Its address below this hub, as last heard."""
+    seq: int
+    hash: str
+    since: int
+    """Counts records in the order in which they began."""
+    again: int = 0
+    """Rows up to here may have come under another epoch, and are stored only when they have not."""
+    key: str = ""
+    """The SHA-256 of the key that its GAPs are signed with, since the first one."""
+    forked: str = ""
+    """The child hub whose rows contradict what is held."""
+    accepted: bool = False
+    """An operator has looked: what comes next goes on, beyond a hole."""
+    aside: int = 0
+    closed: int = 0
+    """Missing rows that are only counted any more."""
+    missing: list[Missing] = []
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Record).decode

@@ -1,0 +1,126 @@
+"""A hub that lies about what is below it: it pays for that with its own room, and takes nothing from its siblings."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from protocol import limits
+from protocol.link import events
+from protocol.link.room.shares import Counted
+from tests.unit.relay.parts import Origin, Root, kinds
+from tests.unit.relay.test_origins import LATER, heir, held, turn
+
+
+def holes(root: Root, child: str, at: str, *places: int) -> list[events.ParentEvent]:
+    """Let `child` relay rows of a node behind holes, two rows wide each; return what is told."""
+    gw = Origin(node=at.rpartition("/")[2]).say(max(places) + 2)
+    told: list[events.ParentEvent] = []
+    for prev in places:
+        told += root.take(child, *gw.runs(prev, prev + 2, at=at))
+    return told
+
+
+def lacks(root: Root, node: str) -> tuple[list[tuple[int, int]], int]:
+    record = root.record(node=node)
+    return [(one.first, one.last) for one in record.missing], record.closed
+
+
+def crowded(told: list[events.ParentEvent]) -> list[tuple[str, str]]:
+    return [(one.node, one.hub) for one in told if isinstance(one, events.Crowded)]
+
+
+def test_who_lacks_most_gives_way_and_a_sibling_at_any_depth_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MISSING_OF_CHILD_MAX", 6)
+    root = Root()
+    assert crowded(holes(root, "eu", "oslo/gw-1", 2, 6)) == []
+    assert crowded(holes(root, "bergen", "gw-2", 2, 6, 10, 14, 18)) == [], "each child has room of its own"
+    told: list[events.ParentEvent] = []
+    for number in range(9):
+        told += holes(root, "eu", f"evil/inner-{number}/x-{number}", 2, 6)
+    assert set(crowded(told)) == {("eu", f"eu/evil/inner-{number}") for number in range(9)}, "it says where"
+    assert lacks(root, "gw-1") == ([(1, 2), (5, 6)], 0)
+    assert lacks(root, "gw-2")[1] == 0
+    left = [lacks(root, f"x-{number}") for number in range(9)]
+    assert sum(len(ranges) for ranges, _ in left) == 4
+    assert sum(closed for _, closed in left) == 14 * 2, "what is closed is counted"
+    assert root.take("eu", *Origin(node="gw-1").say(8).runs(0, 8, at="oslo/gw-1"))
+    assert lacks(root, "gw-1") == ([], 0)
+
+
+def test_a_range_that_finds_no_room_in_its_own_record_is_closed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MISSING_OF_CHILD_MAX", 2)
+    root = Root()
+    told = holes(root, "oslo", "gw-7", 2, 6, 10)
+    assert kinds(told).count("Crowded") == 1
+    assert crowded(told) == [("oslo", "oslo")]
+    assert lacks(root, "gw-7") == ([(5, 6), (9, 10)], 2)
+
+
+def test_what_moves_to_another_child_takes_its_ranges_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MISSING_OF_CHILD_MAX", 2)
+    root, gw = Root(), Origin().say(9)
+    root.take("oslo", *gw.runs(2, 3), *gw.runs(4, 5))
+    root.take("bergen", *gw.runs(5, 6))
+    assert crowded(holes(root, "oslo", "gw-8", 2, 6)) == []
+    assert crowded(root.take("bergen", *gw.runs(7, 9))) == [("bergen", "bergen")]
+
+
+def test_counts_go_where_things_go() -> None:
+    found = Counted()
+    found.put("a", "eu/oslo/gw-1", 3)
+    found.put("b", "eu/oslo/gw-2", 4)
+    found.put("c", "eu/bergen/gw-3", 6)
+    assert (found.of("eu"), found.most("eu")) == (13, "eu/oslo/gw-2")
+    found.put("b", "us/gw-2", 4)
+    assert (found.of("eu"), found.of("us"), found.most("eu")) == (9, 4, "eu/bergen/gw-3")
+    found.put("c", "eu/bergen/gw-3", 0)
+    found.put("a", "eu/oslo/gw-1", 0)
+    assert (found.of("eu"), found.most("us"), found.of("nobody")) == (0, "us/gw-2", 0)
+
+
+# ------------------------------------------------------------------------------------------------ of a sibling's device
+
+
+def test_a_turn_that_a_sibling_invents_ends_no_epoch_and_passes_no_lie_on() -> None:
+    root, gw = Root(), Origin().say(9)
+    root.take("oslo", *gw.runs(0, 5))
+    lie = msgspec.structs.replace(turn(heir(gw, 5), 5, gw, 5), ends=4_000, ends_hash="ab" * 32)
+    [told] = root.take("evil", lie)
+    assert isinstance(told, events.EpochChanged)
+    assert (told.node, told.former, told.seq, told.hash) == ("evil/gw-7", gw.epoch, 0, ""), (
+        "the tiers above hear no end"
+    )
+    assert (root.record().at, root.record().seq, root.missing()) == ("oslo/gw-7", 5, [])
+    assert kinds(root.take("oslo", *gw.runs(5, 9))) == ["ChildEntries"]
+    assert root.holds(gw) == list(range(1, 10))
+
+
+def test_a_hub_is_believed_about_the_end_of_what_it_had_and_of_whom_was_ordered_to_it() -> None:
+    for child, ordered in (("oslo", {}), ("bergen", {"gw-7": "bergen"})):
+        root, gw = Root(), Origin().say(9)
+        root.ordered = ordered
+        root.take("oslo", *gw.runs(0, 5))
+        told = root.take(child, turn(heir(gw, 9), 9, gw, 9))
+        assert kinds(told) == ["LossDeclared", "EpochChanged"]
+        assert (root.missing(), root.record(LATER).at) == ([(6, 9, "hole")], f"{child}/gw-7")
+
+
+def test_rows_that_a_sibling_says_it_holds_back_move_no_cursor() -> None:
+    root, gw, forged = Root(), Origin().say(9), Origin().say(9, "forged")
+    root.take("oslo", *gw.runs(0, 5))
+    for at, by in (("gw-7", "evil"), ("sub/gw-7", "sub")):
+        [told] = root.take("evil", held(forged, 6, 9, by=by, at=at))
+        assert isinstance(told, events.Misbehaved)
+        assert told.node == "evil"
+        assert "it is at oslo/gw-7, and was not told to move" in told.reason
+    root.take("oslo", *gw.runs(5, 9))
+    assert (root.holds(gw), root.missing()) == (list(range(1, 10)), [])
+
+
+def test_what_the_hub_holds_back_that_a_device_was_ordered_to_is_shown_there() -> None:
+    root, gw = Root(), Origin().say(9)
+    root.ordered = {"gw-7": "bergen"}
+    root.take("oslo", *gw.runs(0, 5))
+    [told] = root.take("bergen", held(gw, 6, 9, by="bergen"))
+    assert (told.node, root.record().at, root.missing()) == ("bergen/gw-7", "bergen/gw-7", [(6, 9, "held")])
