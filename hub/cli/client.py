@@ -29,6 +29,7 @@ CONNECT_WAIT_S = 5.0
 ANSWER_WAIT_S = 60.0
 UPLOAD_WAIT_S = 600.0
 ALARM = "skerry-alarm"
+MORE = "skerry-more"
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
@@ -123,6 +124,8 @@ class Client:
         )
         self.alarm = ""
         """What the hub waits for an operator to decide, as far as it has answered."""
+        self.has_more = False
+        """Whether there is another page after the last one that was read."""
         self._is_quiet = quiet
         self._extensions = {"sni_hostname": self.context.name}
 
@@ -140,20 +143,33 @@ class Client:
         """Return the JSON that answers `body`."""
         return self.send("POST", path, body=body)
 
+    def pages(self, path: str, **params: object) -> Iterator[list[dict[str, Any]]]:
+        """Yield the pages of the list at `path`, each when it is wanted; parameters as in `get`."""
+        start: str | None = None
+        while start != "":
+            answer = self._answer("GET", path, params | {"start": start}, None)
+            start = str(answer.headers.get(MORE, ""))
+            self.has_more = bool(start)
+            yield answer.json()
+
     def send(self, method: str, path: str, *, params: dict[str, object] | None = None, body: object = None) -> Any:
         """Return the JSON that answers one request, None for an empty answer."""
+        answer = self._answer(method, path, params or {}, body)
+        return answer.json() if answer.content else None
+
+    def _answer(self, method: str, path: str, params: dict[str, object], body: object) -> httpx.Response:
         with self._watching():
             answer = self._http.request(
                 method,
                 _escaped(path),
-                params=_present(params or {}),
+                params=_present(params),
                 content=json.dumps(body) if body is not None else None,
                 headers={"Content-Type": "application/json"} if body is not None else None,
                 extensions=self._extensions,
             )
         self._show_alarm(answer)
         _check(answer)
-        return answer.json() if answer.content else None
+        return answer
 
     def lines(
         self, method: str, path: str, *, params: dict[str, object] | None = None, body: object = None

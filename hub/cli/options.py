@@ -17,7 +17,8 @@ def _names(path: str, incomplete: str) -> list[str]:
 
     try:
         with Client() as client:
-            found = (str(one.get("address") or one["name"]) for one in client.get(path))
+            page = client.get(path, start=incomplete if path == "/v1/nodes" else None)
+            found = (str(one.get("address") or one["name"]) for one in page)
             return sorted(name for name in found if name.startswith(incomplete))
     except (SkerryError, KeyError, TypeError):
         return []

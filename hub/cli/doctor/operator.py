@@ -67,7 +67,7 @@ def _answer() -> Answer:
 
 def _nodes() -> list[Node]:
     with client.Client(quiet=True) as asking:
-        return [_node(one) for one in cast("list[dict[str, Any]]", asking.get("/v1/nodes"))]
+        return [_node(one) for page in asking.pages("/v1/nodes") for one in page]
 
 
 def waiting() -> Waiting | Unseen:

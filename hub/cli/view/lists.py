@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from hub.cli.view import human, nodes, output, resources
+from hub.cli.view import human, nodes, resources
 from hub.cli.view.below import tiers
 from hub.cli.view.hubs import missing, policies, this
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from hub.cli.view.table.table import Table
 
 Rows = Sequence[Sequence[str]]
 
 
-def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -> Table:
+def table(kind: str, listed: Iterable[dict[str, Any]], *, wide: bool, now_ms: int) -> Table:
     """Return `listed`, things of `kind`, as a table."""
+    if kind == "nodes":
+        return Table(*_nodes(listed, wide, now_ms))
     make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
-        "nodes": _nodes,
         "regions": tiers.table,
         "hub": this.table,
         "policies": policies.table,
@@ -27,38 +26,42 @@ def table(kind: str, listed: list[dict[str, Any]], *, wide: bool, now_ms: int) -
         "runs": _runs,
         "tokens": _tokens,
     }
-    heads, rows = make[kind](listed, wide, now_ms)
-    return output.table(heads, rows)
+    return Table(*make[kind](list(listed), wide, now_ms))
 
 
-def _nodes(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+def _nodes(listed: Iterable[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+    """Return heads and rows; of each node as it comes, for they may be thousands."""
     heads = ["NODE", "STATE", "LABELS", "DESIRED", "SEEN", "WORK", "SYNCED"]
-    is_tree = nodes.is_tree(listed)
-    rows = [
-        [
-            nodes.place(node, is_tree=is_tree),
-            nodes.state(node, now_ms),
-            nodes.labels(node),
-            f"gen {node['desired_generation']}" if node["state"] != "revoked" else "–",
-            str(node["observed_generation"] or "–"),
-            nodes.work(node, now_ms),
-            nodes.synced(node, now_ms),
-        ]
-        for node in listed
+    rows: list[list[str]] = []
+    is_tree = False
+    for node in listed:
+        is_tree = is_tree or nodes.is_of_tree(node)
+        rows.append([node["path"], node["name"], *_node(node, now_ms), *(_more(node, now_ms) if wide else ())])
+    for row in rows:
+        del row[1 if is_tree else 0]
+    return heads + (["LOST", "NOT HERE", "LAST CONTACT", "VERSION", "VITALS", "PATH"] if wide else []), rows
+
+
+def _node(node: dict[str, Any], now_ms: int) -> list[str]:
+    return [
+        nodes.state(node, now_ms),
+        nodes.labels(node),
+        f"gen {node['desired_generation']}" if node["state"] != "revoked" else "–",
+        str(node["observed_generation"] or "–"),
+        nodes.work(node, now_ms),
+        nodes.synced(node, now_ms),
     ]
-    if wide:
-        heads += ["LOST", "NOT HERE", "LAST CONTACT", "VERSION", "VITALS", "PATH"]
-        for row, node in zip(rows, listed, strict=True):
-            contact = human.clock(node["last_contact_ms"], now_ms)
-            row += [
-                nodes.lost(node),
-                missing.short(node),
-                contact,
-                node["version"] or "–",
-                nodes.vitals(node),
-                node["path"],
-            ]
-    return heads, rows
+
+
+def _more(node: dict[str, Any], now_ms: int) -> list[str]:
+    return [
+        nodes.lost(node),
+        missing.short(node),
+        human.clock(node["last_contact_ms"], now_ms),
+        node["version"] or "–",
+        nodes.vitals(node),
+        node["path"],
+    ]
 
 
 def _runs(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:

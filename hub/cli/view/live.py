@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from hub.cli import client
@@ -13,7 +14,9 @@ from hub.cli.view import output
 from hub.cli.view.output import Format
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
+
+    from hub.cli.view.table.table import Table
 
 LOOK_EVERY_S = 5.0
 LOOK_APART_S = 0.25
@@ -23,20 +26,21 @@ SPACE_ROWS = 4  # of a terminal, for the head and the prompt
 def watch(
     hub: client.Client,
     topic: str,
-    fetch: Callable[[], Any],
-    table: Callable[[list[dict[str, Any]]], Table],
+    fetch: Callable[[int | None], Any],
+    table: Callable[[Iterable[dict[str, Any]]], Table],
     form: Format,
 ) -> None:
     """Show it again whenever the hub says "look again", and every few seconds, for what only time changes.
 
-    `topic`: what the hub's words are about, "" for all of them. Ends by an exception alone.
+    `topic`: what the hub's words are about, "" for all of them. `fetch` is told how many are shown (None: all). Ends by
+    an exception alone.
     """
     word = threading.Event()
     threading.Thread(target=_listen, args=(hub, topic, word), daemon=True).start()
     if form.is_exact:
         last: Any = None
         while True:
-            data = fetch()
+            data = exactly(fetch(None))
             if data != last:
                 output.emit_line(data, form)
                 last = data
@@ -44,19 +48,37 @@ def watch(
     console = output.console()
     if not console.is_terminal:
         while True:
-            output.show(table(listed(fetch())))
+            output.show(table(listed(fetch(None))))
             _pause(word)
+    _in_place(console, fetch, table, word)
+
+
+def _in_place(
+    console: Console,
+    fetch: Callable[[int | None], Any],
+    table: Callable[[Iterable[dict[str, Any]]], Table],
+    word: threading.Event,
+) -> None:
     from rich.live import Live
+    from rich.text import Text
 
-    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+    with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            live.update(table(listed(fetch())[: console.height - SPACE_ROWS]), refresh=True)
+            rows = max(console.height - SPACE_ROWS, 1)
+            made = table(itertools.islice(listed(fetch(rows)), rows))
+            text = "\n".join(made.lines(console.width, coloured=output.has_colours()))
+            live.update(Text.from_ansi(text, no_wrap=True, overflow="crop"), refresh=True)
             _pause(word)
 
 
-def listed(data: Any) -> list[dict[str, Any]]:
+def listed(data: Any) -> Iterable[dict[str, Any]]:
     """Return what the hub answered as a list: one thing is a list of one."""
-    return cast("list[dict[str, Any]]", data) if isinstance(data, list) else [data]
+    return [cast("dict[str, Any]", data)] if isinstance(data, dict) else data
+
+
+def exactly(data: Any) -> Any:
+    """Return what the hub answered with all that is read as it is wanted: one thing, or a list."""
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else list(data)
 
 
 def _pause(word: threading.Event) -> None:

@@ -12,14 +12,9 @@ GOOD = ("running", "exited")
 UNHEARD = "unheard"
 
 
-def place(node: dict[str, Any], *, is_tree: bool) -> str:
-    """Return what a node is called in a list: by its path when there are hubs below, else by its name."""
-    return str(node["path"] if is_tree else node["name"])
-
-
-def is_tree(listed: list[dict[str, Any]]) -> bool:
-    """Tell whether these nodes are of more than one tier."""
-    return any(node["kind"] == "hub" or node["through"] for node in listed)
+def is_of_tree(node: dict[str, Any]) -> bool:
+    """Tell by a node whether there is more than one tier."""
+    return node["kind"] == "hub" or bool(node["through"])
 
 
 def state(node: dict[str, Any], now_ms: int) -> str:
@@ -124,11 +119,10 @@ def vitals(node: dict[str, Any]) -> str:
     return ", ".join(said)
 
 
-def short(services: list[dict[str, Any]]) -> str:
-    """Return where to look at the first service that runs on fewer nodes than it is placed on, or nothing."""
-    for one in services:
-        if one["running"] < one["placed"] or one["unhealthy"]:
-            return f"{one['name']} runs well on not all of its nodes: see `skerry describe service {one['name']}`"
+def short(one: dict[str, Any]) -> str:
+    """Return where to look at a service that runs on fewer nodes than it is placed on, or nothing."""
+    if one["running"] < one["placed"] or one["unhealthy"]:
+        return f"{one['name']} runs well on not all of its nodes: see `skerry describe service {one['name']}`"
     return ""
 
 
@@ -137,14 +131,13 @@ def knocks(found: list[dict[str, Any]]) -> list[str]:
     return [f"{one['node']} (key {one['key'][:8]}…)" for one in found]
 
 
-def advice(nodes: list[dict[str, Any]]) -> str:
-    """Return what to do next about the first thing that is wrong, or nothing."""
-    for node in nodes:
-        if node["state"] == "quarantined":
-            return f"{node['address']} is quarantined: see `skerry describe node {node['address']}`"
-        if node["alarms"] and node["state"] != "revoked":
-            return f"{node['address']} has an alarm: see `skerry describe node {node['address']}`"
-        for name, one in node["services"].items():
-            if node["state"] == "online" and not is_good(one) and not one.get("override"):
-                return f"{name} on {node['address']}: see `skerry describe service {name}`, or `skerry logs {name}`"
+def advice(node: dict[str, Any]) -> str:
+    """Return what to do next about a node with which something is wrong, or nothing."""
+    if node["state"] == "quarantined":
+        return f"{node['address']} is quarantined: see `skerry describe node {node['address']}`"
+    if node["alarms"] and node["state"] != "revoked":
+        return f"{node['address']} has an alarm: see `skerry describe node {node['address']}`"
+    for name, one in node["services"].items():
+        if node["state"] == "online" and not is_good(one) and not one.get("override"):
+            return f"{name} on {node['address']}: see `skerry describe service {name}`, or `skerry logs {name}`"
     return ""

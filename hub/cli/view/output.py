@@ -9,16 +9,17 @@ import enum
 import functools
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from hub.cli.view.table.table import Table
 
 UNBOUNDED_COLUMNS = 10_000
-KEPT_COLUMNS = 2  # of a table: the name and the state are cut last
-KEPT_WIDTH_MAX = 28
 
 
 class Format(enum.StrEnum):
@@ -43,12 +44,6 @@ def console() -> Console:
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=UNBOUNDED_COLUMNS, color_system=None)
-
-
-def _unbounded() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, width=UNBOUNDED_COLUMNS)
 
 
 @functools.cache
@@ -80,6 +75,23 @@ def emit(data: Any, form: Format) -> None:
     sys.stdout.flush()
 
 
+def emit_each(listed: Iterable[Any], form: Format) -> None:
+    """Print a list exactly, as one JSON or YAML document, each of its things as it comes."""
+    is_empty = True
+    for one in listed:
+        if form is Format.YAML:
+            sys.stdout.write(as_yaml([one]))
+        else:
+            text = msgspec.json.format(msgspec.json.encode([one]), indent=2).decode()
+            sys.stdout.write(("[" if is_empty else ",") + text[1:-2])
+        is_empty = False
+    if is_empty:
+        sys.stdout.write("[]\n")
+    elif form is Format.JSON:
+        sys.stdout.write("\n]\n")
+    sys.stdout.flush()
+
+
 def emit_line(data: Any, form: Format) -> None:
     """Print one of many: one JSON object a line, or one YAML document."""
     if form is Format.YAML:
@@ -104,31 +116,17 @@ def as_yaml(data: Any) -> str:
     return text.getvalue()
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return a table without lines, one row a line; where the terminal is too narrow, cells end in `…`."""
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    listed = list(rows)
-    for at, head in enumerate(heads):
-        width = max((len(row[at]) for row in listed), default=0) if at < KEPT_COLUMNS else 0
-        made.add_column(head, no_wrap=True, overflow="ellipsis", min_width=min(width, KEPT_WIDTH_MAX) or None)
-    for row in listed:
-        made.add_row(*(Text(clean(cell), style=colour(cell)) for cell in row))
-    return made
-
-
 def show(made: Table, *, wide: bool = False) -> None:
     """Print a table that fits the terminal; one that is `wide`, or goes into a pipe, is never cut."""
-    found = console()
-    if found.is_terminal:
-        (_unbounded() if wide else found).print(made)
-        return
-    with found.capture() as capture:
-        found.print(made)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    is_terminal = sys.stdout.isatty()
+    width = console().width if is_terminal and not wide else None
+    sys.stdout.writelines(f"{line}\n" for line in made.lines(width, coloured=is_terminal and has_colours()))
     sys.stdout.flush()
+
+
+def has_colours() -> bool:
+    """Tell whether the terminal shows colours, and is to (`NO_COLOR`)."""
+    return console().color_system is not None and not console().no_color
 
 
 def colour(text: str) -> str:
@@ -147,4 +145,6 @@ _COLOURS = {
 
 def clean(text: str, more: str = "") -> str:
     """Return `text` of a device without control characters, but for those in `more`: it may not move a cursor."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() or char == "\t" or char in more else "�" for char in text)

@@ -5,13 +5,13 @@ A hub never acts on what is merely absent here (INVARIANTS A11). Nothing of this
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from hub.core.down.known import brief as briefs
 from hub.core.down.known import report as reports
+from hub.core.down.known.counts import Counts
 from hub.core.down.known.spots import Spots
 from hub.core.down.known.sums import Said, Sums
 from protocol import status
@@ -34,7 +34,7 @@ class Subtree(Spots):
     def __init__(self, core: HubCore) -> None:
         super().__init__(core)
         core.parent.rosters.is_hub = self._is_hub
-        self._sums = Sums()
+        self._sums, self._counts = Sums(), Counts(core)
         self._marked = dict.fromkeys(node.name for node in core.registry)
         self._is_stale = True
         self._raw = b""
@@ -50,9 +50,8 @@ class Subtree(Spots):
 
         Of a hub further down only the counts of nodes are known here.
         """
-        child, _, below = hub.partition("/")
-        if below:
-            return self._counted(child, f"{below}/")
+        if "/" in hub:
+            return self._counts.below(hub)
         return self._said_by(hub) or RegionReport()
 
     def is_readable(self, node: str) -> bool:
@@ -65,15 +64,6 @@ class Subtree(Spots):
             return told.decode_region(bytes(said.body)) if said is not None else RegionReport()
         except (msgspec.DecodeError, ValueError, RecursionError):
             return None
-
-    def _counted(self, child: str, prefix: str) -> RegionReport:
-        known = self._core.parent.rosters.known(child)
-        standing: dict[str, tuple[str, int]] = {}
-        found = [self._spot(f"{child}/{one}", raw, standing) for one, raw in known.items() if one.startswith(prefix)]
-        return RegionReport(
-            nodes=dict(Counter(spot.state for spot in found if spot.brief.kind != "hub")),
-            hubs=dict(Counter(spot.state for spot in found if spot.brief.kind == "hub")),
-        )
 
     def sum(self) -> RegionReport:
         """Return what all that is below this hub comes to."""
@@ -129,6 +119,8 @@ class Subtree(Spots):
             self._names.put(f"{child}/{address}")
         for address in gone:
             self._names.drop(f"{child}/{address}")
+            self.order.left(child)
+        self._counts.changed(child)
         return [f"{child}/{address}" for address in (*put, *gone)]
 
     def noticed(self, fx: Effects, now: Now) -> tuple[list[str], list[str]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from hub.core.down.known.spot import Spot
 from hub.core.registry import Refusal
 from hub.core.views import further, one_node
-from protocol import selector
+from protocol import limits, selector
 from protocol.effects import Now
 
 if TYPE_CHECKING:
@@ -18,19 +18,34 @@ if TYPE_CHECKING:
 JSON = dict[str, Any]
 
 
-def nodes(core: HubCore, chosen: str, now: Now) -> list[JSON]:
-    """Return the nodes that `chosen` selects, by address; all of them, revoked ones too, when it is empty.
+class Page(NamedTuple):
+    """Some nodes, by address; `more` is where the next page starts, empty when there is none."""
+
+    nodes: list[JSON]
+    more: str
+
+
+def nodes(core: HubCore, chosen: str, start: str = "", limit: int = limits.NODES_PAGE_MAX) -> Page:
+    """Return at most `limit` of the nodes that `chosen` selects, from the address `start` on; revoked ones too, and all
+    when it is empty. A page looks at limits.NODES_LOOKED_AT_MAX at most: it may hold fewer, and yet have more after it.
 
     Raises BadSelector.
     """
     which = selector.parse(chosen)
-    own = [one_node.own(core, one) for one in core.registry if not which.terms or which.matches(one.selectable())]
-    below = [
-        further.below(core, spot)
-        for spot in core.subtree.below()
-        if not which.terms or which.matches(spot.selectable())
-    ]
-    return sorted([*own, *below], key=lambda one: one["address"].split("/"))
+    found: list[JSON] = []
+    standing: dict[str, tuple[str, int]] = {}
+    for looked, address in enumerate(core.subtree.order.since(start)):
+        if len(found) == limit or looked == limits.NODES_LOOKED_AT_MAX:
+            return Page(found, address)
+        own = core.registry.find(address)
+        if own is not None:
+            if not which.terms or which.matches(own.selectable()):
+                found.append(one_node.own(core, own))
+            continue
+        spot = core.subtree.spot(address, standing)
+        if not which.terms or which.matches(spot.selectable()):
+            found.append(further.below(core, spot))
+    return Page(found, "")
 
 
 def node(core: HubCore, name: str, now: Now) -> JSON:

@@ -24,9 +24,9 @@ def failure(status: int, error: str, **more: object) -> Response:
     return answer({"error": error, **more}, status)
 
 
-def answer(data: object, status: int = 200) -> Response:
+def answer(data: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return `data` as JSON."""
-    return Response(msgspec.json.encode(data), status, media_type="application/json")
+    return Response(msgspec.json.encode(data), status, headers, media_type="application/json")
 
 
 def raw(data: bytes, status: int = 200) -> Response:

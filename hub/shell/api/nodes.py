@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from hub.core import inputs, views
 from hub.shell.api import errors
 from hub.shell.api.hub import Hub, who
+from protocol import limits
+
+MORE = "skerry-more"
 
 
 class LabelsBody(BaseModel):
@@ -78,9 +83,16 @@ def _of_all(routes: APIRouter, hub: Hub) -> None:
         return errors.answer(hub.knocks())
 
     @routes.get("")
-    async def nodes(selector: str = "") -> Response:
-        """Return the nodes that match (all without a selector): how they are and what was last known of them."""
-        return errors.answer(views.nodes(hub.core(), selector, hub.now()))
+    async def nodes(
+        selector: str = "",
+        start: str = "",
+        limit: Annotated[int, Query(ge=1, le=limits.NODES_PAGE_MAX)] = limits.NODES_PAGE_MAX,
+    ) -> Response:
+        """Return a page of the nodes that match (all without a selector), by address from `start` on: how they are and
+        what was last known of them. The header `skerry-more` is the `start` of the next page; there is none after the
+        last one. A page may hold fewer than `limit`, or none, and yet have more after it."""
+        page = views.nodes(hub.core(), selector, start, limit)
+        return errors.answer(page.nodes, headers={MORE: page.more} if page.more else None)
 
 
 def _describing(routes: APIRouter, hub: Hub) -> None:

@@ -125,6 +125,17 @@ async def test_nodes_are_labelled_cordoned_drained_and_revoked(hub: Served):
     assert (await hub.api.post("/v1/nodes/gw-1/release", json={"service": "web"})).status_code == 404
 
 
+async def test_a_page_of_nodes_says_where_the_next_one_starts(hub: Served):
+    for name in ("gw-1", "gw-2", "gw-3"):
+        await hub.enrolled(name)
+    page = await hub.api.get("/v1/nodes", params={"limit": 2})
+    assert ([node["name"] for node in page.json()], page.headers["skerry-more"]) == (["gw-1", "gw-2"], "gw-3")
+    rest = await hub.api.get("/v1/nodes", params={"limit": 2, "start": "gw-3"})
+    assert ([node["name"] for node in rest.json()], rest.headers.get("skerry-more")) == (["gw-3"], None)
+    refused = await hub.api.get("/v1/nodes", params={"limit": limits.NODES_PAGE_MAX + 1})
+    assert (refused.status_code, "limit" in refused.json()["error"]) == (422, True)
+
+
 async def test_every_deed_of_an_operator_is_an_event_with_who_and_when(hub: Served):
     await hub.enrolled("gw-1")
     await hub.api.post("/v1/nodes/gw-1/cordon", json={"cordoned": True})

@@ -7,6 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 Answer = tuple[int, object]
 
@@ -17,10 +18,13 @@ class FakeApi:
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], Answer] = {}
         self.asked: list[tuple[str, str, Any]] = []
+        self.page_rows = 0
+        """How many of a list it says at once; 0: all."""
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            more = ""
 
             def handle_any(self) -> None:
                 size = int(self.headers.get("Content-Length", 0))
@@ -29,7 +33,15 @@ class FakeApi:
                 is_json = self.headers.get("Content-Type") == "application/json"
                 fake.asked.append((self.command, self.path, json.loads(body) if is_json else body))
                 status, data = fake.answers.get((self.command, path), (404, {"error": f"there is no {path}"}))
-                self.reply(status, data)
+                self.more = ""
+                query = dict(parse_qsl(self.path.partition("?")[2]))
+                if isinstance(data, list) and fake.page_rows:
+                    at, listed = int(query.get("start", 0)), cast("list[object]", data)
+                    size = min(fake.page_rows, int(query.get("limit", fake.page_rows)))
+                    self.more = str(at + size) if at + size < len(listed) else ""
+                    self.reply(status, listed[at : at + size])
+                    return
+                self.reply(status, cast("object", data))
 
             def reply(self, status: int, data: object) -> None:
                 if isinstance(data, tuple):
@@ -38,6 +50,8 @@ class FakeApi:
                     raw = json.dumps(data).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(raw)))
+                if self.more:
+                    self.send_header("skerry-more", self.more)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(raw)

@@ -19,7 +19,7 @@ def test_a_device_with_a_token_becomes_a_node_when_its_certificate_is_made(world
     issue = only(fx, inputs.IssueCertificate)
     assert (issue.node, issue.csr, issue.key) == ("oslo-1", "CSR", key_of("oslo-1"))
     assert not fx.store
-    assert not views.nodes(world.core, "", world.now)
+    assert not views.nodes(world.core, "").nodes
 
     fx = world.take(
         inputs.CertificateIssued(request=issue.request, node="oslo-1", certificate="PEM", serial="7", until_ms=9)

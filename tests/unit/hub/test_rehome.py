@@ -249,7 +249,7 @@ def test_it_may_come_back_and_to_the_hub_that_says_so(tree: Tree) -> None:
     assert "move/gw-7" in device.items
     turn(device, east)
     assert cloud.core.subtree.select(selector.parse("site=oslo")) == ["east/gw-7"], "who has left is asked nothing"
-    listed = {one["path"]: one["moved"] for one in views.nodes(cloud.core, "", cloud.now)}
+    listed = {one["path"]: one["moved"] for one in views.nodes(cloud.core, "").nodes}
     assert (listed["cloud/gw-7"], listed["cloud/east/gw-7"]) == ("east", "")
 
 

@@ -191,7 +191,7 @@ def test_a_node_can_be_chosen_by_its_name(world: World) -> None:
     world.enroll("oslo-2", {"site": "oslo"})
     (one,) = apply(world, service("line", "node=oslo-2"))
     assert one["nodes"] == ["oslo-2"]
-    assert [node["name"] for node in views.nodes(world.core, "site=oslo,node!=oslo-2", world.now)] == ["oslo-1"]
+    assert [node["name"] for node in views.nodes(world.core, "site=oslo,node!=oslo-2").nodes] == ["oslo-1"]
 
 
 def test_a_service_that_is_gone_here_and_still_runs_there_is_shown(world: World) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.core import inputs, views
 from hub.core.registry import Refusal
-from protocol import status
+from protocol import messages, status
+from protocol.link import events
 from tests.support.tree import Hub, Tree
 from tests.unit.hub import world
 from tests.unit.hub.world import Device
@@ -60,7 +62,7 @@ def fleet() -> Fleet:
 
 def test_every_node_has_the_same_fields_wherever_it_is(fleet: Fleet) -> None:
     fleet.cloud.device("own-1")
-    listed = views.nodes(fleet.cloud.core, "", fleet.tree.now)
+    listed = views.nodes(fleet.cloud.core, "").nodes
     assert [one["path"] for one in listed] == [
         "cloud/eu-north",
         "cloud/eu-north/a-1",
@@ -72,7 +74,7 @@ def test_every_node_has_the_same_fields_wherever_it_is(fleet: Fleet) -> None:
     ]
     assert len({tuple(one) for one in listed}) == 1
     assert [one["kind"] for one in listed if one["through"] == ""] == ["hub", "hub", "agent"]
-    assert [one["address"] for one in views.nodes(fleet.cloud.core, "cam", fleet.tree.now)] == sorted(fleet.devices)
+    assert [one["address"] for one in views.nodes(fleet.cloud.core, "cam").nodes] == sorted(fleet.devices)
 
 
 def test_a_node_below_a_region_shows_what_the_region_last_knew(fleet: Fleet) -> None:
@@ -192,3 +194,33 @@ def test_what_a_region_owns_appears_above_with_its_owner_and_its_counts(fleet: F
     assert frost.keys() == listed["vision"].keys()
     with pytest.raises(Refusal):
         views.service(fleet.cloud.core, "frost", fleet.tree.now)
+
+
+def test_a_page_may_begin_and_end_anywhere_in_a_tree(fleet: Fleet) -> None:
+    core = fleet.cloud.core
+    fleet.cloud.device("eu-north-1")  # sorts behind all that is below eu-north, though "-" is before "/"
+    whole = [one["address"] for one in views.nodes(core, "").nodes]
+    assert whole[:4] == ["eu-north", "eu-north/a-1", "eu-north/a-2", "eu-north-1"]
+    for size in range(1, len(whole) + 1):
+        read, start = list[str](), whole[0]
+        while start:
+            page = views.nodes(core, "", start, size)
+            assert len(page.nodes) <= size
+            read, start = [*read, *(one["address"] for one in page.nodes)], page.more
+        assert read == whole
+    assert [one["address"] for one in views.nodes(core, "", "eu-north/a-11").nodes] == whole[2:], "it need not be there"
+
+
+def test_who_leaves_a_region_leaves_the_list_though_another_came_at_once(fleet: Fleet) -> None:
+    core = fleet.cloud.core
+    before = [one["address"] for one in views.nodes(core, "").nodes]
+    rosters = core.parent.rosters
+    brief = rosters.known("eu-south")["b-1"]
+    put = {"b-0": msgspec.Raw(brief)}
+    roster = messages.Roster(session=8, number=1, put=put, gone=["b-1"])
+    _, told = rosters.take("eu-south", roster, fleet.tree.now)
+    (event,) = told
+    assert isinstance(event, events.ChildRoster)
+    core.subtree.heard("eu-south", event.put, event.gone)
+    after = [one["address"] for one in views.nodes(core, "").nodes]
+    assert after == ["eu-south/b-0" if one == "eu-south/b-1" else one for one in before]

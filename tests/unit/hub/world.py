@@ -346,6 +346,16 @@ def workflow(name: str, selector: str) -> dict[str, Any]:
     }
 
 
+def nodes(core: HubCore, chosen: str = "") -> list[dict[str, Any]]:
+    """Return the nodes that `chosen` selects, all pages of them."""
+    page = views.nodes(core, chosen)
+    found = list(page.nodes)
+    while page.more:
+        page = views.nodes(core, chosen, page.more)
+        found += page.nodes
+    return found
+
+
 def durable(core: HubCore, now: Now) -> dict[str, Any]:
     """Return all that people see of a hub and that must outlast a crash: everything but who is connected right now."""
     fleeting = (
@@ -360,7 +370,7 @@ def durable(core: HubCore, now: Now) -> dict[str, Any]:
         "term",
     )
     return {
-        "nodes": [_without(node, *fleeting) for node in views.nodes(core, "", now)],
+        "nodes": [_without(node, *fleeting) for node in nodes(core)],
         "services": [_without(one, *fleeting) for one in views.services(core, now)],
         "workflows": [_without(one, *fleeting) for one in views.workflows(core, now)],
         "resources": views.resources(core),

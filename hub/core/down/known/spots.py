@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hub.core.down.known import brief as briefs
 from hub.core.down.known import spot
 from hub.core.down.known.names import Names
+from hub.core.down.known.order import Order
 from hub.core.down.known.spot import Spot
 from hub.core.registry import Refusal
 from protocol import selector
@@ -28,6 +29,7 @@ class Spots:
     def __init__(self, core: HubCore) -> None:
         self._core = core
         self._names = Names()
+        self.order = Order(core)
         for child in core.parent.rosters.children():
             for address in core.parent.rosters.known(child):
                 self._names.put(f"{child}/{address}")
@@ -50,12 +52,14 @@ class Spots:
         """Return the node at `address`, if there is one."""
         child, _, below = address.partition("/")
         if below:
-            raw = self.raw(address)
-            return None if raw is None else self._spot(address, raw, {})
+            return None if self.raw(address) is None else self.spot(address, {})
         own = self._core.registry.find(child)
         return None if own is None else Spot(address=child, brief=briefs.of(self._core, own))
 
-    def _spot(self, address: str, raw: bytes, standing: dict[str, tuple[str, int]]) -> Spot:
+    def spot(self, address: str, standing: dict[str, tuple[str, int]]) -> Spot:
+        """Return the node at `address`, which is there and no own child; `standing`: of hubs looked at so far."""
+        raw = self.raw(address)
+        assert raw is not None
         silent, silent_ms = spot.silent(self._core, address, standing)
         through = address.partition("/")[0]
         return Spot(address=address, brief=told.decode(raw), through=through, silent=silent, silent_ms=silent_ms)
@@ -110,14 +114,10 @@ class Spots:
         """Yield all nodes, own children first."""
         for node in self._core.registry:
             yield Spot(address=node.name, brief=briefs.of(self._core, node))
-        yield from self.below()
-
-    def below(self) -> Iterator[Spot]:
-        """Yield all nodes that are not own children."""
         standing: dict[str, tuple[str, int]] = {}
         for child in self._core.parent.rosters.children():
-            for address, raw in self._core.parent.rosters.known(child).items():
-                yield self._spot(f"{child}/{address}", raw, standing)
+            for address in self._core.parent.rosters.known(child):
+                yield self.spot(f"{child}/{address}", standing)
 
     def having(self, service: str) -> Iterator[Spot]:
         """Yield the nodes below child hubs that say something of `service`."""
@@ -126,7 +126,7 @@ class Spots:
         for child in self._core.parent.rosters.children():
             for address, raw in self._core.parent.rosters.known(child).items():
                 if sign in raw:
-                    found = self._spot(f"{child}/{address}", raw, standing)
+                    found = self.spot(f"{child}/{address}", standing)
                     if service in found.brief.services:
                         yield found
 

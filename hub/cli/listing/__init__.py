@@ -1,0 +1,1 @@
+"""What `skerry get` reads from a hub, and what it says below it."""

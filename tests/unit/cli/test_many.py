@@ -1,0 +1,104 @@
+"""Lists of thousands: read by the page, written as they come, as wide as the terminal and no wider."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hub.cli.view.table.table import Table
+from tests.unit.cli.conftest import Skerry
+from tests.unit.cli.fake_api import FakeApi, node
+
+
+@pytest.fixture
+def fleet(api: FakeApi) -> FakeApi:
+    """Ten nodes in pages of four; the seventh has an alarm."""
+    api.page_rows = 4
+    alarm = [{"what": "clone", "text": "two say they are it", "since_ms": 1}]
+    api.says("GET", "/v1/nodes", [node(f"gw-{at}", alarms=alarm if at == 6 else []) for at in range(10)])
+    return api
+
+
+def pages(api: FakeApi) -> list[str]:
+    return [path for _, path, _ in api.asked if path.partition("?")[0] == "/v1/nodes"]
+
+
+def test_all_pages_are_one_table_with_one_afterword(skerry: Skerry, fleet: FakeApi) -> None:
+    code, out, err = skerry("get", "nodes", "-l", "site=oslo")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["NODE", *(f"gw-{at}" for at in range(10))]
+    assert err == "gw-6 has an alarm: see `skerry describe node gw-6`\n"
+    first = "/v1/nodes?selector=site%3Doslo"
+    assert pages(fleet) == [first, f"{first}&start=4", f"{first}&start=8"]
+
+
+@pytest.mark.parametrize(("limit", "asked"), [(3, ["limit=3"]), (4, ["limit=4"]), (6, ["limit=6", "limit=6&start=4"])])
+def test_a_limit_ends_it_and_says_that_there_are_more(
+    skerry: Skerry, fleet: FakeApi, limit: int, asked: list[str]
+) -> None:
+    code, out, err = skerry("get", "nodes", "--limit", str(limit))
+    assert (code, len(out.splitlines())) == (0, 1 + limit)
+    assert err == "there are more: -l SELECTOR says which, --limit how many\n"
+    assert pages(fleet) == [f"/v1/nodes?{query}" for query in asked]
+    _, _, err = skerry("get", "nodes", "--limit", "10")
+    assert "there are more" not in err
+
+
+def test_json_and_yaml_of_many_pages_are_one_document(skerry: Skerry, fleet: FakeApi) -> None:
+    _, out, _ = skerry("get", "nodes", "-o", "json")
+    found = json.loads(out)
+    assert [one["name"] for one in found] == [f"gw-{at}" for at in range(10)]
+    assert out == json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    _, out, _ = skerry("get", "nodes", "-o", "yaml")
+    assert [line for line in out.splitlines() if line.startswith("- name:")] == [f"- name: gw-{at}" for at in range(10)]
+    fleet.says("GET", "/v1/nodes", [])
+    assert skerry("get", "nodes", "-o", "json")[1] == "[]\n"
+    assert skerry("get", "nodes", "-o", "yaml")[1] == "[]\n"
+
+
+def test_the_doctor_looks_at_every_page(skerry: Skerry, fleet: FakeApi) -> None:
+    fleet.says("GET", "/v1/nodes", [node(f"gw-{at}", clock_offset_ms=0, aside={}) for at in range(10)])
+    skerry("doctor", "-o", "json")
+    assert len(pages(fleet)) == 3
+
+
+ROWS = [["eu-north/oslo-gw-7", "online", "a label that is long=yes", "gen 1"], ["日本", "away 3 h", "x", "gen 22"]]
+
+
+def test_a_table_is_never_wider_than_the_terminal_and_names_are_cut_last() -> None:
+    table = Table(["NODE", "STATE", "LABELS", "DESIRED"], ROWS)
+    assert list(table.lines())[1:] == [
+        "eu-north/oslo-gw-7  online    a label that is long=yes  gen 1",
+        "日本                away 3 h  x                         gen 22",
+    ]
+    assert list(table.lines(50))[:2] == [
+        "NODE                STATE     LABELS       DESIRED",
+        "eu-north/oslo-gw-7  online    a label th…  gen 1",
+    ]
+    assert list(table.lines(32)) == [
+        "NODE              STATE     …  …",
+        "eu-north/oslo-g…  online    …  …",
+        "日本              away 3 h  x  …",
+    ]
+    for width in range(10, 80):
+        assert all(len(line) + sum(char in "日本" for char in line) <= width for line in table.lines(width))
+
+
+def test_colours_take_no_room_and_follow_what_a_cell_says() -> None:
+    plain, coloured = (list(Table(["NODE", "STATE"], [["a", "online"]]).lines(coloured=one)) for one in (False, True))
+    assert plain == ["NODE  STATE", "a     online"]
+    assert coloured == ["\x1b[1mNODE\x1b[0m  \x1b[1mSTATE\x1b[0m", "a     \x1b[32monline\x1b[0m"]
+
+
+def test_the_work_for_a_table_grows_with_its_rows_and_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hub.cli.view.table import table as module
+
+    measured = list[int]()
+    monkeypatch.setattr(module, "_measure", lambda: lambda text: measured.append(1) or len(text))  # type: ignore[reportUnknownLambdaType]
+    counts = list[int]()
+    for size in (100, 200):
+        measured.clear()
+        assert len(list(Table(["A", "B", "C"], [["x" * 40, "y" * 40, "z"]] * size).lines(60))) == size + 1
+        counts.append(len(measured))
+    assert counts[1] <= 2 * counts[0]
