@@ -194,9 +194,10 @@ class Task(Document, frozen=True, kw_only=True, tag="task"):
 
 
 class ReleaseRequest(Document, frozen=True, kw_only=True, tag="release"):
-    """The hub asks for an override back (DESIGN 7); the person at the device decides."""
+    """The hub asks for an override back (DESIGN 7), or for the end of a hold; the person at the device decides."""
 
     service: str
+    """Whose override; empty: it is about the hold."""
     by: str
     reason: str = ""
 
@@ -336,7 +337,7 @@ def document_id(document: AnyDocument) -> str:
         case Task():
             return f"task/{document.id}"
         case ReleaseRequest():
-            return f"release/{document.service}"
+            return f"release/{document.service}" if document.service else "unhold/device"
         case Delegation():
             return f"delegation/{document.kind}/{document.name}"
         case Recall():

@@ -83,6 +83,14 @@ class Reporter:
             hold=self._hold.report(),
         )
 
+    def _asked_back(self, asked: documents.ReleaseRequest) -> tuple[str, str]:
+        why = asked.reason or "no reason given"
+        if not asked.service:
+            text = f"{asked.by} asks to let updates come again: {why}      (skerry-agent unhold)"
+            return "hold", text if self._hold.kept is not None else ""
+        text = f"{asked.by} asks to release the override here: {why}"
+        return f"service/{asked.service}", text if self._overrides.get(asked.service) else ""
+
     def _conditions(self, now: Now) -> list[Condition]:
         texts = self._texts(now)
         self._since_ms = {text: self._since_ms.get(text, context.ms(now)) for _, text in texts}
@@ -98,14 +106,7 @@ class Reporter:
         ]
         found += [(f"document/{key}", text) for key, text in self._desired.bad.items()]
         found += [(f"workflow/{name}", text) for name, text in (self._runs.bad | self._triggers.bad).items()]
-        found += [
-            (
-                f"service/{asked.service}",
-                f"{asked.by} asks to release the override here: {asked.reason or 'no reason given'}",
-            )
-            for _, asked in self._desired.of(documents.ReleaseRequest).values()
-            if self._overrides.get(asked.service)
-        ]
+        found += [self._asked_back(asked) for _, asked in self._desired.of(documents.ReleaseRequest).values()]
         found += [
             (f"workflow/{workflow}", f"run {run} was interrupted in step {step}: answer retry or fail")
             for workflow, run, step in self._runs.asking()

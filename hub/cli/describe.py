@@ -141,6 +141,7 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
         ("version", node["version"] or "not known yet"),
         ("device", ", ".join(f"{key} {value}" for key, value in facts.items()) or "not known yet"),
         ("vitals", nodes.vitals(node)),
+        *([("updates", words.held(node, now_ms))] if node.get("hold") else []),
     ]
     if node["through"]:
         rows.append(("known through", node["address"].rpartition("/")[0]))

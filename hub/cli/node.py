@@ -133,12 +133,13 @@ def accept(node: options.Node, reason: options.Reason = "") -> None:
 @nodes.command()
 def release(
     node: options.Node,
-    service: Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=options.complete_service)],
+    service: Annotated[str, typer.Argument(metavar="[SERVICE]", autocompletion=options.complete_service)] = "",
     reason: options.Reason = "",
 ) -> None:
-    """Ask the person at the device to give back an override; they decide."""
+    """Ask the person at the device to give back an override, or (without SERVICE) to end a hold; they decide."""
     _post(node, "release", {"service": service, "reason": reason})
-    output.say(f"asked {node} to release {service}; it shows there, and the person there decides")
+    what = f"release {service}" if service else "let updates come again"
+    output.say(f"asked {node} to {what}; it shows there, and the person there decides")
 
 
 def _post(node: str, what: str, body: dict[str, Any]) -> dict[str, Any]:

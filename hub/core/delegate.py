@@ -94,7 +94,7 @@ class Delegate:
     # -------------------------------------------------------------------------------------------- releases
 
     def ask_release(self, node: str, document: documents.ReleaseRequest, now: Now, fx: Effects) -> None:
-        """Ask the person at `node` for an override back."""
+        """Ask the person at `node` for an override back, or for the end of a hold."""
         until_ms = int((now.wall + limits.RELEASE_ASKED_S_MAX) * 1000)
         release = Release(node=node, document=document, until_ms=until_ms)
         self._releases.setdefault(node, {})[document.service] = release
@@ -106,10 +106,11 @@ class Delegate:
         return bool(self._releases.get(node))
 
     def end_releases(self, node: str, report: status.Report, now: Now, fx: Effects) -> None:
-        """Withdraw the requests whose override is over, by a report that saw the present manifest, or that lapsed."""
+        """Withdraw what is over (override or hold), by a report that saw the present manifest, and what has lapsed."""
         for service, release in list(self._releases.get(node, {}).items()):
             said = report.services.get(service)
-            if said is None or said.override is None or now.wall * 1000 >= release.until_ms:
+            stands = report.hold if not service else said.override if said is not None else None
+            if stands is None or now.wall * 1000 >= release.until_ms:
                 del self._releases[node][service]
                 fx.store.append(Delete(RELEASES, f"{node}/{service}"))
                 self.mark_soon(node, now)

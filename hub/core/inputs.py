@@ -322,7 +322,7 @@ class MoveNode(Op, frozen=True, kw_only=True, tag="move"):
 
 
 class RequestRelease(Op, frozen=True, kw_only=True, tag="request-release"):
-    """Ask the person at a device to give an override back."""
+    """Ask the person at a device to give an override back; to let updates come again, when no service is named."""
 
     node: str
     service: str

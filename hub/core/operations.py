@@ -246,8 +246,10 @@ class Operations:
 
     def _request_release(self, op: inputs.RequestRelease, who: str, now: Now, fx: Effects) -> None:
         report = self._core.rollup.report(op.node)
+        if not op.service and (report is None or report.hold is None):
+            raise Refusal(f"{op.node} reports no hold of updates: there is nothing to end", 404)
         service = report.services.get(op.service) if report is not None else None
-        if service is None or service.override is None:
+        if op.service and (service is None or service.override is None):
             raise Refusal(f"{op.node} reports no override of {op.service[:80]!r}: there is nothing to give back", 404)
         document = documents.ReleaseRequest(service=op.service, by=who, reason=op.reason)
         self._core.delegate.ask_release(op.node, document, now, fx)

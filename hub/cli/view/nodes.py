@@ -26,6 +26,8 @@ def state(node: dict[str, Any], now_ms: int) -> str:
         text = "online, catching up"
     if node["alarms"]:
         text += ", ALARM"
+    if node.get("hold"):
+        text += ", updates held"
     return text + (", drained" if node.get("drained") else ", cordoned" if node.get("cordoned") else "")
 
 

@@ -71,6 +71,17 @@ def _override_words(one: dict[str, Any], now_ms: int) -> str:
     return f"{done} there by {one['user']} at {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
 
 
+def held(node: dict[str, Any], now_ms: int) -> str:
+    """Return by whom updates are kept away from a node, since when, until when and why, and what waits there."""
+    one = node["hold"]
+    until = f"until {human.clock(one['until_ms'], now_ms)}" if one.get("until_ms") else "until released"
+    reason = f'; "{one["reason"]}"' if one.get("reason") else ""
+    text = f"held there by {one['user']} since {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
+    waits = f"{one['waiting']} of what is asked waits" if one.get("waiting") else "nothing waits"
+    follows = f"{waits}, it follows generation {one.get('generation', 0)}"
+    return f"{text}\n{follows}      (skerry node release {node['name']})"
+
+
 def overridden(one: dict[str, Any], now_ms: int) -> str:
     """Return `by ola until 14:02: a storm      (skerry release service/sign)`, of an override at this hub."""
     until = human.clock(one["until_ms"], now_ms)

@@ -27,7 +27,7 @@ FIELDS: JSON = {
     **{name: {} for name in ("labels", "cursors", "missing", "lost", "losses", "aside")},
     **{name: {} for name in ("services", "workflows", "platform", "facts")},
     **{name: [] for name in ("waiting", "conditions", "alarms", "placed")},
-    **dict.fromkeys(("vitals", "region")),
+    **dict.fromkeys(("vitals", "region", "hold")),
 }
 """All fields of a node, empty; every view of a node has these, in this order."""
 
@@ -73,6 +73,7 @@ def _reported(core: HubCore, name: str) -> JSON:
         "vitals": msgspec.to_builtins(report.vitals),
         "conditions": msgspec.to_builtins(report.conditions),
         "platform": report.platform,
+        "hold": msgspec.to_builtins(report.hold),
     }
 
 

@@ -107,8 +107,14 @@ def _own(core: HubCore, record: Resource, name: str, digest: str, is_placed: boo
         "as_of_ms": seen.status_ms if seen is not None else 0,
         "placed": is_placed,
         "current": said is not None and said.digest == digest,
+        "hold": _hold(core, name),
         "report": msgspec.to_builtins(said),
     }
+
+
+def _hold(core: HubCore, name: str) -> JSON | None:
+    report = core.rollup.report(name)
+    return msgspec.to_builtins(report.hold) if report is not None else None
 
 
 def _said(core: HubCore, record: Resource, name: str) -> status.ServiceReport | status.WorkflowReport | None:
@@ -140,5 +146,6 @@ def _told(core: HubCore, spot: Spot, service: str, digest: str) -> JSON:
         "as_of_ms": spot.brief.as_of_ms,
         "placed": True,
         "current": said.digest == digest,
+        "hold": None,
         "report": service_json(spot.brief, service, said),
     }

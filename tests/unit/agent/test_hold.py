@@ -92,6 +92,15 @@ def test_tasks_and_requests_of_the_hub_pass(world: World) -> None:
     assert "olga asks" in world.local(inputs.LocalStatus())["conditions"][0]["text"]
 
 
+def test_the_hub_may_ask_for_its_end(world: World) -> None:
+    request = documents.ReleaseRequest(service="", by="olga", reason="a mend is due")
+    world.desire(service("web"), request)
+    assert not world.local(inputs.LocalStatus())["conditions"]
+    world.local(inputs.LocalHold())
+    (condition,) = world.local(inputs.LocalStatus())["conditions"]
+    assert condition["text"] == "olga asks to let updates come again: a mend is due      (skerry-agent unhold)"
+
+
 def test_why_says_that_a_change_waits(world: World) -> None:
     world.local(inputs.LocalHold(reason="shift"))
     assert len(world.local(inputs.LocalWhy(service="web"))["reasons"]) == 1

@@ -224,6 +224,24 @@ def test_a_renewal_that_fails_says_why(world: World, monkeypatch: pytest.MonkeyP
     assert "try again" in renewed.refused
 
 
+def test_a_hold_of_updates_is_shown_and_its_end_is_asked_for(world: World) -> None:
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
+    device.see(world.request(inputs.Apply(documents=[service("line", "site=oslo")])))
+    release = inputs.RequestRelease(node="oslo-1", service="", reason="a mend is due")
+    assert "reports no hold" in str(world.refused(release))
+    hold = status.HoldReport(user="kari", uid=1001, reason="shift", since_ms=5, generation=3, waiting=2)
+    device.report(status.Report(hold=hold))
+    shown = views.node(world.core, "oslo-1", world.now)["hold"]
+    assert (shown["user"], shown["waiting"], shown["generation"]) == ("kari", 2, 3)
+    (on,) = views.service(world.core, "line", world.now)["on"]
+    assert on["hold"]["reason"] == "shift"
+    device.see(world.request(release))
+    assert "unhold/device" in device.items
+    device.report(status.Report())
+    device.settle()
+    assert list(device.items) == ["assignment/line"]
+
+
 def test_an_override_is_asked_back_until_it_is_over(world: World) -> None:
     device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
     device.see(world.request(inputs.Apply(documents=[service("line", "site=oslo")])))

@@ -36,7 +36,7 @@ def words(on: dict[str, Any], tell: Words, now_ms: int) -> str:
     if not on["placed"]:
         text += "; no longer asked there"
     elif on["report"] and not on["current"]:
-        text += "; an older generation"
+        text += "; an older generation" + (", for updates are held there" if on.get("hold") else "")
     if on["node_state"] == "online":
         return text
     since, seen = human.clock(on["since_ms"], now_ms), human.clock(on["as_of_ms"], now_ms)

@@ -44,6 +44,8 @@ def node(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple
     if one["node_state"] in ("away", "unheard"):
         now_ms = int(time.time() * 1000)
         return "away", f"away since {human.clock(one['since_ms'], now_ms)}: will follow on return"
+    if not one["current"] and one.get("hold"):
+        return "overridden", f"updates are held there by {one['hold']['user']}: it waits"
     if not one["current"]:
         return "waiting", "on its way"
     if kind != "service":
