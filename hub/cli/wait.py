@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hub.cli.view import human, output
-from hub.cli.view.hubs import judged, placed
+from hub.cli.view.hubs import judged, placed, short
 
 if TYPE_CHECKING:
     from hub.cli.client import Client
 
 LOOK_EVERY_S = 0.2
+SHORT_S = 3.0  # shares that found no place in one region move to another, if there is one
 NAMED = 4  # of those that are away
 
 
@@ -23,6 +24,8 @@ class _Watch:
         plural = "policies" if result["kind"] == "policy" else f"{result['kind']}s"
         self.path = f"/v1/{plural}/{result['name']}"
         self.regions: list[dict[str, Any]] = []
+        self.short: short.Short = []
+        self._short_since = 0.0
         self.told: dict[str, str] = {}
         self.states: dict[str, str] = {}
         self._quiet = quiet
@@ -41,6 +44,9 @@ class _Watch:
         is_probed = "health" in found["spec"]["spec"]
         regions = {one["hub"]: one for one in found["in"] if one["is_asked"]}
         self.regions = list(regions.values()) if found["kind"] != "policy" else []
+        lacking = short.of(found)
+        if lacking != self.short:
+            self.short, self._short_since = lacking, time.monotonic()
         for name, region in regions.items():
             speaks = [one for one in found["on"] if f"{one['region']}/".startswith(f"{name}/")]
             self._note(name, *judged.region(region, found, len(speaks)))
@@ -48,6 +54,11 @@ class _Watch:
             region = regions.get(one["region"].partition("/")[0])
             if one["placed"] and (region is None or self.states[region["hub"]] == "open"):
                 self._note(one["node"], *judged.node(one, *self.key.split("/"), is_probed=is_probed))
+
+    @property
+    def may_move(self) -> bool:
+        """Tell whether what found no place here may find one elsewhere yet."""
+        return bool(self.short) and time.monotonic() < self._short_since + SHORT_S
 
     def _note(self, name: str, state: str, words: str) -> None:
         self.states[name] = state
@@ -91,6 +102,7 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
             watch.look(hub)
         open_states = {"waiting", "away"} if patient else {"waiting"}
         pending = any(state in open_states for watch in watches for state in watch.states.values())
+        pending = pending or any(watch.may_move for watch in watches)
         if pending and time.monotonic() > until:
             break
         if pending:
@@ -100,19 +112,27 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
         for watch in watches:
             if text := placed.line(watch.regions):
                 output.say(f"  {watch.key}  {text}")
-        output.say(_verdict(counts, _named(watches, "away"), wait_s))
-    return 1 if counts["failed"] or counts["waiting"] or (patient and counts["away"]) else 0
+        lacking = [watch for watch in watches if watch.short]
+        output.say(_verdict(counts, _named(watches, "away"), sum(short.count(one.short) for one in lacking), wait_s))
+        for watch in lacking:
+            output.say(short.sentence(watch.key, watch.short), style="red")
+    is_short = any(watch.short for watch in watches)
+    return 1 if is_short or counts["failed"] or counts["waiting"] or (patient and counts["away"]) else 0
 
 
 def _named(watches: list[_Watch], state: str) -> list[str]:
     return list(dict.fromkeys(name for watch in watches for name, one in watch.states.items() if one == state))
 
 
-def _verdict(counts: dict[str, int], away: list[str], wait_s: float) -> str:
+def _verdict(counts: dict[str, int], away: list[str], lacking: int, wait_s: float) -> str:
     total = sum(counts.values())
+    if not total and lacking:
+        return f"0 of {lacking} placed"
     if not total:
         return "nothing to wait for: it is placed on no node"
     words = [f"{counts['done']} of {total} done"]
+    if lacking:
+        words.append(f"{lacking} more asked for and not placed")
     if counts["away"]:
         more = f" and {len(away) - NAMED} more" if len(away) > NAMED else ""
         words.append(f"{counts['away']} away ({', '.join(away[:NAMED])}{more})")
@@ -122,5 +142,9 @@ def _verdict(counts: dict[str, int], away: list[str], wait_s: float) -> str:
         words.append(f"{counts['overridden']} overridden")
     if counts["waiting"]:
         words.append(f"{counts['waiting']} still not after {human.duration(wait_s)}")
-    tail = "; nothing failed (--wait=all waits for those away)" if counts["away"] and not counts["failed"] else ""
+    tail = (
+        "; nothing failed (--wait=all waits for those away)"
+        if counts["away"] and not counts["failed"] and not lacking
+        else ""
+    )
     return ", ".join(words) + tail

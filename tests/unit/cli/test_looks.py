@@ -529,6 +529,31 @@ def test_apply_waits_for_what_regions_make_of_it(
     assert said in out
 
 
+@pytest.mark.parametrize(
+    ("asked", "region", "said"),
+    [
+        ({"count": 2, "per_region": True}, {"share": 2}, "short: service/vision at north 1 of 2, for no more"),
+        ({"count": 3}, {"share": 2}, "short: service/vision at north 1 of 2, in all 2 of 3, for no more"),
+        ({"count": 2}, {"share": 1}, "short: service/vision in all 1 of 2, for no more"),
+        ({"count": 1}, {"share": 1}, ""),
+        ({"count": 2, "per_region": True}, {"share": 2, "state": "away"}, ""),
+        ({"count": 2, "per_region": True}, {"share": 2, "marks": [{"user": "kari", "reason": "a storm"}]}, ""),
+    ],
+)
+def test_apply_wait_says_what_found_no_place_and_fails(
+    skerry: Skerry, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, region: Any, said: str
+) -> None:
+    monkeypatch.setattr("hub.cli.wait.SHORT_S", 0.01)
+    (tmp_path / "a.yaml").write_text(SPEC)
+    found = applied([])
+    found["results"][0]["regions"] = {"north": None}
+    api.says("POST", "/v1/apply", found)
+    body = service(nodes=[], on=[on("north/a", region="north")], **asked, **{"in": [in_region("north", **region)]})
+    api.says("GET", "/v1/services/vision", body)
+    code, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait", "--timeout", "5s")
+    assert (code, said in out, "short" in out) == (bool(said), True, bool(said))
+
+
 def test_apply_wait_stands_in_columns(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SPEC)
     found = applied(["a", "oslo-gw-1"])
