@@ -125,7 +125,9 @@ def test_describe_a_node_tells_all_and_why_something_fails(skerry: Skerry, api: 
     }
     alarms = [{"what": "clone", "text": "two devices say they are a", "since_ms": 1_700_000_000_000}]
     flows = {"w": {"running": 1, "last": {"state": "ok", "started_ms": 1_700_000_000_000}}}
-    api.says("GET", "/v1/nodes/a", node("a", services=services, alarms=alarms, workflows=flows, revoked_reason=""))
+    hold = {"user": "ada", "uid": 7, "reason": "shift", "since_ms": 1_700_000_000_000, "waiting": 2, "generation": 12}
+    more = {"services": services, "alarms": alarms, "workflows": flows, "hold": hold}
+    api.says("GET", "/v1/nodes/a", node("a", revoked_reason="", **more))
     api.says("GET", "/v1/logs/vision", ({"node": "a", "line": "Trace\x1b[2Jback"},))
     api.says("GET", "/v1/logs/probe", ())
     api.says("GET", "/v1/logs/print", ())
@@ -136,6 +138,9 @@ def test_describe_a_node_tells_all_and_why_something_fails(skerry: Skerry, api: 
         "backoff, 4 restarts, last exit code 1, again in 20 s",
         'stopped there by kari at 14 Nov 2023 22:13, until released; "belt jammed"',
         "running (unhealthy), pid 7",
+        "ALARM, updates held, since",
+        'held there by ada since 14 Nov 2023 22:13, until released; "shift"',
+        "2 of what is asked waits, it follows generation 12      (skerry node release a)",
         "Trace�[2Jback",
         "(it printed nothing)",
         "two devices say they are a (since 14 Nov 2023 22:13)      (skerry node accept a)",
@@ -359,6 +364,7 @@ def test_labels_are_set_and_taken_away(skerry: Skerry, api: FakeApi) -> None:
         (("drain", "a"), "drain", {}),
         (("revoke", "a", "--yes", "--reason", "sold"), "revoke", {"reason": "sold"}),
         (("release", "a", "vision"), "release", {"service": "vision", "reason": ""}),
+        (("release", "a"), "release", {"service": "", "reason": ""}),
     ],
 )
 def test_what_an_operator_does_with_a_node(
