@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 KINDS = ("nodes", "regions", "hub", "services", "workflows", "policies", "runs", "tokens")
 TOPICS = {"nodes": "node/", "regions": "node/", "runs": "run/", "tokens": "token/", "policies": "resource/"}
 
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="At most so many: of nodes the first, of runs the newest (50).")
+]
 ALSO = {"policy": "policies", "hubs": "regions"}
 
 
@@ -37,14 +40,11 @@ def get(
     name: Annotated[str, typer.Argument(metavar="[NAME]", autocompletion=_complete_name)] = "",
     selector: options.Selector = "",
     watch: Annotated[bool, typer.Option("-w", "--watch", help="Keep it up to date until Ctrl-C.")] = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most so many: of nodes the first, of runs the newest (50).")
-    ] = None,
+    limit: Limit = None,
     form: options.Output = Format.TABLE,
 ) -> None:
     """List nodes, regions, services, workflows, policies, runs or tokens; `hub` is this hub, and its link upward."""
-    chosen = _kind(kind)
-    chosen = "regions" if chosen == "hub" and name else chosen
+    chosen = _kind(kind, name)
     options.checked_selector(selector)
     if selector and chosen != "nodes":
         raise client.UsageError("-l selects nodes: skerry get nodes -l SELECTOR")
@@ -61,21 +61,31 @@ def get(
             with contextlib.suppress(KeyboardInterrupt):
                 live.watch(hub, TOPICS.get(chosen, ""), fetch, table, form)
         elif form.is_exact:
-            found = fetch()
-            output.emit_each(found, form) if isinstance(found, fetched.Nodes) else output.emit(found, form)
+            _emit(fetch(), form)
         else:
             noted = afterword.Noted(chosen, live.listed(fetch()))
-            made = table(noted)
-            if noted.first is not None:
-                output.show(made, wide=form is Format.WIDE)
+            _show(table(noted), noted, form)
             afterword.say(hub, chosen, noted, selector, _now_ms())
 
 
-def _kind(word: str) -> str:
+def _emit(found: Any, form: Format) -> None:
+    if isinstance(found, fetched.Nodes):
+        output.emit_each(found, form)
+    else:
+        output.emit(found, form)
+
+
+def _show(made: Table, noted: afterword.Noted, form: Format) -> None:
+    if noted.first is not None:
+        output.show(made, wide=form is Format.WIDE)
+
+
+def _kind(word: str, name: str) -> str:
+    """Return which of KINDS `word` means; a hub that has a `name` is one of the regions."""
     wanted = word.lower()
     for kind in KINDS:
         if wanted in (kind, kind.removesuffix("s")):
-            return kind
+            return "regions" if kind == "hub" and name else kind
     if wanted in ALSO:
         return ALSO[wanted]
     from protocol.spec.mistakes import suggestion
