@@ -86,10 +86,14 @@ def make_directory(data: Path) -> bool:
 
 
 def act_as_owner(data: Path) -> None:
-    """Become who owns `data`, if we are root and it is another's: what root made there its agent could not read."""
+    """Become who owns `data`, if we are root and it is another's: what root made there its agent could not read.
+
+    Root's home is closed to them; so `data` is the default from here on.
+    """
     if os.geteuid() != 0 or not data.is_dir() or data.stat().st_uid == 0:
         return
     owner = data.stat()
+    os.environ["SKERRY_DATA"] = str(data)
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
