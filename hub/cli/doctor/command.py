@@ -23,7 +23,8 @@ def doctor(
 ) -> None:
     """Check and explain: files, permissions, certificates, clock, disk, ports, versions; the hub may serve or not.
 
-    Changes nothing. Exit code 0: no problem; 1: a problem; 3: the only problem is that the hub is not there.
+    Changes nothing. Exit code 0: no problem; 1: a problem; 3: the only problem is that somebody is not there: the hub,
+    a region, a device.
     """
     from hub.cli.doctor import operator
     from hub.core.doctor import fleet, folder, parent

@@ -107,6 +107,9 @@ def _node(one: dict[str, Any]) -> Node:
     return Node(
         name=one["address"],
         state=one["state"],
+        kind=one["kind"],
+        last_contact_ms=one["last_contact_ms"],
+        silent=one["silent"],
         version=one["version"],
         alarms=[alarm["text"] for alarm in one["alarms"]],
         offset_s=one["clock_offset_ms"] / 1000,

@@ -75,10 +75,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """What the hub knows of a node, as far as its health goes."""
+    """What the hub knows of a node, as far as its health goes. `silent`: the hub that is away, if that is why."""
 
     name: str
     state: str
+    kind: str = "agent"
+    last_contact_ms: int = 0
+    silent: str = ""
     version: str
     alarms: list[str]
     offset_s: float

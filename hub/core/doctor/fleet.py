@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hub.core.doctor import folder, parent
+from hub.core.doctor import absent, folder, parent
 from hub.core.doctor.facts import Context, Fleet, Node, Waiting
 from protocol import limits
 from protocol.doctor import ways, words
@@ -21,7 +21,13 @@ def fleet(seen: Fleet) -> list[Finding]:
     hub = seen.context.hub
     found.append(judged("hub", seen.answer, lambda one: ways.hub("hub", one, hub, _OWN)))
     if not isinstance(seen.answer, Unseen) and seen.answer.hub == hub:
-        found.append(judged("token", seen.nodes, lambda nodes: ok("token", f"good; it shows {len(nodes)} nodes")))
+        found.append(
+            judged(
+                "token",
+                seen.nodes,
+                lambda nodes: ok("token", f"good; it shows {len(nodes)} node{'' if len(nodes) == 1 else 's'}"),
+            )
+        )
     found += [
         ways.clock("clock", seen.clock, seen.answer),
         ways.versions("versions", seen.version, seen.answer),
@@ -53,6 +59,7 @@ def _fleet(nodes: list[Node], seen: Fleet) -> list[Finding]:
     hubs = "" if isinstance(seen.answer, Unseen) else seen.answer.version
     return [
         _states(nodes),
+        *absent.absent(nodes, now_ms),
         *waiting(seen.waiting),
         *parent.parent(seen.above),
         _some("alarms", mine, lambda one: bool(one.alarms), "with an alarm", _ALARM, lambda one: one.alarms[0]),

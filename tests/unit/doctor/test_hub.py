@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hub.core.doctor import fleet, folder
-from hub.core.doctor.facts import Named, Port, Waiting
+from hub.core.doctor.facts import Named, Node, Port, Waiting
 from protocol.doctor import findings, words
 from protocol.doctor.facts import File, Key, Paper, Step
 from protocol.doctor.findings import State, Unseen
@@ -114,6 +114,31 @@ def test_a_fact_of_the_fleet_turns_its_own_finding(
     assert bad(found) == expected
     away = {"hub"} & {one.check for one in found if one.away}
     assert findings.code(found) == (3 if away else code)
+
+
+EU = node("eu", kind="hub", state="away", last_contact_ms=NOW_MS - 3 * 3_600_000)
+BEHIND = node("eu/oslo", state="unheard", silent="eu", last_contact_ms=NOW_MS - 3 * 3_600_000)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected", "says"),
+    [
+        ([node("eu", kind="hub"), node("eu/oslo")], [], ""),
+        (
+            [EU, BEHIND],
+            ["regions"],
+            "1 of 1 not heard: eu (last heard 2026-11-18 08:06 UTC, 3 h ago; 1 device behind it)",
+        ),
+        ([node(state="away", last_contact_ms=NOW_MS - 60_000)], ["devices"], "oslo (last heard 2026-11-18 11:05 UTC"),
+        ([node(state="away")], ["devices"], "1 of 1 not heard: oslo (it has never connected)"),
+        ([EU, node("b", state="away")], ["regions", "devices"], "it has never connected"),
+    ],
+)
+def test_who_is_not_heard_is_a_problem_with_since_when(nodes: list[Node], expected: list[str], says: str) -> None:
+    found = fleet.fleet(but(FLEET, nodes=nodes))
+    assert [check for check, state in bad(found) if state is PROBLEM] == expected
+    assert says in " ".join(one.says for one in found)
+    assert findings.code(found) == (3 if expected else 0)
 
 
 def test_many_nodes_are_told_in_short() -> None:
