@@ -213,7 +213,7 @@ class Operations:
                 self._replace(msgspec.structs.replace(node, cordoned=True, drained=True), fx)
                 kind = "operator.drain"
             case inputs.RevokeNode():
-                self.revoke(node, op.reason or "no reason given", now, fx)
+                self.revoke(node, op.reason or "no reason given", now, fx, who)
                 kind, said = "node.revoked", {**said, "reason": op.reason}
             case inputs.AcceptNode():
                 core.accept(node, now, fx)
@@ -237,12 +237,12 @@ class Operations:
         for name in (node.name, *core.resources.settle(node, fx)):
             core.delegate.mark(name)
 
-    def revoke(self, node: registry.Node, reason: str, now: Now, fx: Effects) -> None:
-        """The node is out, at once: its session, its tickets, its tasks, its place (C5)."""
+    def revoke(self, node: registry.Node, reason: str, now: Now, fx: Effects, who: str = "") -> None:
+        """The node is out, at once: its session, tickets, tasks, place (C5). It is told why, and by `who`."""
         core = self._core
         self._replace(msgspec.structs.replace(node, revoked_ms=int(now.wall * 1000), revoked_reason=reason), fx)
         core.errands.give_up(node.name, f"{node.name} was revoked", now, fx)
-        core.cut(node.name, reason, now, fx)
+        core.cut(node.name, f"{reason[:200]} (by {who})" if who else reason, now, fx)
 
     def _request_release(self, op: inputs.RequestRelease, who: str, now: Now, fx: Effects) -> None:
         report = self._core.rollup.report(op.node)

@@ -1,4 +1,4 @@
-"""From who is not heard to findings: regions, and devices whose own hub is heard; exit code 3, for nothing is broken."""
+"""From who is not heard to findings: regions, and devices whose own hub is heard (exit code 3)."""
 
 from __future__ import annotations
 

@@ -79,9 +79,10 @@ class Contact:
         self._kept.received_ms = int(now.wall * 1000)
         self._keep(fx)
 
-    def turned_away(self, standing: str, fx: Effects) -> None:
-        """The parent wants nothing more of this hub, or not now."""
-        self._kept.standing = standing
+    def turned_away(self, standing: str, now: Now, fx: Effects) -> None:
+        """The parent wants nothing more of this hub, or not now; said again, it is so since it was said first."""
+        if standing != self._kept.standing:
+            self._kept.since_ms, self._kept.standing = int(now.wall * 1000), standing
         self._keep(fx)
 
     def _keep(self, fx: Effects) -> None:

@@ -130,11 +130,11 @@ class Uplink:
                 self._contact.refused = f"a manifest was refused, the last good one stays: {reason}"
                 self._note("desired.refused", {"reason": reason}, now, fx)
             case events.RevokedBy(reason=reason):
-                self._contact.turned_away(f"revoked: {reason}; what runs below this hub goes on", fx)
+                self._contact.turned_away(f"revoked: {reason}; what runs below this hub goes on", now, fx)
                 self._note("revoked", {"reason": reason}, now, fx)
             case events.Quarantined(reason=reason):
                 above = "an operator of its parent decides"
-                self._contact.turned_away(f"turned away: {reason}; what runs below goes on, {above}", fx)
+                self._contact.turned_away(f"turned away: {reason}; what runs below goes on, {above}", now, fx)
                 self._note("clone.seen", {"reason": reason}, now, fx)
             case events.GapDeclared() | events.EpochBegun() | events.ParentBehind():
                 self._note(*contact.of_stream(event), now, fx)

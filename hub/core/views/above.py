@@ -50,7 +50,7 @@ def _conditions(core: HubCore, now: Now) -> list[JSON]:
     if core.up is not None:
         seen = core.up.view()
         found += [
-            _condition("turned-away", seen.standing),
+            _condition("turned-away", seen.standing, seen.since_ms),
             _condition("manifest-refused", seen.refused),
             _condition("ca", core.up.papers.condition(now)),
         ]
@@ -63,5 +63,5 @@ def _conditions(core: HubCore, now: Now) -> list[JSON]:
     return [one for one in found if one["text"]]
 
 
-def _condition(what: str, text: str) -> JSON:
-    return {"what": what, "text": text, "since_ms": 0}
+def _condition(what: str, text: str, since_ms: int = 0) -> JSON:
+    return {"what": what, "text": text, "since_ms": since_ms}

@@ -75,7 +75,7 @@ async def test_a_revoked_device_is_told_by_a_word_that_its_own_anchor_proves(hub
     anchor = ProvenAnchor(identity.load(device).root_pin)
     anchor.take(answer.proof)
     anchor.check_revoked(answer.revoked, "cloud", "gw-1")
-    assert (answer.revoked.reason, answer.renewed) == ("sold", "")
+    assert (answer.revoked.reason, answer.renewed) == ("sold (by token:admin)", "")
     assert isinstance(answer.revoked, messages.Revoked)
 
 

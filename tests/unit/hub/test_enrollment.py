@@ -214,7 +214,11 @@ def test_a_revoked_node_gets_the_signed_word_apart_with_what_proves_it(world: Wo
     world.enroll("oslo-1")
     world.ask(inputs.RevokeNode(node="oslo-1", reason="sold"))
     said = world.ask(apart(world))
-    assert (said["revoked"]["child"], said["revoked"]["reason"], said["chain"]) == ("oslo-1", "sold", "CHAIN")
+    assert (said["revoked"]["child"], said["revoked"]["reason"], said["chain"]) == (
+        "oslo-1",
+        "sold (by token:admin)",
+        "CHAIN",
+    )
     assert "certificate" not in said
 
 

@@ -292,7 +292,7 @@ def test_only_a_revoked_node_hears_a_farewell_when_it_comes_back(world: World) -
     world.request(inputs.RevokeNode(node="oslo-1", reason="stolen"))
     said = world.core.farewell("oslo-1")
     assert said is not None
-    assert (said.child, said.reason, said.time_ms) == ("oslo-1", "stolen", int(world.wall * 1000))
+    assert (said.child, said.reason, said.time_ms) == ("oslo-1", "stolen (by token:admin)", int(world.wall * 1000))
 
 
 def test_revoking_twice_or_without_a_reason(world: World) -> None:

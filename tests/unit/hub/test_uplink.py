@@ -5,7 +5,7 @@ import copy
 import msgspec
 import pytest
 
-from hub.core import inputs
+from hub.core import inputs, views
 from protocol import messages
 from protocol.link.table import ChildState
 from tests.support.tree import Tree
@@ -51,11 +51,19 @@ def test_a_region_shows_how_its_link_stands(tree: Tree) -> None:
 
 def test_a_revoked_region_goes_on_with_what_is_its_own(tree: Tree) -> None:
     region = tree.hubs["eu-north"]
+    tree.later(1_000.0)
+    at_ms = int(tree.wall * 1000)
     tree.hubs["cloud"].ask(inputs.RevokeNode(node="eu-north", reason="sold"))
-    up = region.core.up
-    assert up is not None
-    assert up.child.state is ChildState.REFUSED
-    assert "revoked: sold" in up.view().reason
+    for _ in range(2):
+        up = region.core.up
+        assert up is not None
+        assert up.child.state is ChildState.REFUSED
+        assert "revoked: sold (by token:admin)" in up.view().reason
+        assert up.view().since_ms == at_ms
+        (said,) = views.hub(region.core, tree.now)["conditions"]
+        assert (said["what"], said["since_ms"]) == ("turned-away", at_ms)
+        tree.later(500.0)
+        region.restart()
     region.device("gw-1")
     assert region.core.rollup.is_online("gw-1")
 

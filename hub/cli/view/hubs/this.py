@@ -92,10 +92,19 @@ def _link(up: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
     return [
         ("state", f"{up['state']} {since}{goes_on}"),
         *([("why", up["reason"])] if up["reason"] and up["state"] != "live" else []),
+        *([("what to do", _next(up))] if up["state"] == "refused" else []),
         ("last contact", contact),
         ("asked of us", held if up["received_ms"] else "nothing yet"),
         ("waits", waiting or "nothing: it has all that is here"),
     ]
+
+
+def _next(up: dict[str, Any]) -> str:
+    """Return what an operator of a hub can do that its parent does not let in."""
+    if not up["reason"].startswith("revoked"):
+        return f"at {up['name']}, if its operators trust this hub: skerry node accept NAME"
+    new = f"skerry token create --hub at {up['name']}, then skerry hub init --name ANOTHER --parent URL --token TOKEN"
+    return f"nothing takes that back at {up['name']}; a hub of another name can take this one's place: {new}"
 
 
 def _override(one: dict[str, Any], now_ms: int) -> str:
