@@ -34,7 +34,16 @@ JSON_DEPTH_MAX = 64  # of a body: what nests deeper is read by nobody
 COMPRESSION_RATIO_MAX = 128  # what shrinks more crosses as it is: a few bytes must not become a megabyte
 
 # --- credit and timers of a link
-CREDIT_ROWS = {"audit": 4_000, "state": 8_000, "metrics": 4_000, "logs": 4_000, "relay": 8_000}  # unacked rows
+CREDIT_ROWS = {  # unacked rows
+    "audit": 4_000,
+    "state": 8_000,
+    "metrics": 4_000,
+    "logs": 4_000,
+    "relay_audit": 8_000,
+    "relay_state": 8_000,
+    "relay_metrics": 8_000,
+    "relay_logs": 8_000,
+}
 CREDIT_BEHIND_ROWS = 1_000  # a child that is behind by more has a backlog
 CREDIT_ROWS_TOTAL = 64_000  # of each stream, shared by all children of a parent that have a backlog
 CREDIT_ROWS_MIN = 128  # of one child, however many have a backlog
@@ -81,7 +90,16 @@ LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the
 LAZY_COMMIT_S = 1.0
 INBOX_INPUTS_MAX = 10_000
 BATCH_INPUTS_MAX = 512  # inputs that share one commit
-QUOTA_BYTES = {"audit": 64 * MIB, "state": 64 * MIB, "metrics": 16 * MIB, "logs": 16 * MIB, "relay": 512 * MIB}
+QUOTA_BYTES = {  # of what a hub relays 512 MiB in all
+    "audit": 64 * MIB,
+    "state": 64 * MIB,
+    "metrics": 16 * MIB,
+    "logs": 16 * MIB,
+    "relay_audit": 128 * MIB,
+    "relay_state": 224 * MIB,
+    "relay_metrics": 128 * MIB,
+    "relay_logs": 32 * MIB,
+}
 DEVICE_QUOTA_BYTES = 256 * MIB  # of a device's journal and telemetry on disk, unless enrollment says otherwise
 DEVICE_QUOTA_BYTES_MIN = 32 * MIB
 QUOTA_SHARES = {"audit": 3, "state": 4, "metrics": 4, "logs": 1, "papers": 1, "wal": 3}  # of a device's quota

@@ -24,8 +24,11 @@ Word = Annotated[str, msgspec.Meta(max_length=limits.WORD_CHARS_MAX)]
 Address = Annotated[str, msgspec.Meta(max_length=limits.ADDRESS_CHARS_MAX)]
 """Where a node is below the sender (protocol.ids.address, which also checks its grammar)."""
 
-STREAMS = ("audit", "state", "metrics", "logs", "relay")
-CHAINED = frozenset({"audit", "state", "relay"})
+CLASSES = ("audit", "state", "metrics", "logs")
+RELAYS = ("relay_audit", "relay_state", "relay_metrics", "relay_logs")
+"""What a hub relays of each of CLASSES: a stream for each, so that none pushes another out (INVARIANTS A16)."""
+STREAMS = (*CLASSES, *RELAYS)
+CHAINED = frozenset({"audit", "state", *RELAYS})
 """Streams whose entries are hash-chained; `metrics` and `logs` are not (DESIGN 4)."""
 
 

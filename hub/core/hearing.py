@@ -17,7 +17,7 @@ from protocol import limits, status
 from protocol.effects import Effects, Now
 from protocol.errors import Refused
 from protocol.link import events
-from protocol.messages import CHAINED, Entry
+from protocol.messages import CHAINED, RELAYS, Entry
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
@@ -48,7 +48,7 @@ class Hearing:
         core, node = self._core, event.node
         core.relay.heard(event, now, fx)
         match event:
-            case events.ChildEntries(stream="relay"):
+            case events.ChildEntries() if event.stream in RELAYS:
                 self.take(core.relayed.take(event, fx), now, fx)
             case events.ChildEntries():
                 self._entries(event, now, fx)

@@ -1,9 +1,9 @@
 """The hub's own journal: a hub is a node too, and its operators' deeds are entries (who, what, when).
 
-`audit` holds what was done to the fleet, `state` what happened to it; with a parent above there is `relay` too, what
-the children told (DESIGN 4). At a root the rows stay here; the oldest segments go when the two are over their quota,
-under a GAP that the hub signs (A16). The hash chain goes on, so that the tail still proves itself (C16). With a parent
-the link's own end of the streams holds them (hub.core.up.uplink).
+`audit` holds what was done to the fleet, `state` what happened to it; with a parent above there are `relay_CLASS`
+too, what the children told (DESIGN 4). At a root the rows stay here; the oldest segments go when the two are over their
+quota, under a GAP that the hub signs (A16). The hash chain goes on, so that the tail still proves itself (C16). With a
+parent the link's own end of the streams holds them (hub.core.up.uplink).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from protocol.link.events import GapSigner
 from protocol.link.flow.bucket import Bucket
 from protocol.link.own_stream import OwnStream
 from protocol.link.room.pool import Pool
+from protocol.messages import RELAYS
 from protocol.snapshot import Snapshot
 
 NAMES = ("audit", "state")
-RELAY = "relay"
 
 
 class OwnStreams:
@@ -86,4 +86,4 @@ class OwnStreams:
 
 def names(*, has_parent: bool) -> tuple[str, ...]:
     """Return the streams that the journal of a hub opens."""
-    return (*NAMES, RELAY) if has_parent else NAMES
+    return (*NAMES, *RELAYS) if has_parent else NAMES

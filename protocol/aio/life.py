@@ -21,13 +21,13 @@ from pathlib import Path
 
 import msgspec
 
-from protocol import ids, limits
+from protocol import limits
 from protocol.aio import sqlite
 from protocol.aio.recovery import check
 from protocol.aio.sqlite import checksum, of
 from protocol.effects import NewEpoch
 from protocol.errors import StoreDamaged, StoreError
-from protocol.messages import FormerEpoch
+from protocol.messages import STREAMS, FormerEpoch
 from protocol.snapshot import DOUBT, STORE, Doubt, StreamState
 
 _RESTORED = "restored"
@@ -141,7 +141,7 @@ def _why_new(meta: dict[str, str], clean: bool, opening: Opening) -> str:
 
 
 def _begin_stream(db: sqlite3.Connection, stream: str, reason: str, mint: Callable[[], str]) -> None:
-    assert ids.is_name(stream)
+    assert stream in STREAMS
     if db.execute("SELECT 1 FROM stream WHERE name = ?", (stream,)).fetchone() is None:
         make_rows(db, stream)
         write_head(db, stream, Head(epoch=mint()))

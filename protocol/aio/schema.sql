@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS tally (
     bytes   INTEGER NOT NULL
 );
 
--- LOCAL (a hub's; what goes further up is wrapped into its own `relay` stream). The children's entries in the order they
+-- LOCAL (a hub's; what goes further up is wrapped into its own `relay_CLASS` streams). The children's entries in the order they
 -- arrived; `id` never comes again. `raw` is what the child stored, byte for byte: [seq, time_ms, kind, key, body].
 CREATE TABLE IF NOT EXISTS entry (
     id      INTEGER PRIMARY KEY,

@@ -25,7 +25,7 @@ from protocol.link import cursor, events
 from protocol.link.room.holes import Hole, Holes
 from protocol.link.room.pages import HASH_BYTES, ROW_BYTES, Pages
 from protocol.link.room.pool import Pool
-from protocol.messages import CHAINED, FormerEpoch, GapBody, StreamHead
+from protocol.messages import CHAINED, RELAYS, FormerEpoch, GapBody, StreamHead
 from protocol.snapshot import Snapshot, StreamState
 
 SPACE = "stream"
@@ -106,7 +106,7 @@ class OwnStream:
         self.share = limits.QUOTA_BYTES[name] if share is None else share
         self.pool = Pool([self])
         self._pages = Pages()
-        self._body_bytes_max = limits.RELAY_BODY_BYTES_MAX if name == "relay" else limits.ENTRY_BYTES_MAX
+        self._body_bytes_max = limits.RELAY_BODY_BYTES_MAX if name in RELAYS else limits.ENTRY_BYTES_MAX
         self._around = ROW_BYTES + HASH_BYTES if self.chained else ROW_BYTES
         self._dropped: list[Segment] = []
         self._holes = Holes(name, self.floor, snapshot)
@@ -209,9 +209,9 @@ class OwnStream:
 
     # -------------------------------------------------------------------------------------------- shrinking
 
-    def drop(self) -> bool:
-        """Let go of the oldest segment; `declare` follows. False: there is none."""
-        if not self._segments:
+    def drop(self, *, is_acked: bool) -> bool:
+        """Let go of the oldest segment, `is_acked`: if the parent has it; `declare` follows. False: there is none."""
+        if not self._segments or (is_acked and self._segments[0].last > self.acked):
             return False
         self._dropped.append(self._segments.pop(0))
         self.bytes -= self._dropped[-1].bytes

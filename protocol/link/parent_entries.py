@@ -22,7 +22,7 @@ from protocol.errors import BadId, RemoteProtocolError
 from protocol.link import cursor, events
 from protocol.link.below.walk import Refused, Walk, cut
 from protocol.link.room.losses import Losses
-from protocol.messages import CHAINED, STREAMS, Cursor, Entries, EntriesAck, GapBody, StreamHead
+from protocol.messages import CHAINED, RELAYS, STREAMS, Cursor, Entries, EntriesAck, GapBody, StreamHead
 
 CURSOR = "cursor"
 
@@ -34,8 +34,6 @@ Elsewhere = Callable[[str, str, str, tuple[int, str], Effects], tuple[int, str]]
 are here, or will be, by way of others: at least that one."""
 
 _REASON = "the rows do not follow from what is held under the same epoch"
-
-RELAY = "relay"
 
 
 class FormerCursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -295,7 +293,7 @@ class Incoming:
         held.refused, held.accepted = "", False
         told = self._poison(message, held, walk, fx)
         told += self._declared(message, held, gone, fx)
-        if walk.rows and message.stream != RELAY:  # what is relayed is stored as its origin's (protocol.link.relay)
+        if walk.rows and message.stream not in RELAYS:  # what is relayed is stored as its origin's (link/relay)
             fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows, held.again))
         told.append(entries_of(self._node, message.stream, message.epoch, walk))
         if held.seq >= held.again:

@@ -145,7 +145,7 @@ PARENT: dict[ParentState, dict[ParentCue, ParentState]] = {
     _P.REVOKED: {},
 }
 
-ORDER = ("audit", "state", "relay", "metrics", "logs")
+ORDER = ("audit", "state", "relay_audit", "relay_state", "metrics", "logs", "relay_metrics", "relay_logs")
 """Classes by rank: what goes first when the link returns, and what is given up last (INVARIANTS A16)."""
 
 

@@ -14,7 +14,7 @@ import msgspec
 from hub.core.work import tasks
 from protocol import effects, status
 from protocol.link import parent, parent_entries
-from protocol.link.relay import runs
+from protocol.messages import RELAYS
 from tests.checkers import base
 from tests.checkers.history import Stored
 from tests.checkers.items import words_of
@@ -82,7 +82,7 @@ class OneTransaction(base.Checker):
         text = f"{fact.node} puts its cursor for {stream} of {node} to {now.seq}"
         if seq > now.seq or (tip and seq == now.seq and now.hash != tip.hex()):
             raise self.broken(f"{text}, and has received row {seq}")
-        if stream == runs.RELAY:
+        if stream in RELAYS:
             return  # its rows stand as their origins' (b_relay)
         child = self.machine(fact).get(parent.CHILD, node)
         if child is not None and _decode_child(child).adopted:

@@ -2,7 +2,7 @@
 
 Demands, of every hub that has child hubs: rows that come by way of one go on from what is held of their origin (node,
 epoch, stream), or fill what is listed as missing there, or leave a hole that is listed in the same transaction; its
-cursor of a child's `relay` passes no row whose content is not held then. And of the disks that are read after Calm: of
+cursor of a relay of a child passes no row whose content is not held then. And of the disks that are read after Calm: of
 each origin a hub holds as much as its child hub does (seq, hash), nothing is missing but what its origin or a hub on
 the way has declared, and no row stands twice.
 
@@ -17,14 +17,15 @@ from protocol import effects, messages
 from protocol.link import cursor, parent_entries
 from protocol.link.relay import records, runs
 from protocol.link.relay.missing import Missing, Why
+from protocol.messages import RELAYS
 from tests.checkers import base, served, world
 from tests.checkers.history import Born, Disk, Stored, Took
 
 Origin = tuple[str, str, str]
 """(node, epoch, stream)."""
 
-_Relayed = dict[str, dict[int, tuple[Origin, int]]]
-"""Child -> row of its relay -> whose rows it brings, and up to which."""
+_Relayed = dict[tuple[str, str], dict[int, tuple[Origin, int]]]
+"""(child, stream) -> row of it -> whose rows it brings, and up to which."""
 
 
 class _Run(msgspec.Struct):
@@ -46,7 +47,6 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
 _decode_origin = msgspec.json.Decoder(records.Record).decode
-_RELAY = runs.RELAY
 
 
 class Relay(base.Checker):
@@ -67,9 +67,10 @@ class Relay(base.Checker):
         self._heard.pop(fact.node, None)
 
     def _entries(self, fact: Took, message: messages.Entries) -> None:
-        if message.stream != _RELAY:
+        if message.stream not in RELAYS:
             return
-        table = self._heard.setdefault(fact.node, {}).setdefault(getattr(fact.input, "node", ""), {})
+        where = getattr(fact.input, "node", ""), message.stream
+        table = self._heard.setdefault(fact.node, {}).setdefault(where, {})
         for raw in message.rows:
             if cursor.decode_head(raw).kind == runs.RUN:
                 row = _decode_row(raw)
@@ -94,7 +95,11 @@ class Relay(base.Checker):
         for node, epoch, stream in waiting:
             raise self.broken(f"{fact.node} stores relayed rows of {stream} of {node} ({epoch}) without their cursor")
         for op in fact.ops:
-            if isinstance(op, effects.Put) and op.space == parent_entries.CURSOR and op.key.endswith(f"/{_RELAY}"):
+            if (
+                isinstance(op, effects.Put)
+                and op.space == parent_entries.CURSOR
+                and op.key.rpartition("/")[2] in RELAYS
+            ):
                 self._passed(fact, op, origins)
 
     def _taken(
@@ -131,14 +136,14 @@ class Relay(base.Checker):
             raise self.broken(f"{text}: row {silent[0]} neither came nor is listed as missing")
 
     def _passed(self, fact: Stored, op: effects.Put, origins: dict[Origin, records.Record]) -> None:
-        """Compare what a child's relay brought, up to the cursor, with what is held of the origins."""
-        child = op.key.rpartition("/")[0]
-        table, upto = self._heard.get(fact.node, {}).get(child, {}), _decode_cursor(op.value).seq
+        """Compare what a relay of a child brought, up to the cursor, with what is held of the origins."""
+        child, _, stream = op.key.partition("/")
+        table, upto = self._heard.get(fact.node, {}).get((child, stream), {}), _decode_cursor(op.value).seq
         for seq in sorted(one for one in table if one <= upto):
             key, last = table.pop(seq)
             held = origins.get(key) or self.machine(fact).origins.get(key)
             known = held is not None and (held.seq >= last or bool(held.forked) or held.aside > 0)
-            text = f"{fact.node} passes row {seq} of the relay of {child}, with {key[2]} of {key[0]} up to {last}"
+            text = f"{fact.node} passes row {seq} of {stream} of {child}, with {key[2]} of {key[0]} up to {last}"
             self.demand(known or not self.machine(fact).sure, f"{text}, and holds {held and held.seq} of it")
 
     # -------------------------------------------------------------------------------------------- at the end
@@ -218,6 +223,6 @@ def _held_by(hub: Disk) -> dict[Origin, tuple[int, str, list[Missing] | None]]:
     for name, raw in hub.spaces.get(parent_entries.CURSOR, {}).items():
         node, _, stream = name.partition("/")
         one = _decode_cursor(raw)
-        if stream != _RELAY and one.seq:
+        if stream not in RELAYS and one.seq:
             held[node, one.epoch, stream] = one.seq, one.hash, None
     return held

@@ -18,7 +18,7 @@ from edge_agent.core.upward import home
 from protocol import effects
 from protocol.link import child, cursor, parent_entries
 from protocol.link.relay import records
-from protocol.messages import CHAINED
+from protocol.messages import CHAINED, RELAYS
 from tests.checkers import history
 from tests.checkers.items import item_of
 
@@ -224,7 +224,7 @@ class World:
         own = machine.own(op.stream)
         own.epoch, own.sure, own.placed = op.epoch, True, True
         own.last, own.hash = op.rows[-1][0], op.rows[-1][2]
-        if op.stream == "relay":
+        if op.stream in RELAYS:
             return
         for seq, raw, _ in op.rows:
             item = item_of(machine.node, raw)

@@ -31,7 +31,7 @@ class Relayed:
         core.parent.elsewhere = self._meet
 
     def take(self, event: events.ChildEntries, fx: Effects) -> list[events.ParentEvent]:
-        """Unwrap new rows of a child's stream `relay`; return what their origins tell."""
+        """Unwrap new rows of a child's streams `relay_CLASS`; return what their origins tell."""
         child = event.node
         node = self._core.registry.find(child)
         if node is None or node.kind != "hub":

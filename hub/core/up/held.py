@@ -79,14 +79,14 @@ class Back:
         """Return what tells of rows held back of one stream of one origin, if there are any."""
         return self._flush(_key(at, stream), fx) if self._ranges else []
 
-    def due(self, now: Now, fx: Effects) -> list[wrap.Item]:
-        """Return what tells of the ranges that are due, some of them."""
-        told: list[wrap.Item] = []
+    def due(self, now: Now, fx: Effects) -> list[tuple[str, wrap.Item]]:
+        """Return what tells of the ranges that are due, some of them, each with its stream."""
+        told: list[tuple[str, wrap.Item]] = []
         while self._since and len(told) < limits.HELD_PER_INPUT_MAX:
             key, since = next(iter(self._since.items()))
             if now.mono < since + limits.HELD_EVERY_S:
                 break
-            told += self._flush(key, fx)
+            told += [(key.rpartition("/")[2], item) for item in self._flush(key, fx)]
         return told
 
     def next_wake(self) -> float | None:

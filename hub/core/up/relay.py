@@ -1,8 +1,9 @@
-"""What the children told goes on to the parent: wrapped into the hub's own stream `relay`, with its origin (DESIGN 4).
+"""What the children told goes on to the parent: wrapped into the hub's own streams, with its origin (DESIGN 4).
 
-Wrapped in the Effects that store it here, so that nothing is here and not on its way. Rows of one message go together,
-as they came (protocol.link.relay.runs). Without a parent nothing is wrapped. What policy holds back is told instead,
-before the next row that goes (hub.core.up.held).
+One for each class, so that none pushes another out (INVARIANTS A16). Wrapped in the Effects that store it here, so
+that nothing is here and not on its way. Rows of one message go together, as they came (protocol.link.relay.runs).
+Without a parent nothing is wrapped. What policy holds back is told instead, before the next row that goes
+(hub.core.up.held).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from hub.core.up.held import Back
 from protocol.effects import Effects, Now
 from protocol.link import events
 from protocol.link.relay import runs, wrap
+from protocol.messages import RELAYS
 from protocol.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
 _GOES = {"all": frozenset({"audit", "state", "metrics", "logs"}), "state": frozenset({"audit", "state"})}
-_ALWAYS = frozenset({"audit", runs.RELAY})
+_ALWAYS = frozenset({"audit"})
 _TOO_LARGE = "it is no entry, and too large to be relayed"
 
 
@@ -58,30 +60,31 @@ class Relay:
         if back is None:
             return
         match event:
-            case events.ChildEntries() if event.stream in self._held:
-                self._send(back.add(event, now, fx), now, fx)
-            case events.ChildEntries() if event.stream != runs.RELAY:
-                self._send([*back.flush(event.node, event.stream, fx), *_wrapped(event, back)], now, fx)
-            case events.HeldBack():
-                self._send([*back.flush(event.node, event.stream, fx), wrap.item(runs.HELD, event.held)], now, fx)
-            case events.EpochChanged() | events.StreamMet() if event.stream != runs.RELAY:
-                self._send([*back.flush(event.node, event.stream, fx), _turned(event)], now, fx)
+            case events.ChildEntries(stream=stream) if stream in self._held:
+                self._send(stream, back.add(event, now, fx), now, fx)
+            case events.ChildEntries(stream=stream) if stream not in RELAYS:
+                self._send(stream, [*back.flush(event.node, stream, fx), *_wrapped(event, back)], now, fx)
+            case events.HeldBack(stream=stream):
+                self._send(stream, [*back.flush(event.node, stream, fx), wrap.item(runs.HELD, event.held)], now, fx)
+            case events.EpochChanged(stream=stream) | events.StreamMet(stream=stream) if stream not in RELAYS:
+                self._send(stream, [*back.flush(event.node, stream, fx), _turned(event)], now, fx)
             case _:
                 pass
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Tell what has been held back for long enough, some of it."""
         if self._back is not None:
-            self._send(self._back.due(now, fx), now, fx)
+            for stream, item in self._back.due(now, fx):
+                self._send(stream, [item], now, fx)
 
     def next_wake(self) -> float | None:
         """Return the mono time at which `tick` is due."""
         return None if self._back is None else self._back.next_wake()
 
-    def _send(self, items: list[wrap.Item], now: Now, fx: Effects) -> None:
+    def _send(self, stream: str, items: list[wrap.Item], now: Now, fx: Effects) -> None:
         up = self._core.up
         if up is not None and items:
-            up.append(runs.RELAY, items, now, fx)
+            up.append(runs.carrier(stream), items, now, fx)
 
 
 def _wrapped(event: events.ChildEntries, back: Back) -> list[wrap.Item]:

@@ -1,7 +1,7 @@
 """A hub as a child: the ordinary child's end of a link, and what its events mean to a hub.
 
 Being cut off changes nothing here but that nothing is sent (INVARIANTS A20): there is no `if offline` in a hub either.
-What its parent asks goes to the parts that place and hand on; what its children told goes up in the stream `relay`.
+What its parent asks goes to the parts that place and hand on; what its children told goes up in streams `relay_CLASS`.
 """
 
 from __future__ import annotations

@@ -16,12 +16,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from protocol import ids, limits
+from protocol import limits
 from protocol.aio.checkup import files
 from protocol.aio.checkup.look import quietly
 from protocol.aio.sqlite import SCHEMA_VERSION, of
 from protocol.doctor.facts import Store
 from protocol.errors import StoreError
+from protocol.messages import STREAMS
 
 _LOOK_STEPS = 20_000  # of SQLite's machine, between looks at the clock
 _NOT_NOW = (
@@ -32,7 +33,6 @@ _NOT_NOW = (
     sqlite3.SQLITE_READONLY,
 )
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR)
-_STREAMS_MAX = 64
 _WORD_MAX = 256
 _HEAD = msgspec.json.Decoder(tuple[int, int, str, str, msgspec.Raw])
 
@@ -120,8 +120,8 @@ def _failed(seen: Store, error: sqlite3.Error) -> Store:
 def _papers(db: sqlite3.Connection, seen: Store) -> Store:
     kept = db.execute("SELECT key, value FROM meta WHERE key IN ('node', 'clean')").fetchall()
     meta = {str(key): str(value)[:_WORD_MAX] for key, value in kept}
-    streams = [name for (name,) in db.execute("SELECT name FROM stream LIMIT ?", (_STREAMS_MAX + 1,))]
-    if len(streams) > _STREAMS_MAX or not all(isinstance(name, str) and ids.is_name(name) for name in streams):
+    streams = [name for (name,) in db.execute("SELECT name FROM stream LIMIT ?", (len(STREAMS) + 1,))]
+    if not set(streams) <= set(STREAMS):
         return msgspec.structs.replace(seen, damage="its streams have names that no stream has")
     newest = max((_newest_ms(db, name) for name in streams), default=0)
     return msgspec.structs.replace(

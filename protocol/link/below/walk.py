@@ -13,7 +13,7 @@ import msgspec
 
 from protocol import codec, limits
 from protocol.link import cursor
-from protocol.messages import CHAINED, GapBody
+from protocol.messages import CHAINED, RELAYS, GapBody
 
 Row = tuple[int, bytes, bytes, int, str, str]
 """`(seq, raw, hash, time_ms, kind, key)`."""
@@ -21,7 +21,6 @@ Row = tuple[int, bytes, bytes, int, str, str]
 Poison = tuple[int, bytes, bytes]
 """`(seq, raw, hash)` of a row that is no entry."""
 
-_RELAY = "relay"
 _SHALLOW_BYTES = 2 * limits.JSON_DEPTH_MAX  # no row of so few bytes nests too deep
 
 
@@ -44,7 +43,7 @@ class Walk:
 
     def __init__(self, stream: str, prev: int, rows: Sequence[msgspec.Raw | bytes], seq: int, tip: bytes) -> None:
         self._rows, self._chained = rows, stream in CHAINED
-        self._is_odd = _is_large if stream == _RELAY else _is_odd
+        self._is_odd = _is_large if stream in RELAYS else _is_odd
         self.begin: tuple[int, bytes] = (seq, tip)
         """What is held: new rows follow it."""
         self.position: int = prev

@@ -1,4 +1,4 @@
-"""What stands in a hub's stream `relay`: runs of rows of one origin, untouched; what is held back; where epochs turn.
+"""What stands in a hub's streams `relay_CLASS`: runs of rows of one origin, untouched; what is held; where epochs turn.
 
 A run carries many rows, for a wrapper around each would double the cost. Rows are the very bytes that their origin
 stored and hashed (INVARIANTS A7); only rows that are no entries are spelled in base64, since nobody knows what is in
@@ -11,9 +11,13 @@ import msgspec
 
 from protocol.messages import Address, Count, GapBody, Word
 
-RELAY = "relay"
 RUN, HELD, EPOCH = "relay", "relay.held", "relay.epoch"
-"""Kinds of rows in the stream; their key is the origin's node id."""
+"""Kinds of rows in these streams; their key is the origin's node id."""
+
+
+def carrier(stream: str) -> str:
+    """Return the stream of a hub that carries what its children told in `stream`, one of messages.CLASSES."""
+    return f"relay_{stream}"
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""Reading the rows of a child hub's stream `relay`: each is checked by itself before anything believes it.
+"""Reading the rows of a child hub's streams `relay_*`: each is checked by itself before anything believes it.
 
 Sizes and depth of the rows inside a run are looked at when they are walked (protocol.link.below.walk).
 """
@@ -14,10 +14,9 @@ import msgspec
 from protocol import ids, limits
 from protocol.errors import BadId
 from protocol.link import cursor
-from protocol.link.relay.runs import EPOCH, HELD, RELAY, RUN, About, Held, Run, Turn
-from protocol.messages import CHAINED, STREAMS
+from protocol.link.relay.runs import EPOCH, HELD, RUN, About, Held, Run, Turn
+from protocol.messages import CHAINED, CLASSES
 
-_STREAMS = frozenset(STREAMS) - {RELAY}
 T = TypeVar("T", bound=About)
 Rows = list[msgspec.Raw | bytes]
 
@@ -80,7 +79,7 @@ def _about(about: T) -> T:
         raise ValueError("too deep a tree")
     ids.address(about.at)
     ids.epoch(about.epoch)
-    if about.stream not in _STREAMS:
+    if about.stream not in CLASSES:
         raise ValueError("no stream that is relayed")
     return about
 

@@ -1,4 +1,4 @@
-"""Making the rows of a hub's stream `relay` of what its children told: the bytes stay, what is around them is new."""
+"""Makes rows of a hub's streams `relay_CLASS` of what its children told: the bytes stay, what is around them is new."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 Item = tuple[str, str, bytes]
-"""`(kind, key, body)` of a row of `relay`."""
+"""`(kind, key, body)` of a row of `relay_CLASS`."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -66,7 +66,7 @@ def _in_order(event: ChildEntries) -> list[tuple[int, bytes, bytes, bool]]:
 
 
 def run_item(at: str, epoch: str, stream: str, piece: Piece) -> Item:
-    """Return the row of `relay` that carries `piece`."""
+    """Return the row of `relay_CLASS` that carries `piece`."""
     run = Run(
         at=at,
         epoch=epoch,
@@ -82,5 +82,5 @@ def run_item(at: str, epoch: str, stream: str, piece: Piece) -> Item:
 
 
 def item(kind: str, about: About) -> Item:
-    """Return the row of `relay` that says `about`."""
+    """Return the row of `relay_CLASS` that says `about`."""
     return kind, about.node, _encode(about)

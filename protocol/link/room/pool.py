@@ -1,6 +1,7 @@
 """Streams that share the room of one file: who gives way when it is full (INVARIANTS A16).
 
-The oldest rows of the lowest class go first. But each class has a share that no other takes from it: a class at or
+What the parent has goes before what it has not: such rows stay only to refill a parent that was restored (A3). Of each
+the oldest rows of the lowest class go first. But each class has a share that no other takes from it: a class at or
 below its share loses nothing to the others, so that a flood of audit entries erases no state. What a class does not use
 of its share, the others may.
 """
@@ -13,7 +14,7 @@ from typing import Protocol
 from protocol import limits
 from protocol.effects import Effects, Now
 
-FILES = (("relay",), ("audit", "state"), ("metrics", "logs"))
+FILES = (("relay_audit", "relay_state", "relay_metrics", "relay_logs"), ("audit", "state"), ("metrics", "logs"))
 """The streams that lie in one file, the highest class first; telemetry has a file of its own (DESIGN 5)."""
 
 
@@ -24,7 +25,7 @@ class Member(Protocol):
     bytes: int
     share: int
 
-    def drop(self) -> bool: ...
+    def drop(self, *, is_acked: bool) -> bool: ...
     def declare(self, now: Now, fx: Effects) -> None: ...
 
 
@@ -41,17 +42,18 @@ class Pool:
         over = sum(one.bytes for one in self._members) + size - self._room
         if over <= 0:
             return
-        for one in self._members:
-            dropped = False
-            needs = size if one is grows else 0
-            while over > 0 and one.bytes + needs > one.share:
-                before = one.bytes
-                if not one.drop():
-                    break
-                over -= before - one.bytes
-                dropped = True
-            if dropped:
-                one.declare(now, fx)
+        for is_acked in (True, False):
+            for one in self._members:
+                dropped = False
+                needs = size if one is grows else 0
+                while over > 0 and one.bytes + needs > one.share:
+                    before = one.bytes
+                    if not one.drop(is_acked=is_acked):
+                        break
+                    over -= before - one.bytes
+                    dropped = True
+                if dropped:
+                    one.declare(now, fx)
 
 
 def split(total: int) -> dict[str, int]:

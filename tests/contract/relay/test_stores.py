@@ -30,7 +30,7 @@ class Region:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.relay = OwnStream("oslo", "relay", journal.snapshot(), SIGNER)
+        self.relay = OwnStream("oslo", "relay_state", journal.snapshot(), SIGNER)
 
     async def hears(self, event: events.ChildEntries) -> None:
         fx = Effects()
@@ -39,10 +39,12 @@ class Region:
         await self.journal.commit(fx.store)
 
     async def sends(self, after: int) -> messages.Entries:
-        found = await self.journal.rows("relay", self.relay.epoch, after, self.relay.last, 1 << 20)
+        found = await self.journal.rows("relay_state", self.relay.epoch, after, self.relay.last, 1 << 20)
         raws = [msgspec.Raw(raw) for _, raw, _ in found]
         tip = found[-1][2].hex()
-        return messages.Entries(session=1, stream="relay", epoch=self.relay.epoch, prev=after, rows=raws, hash=tip)
+        return messages.Entries(
+            session=1, stream="relay_state", epoch=self.relay.epoch, prev=after, rows=raws, hash=tip
+        )
 
 
 class Root:
@@ -57,11 +59,11 @@ class Root:
         self.incoming = Incoming("oslo", lambda node, epoch, stream, body: "")
         for key, value in snapshot.spaces.get("cursor", {}).items():
             self.incoming.load(key.partition("/")[2], value)
-        self.origins = Origins(snapshot, doubt, lambda node: "", lambda node, epoch, stream: None)
+        self.origins = Origins(snapshot, doubt, lambda node: "", lambda node, epoch, stream: None, lambda node: "")
 
     async def takes(self, message: messages.Entries, head: messages.StreamHead) -> int:
         fx = Effects()
-        self.incoming.greet({"relay": head}, fx)
+        self.incoming.greet({"relay_state": head}, fx)
         ack, told = self.incoming.take(message, fx)
         for event in told:
             assert isinstance(event, events.ChildEntries)
@@ -89,7 +91,7 @@ async def root(tmp_path: Path):
 
 @pytest.fixture
 async def region(tmp_path: Path):
-    made = Region(await Journal.open(tmp_path / "region.db", node="oslo", streams=("relay",), mint=mint_epoch))
+    made = Region(await Journal.open(tmp_path / "region.db", node="oslo", streams=("relay_state",), mint=mint_epoch))
     yield made
     await made.journal.close()
 
@@ -102,7 +104,7 @@ async def test_cursor_and_rows_of_all_that_was_wrapped_are_one_transaction(root:
     assert await root.takes(message, region.relay.head()) == 10
     await root.journal.reload()
     root.load()
-    assert root.incoming.cursors["relay"].seq == 10
+    assert root.incoming.cursors["relay_state"].seq == 10
     assert await root.takes(message, region.relay.head()) == 10
     assert [(seq, raw) for seq, raw, *_ in root.stands()] == [(seq, raw) for seq, raw, _ in gw.rows]
     assert {at for *_, at in root.stands()} == {"oslo/gw-7"}
@@ -136,18 +138,18 @@ async def test_a_region_that_was_restored_relays_again_and_nothing_stands_twice(
     await region.hears(gw.event(0, 4))
     await region.journal.close()
     shutil.copy(tmp_path / "region.db", tmp_path / "backup.db")
-    journal = await Journal.open(tmp_path / "region.db", node="oslo", streams=("relay",), mint=mint_epoch)
+    journal = await Journal.open(tmp_path / "region.db", node="oslo", streams=("relay_state",), mint=mint_epoch)
     lived = Region(journal)
     await lived.hears(gw.event(4, 9))
     await root.takes(await lived.sends(0), lived.relay.head())
     await journal.close()
-    region.journal = await Journal.open(tmp_path / "backup.db", node="oslo", streams=("relay",), mint=mint_epoch)
+    region.journal = await Journal.open(tmp_path / "backup.db", node="oslo", streams=("relay_state",), mint=mint_epoch)
     restored = Region(region.journal)
     assert restored.relay.epoch != lived.relay.epoch
     await restored.hears(gw.event(2, 7))
     await restored.hears(gw.event(7, 9))
-    root.incoming.greet({"relay": restored.relay.head()}, Effects())
-    seq = root.incoming.cursors["relay"].seq
+    root.incoming.greet({"relay_state": restored.relay.head()}, Effects())
+    seq = root.incoming.cursors["relay_state"].seq
     await root.takes(await restored.sends(seq), restored.relay.head())
     assert [row[0] for row in root.stands()] == list(range(1, 10))
     [(_, record)] = root.origins.records.all()
@@ -170,7 +172,7 @@ async def test_what_a_damaged_store_lost_of_an_origin_is_a_hole_and_no_child_is_
         db.commit()
     root.journal = await Journal.open(root.path, node="cloud", streams=("audit",), mint=mint_epoch)
     root.load()
-    assert list(root.incoming.cursors) == ["relay"], "an origin is no child"
+    assert list(root.incoming.cursors) == ["relay_state"], "an origin is no child"
     [(_, record)] = root.origins.records.all()
     assert (record.seq, record.hash) == (229, gw.hash(229).hex())
     assert [(one.first, one.last) for one in record.missing] == [(151, 200)]

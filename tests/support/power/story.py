@@ -36,7 +36,7 @@ from tests.support.power.plot import Plot
 from tests.support.power.vfs import PowerVfs
 
 NODE = "oslo"
-DURABLE = ("audit", "state", "relay")
+DURABLE = ("audit", "state", "relay_state")
 APART = ("metrics",)
 STREAMS = (*DURABLE, *APART)
 KEPT = Kept(age_ms=10**9, rows=60, bytes=10**9)

@@ -55,13 +55,13 @@ class Tree(Tale):
         piece = wrap.Piece(0, b"\0" * 32, upto, ROWS.rows[upto - 1][2], [raw for _, raw, _ in ROWS.rows[:upto]], [])
         kind, key, body = wrap.run_item(NODE, EPOCH, "state", piece)
         raw = msgspec.Raw(msgspec.json.encode([1, 0, kind, key, msgspec.Raw(body)]))
-        message = messages.Entries(session=1, stream="relay", epoch=EPOCH, prev=0, rows=[raw])
+        message = messages.Entries(session=1, stream="relay_state", epoch=EPOCH, prev=0, rows=[raw])
         self.heard(message, HUB, REGION)
 
     def passes(self) -> effects.Put:
         """The root's cursor of the relay moves."""
         record = parent_entries.Record(epoch=EPOCH, seq=1, hash="00")
-        return telling.put(parent_entries.CURSOR, f"{REGION}/relay", record)
+        return telling.put(parent_entries.CURSOR, f"{REGION}/relay_state", record)
 
     def disk(self, node: str, entries: int, **spaces: dict[str, bytes]) -> None:
         """What stands on a hub's disk."""

@@ -25,7 +25,7 @@ def region(**more: Any) -> dict[str, Any]:
         "term": 1,
         "generation": 12,
         "received_ms": now_ms - 4 * HOUR_MS,
-        "waiting": {"audit": 1_000, "relay": 204, "state": 0},
+        "waiting": {"audit": 1_000, "relay_state": 204, "state": 0},
     }
     below = {"nodes": {"online": 2}, "hubs": {}, "tallies": {}}
     return hub("eu-north", path="cloud/eu-north", parent=up | more, region=below)
@@ -50,7 +50,7 @@ def test_a_region_shows_its_link_what_waits_and_that_all_goes_on(skerry: Skerry,
     assert "cloud away 3 h" in err
     _, out, _ = skerry("describe", "hub")
     assert "why           no route to host" in out
-    assert "1,000 entries of audit, 204 entries of relay" in out
+    assert "1,000 entries of audit, 204 entries of relay_state" in out
     assert json.loads(skerry("get", "hub", "-o", "json")[1])["parent"]["state"] == "offline"
     api.says("GET", "/v1/hub", region())
     assert skerry("get", "nodes")[2] == ""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from protocol import effects, limits
+from protocol import effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.link.own_stream import OwnStream
+from protocol.link.relay import runs
 from protocol.link.room import pool
 from protocol.link.room.pages import HASH_BYTES, ROW_BYTES, Pages
 from protocol.snapshot import Snapshot, StreamState
@@ -57,9 +58,9 @@ def test_the_reckoned_cost_is_that_of_the_file(tmp_path: Path, kind: str, hashed
     assert real - 4 * PAGE <= reckoned <= real * 1.05 + 4 * PAGE
 
 
-def streams(share: int) -> dict[str, OwnStream]:
-    """Return `audit` and `state`, sharing a file."""
-    snapshot = Snapshot(node="n", streams={name: StreamState(epoch="a" * 16) for name in ("audit", "state")})
+def streams(share: int, *names: str) -> dict[str, OwnStream]:
+    """Return `audit` and `state`, or what is named, sharing a file."""
+    snapshot = Snapshot(node="n", streams={name: StreamState(epoch="a" * 16) for name in names or ("audit", "state")})
     found = {name: OwnStream("n", name, snapshot, FakeSigner(), share) for name in snapshot.streams}
     shared = pool.Pool(list(found.values()))
     for stream in found.values():
@@ -93,6 +94,31 @@ def test_the_oldest_of_the_lowest_class_goes_first_down_to_its_share(monkeypatch
     assert both["audit"].lost > 0
     assert both["state"].bytes > 40_000 * 14 // 16, "a flood of audit entries erases no state"
     assert sum(one.bytes for one in both.values()) <= 80_000
+
+
+def test_what_the_parent_has_goes_before_what_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 16)
+    both = streams(40_000)
+    fill(both["audit"], 350)
+    both["audit"].note_acked(340, Effects())
+    ops = fill(both["state"], 200)
+    assert (both["audit"].lost, both["state"].lost) == (0, 0), "acked rows of a higher class, beyond its share"
+    assert [op for op in ops if isinstance(op, effects.Trim)]
+    assert sum(one.bytes for one in both.values()) <= 80_000
+    fill(both["state"], 200)
+    assert both["state"].lost > 0
+    assert both["audit"].bytes > 40_000 * 14 // 16, "but not of its share"
+
+
+def test_a_hub_relays_each_class_in_a_share_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 16)
+    four = streams(40_000, *pool.FILES[0])
+    fill(four["relay_metrics"], 900)
+    fill(four["relay_logs"], 300)
+    fill(four["relay_state"], 200)
+    fill(four["relay_audit"], 200)
+    assert {name for name, one in four.items() if one.lost} == {"relay_metrics", "relay_logs"}
+    assert tuple(runs.carrier(name) for name in messages.CLASSES) == messages.RELAYS == pool.FILES[0]
 
 
 def test_room_is_made_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,9 @@ def test_what_a_device_says_stands_above_as_it_was_said(tree: Tree) -> None:
     say(tree, gw, "c")
     assert [seq for _, seq, *_ in rows_at(root, "gw-7")] == [1, 2, 3]
     assert rows_at(root, "gw-7") == rows_at(region, "gw-7")
-    assert not [one for one in root.store.entries if one[2] == "relay"], "a wrapper is not stored beside what it wraps"
+    assert not [one for one in root.store.entries if one[2] in messages.RELAYS], (
+        "a wrapper is not stored beside what it wraps"
+    )
     [(_, record)] = root.core.relayed.origins.records.all()
     assert (record.at, record.seq, record.hash, record.missing) == ("oslo/gw-7", 3, gw.hash.hex(), [])
 
@@ -83,9 +85,9 @@ def test_an_agent_that_relays_is_no_hub(tree: Tree) -> None:
     epoch = "b" * 16
     gw.session += 1
     head = messages.StreamHead(epoch=epoch, seq=1)
-    gw.got(messages.Hello(session=2, nonce="n", node="gw-1", version="0.1.0", streams={"relay": head}))
+    gw.got(messages.Hello(session=2, nonce="n", node="gw-1", version="0.1.0", streams={"relay_state": head}))
     raw = msgspec.Raw(b'[1,0,"relay","gw-7",{}]')
-    gw.got(messages.Entries(session=2, stream="relay", epoch=epoch, prev=0, rows=[raw]))
+    gw.got(messages.Entries(session=2, stream="relay_state", epoch=epoch, prev=0, rows=[raw]))
     assert "no hub" in root.core.registry.alarm_text("gw-1", "misbehaved")
 
 
@@ -165,7 +167,7 @@ def test_what_makes_no_sense_in_the_stream_is_set_aside_and_it_goes_on(tree: Tre
     gw = region.device("gw-7")
     items = [("relay", "gw-7", b"1"), ("relay.more", "", b"{}"), ("relay.epoch", "gw-7", b'{"at":"../x"}')]
     fx = Effects()
-    region.core.up.append("relay", items, tree.now, fx)
+    region.core.up.append("relay_state", items, tree.now, fx)
     region.store.commit(fx.store)
     say(tree, gw, "a")
     tree.later(1.0)
@@ -178,7 +180,7 @@ def test_a_region_that_lost_part_of_what_it_relays_says_so_and_its_origins_have_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "SEGMENT_ROWS", 1)
-    monkeypatch.setitem(limits.QUOTA_BYTES, "relay", 8_000)
+    monkeypatch.setattr(limits, "QUOTA_BYTES", limits.QUOTA_BYTES | dict.fromkeys(messages.RELAYS, 2_000))
     tree = Tree()
     root, region = tree.add("cloud"), tree.add("oslo", "cloud")
     gw = region.device("gw-7")
@@ -194,4 +196,6 @@ def test_a_region_that_lost_part_of_what_it_relays_says_so_and_its_origins_have_
     assert [seq for _, seq, *_ in rows_at(root, "gw-7")] == [1, *range(hole[1] + 1, gw.seq + 1)]
     assert root.core.relayed.missing("oslo/gw-7") == {"state": {"hole": hole[1] - 1}}
     assert root.core.relayed.cursors("oslo/gw-7")["state"]["seq"] == gw.seq
-    assert [stream for node, _, stream, *_ in root.store.entries if (node, stream) == ("oslo", "relay")] == ["relay"]
+    assert [stream for node, _, stream, *_ in root.store.entries if (node, stream) == ("oslo", "relay_state")] == [
+        "relay_state"
+    ]

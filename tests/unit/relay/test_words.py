@@ -55,7 +55,7 @@ RUN = Origin().say(3).runs(0, 3)[0]
         {"at": "a/b/c/d/e"},
         {"at": "x" * 400},
         {"epoch": "E"},
-        {"stream": "relay"},
+        {"stream": "relay_state"},
         {"stream": "other"},
         {"stream": "metrics"},
         {"before": ""},
