@@ -155,8 +155,8 @@ def examine(data: Data = None, output: As = Output.table) -> None:
     from protocol.doctor import findings
 
     found = doctor.examine(data or identity.default_data())
-    if output is Output.json:
-        view.as_json(findings.as_json(found))
+    if output.is_exact:
+        view.exact(findings.as_json(found), output)
     else:
         for line, colour in findings.lines(found):
             view.say(line, colour)

@@ -17,7 +17,14 @@ class Output(enum.StrEnum):
     """How answers are printed."""
 
     table = "table"
+    wide = "wide"
     json = "json"
+    yaml = "yaml"
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether it is for programs."""
+        return self is Output.json or self is Output.yaml
 
 
 def _service_names(incomplete: str) -> list[str]:
@@ -41,7 +48,7 @@ Data = Annotated[
     # not readable: the folder is its owner's, and who may ask the agent is said by its socket
     typer.Option("--data", help="The agent's directory (or $SKERRY_DATA).", readable=False),
 ]
-As = Annotated[Output, typer.Option("-o", "--output", help="table or json (stable, for programs).")]
+As = Annotated[Output, typer.Option("-o", "--output", help="table, wide, json or yaml (stable, for programs).")]
 Service = Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=_service_names)]
 Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW", autocompletion=_workflow_names)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the hub will see it, with your name.")]

@@ -9,7 +9,7 @@ import typer
 
 from edge_agent.cli import client, view
 from edge_agent.cli.options import As, Data, Life, Output, Param, Reason, Service, Until, Workflow, now_ms, pairs
-from edge_agent.cli.person import lives
+from edge_agent.cli.person import lives, tell
 
 Run = Annotated[str, typer.Argument(metavar="RUN")]
 
@@ -87,7 +87,7 @@ def workflow_answer(
 
 def _decide(data: Path | None, output: Output, request: dict[str, object]) -> None:
     answer: dict[str, Any] = client.ask(data, request)
-    view.as_json(answer) if output is Output.json else view.decided(answer, now_ms())
+    view.exact(answer, output) if output.is_exact else tell.decided(answer, now_ms())
 
 
 def add(app: typer.Typer) -> None:

@@ -8,21 +8,22 @@ import typer
 
 from edge_agent.cli import client, view
 from edge_agent.cli.options import As, Data, Output, Service, now_ms
+from edge_agent.cli.person import tell
 
 
 def status(data: Data = None, output: As = Output.table) -> None:
     """Show what runs here, and whether the hub knows."""
     answer = client.ask(data, {"do": "status"})
-    view.as_json(answer) if output is Output.json else view.status(answer)
+    view.exact(answer, output) if output.is_exact else tell.status(answer, output)
 
 
 def services(data: Data = None, output: As = Output.table) -> None:
     """List the services of this device."""
     answer = client.ask(data, {"do": "status"})
-    if output is Output.json:
-        view.as_json([{"name": name} | one for name, one in answer["services"].items()])
+    if output.is_exact:
+        view.exact([{"name": name} | one for name, one in answer["services"].items()], output)
     else:
-        view.services(answer)
+        tell.services(answer, output)
 
 
 def runs(
@@ -30,7 +31,7 @@ def runs(
 ) -> None:
     """List the runs that this device remembers, the newest first."""
     answer = client.ask(data, {"do": "runs", "workflow": name})
-    view.as_json(answer) if output is Output.json else view.runs(answer, now_ms())
+    view.exact(answer, output) if output.is_exact else tell.runs(answer, now_ms(), output)
 
 
 def events(
@@ -44,7 +45,7 @@ def events(
     request: dict[str, object] = {"do": "events", "kind": kind.removesuffix("*"), "limit": limit, "follow": follow}
     for one in client.stream(data, request):
         if one is not None:
-            view.as_json(one) if output is Output.json else view.entry(one)
+            view.exact(one, output) if output.is_exact else view.line(tell.entry(one))
 
 
 def logs(
@@ -57,19 +58,32 @@ def logs(
     request: dict[str, object] = {"do": "logs", "service": service, "tail": tail, "follow": follow}
     for one in client.stream(data, request):
         if one is not None:
-            print(one["line"], flush=follow)
+            print(view.clean(one["line"]) if view.is_terminal() else one["line"], flush=follow)
 
 
 def why(service: Service, data: Data = None, output: As = Output.table) -> None:
     """Tell why a service is in its state, from the nearest reason to what the hub wants."""
     answer = client.ask(data, {"do": "why", "service": service})
     option = "" if data is None else f" --data {data}"
-    view.as_json(answer) if output is Output.json else view.why(answer, now_ms(), option)
+    view.exact(answer, output) if output.is_exact else tell.why(answer, now_ms(), option)
+
+
+def top(
+    every: Annotated[float, typer.Option("--every", metavar="SECONDS", min=0.2, max=3_600)] = 2.0, data: Data = None
+) -> None:
+    """Watch this device on a full screen; q ends."""
+    from edge_agent.cli.person import top as full
+
+    if view.is_terminal():
+        full.watch(data, every)
+    else:
+        status(data)
 
 
 def add(app: typer.Typer) -> None:
     """Put the commands into `app`."""
     app.command(epilog="Example:  skerry-agent status -o json")(status)
+    app.command()(top)
     app.command()(services)
     app.command()(runs)
     app.command(epilog="Example:  skerry-agent events --kind 'service.*' -f")(events)

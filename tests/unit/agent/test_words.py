@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from edge_agent.cli import commands, doctor, human, view
+from edge_agent.cli.options import Output
+from edge_agent.cli.person import tell
 
 NOW = 1_700_000_000_000
 HOUR_MS = 3_600_000
@@ -31,7 +33,7 @@ def answer(**link: Any) -> dict[str, Any]:
 
 
 def test_a_link_that_is_down_is_told_without_error_numbers() -> None:
-    told = view.link(answer(state="offline", reason="hub.example:8883: [Errno 111] Connection refused"))
+    told = tell.link(answer(state="offline", reason="hub.example:8883: [Errno 111] Connection refused"))
     assert told.startswith("offline for 1 h (hub.example:8883: Connection refused). ")
     assert told.endswith("; 1 entry waits to sync (120 B).")
     cut = "h:8883: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol (_ssl.c:1006)"
@@ -40,14 +42,18 @@ def test_a_link_that_is_down_is_told_without_error_numbers() -> None:
 
 def test_what_the_first_line_said_is_not_said_again(capsys: pytest.CaptureFixture[str]) -> None:
     text = "revoked: stolen; the work here goes on"
-    view.status(answer(state="refused", reason=text) | {"conditions": [{"what": "standing", "text": text}]})
+    tell.status(
+        answer(state="refused", reason=text) | {"conditions": [{"what": "standing", "text": text}]}, Output.table
+    )
     assert capsys.readouterr().out.count(text) == 1
 
 
 def test_what_is_lost_is_told_with_its_range_and_the_room_that_there_was(capsys: pytest.CaptureFixture[str]) -> None:
     gap = {"first": 1, "last": 4_000, "count": 4_000, "reason": "the quota of the stream is full", "declared_ms": NOW}
     quota = {"metrics": {"bytes": 20_000_000, "share": 16_000_000}}
-    view.status(answer() | {"lost": {"metrics": 5_000, "logs": 3}, "gaps": {"metrics": gap}, "quota": quota})
+    tell.status(
+        answer() | {"lost": {"metrics": 5_000, "logs": 3}, "gaps": {"metrics": gap}, "quota": quota}, Output.table
+    )
     out = capsys.readouterr().out
     assert "5,000 entries of metrics are lost and declared so; the newest gap goes from number 1 to 4,000, " in out
     assert "(the quota of the stream is full; 20.0 MB here, 16.0 MB are its share)" in out
@@ -61,7 +67,7 @@ def test_why_says_when_each_thing_came_about_and_how_long_it_holds(
     until = NOW + 2 * HOUR_MS
     report = {"override": {"until_ms": until}}
     why = {"state": "stopped", "reasons": reasons, "at_ms": [NOW, 0], "next": "skerry-agent release x"}
-    view.why(why | {"report": report}, NOW, " --data ./a")
+    tell.why(why | {"report": report}, NOW, " --data ./a")
     assert capsys.readouterr().out.splitlines() == [
         f"stopped, because ada (uid 1001) stopped it here, until {human.clock(until, NOW)} "
         f"(at {human.clock(NOW, NOW)}).",
@@ -72,7 +78,7 @@ def test_why_says_when_each_thing_came_about_and_how_long_it_holds(
 
 def test_a_decision_says_until_when_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
     text = "x is to stop here, until the time you gave; the hub will see"
-    view.decided({"text": text, "until_ms": NOW + HOUR_MS}, NOW)
+    tell.decided({"text": text, "until_ms": NOW + HOUR_MS}, NOW)
     assert capsys.readouterr().out == f"x is to stop here, until {human.clock(NOW + HOUR_MS, NOW)}; the hub will see\n"
 
 
@@ -98,5 +104,54 @@ def test_a_folder_that_only_its_owner_may_read_is_no_mistake_in_the_words(
 
 def test_an_offline_device_says_when_it_tries_again() -> None:
     away = {"state": "offline", "since_ms": NOW, "reason": "no route", "parent": "cloud", "retry_s": 19.6}
-    assert view.link(answer() | {"link": away}).endswith(" Next try in 20 s.")
-    assert "Next try" not in view.link(answer() | {"link": away | {"retry_s": None}})
+    assert tell.link(answer() | {"link": away}).endswith(" Next try in 20 s.")
+    assert "Next try" not in tell.link(answer() | {"link": away | {"retry_s": None}})
+
+
+def test_a_service_that_a_person_stopped_says_who_when_and_until_when(capsys: pytest.CaptureFixture[str]) -> None:
+    override = {"decision": "stop", "user": "ada", "uid": 7, "reason": "belt jammed", "since_ms": NOW - HOUR_MS}
+    stopped = {"state": "stopped", "since_ms": NOW - HOUR_MS, "last_exit": "signal 15", "override": override}
+    runs = {
+        "state": "running",
+        "healthy": True,
+        "since_ms": NOW - 6 * 24 * HOUR_MS,
+        "pid": 41,
+        "digest": "sha256:" + "a" * 64,
+    }
+    tell.status(answer() | {"services": {"label-print": stopped, "line-vision": runs}}, Output.wide)
+    heads, first, second = capsys.readouterr().out.splitlines()[1:]
+    assert heads.split() == ["SERVICE", "STATE", "SINCE", "LAST", "EXIT", "PID", "RESTARTS", "DIGEST"]
+    said = 'signal 15; until released; "belt jammed"'
+    assert [one.strip() for one in first.split("   ") if one][:4] == [
+        "label-print",
+        "stopped here by ada",
+        human.clock(NOW - HOUR_MS, NOW),
+        said,
+    ]
+    assert second.split("   ")[:2] == ["line-vision", "running (healthy)"]
+    assert " 6 d " in second
+    assert second.endswith("sha256:aaaaaaaaaaaa")
+
+
+def test_a_hold_is_told_with_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    hold = {"user": "ada", "uid": 7, "reason": "night shift", "since_ms": NOW, "until_ms": NOW + HOUR_MS, "waiting": 2}
+    tell.status(answer() | {"hold": hold})
+    since, until = human.clock(NOW, NOW), human.clock(NOW + HOUR_MS, NOW)
+    said = f'updates held here by ada since {since}, until {until}; "night shift"'
+    assert f"{said}. 2 changes wait; to let them come: skerry-agent unhold" in capsys.readouterr().out
+
+
+def test_what_others_wrote_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    override = {"decision": "stop", "user": "ada", "uid": 7, "reason": "x\x1b[2Jy", "since_ms": NOW}
+    tell.status(answer() | {"services": {"web": {"state": "stopped", "override": override}}})
+    view.say("z\x1b[2J")
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "x\N{REPLACEMENT CHARACTER}[2Jy" in out
+
+
+def test_yaml_says_what_json_says(capsys: pytest.CaptureFixture[str]) -> None:
+    view.exact({"name": "web", "steps": [{"name": "a", "ok": True}]}, Output.yaml)
+    assert capsys.readouterr().out == "---\nname: web\nsteps:\n- name: a\n  ok: true\n"
+    view.exact({"name": "web"}, Output.json)
+    assert capsys.readouterr().out == '{"name":"web"}\n'
