@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from hub.cli.listing import answered
 from hub.cli.view import output
 from protocol.errors import Refused, SkerryError, SpecError
 
@@ -150,12 +151,12 @@ class Client:
             answer = self._answer("GET", path, params | {"start": start}, None)
             start = str(answer.headers.get(MORE, ""))
             self.has_more = bool(start)
-            yield answer.json()
+            yield answered.read(answer.content)
 
     def send(self, method: str, path: str, *, params: dict[str, object] | None = None, body: object = None) -> Any:
         """Return the JSON that answers one request, None for an empty answer."""
         answer = self._answer(method, path, params or {}, body)
-        return answer.json() if answer.content else None
+        return answered.read(answer.content) if answer.content else None
 
     def _answer(self, method: str, path: str, params: dict[str, object], body: object) -> httpx.Response:
         with self._watching():
@@ -193,7 +194,7 @@ class Client:
                 _check(answer)
             for line in answer.iter_lines():
                 if line.strip():
-                    yield json.loads(line)
+                    yield answered.read(line)
 
     def _show_alarm(self, answer: httpx.Response) -> None:
         """Show, once, what the hub waits for an operator to decide: on stderr, whatever was asked."""
@@ -245,6 +246,14 @@ class Client:
         hint = "is it up (skerry hub serve)? is the address in your context right"
         text = _ERROR_NUMBER.sub("", text).lower()
         return f"cannot reach the hub at {self.context.url} ({text}): {hint} ({context_path()})?"
+
+
+def stranger(text: str) -> str:
+    """Return `text`, what the hub of this user's context does not know, with its version and ours."""
+    theirs = ""
+    with contextlib.suppress(SkerryError), Client(quiet=True) as asking:
+        theirs = str(asking.get("/v1/info").get("version", ""))
+    return f"{text}; {answered.versions(theirs)}"
 
 
 def _escaped(path: str) -> str:

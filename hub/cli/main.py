@@ -15,6 +15,7 @@ import typer
 
 from hub.cli import apply, client, describe, events, get, node, options, sources, tasks
 from hub.cli.doctor import command as doctor
+from hub.cli.listing import answered
 from hub.cli.overriding import release
 from hub.cli.view import examples, output
 from protocol.errors import SkerryError, TooLarge
@@ -202,7 +203,9 @@ def main() -> None:
         if error.mistakes:
             sources.show_mistakes(error.mistakes)
             sys.exit(1)
-        _fail(str(error), 1)
+        _fail(client.stranger(str(error)) if answered.is_foreign(str(error)) else str(error), 1)
+    except answered.FieldMissing as error:
+        _fail(client.stranger(str(error)), 1)
     except (SkerryError, TooLarge) as error:
         _fail(str(error), 1)
     except BrokenPipeError:
