@@ -108,9 +108,7 @@ def as_yaml(data: Any) -> str:
     from ruamel.yaml import YAML
 
     yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.width = 120
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = False, False, 120
     yaml.representer.add_multi_representer(dict, yaml.representer.represent_dict.__func__)
     text = io.StringIO()
     yaml.dump(data, text)
