@@ -3,6 +3,9 @@
 Demands, of what the machines themselves saw run, in the world's own time: no process of a service that is declared once
 and under a lease begins while another one, launched under the same declaration, runs on any other machine.
 
+A device that has turned to another hub takes its processes with it: what that hub places there under the same name is
+its own, from then on.
+
 Cannot see: devices whose disk came from elsewhere, and clones: two of them prove to be one; copies that were launched
 before the declaration said so.
 """
@@ -42,10 +45,20 @@ class OneAtMost(base.Checker):
         one = self._declared(machine, f"service/{service}")
         if one is None:
             return
+        self._turned(one[1])
         others = {where for where in self._running.get(one, ()) if where[0] != fact.node}
         text = f"{fact.instance} begins on {fact.node} while {', '.join(f'{what} runs on {on}' for on, what in others)}"
         self.demand(not others, f"{text}, and {one[1]} of {one[0]} may run once at most")
         self._running.setdefault(one, set()).add((fact.node, fact.instance))
+
+    def _turned(self, key: str) -> None:
+        """What runs as `key` is, by now, of the hub that places it where it runs."""
+        for one in [one for one in self._running if one[1] == key]:
+            for node, instance in list(self._running[one]):
+                now = self._declared(self.world.machine(node), key) if node in self.world.home else None
+                if now is not None and now != one:
+                    self._running[one].discard((node, instance))
+                    self._running.setdefault(now, set()).add((node, instance))
 
     def _gone(self, fact: Gone) -> None:
         for running in self._running.values():

@@ -9,7 +9,7 @@ from protocol.effects import Effects, Now
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
-    from hub.core.rehome.orders import Orders
+    from hub.core.rehome.orders import Orders, Record
 
 
 class Arrivals:
@@ -30,7 +30,7 @@ class Arrivals:
         if record is not None and not record.arrived_ms and self._is_there(record.move):
             self._orders.arrived(node, now, fx)
             record = self._orders.find(node)
-        if record is not None and record.arrived_ms and not record.done_ms and self._is_let_go(record.move):
+        if record is not None and record.arrived_ms and not record.done_ms and self._is_let_go(record):
             self._orders.done(node, now, fx)
 
     def _at(self, hub: str, node: str) -> str:
@@ -42,9 +42,11 @@ class Arrivals:
             return False
         return found.brief.state == "online" and not found.brief.lodger
 
-    def _is_let_go(self, move: documents.Move) -> bool:
-        found = self._core.subtree.find(self._at(move.former, move.node))
-        return found is None or found.brief.state == "moved"
+    def _is_let_go(self, record: Record) -> bool:
+        found = [
+            self._core.subtree.find(self._at(hub, record.move.node)) for hub in (record.move.former, *record.missed)
+        ]
+        return all(one is None or one.brief.state == "moved" for one in found)
 
     def _is_out(self, move: documents.Move) -> bool:
         found = self._core.subtree.find(self._at(move.to.id, move.node))

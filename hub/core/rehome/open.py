@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 
-from protocol import documents, limits
+from protocol import limits
 
 
 class Open:
@@ -29,24 +29,17 @@ class Open:
         """Tell whether no further node may set out."""
         return self.going >= limits.MOVES_OPEN_MAX
 
-    def note(self, move: documents.Move, *, arrived: bool, done: bool) -> None:
-        """This is said of its node now."""
-        told = () if done else _told(move, arrived)
-        for hub in self._told.pop(move.node, ()):
+    def note(self, node: str, told: tuple[str, ...], *, going: bool) -> None:
+        """The hubs `told` are told of `node` now."""
+        for hub in self._told.pop(node, ()):
             if hub not in told:
-                del self._nodes[hub][move.node]
+                del self._nodes[hub][node]
         for hub in told:
-            self._nodes.setdefault(hub, {})[move.node] = None
+            self._nodes.setdefault(hub, {})[node] = None
         if told:
-            self._told[move.node] = told
-        (self._going.discard if arrived or done else self._going.add)(move.node)
+            self._told[node] = told
+        (self._going.add if going else self._going.discard)(node)
 
     def of(self, hub: str) -> list[str]:
         """Return the nodes that `hub` is told of: some of them, when they are many."""
         return list(itertools.islice(self._nodes.get(hub, ()), limits.MOVES_OPEN_MAX))
-
-
-def _told(move: documents.Move, arrived: bool) -> tuple[str, ...]:
-    if move.revoked:
-        return (move.to.id,)
-    return (move.former,) if arrived else (move.former, move.to.id)

@@ -27,10 +27,11 @@ ORDER = "order"
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was said of one node last. `arrived_ms` 0: it is still on its way, as far as it is known here; `done_ms` 0:
-    its former hub has not let go of it."""
+    its former hub has not let go of it. `missed`: hubs that were to take it in before, and to which it never came."""
 
     move: documents.Move
     at_ms: int
+    missed: tuple[str, ...] = ()
     arrived_ms: int = 0
     done_ms: int = 0
 
@@ -67,24 +68,29 @@ class Orders:
             revoked=revoked,
         )
         move = grants.sign(bare, core.signer)
-        self._put(Record(move=move, at_ms=int(now.wall * 1000)), fx)
+        self._put(Record(move=move, at_ms=int(now.wall * 1000), missed=_missed(known, move)), fx)
         said = {"who": who, "from": former, "to": to.id, "number": number}
         kind = "lodger.revoked" if revoked else "operator.move"
         core.streams.audit(kind, spot.address, said, now, fx)
-        self._tell(move, now, fx)
+        self._tell(self._records[spot.name], now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{spot.address}"))
         return number
 
-    def _tell(self, move: documents.Move, now: Now, fx: Effects) -> None:
+    def _tell(self, record: Record, now: Now, fx: Effects) -> None:
         core = self._core
-        for hub in _concerned(move):
+        for hub in _concerned(record):
             if hub == core.node:
-                core.lodging.take(move, now, fx)
+                core.lodging.take(record.move, now, fx)
             else:
                 core.delegate.mark(hub)
 
     def _note(self, record: Record) -> None:
-        self.open.note(record.move, arrived=record.arrived_ms > 0, done=record.done_ms > 0)
+        told = _concerned(record)
+        if record.done_ms:
+            told = ()
+        elif record.arrived_ms and not record.move.revoked:
+            told = (record.move.former, *record.missed)
+        self.open.note(record.move.node, told, going=not (record.arrived_ms or record.done_ms))
 
     def _put(self, record: Record, fx: Effects) -> None:
         self._records[record.move.node] = record
@@ -116,19 +122,28 @@ class Orders:
         """`node` is where it belongs: its former hub is told so."""
         record = self._records[node]
         move = grants.sign(msgspec.structs.replace(record.move, arrived=True), self._core.signer)
-        self._put(Record(move=move, at_ms=record.at_ms, arrived_ms=int(now.wall * 1000)), fx)
+        self._put(msgspec.structs.replace(record, move=move, arrived_ms=int(now.wall * 1000)), fx)
         self._core.streams.audit("node.arrived", node, {"to": move.to.id, "number": move.number}, now, fx)
-        self._tell(move, now, fx)
+        self._tell(self._records[node], now, fx)
 
     def done(self, node: str, now: Now, fx: Effects) -> None:
         """The former hub has let go of it, or it is revoked where it turned to: nothing more is said."""
         record, now_ms = self._records[node], int(now.wall * 1000)
         self._put(msgspec.structs.replace(record, arrived_ms=record.arrived_ms or now_ms, done_ms=now_ms), fx)
-        for one in _concerned(record.move):
+        for one in _concerned(record):
             if one != self._core.node:
                 self._core.delegate.mark(one)
 
 
-def _concerned(move: documents.Move) -> tuple[str, ...]:
+def _missed(known: Record | None, move: documents.Move) -> tuple[str, ...]:
+    """Return who waits for the node in vain once `move` is said."""
+    if known is None or known.done_ms:
+        return ()
+    before = known.missed if known.arrived_ms or known.move.revoked else (*known.missed, known.move.to.id)
+    return tuple(sorted({*before} - {move.former, move.to.id}))
+
+
+def _concerned(record: Record) -> tuple[str, ...]:
     """Return the hubs that are told."""
-    return (move.to.id,) if move.revoked else (move.former, move.to.id)
+    move = record.move
+    return (move.to.id,) if move.revoked else (move.former, move.to.id, *record.missed)

@@ -198,6 +198,22 @@ def test_a_device_that_has_not_arrived_is_not_moved_on_from_there(tree: Tree) ->
     assert told(device), "else it would hear of neither"
 
 
+def test_a_hub_that_waited_in_vain_lets_go_of_who_was_sent_elsewhere_meanwhile(tree: Tree) -> None:
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    device = east.device("gw-1", OSLO)
+    tree.later(5.0)
+    move(tree, "east/gw-1", "cloud")
+    assert node(cloud, "gw-1").moved == ""
+    move(tree, "east/gw-1", "west")
+    assert told(device)
+    turn(device, west)
+    tree.later(5.0)
+    assert node(cloud, "gw-1").moved == "west"
+    record = cloud.core.orders.find("gw-1")
+    assert record is not None
+    assert (record.missed, record.done_ms > 0) == (("cloud",), True)
+
+
 def test_the_root_says_it_until_the_device_has_arrived(tree: Tree) -> None:
     cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
     device = east.device("gw-7", OSLO)
@@ -484,12 +500,12 @@ def test_of_many_who_turn_to_a_hub_some_are_said_at_a_time_and_all_in_the_end(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MOVES_OPEN_MAX", 2)
-    going: list[int] = []
+    count: list[int] = []
     note = Open.note
 
-    def noted(self: Open, move: documents.Move, *, arrived: bool, done: bool) -> None:
-        note(self, move, arrived=arrived, done=done)
-        going.append(self.going)
+    def noted(self: Open, node: str, told: tuple[str, ...], *, going: bool) -> None:
+        note(self, node, told, going=going)
+        count.append(self.going)
 
     monkeypatch.setattr(Open, "note", noted)
     cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
@@ -501,7 +517,7 @@ def test_of_many_who_turn_to_a_hub_some_are_said_at_a_time_and_all_in_the_end(
         tree.later(limits.BRIEF_TIMES_S)
         for device in devices:
             device.report(status.Report())
-    assert max(going) == 2
+    assert max(count) == 2
     assert not any(node(west, device.name).lodger for device in devices)
     assert len(cloud.core.orders.items("east")) == 2, "a part of what it must hear when it is back"
 
