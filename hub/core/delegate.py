@@ -8,6 +8,7 @@ a cordoned node keeps what it has.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -95,8 +96,7 @@ class Delegate:
 
     def ask_release(self, node: str, document: documents.ReleaseRequest, now: Now, fx: Effects) -> None:
         """Ask the person at `node` for an override back, or for the end of a hold."""
-        until_ms = int((now.wall + limits.RELEASE_ASKED_S_MAX) * 1000)
-        release = Release(node=node, document=document, until_ms=until_ms)
+        release = Release(node=node, document=document, until_ms=int((now.wall + limits.RELEASE_ASKED_S_MAX) * 1000))
         self._releases.setdefault(node, {})[document.service] = release
         fx.store.append(Put(RELEASES, f"{node}/{document.service}", msgspec.json.encode(release)))
         self.mark(node)
@@ -122,7 +122,7 @@ class Delegate:
         if now.mono >= self._soon_at:
             self._now |= self._soon
             self._soon, self._soon_at = {}, math.inf
-        for node in list(self._now)[: limits.DELEGATE_NODES_PER_INPUT_MAX]:
+        for node in list(itertools.islice(self._now, limits.DELEGATE_NODES_PER_INPUT_MAX)):
             self.make(node, now, fx)
 
     def make(self, node: str, now: Now, fx: Effects) -> None:
@@ -140,8 +140,7 @@ class Delegate:
         self._parent.set_desired(node, self._items(node, keys), now, fx)
 
     def _items(self, node: str, keys: list[str]) -> dict[str, bytes]:
-        items = self._resources.items(node, keys)
-        items.update(self._tasks.items(node))
+        items = self._resources.items(node, keys) | self._tasks.items(node)
         for release in self._releases.get(node, {}).values():
             items[documents.document_id(release.document)] = documents.encode(release.document)
         return items | self.also(node)

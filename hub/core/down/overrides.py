@@ -42,19 +42,19 @@ class Overrides:
 
     def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
         decoder = msgspec.json.Decoder(Override)
-        self._all = {key: decoder.decode(raw) for key, raw in sorted(snapshot.spaces.get(SPACE, {}).items())}
+        self.by_key = {key: decoder.decode(raw) for key, raw in sorted(snapshot.spaces.get(SPACE, {}).items())}
         self._core = core
 
     def __contains__(self, key: str) -> bool:
-        return key in self._all
+        return key in self.by_key
 
     def all(self) -> list[Override]:
         """Return every override, by key."""
-        return list(self._all.values())
+        return list(self.by_key.values())
 
     def text(self, key: str) -> str:
         """Return in words by whom `key` is overridden, and until when."""
-        held = self._all[key]
+        held = self.by_key[key]
         return f"overridden by {held.by}: {held.reason} (until_ms {held.until_ms})"
 
     # -------------------------------------------------------------------------------------------- asking
@@ -101,7 +101,7 @@ class Overrides:
             since_ms=now_ms,
             until_ms=now_ms + int(given.for_s * 1000),
         )
-        self._all[one.key] = held
+        self.by_key[one.key] = held
         fx.store.append(Put(SPACE, one.key, msgspec.json.encode(held)))
         core.delegated.enforce(one, who, before.origin, now, fx)
         after = core.resources.get(one.kind, one.name)
@@ -112,7 +112,7 @@ class Overrides:
     def release(self, op: inputs.ReleaseOverride, who: str, now: Now, fx: Effects) -> dict[str, Any]:
         """End an override by hand. Raises Refusal (404)."""
         key = f"{op.kind}/{op.name}"
-        if key not in self._all:
+        if key not in self.by_key:
             where = f"at {self._core.node}: nothing to release (at a region below: --at REGION)"
             raise Refusal(f"{key[:120]} is not overridden {where}", 404)
         self.over(key, f"released by {who}" + (f": {op.reason}"[:200] if op.reason else ""), now, fx)
@@ -125,7 +125,7 @@ class Overrides:
 
     def end(self, key: str, why: str, now: Now, fx: Effects) -> None:
         """Forget an override, if there is one, and put on record why it ended."""
-        held = self._all.pop(key, None)
+        held = self.by_key.pop(key, None)
         if held is not None:
             fx.store.append(Delete(SPACE, key))
             said = {"who": held.by, "owner": held.owner, "reason": held.reason, "why": why}
@@ -133,12 +133,12 @@ class Overrides:
 
     def tick(self, now: Now, fx: Effects) -> None:
         """End those whose life is over."""
-        for key in [key for key, held in self._all.items() if now.wall * 1000 >= held.until_ms]:
+        for key in [key for key, held in self.by_key.items() if now.wall * 1000 >= held.until_ms]:
             self.over(key, "its life is over", now, fx)
 
     def next_wake(self, now: Now) -> float:
         """Return the mono time at which the next life is over."""
-        until_ms = min((held.until_ms for held in self._all.values()), default=math.inf)
+        until_ms = min((held.until_ms for held in self.by_key.values()), default=math.inf)
         return now.mono + max(0.0, until_ms / 1000 - now.wall)
 
 

@@ -13,8 +13,9 @@ from hub.core.down.known import brief as briefs
 from hub.core.down.known import report as reports
 from hub.core.down.known.counts import Counts
 from hub.core.down.known.spots import Spots
-from hub.core.down.known.sums import Said, Sums
-from protocol import status
+from hub.core.down.known.sums import Said
+from hub.core.down.known.totals import Totals
+from protocol import messages, status
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.link.roster import brief as told
 from protocol.link.roster.brief import RegionReport
@@ -34,8 +35,10 @@ class Subtree(Spots):
     def __init__(self, core: HubCore) -> None:
         super().__init__(core)
         core.parent.rosters.is_hub = self._is_hub
-        self._sums, self._counts = Sums(), Counts(core)
+        self._totals, self._counts = Totals(core), Counts(core)
         self._marked = dict.fromkeys(node.name for node in core.registry)
+        self._read: dict[str, tuple[messages.Status | None, RegionReport | None]] = {}
+        """By child hub: its last Status, and what was read in it."""
         self._is_stale = True
         self._raw = b""
 
@@ -60,21 +63,16 @@ class Subtree(Spots):
 
     def _said_by(self, hub: str) -> RegionReport | None:
         said = self._core.parent.view(hub).status
-        try:
-            return told.decode_region(bytes(said.body)) if said is not None else RegionReport()
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            return None
+        if hub not in self._read or self._read[hub][0] is not said:
+            self._read[hub] = said, _region_in(said)
+        return self._read[hub][1]
 
     def sum(self) -> RegionReport:
         """Return what all that is below this hub comes to."""
-        self._count()
-        core = self._core
-        hubs = {
-            node.name: (briefs.state_of(core, node), self.region(node.name))
-            for node in core.registry
-            if node.kind == "hub" and not node.revoked_ms
-        }
-        return reports.made(core, self._sums, hubs)
+        for name in self._marked:
+            self._count(name)
+        self._marked.clear()
+        return reports.made(self._core, self._totals)
 
     @property
     def is_stale(self) -> bool:
@@ -88,14 +86,16 @@ class Subtree(Spots):
             self._is_stale = False
         return self._raw
 
-    def _count(self) -> None:
-        for name in self._marked:
-            node = self._core.registry.get(name)
-            if node.kind == "agent" and not node.moved:
-                self._sums.put(name, self._said(name))
-            else:
-                self._sums.drop(name)
-        self._marked.clear()
+    def _count(self, name: str) -> None:
+        node = self._core.registry.get(name)
+        if node.kind == "agent" and not node.moved:
+            self._totals.own.put(name, self._said(name))
+            return
+        self._totals.own.drop(name)
+        if node.kind == "hub" and not node.revoked_ms:
+            self._totals.heard(name, briefs.state_of(self._core, node), self.region(name))
+        else:
+            self._totals.left(name)
 
     def _said(self, name: str) -> Said:
         core, node = self._core, self._core.registry.get(name)
@@ -131,6 +131,7 @@ class Subtree(Spots):
                 if op.space in _OF_NODES:
                     found[op.key] = None
                 elif op.space in _OF_DOCUMENTS:
+                    self._totals.touch([op.key])
                     self._is_stale = True
         known = [name for name in found if self._core.registry.find(name) is not None]
         for name in known:
@@ -140,3 +141,10 @@ class Subtree(Spots):
             if node.kind == "hub" and node.revoked_ms:
                 gone += self.heard(name, [], self._core.parent.rosters.forget(name, now))
         return known, gone
+
+
+def _region_in(said: messages.Status | None) -> RegionReport | None:
+    try:
+        return told.decode_region(bytes(said.body)) if said is not None else RegionReport()
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None

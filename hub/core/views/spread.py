@@ -32,7 +32,7 @@ def shares(core: HubCore, key: str) -> dict[str, int | None]:
 
 def override(core: HubCore, key: str) -> JSON | None:
     """Return what this hub's operators put in the place of a delegated resource, for how long; None mostly."""
-    return next((msgspec.to_builtins(one) for one in core.delegated.overrides() if one.key == key), None)
+    return msgspec.to_builtins(core.overrides.by_key.get(key))
 
 
 # ------------------------------------------------------------------------------------------------ by region
@@ -46,16 +46,15 @@ def regions(core: HubCore, record: Resource) -> list[JSON]:
         if node.kind != "hub" or node.revoked_ms:
             continue
         report = core.subtree.region(node.name)
-        tally = report.tallies.get(record.key)
-        if node.name not in asked and tally is None:
+        if node.name not in asked and record.key not in report.tallies:
             continue
         spot = core.subtree.find(node.name)
         assert spot is not None
         told = report if spot.state == "online" else reports.unheard(report)
         marks = [_mark(core, node.name, mark) for mark in told.marks if mark.what == record.key]
         refused = [one.text for one in told.conditions if one.text.startswith(f"{record.key}: ")]
-        found.append(_region(core, spot, asked, told.tallies.get(record.key, Tally())) | {"marks": marks})
-        found[-1]["refused"] = refused[0] if refused else ""
+        more = {"marks": marks, "refused": refused[0] if refused else ""}
+        found.append(_region(core, spot, asked, told.tallies.get(record.key, Tally())) | more)
     return found
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from hub.core.down.known import tallies
-from hub.core.down.known.sums import Sums
+from hub.core.down.known.ranked import newest, worst
 from protocol import limits, status
 from protocol.link.roster.brief import Offender, OverrideMark, RegionReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hub.core.down.known.totals import Totals
     from hub.core.hub import HubCore
 
 _Marked = TypeVar("_Marked", Offender, OverrideMark)
@@ -44,32 +44,27 @@ def _all_unheard(counts: Mapping[str, int]) -> dict[str, int]:
     return left | ({UNHEARD: rest} if rest else {})
 
 
-def made(core: HubCore, sums: Sums, hubs: Mapping[str, tuple[str, RegionReport]]) -> RegionReport:
-    """Return the report of this hub. `hubs`: the state of each child hub, and what it last said."""
-    heard = {name: said if state == "online" else unheard(said) for name, (state, said) in hubs.items()}
-    nodes = Counter(sums.states)
-    below = Counter(state for state, _ in hubs.values())
-    counted = tallies.all_of(core, sums, {name: said.tallies for name, said in heard.items()})
-    for said in heard.values():
-        nodes.update(said.nodes)
-        below.update(said.hubs)
-    offenders = [*sums.offenders(), *(one for name, said in heard.items() for one in _under(name, said.worst))]
-    more = sum(said.offenders - len(said.worst) for said in heard.values())
+def made(core: HubCore, totals: Totals) -> RegionReport:
+    """Return the report of this hub."""
+    told = totals.tallies(limits.TALLIES_MAX)
+    offenders = [*totals.own.worst.first(limits.OFFENDERS_MAX), *totals.worst.first(limits.OFFENDERS_MAX)]
+    own = _overrides(core)
     marks = [
-        *_overrides(core),
-        *sums.marks(),
-        *(one for name, said in heard.items() for one in _under(name, said.marks)),
+        *own,
+        *totals.own.marks.first(limits.OVERRIDE_MARKS_MAX),
+        *totals.marks.first(limits.OVERRIDE_MARKS_MAX),
     ]
-    unmarked = sum(said.overrides - len(said.marks) for said in heard.values())
+    troubles = len(totals.own.worst) + len(totals.worst) + totals.unnamed
+    overrides = len(own) + len(totals.own.marks) + len(totals.marks) + totals.unmarked
     return RegionReport(
-        nodes=_bounded(nodes),
-        hubs=_bounded(below),
-        tallies=dict(itertools.islice(counted.items(), limits.TALLIES_MAX)),
-        worst=heapq.nsmallest(limits.OFFENDERS_MAX, offenders, key=lambda one: (one.rank, one.since_ms, one.at)),
-        offenders=max(0, min(len(offenders) + more, limits.INTEGER_MAX)),
-        marks=heapq.nsmallest(limits.OVERRIDE_MARKS_MAX, marks, key=lambda one: (-one.since_ms, one.at, one.what)),
-        overrides=max(0, min(len(marks) + unmarked, limits.INTEGER_MAX)),
-        conditions=_conditions(core, len(counted)),
+        nodes=_bounded(totals.own.states + totals.nodes),
+        hubs=_bounded(totals.states + totals.hubs),
+        tallies=told,
+        worst=heapq.nsmallest(limits.OFFENDERS_MAX, offenders, key=worst),
+        offenders=max(0, min(troubles, limits.INTEGER_MAX)),
+        marks=heapq.nsmallest(limits.OVERRIDE_MARKS_MAX, marks, key=newest),
+        overrides=max(0, min(overrides, limits.INTEGER_MAX)),
+        conditions=_conditions(core, len(totals)),
         lost=core.streams.lost,
         haven=core.haven,
     )
@@ -105,7 +100,8 @@ def _overrides(core: HubCore) -> list[OverrideMark]:
     ]
 
 
-def _under(hub: str, marked: Iterable[_Marked]) -> list[_Marked]:
+def under(hub: str, marked: Iterable[_Marked]) -> list[_Marked]:
+    """Return what a child hub says of places below it, with their addresses from here."""
     return [
         msgspec.structs.replace(one, at=f"{hub}/{one.at}"[: limits.ADDRESS_CHARS_MAX] if one.at else hub)
         for one in marked

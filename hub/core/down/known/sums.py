@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from hub.core.down.known.ranked import Ranked, newest, worst
 from protocol import limits, status
 from protocol.link.roster.brief import Offender, OverrideMark, Tally
 
@@ -34,12 +35,12 @@ class Said:
 class _Part:
     """What was added for one agent, so that it can be taken away again."""
 
-    __slots__ = ("counts", "marks", "offender", "state")
+    __slots__ = ("counts", "marks", "offenders", "state")
 
     def __init__(self, name: str, said: Said) -> None:
         self.state = said.state
         self.counts = {key: _counted(said, key, digest) for key, digest in said.placed.items()}
-        self.offender = _offender(name, said)
+        self.offenders = _offenders(name, said)
         self.marks = [
             OverrideMark(
                 at=name,
@@ -62,31 +63,31 @@ class Sums:
         self._parts: dict[str, _Part] = {}
         self.states: Counter[str] = Counter()
         self._tallies: dict[str, list[int]] = {}
-        self._offenders: dict[str, Offender] = {}
-        self._marked: dict[str, list[OverrideMark]] = {}
+        self._touched: dict[str, None] = {}
+        self.worst: Ranked[Offender] = Ranked(worst)
+        self.marks: Ranked[OverrideMark] = Ranked(newest)
 
     def put(self, name: str, said: Said) -> None:
         """Count the agent `name` as it is now."""
         self.drop(name)
         part = self._parts[name] = _Part(name, said)
         self._add(part, 1)
-        if part.offender is not None:
-            self._offenders[name] = part.offender
-        if part.marks:
-            self._marked[name] = part.marks
+        self.worst.put(name, part.offenders)
+        self.marks.put(name, part.marks)
 
     def drop(self, name: str) -> None:
         """Count the agent `name` no longer."""
         part = self._parts.pop(name, None)
         if part is not None:
             self._add(part, -1)
-            self._offenders.pop(name, None)
-            self._marked.pop(name, None)
+            self.worst.put(name, ())
+            self.marks.put(name, ())
 
     def _add(self, part: _Part, sign: int) -> None:
         self.states[part.state] += sign
         if not self.states[part.state]:
             del self.states[part.state]
+        self._touched.update(dict.fromkeys(part.counts))
         for key, counts in part.counts.items():
             total = self._tallies.setdefault(key, [0] * len(_FIELDS))
             for at, count in enumerate(counts):
@@ -96,17 +97,14 @@ class Sums:
 
     # -------------------------------------------------------------------------------------------- reading
 
-    def tallies(self) -> dict[str, Tally]:
-        """Return the counts of each resource that is placed anywhere."""
-        return {key: Tally(**dict(zip(_FIELDS, counts, strict=True))) for key, counts in self._tallies.items()}
+    def taken(self) -> list[str]:
+        """Return the resources whose counts may have changed since this was asked last."""
+        touched, self._touched = list(self._touched), {}
+        return touched
 
-    def offenders(self) -> list[Offender]:
-        """Return all agents that are to be looked at."""
-        return list(self._offenders.values())
-
-    def marks(self) -> list[OverrideMark]:
-        """Return all overrides at agents."""
-        return [mark for marks in self._marked.values() for mark in marks]
+    def tally(self, key: str) -> Tally:
+        """Return the counts of a resource; zeros when it is placed nowhere."""
+        return Tally(**dict(zip(_FIELDS, self._tallies.get(key, ()), strict=False)))
 
 
 def _counted(said: Said, key: str, digest: str) -> tuple[int, ...]:
@@ -122,15 +120,15 @@ def _counted(said: Said, key: str, digest: str) -> tuple[int, ...]:
     return 1, one.digest == digest, one.state == "running", one.healthy is True, one.healthy is False, is_away
 
 
-def _offender(name: str, said: Said) -> Offender | None:
-    """Return why a person should look at an agent; None when nobody need."""
+def _offenders(name: str, said: Said) -> list[Offender]:
+    """Return why a person should look at an agent, the worst reason; nothing when nobody need."""
     alarm = said.alarm[: limits.BRIEF_TEXT_CHARS]
     if said.state == "quarantined":
-        return Offender(at=name, what="quarantined", text=alarm, since_ms=said.since_ms, rank=0)
+        return [Offender(at=name, what="quarantined", text=alarm, since_ms=said.since_ms, rank=0)]
     found = [one for service, said_of in said.report.services.items() if (one := _trouble(name, service, said_of))]
     if said.alarm:
         found.append(Offender(at=name, what="alarm", text=alarm, since_ms=said.alarm_ms, rank=3))
-    return min(found, key=lambda one: one.rank, default=None) if said.state != "revoked" else None
+    return sorted(found, key=lambda one: one.rank)[:1] if said.state != "revoked" else []
 
 
 def _trouble(name: str, service: str, one: status.ServiceReport) -> Offender | None:
