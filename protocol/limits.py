@@ -80,6 +80,7 @@ SEND_QUEUE_BYTES_MAX = 8 * MIB  # of a client, not yet taken by its socket; beyo
 LOOKS_PER_S_MAX = 200  # of a parent that starts
 EPOCHS_KEPT_MAX = 16  # of a child's stream, at the parent
 ORIGINS_OF_CHILD_MAX = 100_000  # streams of nodes below one child hub, in all epochs that are remembered
+RELAY_ALARMS_MAX = 16  # that one message of a child hub raises
 MISSING_KEPT = 64  # ranges that one stream of such a node lacks here, listed; beyond them the lowest is only counted
 HELD_EVERY_S = 900.0  # what policy holds back of one stream is told upward this seldom: a signed word takes 0.5 KB
 MISSING_OF_CHILD_MAX = 100_000  # such ranges of all below one child hub: one takes some 450 bytes
@@ -124,6 +125,7 @@ DAMAGED_FILES_KEPT = 2  # set aside beside a store; the oldest goes first
 RECOVERY_ROOM_BYTES = MIB  # that stays free beside what a recovery may write
 ASIDE_KEPT_ROWS = 1_000  # entries set aside; whose are most gives way first, its oldest
 ASIDE_KEPT_OF_NODE_ROWS = 100  # of one node, the newest
+CHANNELS_KNOWN_MAX = 50_000  # streams of nodes whose place in a store is kept in memory
 RETIRE_ROWS = 5_000  # entries that one step of retention counts or deletes
 
 # --- the front door and the API
@@ -212,6 +214,7 @@ DISCOVER_HELP_S = 60.0  # for the helper that looks
 DISCOVER_TRY_S = 3.0  # for one address to prove itself
 FOUND_HUBS_MAX = 64  # heard at a time
 FOUND_HOSTS_MAX = 8  # of one hub
+HOST_CHARS_MAX = 253  # of a host's name or address
 REHOME_AFTER_S = 86_400.0  # without contact to its hub a device that has a grant looks whether that is gone for good
 HAVENS_MAX = 8  # that a grant lists, beside the hub that it is of
 MOVES_OPEN_MAX = 1_000  # nodes on their way from one hub to another, at the hub above both
@@ -340,6 +343,8 @@ ROSTER_STORED_AT_ONCE = 512
 
 SHARES_SETTLE_S = 1.0  # what changed below a region waits so long before shares are counted anew
 SHARES_PER_INPUT_MAX = 4  # resources whose shares one input counts anew
+ROSTER_UNSTORED_MAX = 20_000  # of one child hub, heard and not stored yet: beyond them it is not heard
+ROSTER_KEPT_BYTES_MAX = 64 * MIB  # of the briefs of all nodes below one child hub
 DELEGATION_BYTES = 1 * KIB  # what a document takes that is handed to a region, beside its own text
 OVERRIDE_S_MAX = 30 * 86_400.0  # the life of an override of a delegated document
 VERSION_BYTES_MAX = 16 * KIB  # of a document that an entry about an override carries

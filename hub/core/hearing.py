@@ -133,6 +133,7 @@ class Hearing:
         """What is below a child hub has changed."""
         core = self._core
         below = core.subtree.heard(event.node, event.put, event.gone)
+        core.relayed.heard(event)
         core.rooms.changed(event.node, (*event.put, *event.gone), now)
         for address in below:
             core.arrivals.seen(address, now, fx)

@@ -17,6 +17,7 @@ _INTO_OWN = "INSERT INTO own_STREAM"
 # A device can bring an epoch back that its parent has forgotten (limits.EPOCHS_KEPT_MAX): a seq is stored once all the
 # same, and the first bytes stay (INVARIANTS A7). It must not fail the transaction, which is everybody's.
 _INTO_ENTRY = "INSERT OR IGNORE INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
+_INTO_ASIDE = "INSERT INTO aside (node, epoch, stream, seq, raw, reason) VALUES (?, ?, ?, ?, ?, ?)"
 # A device may take a new epoch as often as it greets: only as many are looked at as its parent remembers.
 _NEWEST_CHANNELS = "SELECT id FROM channel WHERE node = ? AND stream = ? ORDER BY id DESC LIMIT ?"
 _CHANNEL = """
@@ -86,10 +87,7 @@ class Operations:
             case effects.NewEpoch():
                 life.turn(db, self._heads[op.stream], op)
             case effects.SetAside():
-                db.execute(
-                    "INSERT INTO aside (node, epoch, stream, seq, raw, reason) VALUES (?, ?, ?, ?, ?, ?)",
-                    (op.node, op.epoch, op.stream, op.seq, op.raw, op.reason),
-                )
+                db.execute(_INTO_ASIDE, (op.node, op.epoch, op.stream, op.seq, op.raw, op.reason))
                 self._has_aside = True
 
     def _append(self, db: sqlite3.Connection, op: effects.Rows) -> None:
@@ -124,6 +122,8 @@ class Operations:
     def _channel(self, db: sqlite3.Connection, origin: Channel, at: str) -> int:
         known = self._channels.get(origin)
         if known is None or known[1] != at:
+            if len(self._channels) >= limits.CHANNELS_KNOWN_MAX:
+                self._channels.clear()  # they are looked up again
             (number,) = db.execute(_CHANNEL, (*origin, at)).fetchone()
             known = self._channels[origin] = number, at
         return known[0]

@@ -481,6 +481,16 @@ MUTANTS = [
         tests=RELAY_TESTS,
     ),
     _one(
+        "lodger-believed",
+        "C17",
+        "a region takes a sibling's device over by saying that it came by a grant",
+        "hub/core/rehome/arrivals.py",
+        '        if former.state == "online":\n',
+        "        if False:\n",
+        sim=False,  # no region lies there
+        tests=["tests/unit/hub/test_lying_regions.py"],
+    ),
+    _one(
         "relay-acked-unstored",
         "A5",
         "what a region relays is acked, and is not stored",

@@ -7,6 +7,7 @@ children hears its whole subtree, and passes it on upward.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from protocol import effects, limits
@@ -15,11 +16,14 @@ from protocol.errors import TrustError
 from protocol.link import cursor, events
 from protocol.link.relay import missing, runs, unwrap
 from protocol.link.relay.origins import Origins
+from protocol.link.relay.records import Record
 from protocol.messages import GapBody
 from protocol.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
+
+_GOES_ON = (events.ChildEntries, events.EpochChanged, events.HeldBack)
 
 
 class Relayed:
@@ -29,6 +33,7 @@ class Relayed:
         self._core, self._signer = core, signer
         self.origins = Origins(snapshot, self._doubt, self._key_of, core.parent.brought, core.orders.belongs)
         core.parent.elsewhere = self._meet
+        self.origins.records.there((), [record.at for _, record in self.origins.records.all() if self._is_gone(record)])
 
     def take(self, event: events.ChildEntries, fx: Effects) -> list[events.ParentEvent]:
         """Unwrap new rows of a child's streams `relay_CLASS`; return what their origins tell."""
@@ -54,7 +59,17 @@ class Relayed:
                     odd.append(row[:2])
         if odd:
             told.append(_poison(event, odd, fx))
-        return told
+        return bounded(told)
+
+    def heard(self, event: events.ChildRoster) -> None:
+        """The roster of a child hub changed."""
+        put, gone = ([f"{event.node}/{one}" for one in some] for some in (event.put, event.gone))
+        self.origins.records.there(put, gone)
+
+    def _is_gone(self, record: Record) -> bool:
+        child, _, address = record.at.partition("/")
+        known = self._core.parent.rosters.known(child)
+        return bool(known) and address not in known
 
     def cursors(self, address: str) -> dict[str, dict[str, str | int]]:
         """Return how far each stream of the node at `address` has come, in its newest epoch."""
@@ -82,6 +97,12 @@ class Relayed:
         except TrustError as error:
             return str(error)
         return ""
+
+
+def bounded(told: list[events.ParentEvent]) -> list[events.ParentEvent]:
+    """Return what is told of one message: all that goes on upward, and some of what alarms, for each costs a store."""
+    alarms = itertools.count()
+    return [one for one in told if isinstance(one, _GOES_ON) or next(alarms) < limits.RELAY_ALARMS_MAX]
 
 
 def _poison(event: events.ChildEntries, odd: list[tuple[int, bytes]], fx: Effects) -> events.ParentEvent:

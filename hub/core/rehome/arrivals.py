@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hub.core.rehome import havens
 from protocol import documents
 from protocol.effects import Effects, Now
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
     from hub.core.rehome.orders import Orders, Record
+
+
+_HEARD = (
+    "{0} says that {1} turned to it, because its own hub is gone; but {2} hears it now: nobody is told to move. If {1} "
+    "is a copy, see to that; if {0} never met it, {0} lies: revoke it"
+)
 
 
 class Arrivals:
@@ -43,9 +50,8 @@ class Arrivals:
         return found.brief.state == "online" and not found.brief.lodger
 
     def _is_let_go(self, record: Record) -> bool:
-        found = [
-            self._core.subtree.find(self._at(hub, record.move.node)) for hub in (record.move.former, *record.missed)
-        ]
+        hubs = (record.move.former, *record.missed)
+        found = [self._core.subtree.find(self._at(hub, record.move.node)) for hub in hubs]
         return all(one is None or one.brief.state == "moved" for one in found)
 
     def _is_out(self, move: documents.Move) -> bool:
@@ -59,10 +65,14 @@ class Arrivals:
         if found is None or not found.brief.lodger or found.brief.state == "revoked":
             return
         hub = address.rpartition("/")[0]
-        to = core.subtree.region(hub).haven if hub and core.registry.find(hub) is not None else core.haven
-        former = core.subtree.find(f"{found.brief.lodger}/{found.name}")
+        to = havens.of(core, hub) if hub else core.haven
+        former = core.subtree.find(f"{found.brief.lodger}/{found.name}") if "/" not in hub else None
         record = self._orders.find(found.name)
         if to is None or former is None or former.brief.key != found.brief.key or not self._orders.may_say(found.name):
+            return
+        if former.state == "online":
+            if hub:
+                core.registry.alarm(hub, "odd-lodger", _HEARD.format(hub, found.name, found.brief.lodger), now, fx)
             return
         revoked = f"revoked at {found.brief.lodger}" if former.brief.state == "revoked" else ""
         if record is None or record.move.to.id != to.id or record.arrived_ms or record.move.revoked != revoked:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.core import inputs
 from hub.core.registry import Refusal
+from hub.core.rehome import havens
 from protocol import documents
 from protocol.effects import Effects, Now
 
@@ -46,7 +47,7 @@ class Asked:
             child = core.registry.living(name)
             if child.kind != "hub":
                 raise Refusal(f"{name} is no hub: name one that stands right below {core.node}, or {core.node}", 422)
-            found = core.subtree.region(name).haven
+            found = havens.of(core, name)
         if found is None:
             raise Refusal(f"{name} has not said yet where it listens: try again when it is online")
         return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hub.core.rehome import havens
 from protocol import documents, limits
 from protocol.effects import Delete, Effects, Put
 from protocol.errors import RemoteProtocolError
@@ -40,8 +41,8 @@ class Family:
     def heard(self, hub: str, fx: Effects) -> None:
         """A child reported: if it is a hub that listens elsewhere now, or is new, all grants are looked at."""
         core, node = self._core, self._core.registry.get(hub)
-        haven = core.subtree.region(hub).haven if node.kind == "hub" and not node.revoked_ms else None
-        if haven is not None and haven.id == hub and self._havens.get(hub) != haven:
+        haven = havens.of(core, hub) if node.kind == "hub" and not node.revoked_ms else None
+        if haven is not None and self._havens.get(hub) != haven:
             self._havens[hub] = haven
             self._give(fx)
 

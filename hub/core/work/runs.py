@@ -2,8 +2,8 @@
 
 Two sources feed a record: the entries of the node's `state` stream (history, in order) and the last run in a Status
 (live, ahead of the history). A record knows up to which seq of which epoch it is true; what is older changes nothing,
-so that history never overwrites live (INVARIANTS A12). The oldest of limits.RUNS_KEPT_AT_HUB_MAX records goes first,
-and of a node with limits.RUNS_KEPT_OF_NODE_MAX its own oldest.
+so that history never overwrites live (INVARIANTS A12). Of limits.RUNS_KEPT_AT_HUB_MAX records the oldest of who
+has most goes first (protocol.link.room.shares), and of a node with limits.RUNS_KEPT_OF_NODE_MAX its own oldest.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from hub.core.registry import Refusal
 from protocol import limits, status
 from protocol.effects import Delete, Effects, Put
+from protocol.link.room.shares import Shares
 from protocol.snapshot import Snapshot
 
 SPACE = "run"
@@ -71,6 +72,7 @@ class Runs:
         found.sort(key=lambda run: (run.started_ms, run.node, run.id))
         self._runs: dict[str, Run] = {}
         self._of_node: dict[str, dict[str, None]] = {}
+        self._shares = Shares()
         self._forgotten: list[str] = []
         self._touched: dict[str, None] = {}
         for run in found:
@@ -162,17 +164,21 @@ class Runs:
         self._touched[run.place] = None
 
     def _keep(self, run: Run) -> None:
-        self._runs[run.place] = run
         own = self._of_node.setdefault(run.node, {})
+        self._shares.add(run.node, 0 if run.place in own else 1)
+        self._runs[run.place] = run
         own[run.place] = None
         if len(own) > limits.RUNS_KEPT_OF_NODE_MAX:
             self._forget(next(iter(own)))
         elif len(self._runs) > limits.RUNS_KEPT_AT_HUB_MAX:
-            self._forget(next(iter(self._runs)))
+            self._forget(next(iter(self._of_node[self._shares.most("")])))
 
     def _forget(self, place: str) -> None:
         gone = self._runs.pop(place)
         del self._of_node[gone.node][place]
+        if not self._of_node[gone.node]:
+            del self._of_node[gone.node]
+        self._shares.add(gone.node, -1)
         self._touched.pop(place, None)
         self._forgotten.append(place)
 

@@ -4,9 +4,10 @@ AGE is counted, not read off a clock: it grows as the monotonic clock does while
 the wall clock says, but by limits.RETAIN_AWAY_S_MAX at most. A wall clock that jumps years ahead ages nothing
 (INVARIANTS A15); what the devices' clocks say counts for nothing at all.
 
-SIZE: when all together are too much, the node that holds most gives way, the lowest class first, and of it the oldest.
-So a device that floods the hub pushes out its own history and nobody else's: whoever holds less than an equal share of
-what is kept loses nothing to the others.
+SIZE: when all together are too much, who holds most gives way, the lowest class first, and of it the oldest. That is
+counted tier by tier: the child that holds most with all below it, of these again, down to a node. So a device that
+floods the hub, or a region that invents devices, pushes out its own history and nobody else's: whoever holds less than
+an equal share of what its tier keeps loses nothing to the others.
 
 What each node holds is counted here too, some rows at a time, beside the rows: an insert pays nothing for it, and a
 store without counts (recovered, or new) is counted from its beginning.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 import msgspec
 
 from protocol import limits
+from protocol.aio.upkeep import holders
 
 _MARKS = 100  # notes of when entries arrived, over the time that they are kept
 _COST = "length(raw) + length(hash) + length(kind) + length(key) + 48"  # and what the row and its index take beside
@@ -112,18 +114,19 @@ def _delete(db: sqlite3.Connection, where: str, values: tuple[int, ...]) -> int:
 
 
 def _make_room(db: sqlite3.Connection, kept: Kept, last: int) -> int:
-    """Delete the oldest rows of the lowest class of the node that holds most, if all together hold too much.
+    """Delete the oldest rows of the lowest class of who holds most, if all together hold too much.
 
-    It keeps an equal share of what may be kept: then another one holds most.
+    It keeps an equal share of what its tier may keep: then another one holds most.
     """
     rows, size = db.execute(_HELD).fetchone()
     if rows <= kept.rows and size <= kept.bytes:
         return 0
     is_size = size > kept.bytes
     most, total = (kept.bytes, size) if is_size else (kept.rows, rows)
-    holders: list[tuple[int, int, str]] = db.execute(_HOLDERS).fetchall()
-    holds, its_rows, node = max((its_size if is_size else count, count, name) for count, its_size, name in holders)
-    over = min(total - most, holds - most // len(holders))
+    found: list[tuple[int, int, str]] = db.execute(_HOLDERS).fetchall()
+    sizes = [(its_size if is_size else count, count, name) for count, its_size, name in found]
+    (holds, its_rows, node), share = holders.most(sizes, most)
+    over = min(total - most, holds - share)
     over_rows = -(-over * its_rows // holds)
     (channel,) = db.execute(_LOWEST, (node,)).fetchone()
     chosen = "id IN (SELECT id FROM entry WHERE channel = ? AND id < ? ORDER BY seq LIMIT ?)"

@@ -1,12 +1,12 @@
 """Which epochs of which stream are known at which address, by the keys of their records, and how many below each child.
 
-Of one stream at one address the newest is in use; those before it are former ones, which may give way.
+Of one stream at one address the newest is in use; those before it are former ones. These may give way, and so may all
+of a node that is gone from its hub's roster. Where each is in use, it is who has most that gives way to others.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-
+from protocol.link.room.shares import Shares
 from protocol.messages import STREAMS
 
 
@@ -18,7 +18,7 @@ class Epochs:
         """By (address, stream), in the order in which they began."""
         self._former: dict[str, dict[str, None]] = {}
         """By child, the oldest first."""
-        self._of_child: Counter[str] = Counter()
+        self._held = Shares()
 
     def at(self, address: str, stream: str) -> list[str]:
         """Return the keys of one stream of the node at `address`, the newest last."""
@@ -30,11 +30,30 @@ class Epochs:
 
     def count(self, child: str) -> int:
         """Return how many are known below `child`."""
-        return self._of_child[child]
+        return self._held.of(child)
 
-    def oldest_former(self, child: str) -> str | None:
-        """Return the key of the former epoch below `child` that has been one for longest; None: each is in use."""
-        return next(iter(self._former.get(child, ())), None)
+    def spare(self, address: str) -> str | None:
+        """Return the key of what gives way to a stream of the node at `address`, below the same child; None: nothing.
+
+        That is what has been former for longest, or the oldest of who has most, unless that is below the same hub.
+        """
+        child, hub = address.partition("/")[0], address.rpartition("/")[0]
+        former = next(iter(self._former.get(child, ())), None)
+        most = self._held.most(child)
+        return former or (self.of(most)[0] if most.rpartition("/")[0] != hub else None)
+
+    def left(self, address: str) -> None:
+        """The node at `address` is not there any more: what is known of it may give way."""
+        for stream in STREAMS:
+            if self.at(address, stream):
+                self._former.setdefault(address.partition("/")[0], {})[self.at(address, stream)[-1]] = None
+
+    def back(self, address: str) -> None:
+        """The node at `address` is there: the newest of each of its streams is in use."""
+        former = self._former.get(address.partition("/")[0], {})
+        for stream in STREAMS:
+            if former and self.at(address, stream):
+                former.pop(self.at(address, stream)[-1], None)
 
     def put(self, key: str, address: str) -> None:
         """Know `key`: the newest of its stream at `address`."""
@@ -42,16 +61,17 @@ class Epochs:
         if keys:
             self._former.setdefault(child, {})[keys[-1]] = None
         keys.append(key)
-        self._of_child[child] += 1
+        self._held.add(address, 1)
 
     def drop(self, key: str, address: str) -> None:
         """Forget `key`, which is known at `address`."""
         child, place = address.partition("/")[0], (address, key.rpartition("/")[2])
         keys, former = self._keys[place], self._former.get(child, {})
+        was_newest = keys[-1] == key
         keys.remove(key)
         former.pop(key, None)
-        if keys:
+        if keys and was_newest:
             former.pop(keys[-1], None)
-        else:
+        if not keys:
             del self._keys[place]
-        self._of_child[child] -= 1
+        self._held.add(address, -1)

@@ -14,7 +14,7 @@ from protocol.link.relay.unwrap import Rows
 
 Told = list[events.ParentEvent]
 
-FULL = "more origins than there may be"
+FULL = "there is no room for more streams below this hub; see whether the nodes there are real, and who invents them"
 _FORKED = "relayed rows do not follow from what is held of their origin"
 
 

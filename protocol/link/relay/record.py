@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from protocol.link.relay.missing import Missing
+from protocol.link.relay.missing import Missing, Why, add
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -28,6 +28,14 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     closed: int = 0
     """Missing rows that are only counted any more."""
     missing: list[Missing] = []
+
+    def go_on(self, place: tuple[int, str]) -> bool:
+        """Go on at `place`, (seq, hash), if that lies beyond: what is between is a hole. Tell whether it does."""
+        if place[0] <= self.seq:
+            return False
+        self.closed += add(self.missing, Missing(self.seq + 1, place[0], self.hash, place[1], Why.HOLE))
+        self.seq, self.hash = place
+        return True
 
 
 encode = msgspec.json.Encoder().encode

@@ -1,18 +1,17 @@
 """The cursors of origins, as stored in space `origin` under `NODE/EPOCH/STREAM`: node ids are not unique, epochs are.
 
 Of one address and stream as many epochs are remembered as a parent remembers of a child (limits.EPOCHS_KEPT_MAX), of
-all below one child hub at most limits.ORIGINS_OF_CHILD_MAX: the oldest that a later epoch went on from gives way then.
+all below one child hub at most limits.ORIGINS_OF_CHILD_MAX: what gives way then is said in protocol.link.relay.epochs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.link import cursor, events, parent_entries
 from protocol.link.relay.epochs import Epochs
-from protocol.link.relay.missing import Missing, Why, add
 from protocol.link.relay.record import Record, decode, encode
 from protocol.link.relay.runs import About
 from protocol.link.room.lacking import Lacking, Ranges
@@ -69,7 +68,7 @@ class Records:
             found = self._begin(address, child, about, fx)
         held = self._direct(about.node, about.epoch, about.stream)
         if found is not None and held is not None and held.seq > found[1].seq:  # it was a child of this hub itself
-            _pass(found[1], (held.base, held.base_hash))
+            found[1].go_on((held.base, held.base_hash))
             found[1].seq, found[1].hash = held.seq, held.hash
         return found
 
@@ -82,16 +81,16 @@ class Records:
         if found is None:
             return lowest  # nothing ever came so; if something does, it is seen then that it came here itself
         key, record = found
-        if _pass(record, lowest):
+        if record.go_on(lowest):
             self.save(key, fx)
         return record.seq, record.hash
 
     def _begin(self, address: str, child: str, about: About, fx: Effects) -> tuple[str, Record] | None:
         if self._epochs.count(child) >= limits.ORIGINS_OF_CHILD_MAX:
-            former = self._epochs.oldest_former(child)
-            if former is None:
+            spare = self._epochs.spare(address)
+            if spare is None:
                 return None
-            self._forget(former, fx)
+            self._forget(spare, fx)
         key, chained = f"{about.node}/{about.epoch}/{about.stream}", about.stream in CHAINED
         first = cursor.genesis(about.node, about.epoch, about.stream).hex() if chained else ""
         record = Record(at=address, seq=0, hash=first, since=self._newest + 1)
@@ -115,6 +114,13 @@ class Records:
         record.at = address
         self._epochs.put(key, address)
 
+    def there(self, put: Iterable[str], gone: Iterable[str]) -> None:
+        """These addresses are in the rosters of child hubs, or not any more: what is known of those may give way."""
+        for address in put:
+            self._epochs.back(address)
+        for address in gone:
+            self._epochs.left(address)
+
     def is_elsewhere(self, record: Record, child: str, about: About) -> bool:
         """Tell whether the origin of `record` is not below `child`, and this hub never said that it should be."""
         return record.at.partition("/")[0] != child and self._belongs(about.node) != child
@@ -137,12 +143,3 @@ class Records:
 
     def _put(self, key: str, fx: Effects) -> None:
         fx.store.append(effects.Put(ORIGIN, key, encode(self._records[key])))
-
-
-def _pass(record: Record, place: tuple[int, str]) -> bool:
-    """Go on at `place`, (seq, hash), if that lies beyond: what is between is missing. Tell whether it does."""
-    if place[0] <= record.seq:
-        return False
-    record.closed += add(record.missing, Missing(record.seq + 1, place[0], record.hash, place[1], Why.HOLE))
-    record.seq, record.hash = place
-    return True

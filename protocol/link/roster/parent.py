@@ -17,22 +17,8 @@ from collections.abc import Callable, Mapping
 from protocol import limits, messages
 from protocol.effects import Effects, Now
 from protocol.link import events
-from protocol.link.flow.bucket import Bucket
-from protocol.link.roster.kept import ROSTER, Unstored, why_not
+from protocol.link.roster.kept import ROSTER, Listed, Unstored, why_not
 from protocol.snapshot import Snapshot
-
-
-class _Listed:
-    """What one child hub said."""
-
-    __slots__ = ("bucket", "known", "named", "number", "session")
-
-    def __init__(self) -> None:
-        self.session = self.number = 0
-        self.known: dict[str, bytes] = {}
-        self.named: set[str] | None = None
-        """While the whole is said: whom it has named so far."""
-        self.bucket = Bucket(limits.ROSTERS_BURST, limits.ROSTERS_EVERY_S)
 
 
 class Rosters:
@@ -41,12 +27,12 @@ class Rosters:
     def __init__(self, snapshot: Snapshot) -> None:
         self.is_hub: Callable[[str], bool] = lambda node: True
         """Tells of a child whether it may have a roster."""
-        self._listed: dict[str, _Listed] = {}
+        self._listed: dict[str, Listed] = {}
         self._count = 0
         self._kept = Unstored()
         for key, brief in snapshot.spaces.get(ROSTER, {}).items():
             child, _, address = key.partition("/")
-            self._listed.setdefault(child, _Listed()).known[address] = brief
+            self._listed.setdefault(child, Listed()).put(address, brief)
             self._count += 1
 
     # -------------------------------------------------------------------------------------------- reading
@@ -73,8 +59,8 @@ class Rosters:
         """Take a page of `child`. Return the ack (without incarnation), if it is answered, and what is to be told."""
         if not self.is_hub(child):
             return None, [events.Misbehaved(node=child, reason="an agent has no roster: nobody is below it")]
-        listed = self._listed.setdefault(child, _Listed())
-        if not listed.bucket.take(now.mono):
+        listed = self._listed.setdefault(child, Listed())
+        if self._kept.is_full(child) or not listed.bucket.take(now.mono):
             return None, []  # it comes again
         if message.session != listed.session:
             listed.session, listed.number, listed.named = message.session, 0, set()
@@ -84,17 +70,18 @@ class Rosters:
             told = self._apply(child, listed, message, now)
         return messages.RosterAck(incarnation="", session=message.session, number=listed.number), told
 
-    def _apply(self, child: str, listed: _Listed, message: messages.Roster, now: Now) -> list[events.ParentEvent]:
+    def _apply(self, child: str, listed: Listed, message: messages.Roster, now: Now) -> list[events.ParentEvent]:
         put, odd = self._good(child, listed, message)
         gone = [one for one in message.gone if one in listed.known and one not in put]
-        listed.known.update(put)
+        for address, brief in put.items():
+            listed.put(address, brief)
         if listed.named is not None and message.whole:
             listed.named.update(one for one in message.put if one in listed.known)
             if message.last:
                 gone += [one for one in listed.known if one not in listed.named]
                 listed.named = None
         for address in gone:
-            listed.known.pop(address, None)
+            listed.drop(address)
         self._count = sum(len(one.known) for one in self._listed.values())
         self._kept.note(child, [*put, *gone], now)
         told: list[events.ParentEvent] = []
@@ -104,31 +91,26 @@ class Rosters:
             told.append(events.Misbehaved(node=child, reason=odd))
         return told
 
-    def _good(self, child: str, listed: _Listed, message: messages.Roster) -> tuple[dict[str, bytes], str]:
+    def _good(self, child: str, listed: Listed, message: messages.Roster) -> tuple[dict[str, bytes], str]:
         """Return what of a page can be kept, and why the first of the rest cannot."""
         put: dict[str, bytes] = {}
         odd = ""
         if len(message.put) > limits.ROSTER_NAMES_MAX or len(message.gone) > limits.ROSTER_NAMES_MAX:
             return {}, f"a roster's page names more than {limits.ROSTER_NAMES_MAX} nodes"
-        new = 0
+        new = size = 0
         for address, raw in message.put.items():
             brief = bytes(raw)
             wrong = why_not(child, address, brief)
-            if not wrong and address not in listed.known:
-                new += 1
-                wrong = self._over(len(listed.known) + new, self._count + new)
+            known = listed.known.get(address)
+            more = len(brief) - len(known or b"")
+            if not wrong and brief != known:
+                is_new = known is None
+                wrong = listed.why_full(new + is_new, size + more, self._count + new + is_new)
             if wrong:
                 odd = odd or wrong
-            elif listed.known.get(address) != brief:
-                put[address] = brief
+            elif brief != known:
+                put[address], new, size = brief, new + (known is None), size + more
         return put, odd
-
-    def _over(self, of_child: int, of_all: int) -> str:
-        if of_child > limits.NODES_MAX:
-            return f"its roster names more than {limits.NODES_MAX} nodes: those beyond are not shown"
-        if of_all > limits.SUBTREE_NODES_MAX:
-            return f"with its roster more than {limits.SUBTREE_NODES_MAX} nodes are below this hub's children: no room"
-        return ""
 
     # -------------------------------------------------------------------------------------------- storing
 

@@ -214,6 +214,22 @@ async def test_the_same_entry_of_a_child_is_never_stored_twice_and_fails_nobody_
     db.close()
 
 
+async def test_however_many_streams_come_few_of_their_places_are_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CHANNELS_KNOWN_MAX", 3)
+    journal = await opened(tmp_path)
+    for first in (1, 2):
+        rows_of = [(first, b"raw", b"h", 0, "k", "")]
+        await journal.commit([Received(f"x-{one}", "e", "state", rows_of, at=f"evil/x-{one}") for one in range(10)])
+    await journal.close()
+    db = read_only(tmp_path / "journal.db")
+    query = "SELECT node, group_concat(seq) FROM entry JOIN channel ON channel.id = channel GROUP BY node"
+    assert db.execute(query).fetchall() == [(f"x-{one}", "1,2") for one in range(10)]
+    assert db.execute("SELECT count(*) FROM channel").fetchone() == (10,)
+    db.close()
+
+
 async def test_no_node_pushes_out_what_was_set_aside_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,9 +21,11 @@ def kept(*, days: int = 90, rows: int = MUCH, size: int = MUCH) -> Kept:
     return Kept(age_ms=days * DAY, rows=rows, bytes=size)
 
 
-async def receive(journal: Journal, node: str, first: int, count: int, stream: str = "state", epoch: str = "e") -> None:
+async def receive(
+    journal: Journal, node: str, first: int, count: int, stream: str = "state", epoch: str = "e", at: str = ""
+) -> None:
     rows = [(n, b"r" * 50, b"h" * 32, 10**15 * (n % 3 - 1), "k", "") for n in range(first, first + count)]
-    await journal.commit([Received(node, epoch, stream, rows)])
+    await journal.commit([Received(node, epoch, stream, rows, at=at)])
 
 
 async def retire(journal: Journal, now_ms: int, mono_ms: int, bounds: Kept) -> None:
@@ -103,6 +105,27 @@ async def test_who_holds_most_gives_way_and_its_lowest_class_first(tmp_path: Pat
         ("c", "state"): 15,
         ("loud", "audit"): 15,
     }
+    await journal.close()
+
+
+async def test_a_region_that_invents_devices_pays_with_those_at_any_depth(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    for at in ("gw-1", "oslo/gw-2", "oslo", "eu/bergen/gw-3"):
+        await receive(journal, at.rpartition("/")[2], 1, 20, at="" if at in ("gw-1", "oslo") else at)
+    for number in range(40):
+        await receive(journal, f"x-{number}", 1, 10, at=f"eu/evil/x-{number}")
+    for number in range(40):
+        await receive(journal, f"y-{number}", 1, 10, at=f"evil/{number}/y-{number}")
+    await receive(journal, "gw-1", 21, 1)
+    await retire(journal, 0, 0, kept(rows=240))
+    found = held(tmp_path)
+    assert {one: len(found[one, "state"]) for one in ("gw-1", "gw-2", "oslo", "gw-3")} == {
+        "gw-1": 21,
+        "gw-2": 20,
+        "oslo": 20,
+        "gw-3": 20,
+    }
+    assert sum(len(seqs) for seqs in found.values()) == 240
     await journal.close()
 
 

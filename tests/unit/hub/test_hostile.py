@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from hub.core import inputs, views
+from hub.core.work.runs import Runs
 from protocol import limits, messages, status
+from protocol.snapshot import Snapshot
 from tests.unit.hub.world import Device, World, acts
 
 
@@ -100,6 +102,17 @@ def test_no_device_pushes_the_runs_of_others_out(world: World, monkeypatch: pyte
     world.restart()
     assert [run.place for run in world.core.runs if run.node == "oslo-2"] == ["oslo-2/good"]
     assert len(kept) == len(world.store.spaces["run"])
+
+
+def test_no_region_pushes_the_runs_of_others_out_by_devices_that_it_invents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RUNS_KEPT_AT_HUB_MAX", 20)
+    runs = Runs(Snapshot(node="cloud"))
+    for number in range(5):
+        runs.entry("eu/oslo/gw-1", "e" * 16, number + 1, 0, "run.started", f"r{number}", b'{"workflow":"w"}')
+    for number in range(60):
+        runs.entry(f"eu/evil/{number}/x", "e" * 16, 1, 0, "run.started", f"x{number}", b'{"workflow":"w"}')
+    assert [run.id for run in runs if run.node == "eu/oslo/gw-1"] == [f"r{number}" for number in range(5)]
+    assert [run.id for run in runs if run.node != "eu/oslo/gw-1"] == [f"x{number}" for number in range(45, 60)]
 
 
 def test_an_answer_that_is_too_large_ends_its_question(world: World) -> None:

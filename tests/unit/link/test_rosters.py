@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 
 from protocol import codec, effects, limits, messages
 from protocol.codec import UP
@@ -326,6 +327,38 @@ def test_more_nodes_than_a_hub_may_have_are_refused_with_bounded_memory() -> Non
         found = next(iter(reasons(joined, page(number, names, last=False))), "")
     assert str(limits.NODES_MAX) in found
     assert len(joined.known) == limits.NODES_MAX
+
+
+def test_large_briefs_are_refused_beyond_a_bound_of_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = brief(alarm="x" * 200)
+    monkeypatch.setattr(limits, "ROSTER_KEPT_BYTES_MAX", 3 * len(one))
+    joined = Joined()
+    assert not reasons(joined, page(1, {"gw-1": one, "gw-2": one}))
+    assert not reasons(joined, page(2, {"gw-2": brief(alarm="y" * 200), "gw-3": one})), (
+        "what takes its own place is no more"
+    )
+    assert "bytes" in reasons(joined, page(3, {"gw-4": one}))[0]
+    assert set(joined.known) == {"gw-1", "gw-2", "gw-3"}
+    gone = messages.Roster(session=1, number=4, put={"gw-4": msgspec.Raw(one)}, gone=[])
+    joined.rosters.take(HUB, messages.Roster(session=1, number=4, put={}, gone=["gw-1"]), joined.now)
+    assert not reasons(joined, msgspec.structs.replace(gone, number=5))
+
+
+def test_a_child_whose_names_come_and_go_faster_than_they_are_stored_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ROSTER_UNSTORED_MAX", 6)
+    joined = Joined()
+
+    def flap(number: int) -> bool:
+        put = {f"x-{number}-{one}": msgspec.Raw(brief()) for one in range(3)}
+        gone = [f"x-{number - 1}-{one}" for one in range(3)]
+        roster = messages.Roster(session=1, number=number, put=put, gone=gone)
+        return joined.rosters.take(HUB, roster, joined.now)[0] is not None
+
+    assert [flap(1), flap(2), flap(3)] == [True, True, False]
+    assert joined.rosters.take("bergen", page(1, {"gw-1": brief()}), joined.now)[0] is not None, "others are heard"
+    joined.mono += limits.ROSTER_STORED_EVERY_S
+    joined.rosters.tick(joined.now, Effects())
+    assert flap(3), "it comes again, and is taken"
 
 
 def test_too_many_names_in_a_page_are_not_looked_at() -> None:

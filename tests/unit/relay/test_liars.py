@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from protocol import limits
+from protocol.effects import Effects
 from protocol.link import events
 from protocol.link.room.shares import Counted
 from tests.unit.relay.parts import Origin, Root, kinds
@@ -77,6 +78,41 @@ def test_counts_go_where_things_go() -> None:
     found.put("c", "eu/bergen/gw-3", 0)
     found.put("a", "eu/oslo/gw-1", 0)
     assert (found.of("eu"), found.most("us"), found.of("nobody")) == (0, "us/gw-2", 0)
+
+
+def known(root: Root) -> list[str]:
+    return sorted(key.split("/")[0] for key, _ in root.origins.records.all())
+
+
+def test_what_a_hub_invents_takes_no_room_from_its_siblings_at_any_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ORIGINS_OF_CHILD_MAX", 4)
+    root = Root()
+    root.take("eu", *Origin(node="gw-1").say(1).runs(0, 1, at="oslo/gw-1"))
+    for number in range(6):
+        root.take("eu", *Origin(node=f"x-{number}").say(1).runs(0, 1, at=f"evil/x-{number}"))
+    assert known(root) == ["gw-1", "x-0", "x-1", "x-2"]
+    assert kinds(root.take("eu", *Origin(node="x-9").say(1).runs(0, 1, at="evil/x-9"))) == ["Misbehaved"]
+    for number in (2, 3):
+        told = root.take("eu", *Origin(node=f"gw-{number}").say(1).runs(0, 1, at=f"oslo/gw-{number}"))
+        assert kinds(told) == ["ChildEntries"]
+    assert known(root) == ["gw-1", "gw-2", "gw-3", "x-2"]
+    assert kinds(root.take("eu", *Origin(node="gw-4").say(1).runs(0, 1, at="oslo/gw-4"))) == ["Misbehaved"]
+    root.take("eu", *Origin(node="gw-5").say(1).runs(0, 1, at="bergen/gw-5"))
+    assert len(known(root)) == 4
+
+
+def test_what_is_known_of_nodes_that_are_gone_gives_way_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ORIGINS_OF_CHILD_MAX", 3)
+    root = Root()
+    for node in ("gw-1", "gw-2", "gw-3"):
+        root.take("oslo", *Origin(node=node).say(1).runs(0, 1))
+    records = root.origins.records
+    records.there((), ["oslo/gw-2", "oslo/gw-3", "oslo/stranger"])
+    records.there(["oslo/gw-2", "oslo/stranger"], ())
+    assert kinds(root.origins.run("oslo", Origin(node="gw-4").say(1).runs(0, 1)[0], Effects())) == ["ChildEntries"]
+    assert sorted(key.split("/")[0] for key, _ in records.all()) == ["gw-1", "gw-2", "gw-4"], "who is back stays"
+    again = Origin(node="gw-1", epoch=LATER).say(1)
+    assert kinds(root.origins.run("oslo", again.runs(0, 1)[0], Effects())) == ["Misbehaved"]
 
 
 # ------------------------------------------------------------------------------------------------ of a sibling's device
