@@ -300,6 +300,7 @@ PARALLEL_STEPS_MAX = 8  # processes of one run at a time
 # --- control and questions
 CONTROL_LINE_BYTES_MAX = 256 * KIB
 CONTROL_CONNECTIONS_MAX = 32
+OWN_DOCUMENTS_MAX = 64  # services and workflows that are declared at a device
 ANSWER_BYTES_MAX = 128 * KIB  # one part
 ANSWER_PARTS_WAITING_MAX = 512  # of one question, heard and not yet read by who asked
 ASKS_OPEN_MAX = 64
