@@ -341,11 +341,12 @@ ROSTERS_BURST = 256  # of one child hub, heard at once
 ROSTERS_EVERY_S = 0.02
 ROSTER_STORED_EVERY_S = 1.0  # what came in Rosters is stored so seldom: after a crash the child says it anew
 ROSTER_STORED_AT_ONCE = 512
-
-SHARES_SETTLE_S = 1.0  # what changed below a region waits so long before shares are counted anew
-SHARES_PER_INPUT_MAX = 4  # resources whose shares one input counts anew
 ROSTER_UNSTORED_MAX = 20_000  # of one child hub, heard and not stored yet: beyond them it is not heard
 ROSTER_KEPT_BYTES_MAX = 64 * MIB  # of the briefs of all nodes below one child hub
+
+SHARES_SETTLE_S = 1.0  # what changed below a region waits so long before shares are counted anew
+ROOM_CHANGES_MAX = 4_096  # of a region's agents, told to what is counted of them; beyond them it is counted anew
+SHARES_PER_INPUT_MAX = 4  # resources whose shares one input counts anew
 DELEGATION_BYTES = 1 * KIB  # what a document takes that is handed to a region, beside its own text
 OVERRIDE_S_MAX = 30 * 86_400.0  # the life of an override of a delegated document
 VERSION_BYTES_MAX = 16 * KIB  # of a document that an entry about an override carries

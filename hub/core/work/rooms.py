@@ -14,6 +14,7 @@ import msgspec
 
 from hub.core import placement
 from hub.core.work.declared import Live
+from hub.core.work.matched import Agent, Matched
 from protocol import limits
 from protocol.effects import Effects, Now
 from protocol.link.roster import brief as told
@@ -29,31 +30,12 @@ class Room(msgspec.Struct, frozen=True):
     places: int = 1
 
 
-class _Agent(msgspec.Struct, frozen=True):
-    """What of an agent decides where something can be."""
-
-    labels: dict[str, str]
-    closed: bool
-    """It gets nothing new, and keeps what it `has`."""
-    has: frozenset[str] = frozenset()
-
-
-class _Able(msgspec.Struct, frozen=True):
-    """The agents of a region that a selector matches: how many get something new, at which places, and the others."""
-
-    open: int
-    places: frozenset[str]
-    closed: list[_Agent]
-
-
 class Rooms:
     """The room in the regions below this hub."""
 
     def __init__(self, core: HubCore) -> None:
         self._core = core
-        self._agents: dict[str, dict[str, _Agent]] = {}
-        self._able: dict[str, dict[tuple[str, str], _Able]] = {}
-        """By region, and by selector and label of the places; forgotten when what is below the region changes."""
+        self._agents: dict[str, Matched] = {}
         self._whole: set[str] = set()
         self._due: dict[str, None] = {}
         self._due_at = math.inf
@@ -64,27 +46,15 @@ class Rooms:
         if not self._core.parent.rosters.is_whole(region):
             return Room()
         key = placement.first_place(live.record.spread)
-        able = self._matching(region, live, key)
-        kept = [agent for agent in able.closed if live.record.name in agent.has]
-        places = able.places.union(agent.labels.get(key, "") for agent in kept)
+        able = self._below(region).able(live, key)
+        kept = [agent for agent in able.closed.values() if live.record.name in agent.has]
+        places = able.places.keys() | {agent.labels.get(key, "") for agent in kept}
         return Room(able.open + len(kept), len(places) if key else 1)
 
-    def _matching(self, region: str, live: Live, key: str) -> _Able:
-        agents, known = self._below(region), self._able.setdefault(region, {})
-        sought = (live.record.selector, key)
-        if sought not in known:
-            if len(known) >= limits.SERVICES_MAX:
-                known.clear()
-            found = [agent for agent in agents.values() if live.selector.matches(agent.labels)]
-            free = [agent for agent in found if not agent.closed]
-            places = frozenset(agent.labels.get(key, "") for agent in free)
-            known[sought] = _Able(len(free), places, [agent for agent in found if agent.closed])
-        return known[sought]
-
-    def _below(self, region: str) -> dict[str, _Agent]:
+    def _below(self, region: str) -> Matched:
         found = self._agents.get(region)
         if found is None:
-            found = self._agents[region] = {}
+            found = self._agents[region] = Matched()
             self._look(region, self._core.parent.rosters.known(region))
         return found
 
@@ -93,14 +63,7 @@ class Rooms:
         known, found = self._core.parent.rosters.known(region), self._agents[region]
         differs = False
         for address in addresses:
-            agent = _agent(address, known[address]) if address in known else None
-            differs = differs or agent != found.get(address)
-            if agent is None:
-                found.pop(address, None)
-            else:
-                found[address] = agent
-        if differs:
-            self._able.pop(region, None)
+            differs = found.put(address, _agent(address, known[address]) if address in known else None) or differs
         return differs
 
     # -------------------------------------------------------------------------------------------- what changed
@@ -133,10 +96,10 @@ class Rooms:
         return self._due_at
 
 
-def _agent(address: str, raw: bytes) -> _Agent | None:
+def _agent(address: str, raw: bytes) -> Agent | None:
     """Return what a Brief says of an agent; None: it is a hub, or revoked."""
     brief = told.decode(raw)
     if brief.kind != "agent" or brief.state == "revoked":
         return None
     labels = {**brief.labels, "node": address.rpartition("/")[2]}
-    return _Agent(labels, brief.cordoned, frozenset(brief.services) if brief.cordoned else frozenset())
+    return Agent(labels, brief.cordoned, frozenset(brief.services) if brief.cordoned else frozenset())
