@@ -60,6 +60,8 @@ class ServiceReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     reason: str = ""
     override: OverrideReport | None = None
     fence: Count = 0
+    by: Word = ""
+    """Who declared it at the device, if it is one of the device's own."""
 
 
 class StepReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,6 +92,8 @@ class WorkflowReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     next_ms: Moment = 0
     running: Count = 0
     last: RunReport | None = None
+    by: Word = ""
+    """As in ServiceReport."""
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,7 @@ import typer
 
 from edge_agent.cli import client, view
 from edge_agent.cli.options import As, Data, Output, pairs
-from edge_agent.cli.person import deciding, looking
+from edge_agent.cli.person import deciding, declaring, looking
 from edge_agent.shell import identity
 from protocol import limits
 from protocol.doctor import words
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 looking.add(app)
 deciding.add(app)
+declaring.add(app)
 
 
 def _version(wanted: bool) -> None:

@@ -16,6 +16,7 @@ from edge_agent.core.desired import Desired
 from edge_agent.core.local import Local, StatusReply
 from edge_agent.core.mend import mended
 from edge_agent.core.person.hold import Hold
+from edge_agent.core.person.own import Own
 from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
@@ -102,6 +103,7 @@ class AgentCore:
         self._artifacts = Artifacts(snapshot, ctx)
         self._overrides = Overrides(snapshot, ctx)
         self._hold = Hold(snapshot, ctx)
+        self._own = Own(snapshot, ctx, self._artifacts)
         absence = Absence(snapshot, ctx, config.parent)
         self._roster = Roster(snapshot, ctx, self._artifacts, self._overrides, absence)
         self._runs = Runs(snapshot, ctx, self._artifacts)
@@ -120,6 +122,7 @@ class AgentCore:
             roster=self._roster,
             overrides=self._overrides,
             hold=self._hold,
+            own=self._own,
             runs=self._runs,
             triggers=self._triggers,
             certificate=self._certificate,
@@ -133,6 +136,7 @@ class AgentCore:
             roster=self._roster,
             overrides=self._overrides,
             hold=self._hold,
+            own=self._own,
             runs=self._runs,
         )
         self._asks = Asks(ctx, self._local)
@@ -246,7 +250,7 @@ class AgentCore:
         for event in held:
             if isinstance(event, events.Wanted):
                 self._hold.received(event.items)
-                self._desired.update(self._hold.followed())
+                self._desired.update(self._own.over(self._hold.followed()))
                 self._roster.know(self._desired, now)
                 self._gone.know(self._desired)
                 self._home.want(self._desired, fx)
@@ -297,8 +301,8 @@ class AgentCore:
         self._ctx.changed = True
 
     def _follow(self, now: Now, fx: Effects) -> None:
-        """The manifest, or what of it is held back, has changed."""
-        self._desired.update(self._hold.followed())
+        """The manifest, what of it is held back, or what is declared here has changed."""
+        self._desired.update(self._own.over(self._hold.followed()))
         self._want(now, fx)
         self._settle(now, fx)
         self._gone.know(self._desired)
@@ -401,9 +405,11 @@ class AgentCore:
     def _tick(self, now: Now, fx: Effects) -> None:
         """Do what is due, and let the runs go on."""
         self._told(self._child.tick(now, fx), now, fx)
-        if self._hold.tick(now, fx):
+        is_let_in = self._hold.tick(now, fx)
+        if is_let_in:
             held = self._child.held
             self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
+        if self._own.took() or is_let_in:
             self._follow(now, fx)
         for service in self._overrides.expire(now, fx):
             if service in self._roster.all:

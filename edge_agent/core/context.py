@@ -5,6 +5,7 @@ Spaces of the state table that the core writes (all local; none of them crosses 
     agent       `boot`, `instances` (the counter of service instances), `contact`, `absence`, `home`, `hold`
     service     NAME -> workload.Record
     assignment  NAME -> the bytes of the assignment in force
+    own         ID -> person.own.Declared, a document that was declared here
     override    NAME -> overrides.Override
     task        ID -> tasks.Record, as long as the manifest lists the task
     workflow    NAME -> the digest of the definition in force

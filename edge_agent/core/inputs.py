@@ -295,6 +295,21 @@ class LocalUnhold(LocalCommand, frozen=True, kw_only=True, tag="unhold"):
     reason: str = ""
 
 
+class LocalApply(LocalCommand, frozen=True, kw_only=True, tag="apply"):
+    """Declare services and workflows of this device's own (core/person/own), all or none of these documents."""
+
+    documents: list[msgspec.Raw]
+    reason: str = ""
+
+
+class LocalDelete(LocalCommand, frozen=True, kw_only=True, tag="delete"):
+    """Let go of one that was declared here. `kind`: service or workflow."""
+
+    kind: str
+    name: str
+    reason: str = ""
+
+
 class LocalWorkflowStart(LocalCommand, frozen=True, kw_only=True, tag="workflow-start"):
     """Start a run here."""
 
@@ -328,6 +343,8 @@ AnyLocalCommand = (
     | LocalRelease
     | LocalHold
     | LocalUnhold
+    | LocalApply
+    | LocalDelete
     | LocalWorkflowStart
     | LocalRunCancel
     | LocalRunAnswer

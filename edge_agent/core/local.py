@@ -11,6 +11,7 @@ from edge_agent.core import context, inputs
 from edge_agent.core.context import Context
 from edge_agent.core.person import reasons
 from edge_agent.core.person.hold import Hold, Kept
+from edge_agent.core.person.own import Declared, Own, spoken
 from edge_agent.core.report import Reporter
 from edge_agent.core.services.overrides import Override, Overrides
 from edge_agent.core.services.roster import Roster
@@ -78,6 +79,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     step: str = ""
     answer: str = ""
     params: dict[str, str] = {}
+    documents: dict[str, str] = {}
+    """What was declared or let go of: its digest by `service/NAME` or `workflow/NAME`."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,6 +90,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str = ""
     until_ms: int = 0
     """When a decision about a service ends, 0 until released."""
+    documents: dict[str, str] = {}
+    """What became of each document: created, changed, unchanged or deleted."""
 
 
 class Local:
@@ -102,6 +107,7 @@ class Local:
         roster: Roster,
         overrides: Overrides,
         hold: Hold,
+        own: Own,
         runs: Runs,
     ) -> None:
         self._ctx = ctx
@@ -110,7 +116,7 @@ class Local:
         self._reporter = reporter
         self._roster = roster
         self._overrides = overrides
-        self._hold = hold
+        self._hold, self._own = hold, own
         self._runs = runs
         self.version = ""
 
@@ -141,6 +147,10 @@ class Local:
                 return self._keep_away(local, local.command, now, fx)
             case inputs.LocalUnhold():
                 return self._let_come(local, local.command, now, fx)
+            case inputs.LocalApply():
+                return self._apply(local, local.command, now, fx)
+            case inputs.LocalDelete():
+                return self._delete(local, local.command, now, fx)
             case inputs.LocalWorkflowStart():
                 return self._start(local, local.command, now, fx)
             case inputs.LocalRunCancel() | inputs.LocalRunAnswer():
@@ -223,6 +233,26 @@ class Local:
         )
         return Done(text=f"updates come again: {changes}")
 
+    def _apply(self, local: inputs.Local, command: inputs.LocalApply, now: Now, fx: Effects) -> Done:
+        by = Declared(user=local.user, uid=local.uid, reason=command.reason, since_ms=context.ms(now))
+        told = self._own.declare([bytes(raw) for raw in command.documents], by, fx)
+        return self._told_of(local, command.reason, "apply", told, now, fx)
+
+    def _delete(self, local: inputs.Local, command: inputs.LocalDelete, now: Now, fx: Effects) -> Done:
+        key = f"{'assignment' if command.kind == 'service' else command.kind}/{command.name}"
+        self._own.delete(key, fx)
+        return self._told_of(local, command.reason, "delete", {key: "deleted"}, now, fx)
+
+    def _told_of(
+        self, local: inputs.Local, reason: str, what: str, told: dict[str, str], now: Now, fx: Effects
+    ) -> Done:
+        changed = {spoken(key): self._own.digest(key) for key, said in told.items() if said != "unchanged"}
+        if changed:
+            body = Decision(user=local.user, uid=local.uid, reason=reason, documents=changed)
+            self._note(what, "", body, now, fx)
+        text = ", ".join(f"{spoken(key)} {said} here" for key, said in told.items()) or "nothing was declared"
+        return Done(text=text, documents={spoken(key): said for key, said in told.items()})
+
     def _start(self, local: inputs.Local, command: inputs.LocalWorkflowStart, now: Now, fx: Effects) -> Done:
         run = self._runs.start(command.workflow, command.params, "local", now, fx, by=local.user)
         body = Decision(user=local.user, uid=local.uid, reason=command.reason, run=run, params=command.params)
@@ -288,7 +318,7 @@ class Local:
         report, link = service.report(), self._contact.view(now)
         override = self._overrides.get(service.name)
         waits = f"assignment/{service.name}" in self._hold.waiting()
-        found = reasons.of(service, report, override, self._hold, link)
+        found = reasons.of(service, report, override, self._hold, self._own.get(f"assignment/{service.name}"), link)
         return WhyReply(
             service=service.name,
             state=report.state,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import msgspec
+
 from edge_agent.core import context, inputs
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.person.hold import Hold
+from edge_agent.core.person.own import Own, spoken
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.upward.certificate import Certificate
@@ -16,6 +21,9 @@ from protocol import documents, limits, status
 from protocol.effects import Effects, Now
 from protocol.status import Condition
 
+R = TypeVar("R", status.ServiceReport, status.WorkflowReport)
+
+_CLASH = "{} declared it here; the hub asks for this name too, and waits      (skerry-agent delete {})"
 _GOES_ON = "what could be read of it goes on. Look why (power, card, memory), copy it away, then remove it"
 
 
@@ -30,6 +38,7 @@ class Reporter:
         roster: Roster,
         overrides: Overrides,
         hold: Hold,
+        own: Own,
         runs: Runs,
         triggers: Triggers,
         certificate: Certificate,
@@ -39,9 +48,8 @@ class Reporter:
         self._desired = desired
         self._roster = roster
         self._overrides = overrides
-        self._hold = hold
-        self._runs = runs
-        self._triggers = triggers
+        self._hold, self._own = hold, own
+        self._runs, self._triggers = runs, triggers
         self._certificate = certificate
         self._contact = contact
         self._since_ms: dict[str, int] = {}
@@ -74,14 +82,22 @@ class Reporter:
     def report(self, now: Now) -> status.Report:
         """Return the whole report."""
         return status.Report(
-            services=self._roster.report(),
-            workflows=self._runs.report(self._triggers.next_ms()),
+            services=self._signed("assignment", self._roster.report()),
+            workflows=self._signed("workflow", self._runs.report(self._triggers.next_ms())),
             vitals=self._vitals,
             conditions=self._conditions(now),
             lost={stream: count for stream, count in self._ctx.child.lost.items() if count},
             platform=self.platform,
             hold=self._hold.report(),
         )
+
+    def _signed(self, kind: str, reports: dict[str, R]) -> dict[str, R]:
+        """Return reports in which those stand out that were declared here."""
+        for name, one in reports.items():
+            declared = self._own.get(f"{kind}/{name}")
+            if declared is not None:
+                reports[name] = msgspec.structs.replace(one, by=declared.user)
+        return reports
 
     def _asked_back(self, asked: documents.ReleaseRequest) -> tuple[str, str]:
         why = asked.reason or "no reason given"
@@ -106,6 +122,7 @@ class Reporter:
         ]
         found += [(f"document/{key}", text) for key, text in self._desired.bad.items()]
         found += [(f"workflow/{name}", text) for name, text in (self._runs.bad | self._triggers.bad).items()]
+        found += [(spoken(key), _CLASH.format(one.user, spoken(key))) for key, one in self._own.clashes()]
         found += [self._asked_back(asked) for _, asked in self._desired.of(documents.ReleaseRequest).values()]
         found += [
             (f"workflow/{workflow}", f"run {run} was interrupted in step {step}: answer retry or fail")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge_agent.core.person.hold import Hold
+from edge_agent.core.person.own import Declared
 from edge_agent.core.services.overrides import Override
 from edge_agent.core.services.workload import Workload
 from edge_agent.core.upward.contact import LinkView
@@ -14,14 +15,19 @@ Reason = tuple[str, int]
 
 
 def of(
-    service: Workload, report: status.ServiceReport, override: Override | None, hold: Hold, link: LinkView
+    service: Workload,
+    report: status.ServiceReport,
+    override: Override | None,
+    hold: Hold,
+    own: Declared | None,
+    link: LinkView,
 ) -> list[Reason]:
     """Return the chain of reasons, from the nearest to what the hub wants and whether it has heard."""
     return [
         *_decided(override),
         *_so_it_is(service, report),
         *_held(service, hold, link),
-        _wanted(service, hold, link),
+        _declared(own, service) if own is not None else _wanted(service, hold, link),
         *([_last_exit(service, report)] if report.last_exit and report.state == "running" else []),  # no reason for it
         *_unheard(link),
     ]
@@ -53,6 +59,12 @@ def _held(service: Workload, hold: Hold, link: LinkView) -> Iterator[Reason]:
         why = f' with the reason "{held.reason}"' if held.reason else ""
         text = f"{held.user} (uid {held.uid}) holds updates here{why}: what the hub changed of it"
         yield f"{text} (up to generation {link.held.generation}) waits", held.since_ms
+
+
+def _declared(own: Declared, service: Workload) -> Reason:
+    why = f' with the reason "{own.reason}"' if own.reason else ""
+    restart = f", restart {service.wanted.restart}" if service.wanted is not None else ""
+    return f"{own.user} (uid {own.uid}) declared it here{why}{restart}", own.since_ms
 
 
 def _wanted(service: Workload, hold: Hold, link: LinkView) -> Reason:

@@ -9,6 +9,7 @@ from protocol.errors import Refused
 
 _LOOKS = (inputs.LocalStatus, inputs.LocalWhy, inputs.LocalRuns)
 _RUNS = (inputs.LocalWorkflowStart, inputs.LocalRunCancel, inputs.LocalRunAnswer)
+_OWN = (inputs.LocalApply, inputs.LocalDelete)
 _ROOT = "or use sudo"
 
 
@@ -27,6 +28,8 @@ def look(caller: Caller, command: inputs.LocalCommand, looks: tuple[type[inputs.
         raise Refused(_sentence(caller, "may look here, and decide nothing", caller.people.act))
     if isinstance(command, _RUNS) and not caller.people.start:
         raise Refused("this device's owner lets nobody here start or cancel runs (people.start in its agent.toml)")
+    if isinstance(command, _OWN) and not caller.people.apply:
+        raise Refused("this device's owner lets nobody declare work here (people.apply in its agent.toml is not true)")
 
 
 def _sentence(caller: Caller, may: str, group: str) -> str:

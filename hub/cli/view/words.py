@@ -54,6 +54,8 @@ def service_words(one: dict[str, Any], now_ms: int) -> str:
         words.append(f"since {human.clock(one['since_ms'], now_ms)}")
     if one.get("pid"):
         words.append(f"pid {one['pid']}")
+    if one.get("by"):
+        words.append(f"declared there by {one['by']}")
     if one.get("restarts"):
         words.append(human.plural(one["restarts"], "restart"))
     if one.get("last_exit"):

@@ -14,6 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from edge_agent.shell.people.rights import VARIABLE
 from hub.demo import fleet as demo
 from tests.support import deeds
 from tests.support.fleet import Fleet
@@ -30,6 +33,15 @@ async def _says(it: Fleet, *words: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+async def _refused(it: Fleet, *words: str) -> str:
+    data = str(it.agents["oslo"].data)
+    done = await asyncio.to_thread(
+        subprocess.run, [_AGENT, *words, "--data", data], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1, done.stdout
+    return done.stderr
 
 
 async def test_a_hold_keeps_updates_away_until_it_is_ended_and_the_hub_sees_it(tmp_path: Path) -> None:
@@ -126,6 +138,49 @@ def _own_terminal() -> None:
     import fcntl
 
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def test_what_is_declared_here_runs_where_the_owner_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml = tmp_path / "agent.toml"
+    monkeypatch.setenv(VARIABLE, str(toml))
+    file = tmp_path / "own.yaml"
+    file.write_text(json.dumps(deeds.service("own", ["sh", "-c", "echo mine; exec sleep 600"])))
+    async with deeds.site(tmp_path / "fleet", "oslo") as it:
+        await deeds.declare(it, deeds.service("beat", ["sleep", "600"]))
+        await deeds.pid_of(it, "oslo", "beat")
+        await it.hub.kill()
+        assert "people.apply in its agent.toml" in await _refused(it, "apply", "-f", str(file))
+        toml.write_text("[people]\napply = true\n")
+        assert await _says(it, "apply", "-f", str(file), "--reason", "a spare") == "service/own   created\n"
+        pid = await deeds.pid_of(it, "oslo", "own")
+        daemon = it.agents["oslo"].daemon
+        await daemon.kill()
+        await daemon.start()
+        assert await deeds.pid_of(it, "oslo", "own") == pid
+        assert 'declared it here with the reason "a spare"' in await _says(it, "why", "own")
+        assert (await _says(it, "logs", "own")).startswith("mine")
+
+        file.write_text("kind: Service\napiVersion: skerry/v1\nmetadata: {name: own}\nspec: {proces: {}}\n")
+        assert "nothing applied" in await _refused(it, "apply", "-f", str(file))
+        assert await _says(it, "delete", "services/own", "--reason", "used up") == "service/own   deleted\n"
+
+        async def is_gone() -> bool:
+            return "own" not in (await deeds.at_device(it, "oslo", "status"))["services"]
+
+        await it.until(is_gone, "what was deleted here is gone")
+        await it.hub.start()
+        await it.until(lambda: _heard(it), "the hub has heard who declared and deleted it")
+
+
+async def _heard(it: Fleet) -> bool:
+    if not await it.answers():
+        return False
+    async with it.stream("GET", "/v1/events?node=oslo") as lines:
+        found = [json.loads(line) async for line in lines]
+    reasons = {one["kind"]: one["body"].get("reason") for one in found if one["kind"].startswith("local.")}
+    return reasons == {"local.apply": "a spare", "local.delete": "used up"}
 
 
 async def test_status_and_services_say_the_same_in_every_form(tmp_path: Path) -> None:

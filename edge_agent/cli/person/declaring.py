@@ -1,0 +1,105 @@
+"""Services and workflows of this device's own: read from the files that a hub would read, and checked here.
+
+What reads and checks them is large; only these commands load it, never the daemon, which gets decided documents.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_agent.cli import client, view
+from edge_agent.cli.options import As, Data, Output, Reason
+from protocol import limits
+from protocol.errors import SpecError
+
+_SUFFIXES = (".yaml", ".yml")
+_KINDS = ("service", "workflow")
+_PLACELESS = '"placement" is missing'
+_ANYWHERE = '; here every one will do: write placement: {selector: "*"}'
+
+
+def apply(
+    files: Annotated[list[str], typer.Option("-f", "--file", metavar="FILE|DIR|-", help="What to declare.")],
+    reason: Reason = "",
+    data: Data = None,
+    output: As = Output.table,
+) -> None:
+    """Declare services and workflows here, if this device's owner lets you; all of them or none.
+
+    They stay until they are deleted here. What the hub asks already keeps its name; placement is not looked at.
+    """
+    import msgspec
+
+    raws = [msgspec.Raw(raw) for raw in _compiled(files)]
+    _decide(data, output, {"do": "apply", "documents": raws, "reason": reason})
+
+
+def delete(
+    what: Annotated[str, typer.Argument(metavar="KIND/NAME")],
+    reason: Reason = "",
+    data: Data = None,
+    output: As = Output.table,
+) -> None:
+    """Let go of a service or workflow that was declared here."""
+    kind, _, name = what.partition("/")
+    if kind.removesuffix("s") not in _KINDS or not name:
+        raise typer.BadParameter(f"{what!r}: write service/NAME or workflow/NAME")
+    _decide(data, output, {"do": "delete", "kind": kind.removesuffix("s"), "name": name, "reason": reason})
+
+
+def _decide(data: Path | None, output: Output, request: dict[str, object]) -> None:
+    answer: dict[str, Any] = client.ask(data, request)
+    if output.is_exact:
+        view.exact(answer, output)
+        return
+    for key, became in answer["documents"].items():
+        view.say(f"{key}   {became}")
+
+
+def _compiled(files: list[str]) -> list[bytes]:
+    """Return the documents of these files, as agents read them. Raises SpecError, with every mistake told."""
+    from protocol import documents
+    from protocol.spec import compile as compiler
+    from protocol.spec.load import Source, load
+
+    found = load([Source(name=name, text=text) for one in files for name, text in _texts(one)])
+    if found.mistakes:
+        rows: list[view.Row] = [[_place(one), one.path, _helped(one.text)] for one in found.mistakes]
+        view.table(("WHERE", "WHAT", "MISTAKE"), rows)
+        raise SpecError(f"{len(rows)} mistake{'' if len(rows) == 1 else 's'}, nothing applied")
+    made = [compiler.document(one) for one in found.documents]
+    if None in made:
+        raise SpecError("a policy is for hubs; what people may do here is said in /etc/skerry/agent.toml")
+    return [documents.encode(one) for one in made if one is not None]
+
+
+def _place(one: Any) -> str:
+    return f"{one.file}:{one.line}:{one.column}"
+
+
+def _helped(text: str) -> str:
+    return text + _ANYWHERE if text == _PLACELESS else text
+
+
+def _texts(name: str) -> list[tuple[str, str]]:
+    """Return the files that were named: one, each *.yaml and *.yml of a folder, stdin for `-`. Raises SpecError."""
+    if name == "-":
+        return [("<stdin>", sys.stdin.read(limits.SPEC_BYTES_MAX + 1))]
+    path = Path(name)
+    inside = sorted(one for one in path.glob("*") if one.suffix in _SUFFIXES) if path.is_dir() else [path]
+    if not inside:
+        raise SpecError(f"{name} holds no {', '.join('*' + suffix for suffix in _SUFFIXES)}")
+    try:
+        return [(str(one), one.read_text()) for one in inside]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot read {name}: {getattr(error, 'strerror', '') or error}") from error
+
+
+def add(app: typer.Typer) -> None:
+    """Put the commands into `app`."""
+    app.command(epilog="Example:  skerry-agent apply -f label-print.yaml --reason 'a spare printer'")(apply)
+    app.command(epilog="Example:  skerry-agent delete service/label-print")(delete)
