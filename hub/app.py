@@ -19,6 +19,7 @@ from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
 from hub.core.up.apart import AskApart
 from hub.core.up.certificate import MakeCsr, StoreCertificate
+from hub.core.up.seek import Seek
 from hub.shell import announce, fetch
 from hub.shell.api import app as api
 from hub.shell.api.hub import Hub
@@ -27,6 +28,7 @@ from hub.shell.authority import Authority
 from hub.shell.broker import BrokerDoor
 from hub.shell.desk import Desk
 from hub.shell.door.knocks import Knocks
+from hub.shell.finding import seeking
 from hub.shell.front_door import FrontDoor, Verdict
 from hub.shell.home import Home, HubFile, Place, parse_broker
 from hub.shell.init import mint_epoch
@@ -232,6 +234,8 @@ class _Serving:
                 self._up.connect(action.session, action.nonce)
             case table.Disconnect() if self._up is not None:
                 self._up.disconnect(action.reason)
+            case Seek() if self._up is not None:
+                self._help(self._seek(self._up))
             case MakeCsr() | StoreCertificate() | AskApart() if self._up is not None and self._file.parent is not None:
                 clerk = Clerk(self._keys, self._up.trust, self._file.parent, self.put, self._renew_tls)
                 self._help(clerk.perform(action))
@@ -241,6 +245,12 @@ class _Serving:
     async def _fetch(self, action: inputs.FetchArtifact) -> None:
         assert self._file.parent is not None
         self.put(await fetch.fetch(self._home, self._file.parent, self._artifacts, action))
+
+    async def _seek(self, up: Uplink) -> None:
+        """Look for the parent, and go by where it has proved to be."""
+        up.parent, sought = await seeking.seek(self._home, up.parent)
+        self._file = msgspec.structs.replace(self._file, parent=up.parent)
+        self.put(sought)
 
     def _help(self, work: Coroutine[None, None, None]) -> None:
         task = self._group.create_task(work)

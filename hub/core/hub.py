@@ -39,6 +39,7 @@ from hub.core.up.fetching import Fetching
 from hub.core.up.questions import Questions
 from hub.core.up.relay import Relay
 from hub.core.up.roster import RosterUp
+from hub.core.up.seek import Sought
 from hub.core.up.uplink import Uplink
 from hub.core.work.artifacts import Artifacts
 from hub.core.work.policies import Policies
@@ -171,7 +172,7 @@ class HubCore:
                 up.opened(session, now, fx)
             case inputs.UpClosed(session=session, reason=reason, turned_away=turned_away) if up is not None:
                 up.closed(session, reason, turned_away, now, fx)
-            case CsrMade() | CertificateStored() | AnsweredApart() if up is not None:
+            case CsrMade() | CertificateStored() | AnsweredApart() | Sought() if up is not None:
                 up.answered(input, now, fx)
             case inputs.ArtifactFetched() if self.fetching is not None:
                 self.fetching.fetched(input, now, fx)

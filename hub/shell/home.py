@@ -55,13 +55,17 @@ class ParentMqtt(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bool = False
 
 
-class Parent(msgspec.Struct, frozen=True, kw_only=True):
-    """The hub above this one; `scope` is the DNS name of its domain, which its API proves by TLS."""
+class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The hub above this one; `scope` is the DNS name of its domain, which its API proves by TLS.
+
+    `names`: the names and addresses that its certificate gave it last: where it may be found when it has moved.
+    """
 
     id: str
     scope: str
     mqtt: ParentMqtt
     api: Place
+    names: list[str] = []
 
 
 class HubFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The papers that this hub has of its parent: the certificate of its CA, renewed over the link or apart from it."""
+"""What this hub has of its parent: the certificate of its CA, renewed over the link or apart from it; its address."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ from typing import Any
 
 from hub.core.up.apart import AnsweredApart, Apart
 from hub.core.up.certificate import Certificate, CertificateStored, CsrMade
+from hub.core.up.seek import Seeking, Sought
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.link import events
 from protocol.link.child import Child
 
-Answer = CsrMade | CertificateStored | AnsweredApart
+Answer = CsrMade | CertificateStored | AnsweredApart | Sought
 """What the shell tells of them."""
 
 
 class Papers:
-    """Who hears what of certificates."""
+    """Who hears what of certificates, and of where the parent is."""
 
     def __init__(self, child: Child, note: Callable[[str, dict[str, Any], Now, Effects], None]) -> None:
         self._child = child
         self._certificate = Certificate(child, note)
         self._apart = Apart(child, self._certificate)
+        self.seeking = Seeking(child, note)
 
     def start(self, entropy: Entropy, from_ms: int, until_ms: int) -> None:
         """A life begins with a certificate of these dates; 0: they are not known."""
         self._certificate.start(entropy, from_ms, until_ms)
         self._apart.start(entropy)
+        self.seeking.start(entropy)
 
     def closed(self, turned_away: bool) -> None:
         """The transport ended; the link has not been told yet."""
         self._apart.closed(turned_away)
+        self.seeking.closed(turned_away)
 
     def told(self, event: events.ChildEvent, now: Now, fx: Effects) -> None:
         """The link tells something."""
@@ -54,6 +58,8 @@ class Papers:
                 self._certificate.csr_made(csr, now, fx)
             case AnsweredApart():
                 self._apart.answered(answer, now, fx)
+            case Sought():
+                self.seeking.sought(answer, now, fx)
             case CertificateStored():
                 self._certificate.stored(answer, now, fx)
                 return self._child.certified(now, fx)
@@ -63,10 +69,11 @@ class Papers:
         """Do what is due."""
         self._certificate.tick(now, fx)
         self._apart.tick(now, fx)
+        self.seeking.tick(now, fx)
 
     def next_wake(self) -> float:
         """Return the mono time at which `tick` is due."""
-        return min(self._certificate.next_wake(), self._apart.next_wake())
+        return min(self._certificate.next_wake(), self._apart.next_wake(), self.seeking.next_wake())
 
     def condition(self, now: Now) -> str:
         """Return what an operator should know, or an empty text."""

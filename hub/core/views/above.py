@@ -38,6 +38,7 @@ def _parent(up: Uplink) -> JSON:
         "since_ms": seen.since_ms,
         "last_contact_ms": seen.last_contact_ms,
         "reason": seen.reason,
+        "looked": up.papers.seeking.looked,
         "term": seen.held.term,
         "generation": seen.held.generation,
         "received_ms": seen.received_ms,

@@ -92,6 +92,7 @@ def _link(up: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
     return [
         ("state", f"{up['state']} {since}{goes_on}"),
         *([("why", up["reason"])] if up["reason"] and up["state"] != "live" else []),
+        *([("looked for", one_look)] if (one_look := up.get("looked")) else []),
         *([("what to do", _next(up))] if up["state"] == "refused" else []),
         ("last contact", contact),
         ("asked of us", held if up["received_ms"] else "nothing yet"),

@@ -1,0 +1,1 @@
+"""A hub that looks for its parent, which has moved."""
