@@ -281,8 +281,10 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
 
     `key` is the SHA-256 of the node's key, `labels` are those that it had. `number` counts what `by` said of this node:
     the highest one holds. `arrived`: it has been heard there, and is to be let go of. `revoked`: why the node may not
-    turn there: it came by a grant, and is told so by `to`, which alone gets this word. `signature` (base64) is by the
-    signing key of `by`, whose certificates are `chain`, over protocol.trust.grants.covered().
+    turn there: it came by a grant, and is told so by `to`, which alone gets this word. `leaves` and `joins` are the
+    addresses, below `by`, of the hubs `former` and `to`; empty: `by` itself. The hubs on these ways hand it on.
+    `others`: the highest numbers of other hubs that said where it belongs, as far as `by` knows. `signature` (base64)
+    is by the signing key of `by`, whose certificates are `chain`, over protocol.trust.grants.covered().
     """
 
     node: str
@@ -290,8 +292,11 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
     labels: dict[str, str] = {}
     former: str
     to: Haven
+    leaves: str = ""
+    joins: str = ""
     number: int
     by: str
+    others: dict[str, int] = {}
     who: str = ""
     arrived: bool = False
     revoked: str = ""

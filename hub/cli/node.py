@@ -112,7 +112,7 @@ def move(
         typer.Option("--to", metavar="HUB", help="One below this hub, or it.", autocompletion=options.complete_region),
     ],
 ) -> None:
-    """Let it belong to another hub; asked of the hub above both. Its work runs on, and no entry is lost."""
+    """Let it belong to another hub; asked of a hub above both. Its work runs on, and no entry is lost."""
     with client.Client() as hub:
         done = hub.post("/v1/nodes/-/move", {"node": node, "to": to})
     output.say(f"{done['node']} belongs to {done['to']} now; it turns there when {done['from']} has told it")

@@ -315,7 +315,7 @@ class AcceptRestore(Op, frozen=True, kw_only=True, tag="accept-restore"):
 
 
 class MoveNode(Op, frozen=True, kw_only=True, tag="move"):
-    """A device is to belong to another hub: this one, or one right below it. `node`: as an operator names it."""
+    """A device is to belong to another hub: this one, or one below it. `node` and `to`: as an operator names them."""
 
     node: str
     to: str

@@ -102,7 +102,7 @@ class Moves(base.Checker):
             for hub in hubs if self.world.exact else ():
                 raw = hub.spaces.get(orders.ORDER, {}).get(node)
                 order = _decode_order(raw) if raw is not None else None
-                is_open = order is not None and not order.done_ms and order.move.former not in self._gone
+                is_open = order is not None and order.is_open and order.move.former not in self._gone
                 self.demand(not is_open, f"{hub.node} still says that {node} is to move to {to}")
 
 

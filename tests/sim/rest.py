@@ -47,7 +47,7 @@ def _moves(world: World) -> str:
     for hub in world.hubs.values():
         for node in world.devices:
             order = hub.hub_core.orders.find(node)
-            if order is not None and not order.done_ms and not gone & {node, order.move.former, order.move.to.id}:
+            if order is not None and order.is_open and not gone & {node, order.move.former, order.move.to.id}:
                 return f"{hub.name} still says that {node} belongs to {order.move.to.id}"
     return ""
 

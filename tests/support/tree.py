@@ -158,12 +158,13 @@ class Hub:
         entropy = f"{self.name}{self.lives}".encode().ljust(32, b"\0")
         self.take(inputs.Started(entropy=entropy, incarnation=f"{self.name}-{self.lives}", version="0.1.0"))
 
-    def restart(self) -> None:
-        """Kill it; another life begins from the store."""
+    def restart(self, backup: MemoryStore | None = None) -> None:
+        """Kill it; another life begins from the store, or from an older one."""
         if self.parent is not None:
             self._lost()
         for child in self.children.values():
             child._lost()
+        self.store = backup or self.store
         self.core = HubCore(self.store.snapshot(), self.config)
         self.start()
         self.tree.run()

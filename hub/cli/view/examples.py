@@ -56,5 +56,5 @@ LOGS = _lines(
     ("skerry logs line -f", "of all its devices, as it is printed"),
     ("skerry logs line --node eu-north/oslo-gw-7", "of one"),
 )
-MOVE = _lines(("skerry node move oslo-gw-7 --to eu-south", "at the hub above both; `--to cloud` is that hub itself"))
+MOVE = _lines(("skerry node move oslo-gw-7 --to eu-south", "at a hub above both; `--to cloud` is that hub itself"))
 REVOKE = _lines(('skerry node revoke oslo-gw-7 --reason "stolen"', ""))

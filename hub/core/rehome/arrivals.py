@@ -1,11 +1,19 @@
-"""Who has come to where it belongs, as it is heard here, and who turned to another hub by a grant."""
+"""Who has come to where it belongs, as it is heard here, and who turned to another hub by a grant.
+
+A hub that has followed a Move says so in what it tells of the node (Brief.moves). So this hub sees what somebody has
+forgotten who was restored from a backup, and mends it:
+
+    the hub that the node belongs to does not name it     the Move is said again: it takes the node in
+    another hub names it, and knows nothing of the Move   the Move is said again, to that one as the former: it lets go
+    a hub knows a higher number than this one             this hub was restored itself: it takes that number over
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hub.core.down.known.spot import Spot
 from hub.core.rehome import havens
-from protocol import documents
 from protocol.effects import Effects, Now
 
 if TYPE_CHECKING:
@@ -27,53 +35,74 @@ class Arrivals:
 
     def seen(self, address: str, now: Now, fx: Effects) -> None:
         """Something was heard of the node at `address`, or it is gone from there."""
-        node = address.rpartition("/")[2]
-        self._lodged(address, now, fx)
+        found, node = self._core.subtree.find(address), address.rpartition("/")[2]
+        if found is not None:
+            self._lodged(found, now, fx)
+            self._learned(found, now, fx)
         record = self._orders.find(node)
-        if record is not None and record.move.revoked:
-            if not record.done_ms and self._is_out(record.move):
-                self._orders.done(node, now, fx)
+        if record is not None and not record.void:
+            self._judge(record, now, fx)
+
+    def _judge(self, record: Record, now: Now, fx: Effects) -> None:
+        """See whether all that is heard of a node is as it was said."""
+        move, states, others = record.move, list[str](), list[str]()
+        for spot in self._core.subtree.named(move.node):
+            if spot.brief.key == move.key and not spot.brief.lodger and spot.brief.state != "moved":
+                if spot.brief.moves.get(self._core.node, 0) >= move.number:
+                    states.append(spot.brief.state)
+                elif spot.brief.state != "revoked":
+                    others.append(_hub(spot))
+        if move.revoked:
+            if "revoked" in states and not record.done_ms:
+                self._orders.done(move.node, now, fx)
+        elif not record.arrived_ms:
+            if "online" in states or (record.again and states and not others):
+                self._judge(self._orders.arrived(move.node, now, fx), now, fx)
+        elif not states:
+            if self._is_served(move.joins):
+                self._orders.again(record, move.leaves, now, fx)
+        elif not others:
+            if not record.done_ms:
+                self._orders.done(move.node, now, fx)
+        elif record.done_ms or move.leaves not in others:
+            self._orders.again(record, others[0], now, fx)
+
+    def _is_served(self, hub: str) -> bool:
+        """Tell whether a hub is there at `hub` that a node can belong to."""
+        found = self._core.subtree.find(hub) if hub else None
+        return not hub or (found is not None and found.brief.state != "revoked")
+
+    def _learned(self, spot: Spot, now: Now, fx: Effects) -> None:
+        """If this hub has said more of a node than it knows, take that over."""
+        number, known = spot.brief.moves.get(self._core.node, 0), self._orders.find(spot.name)
+        if number <= (known.move.number if known is not None else 0) or spot.brief.state in ("moved", "revoked"):
             return
-        if record is not None and not record.arrived_ms and self._is_there(record.move):
-            self._orders.arrived(node, now, fx)
-            record = self._orders.find(node)
-        if record is not None and record.arrived_ms and not record.done_ms and self._is_let_go(record):
-            self._orders.done(node, now, fx)
+        to = havens.of(self._core, _hub(spot))
+        if to is not None and not self._core.rollup.is_online(spot.name):
+            self._orders.learn(spot, to, number, now, fx)
 
-    def _at(self, hub: str, node: str) -> str:
-        return node if hub == self._core.node else f"{hub}/{node}"
-
-    def _is_there(self, move: documents.Move) -> bool:
-        found = self._core.subtree.find(self._at(move.to.id, move.node))
-        if found is None or found.brief.key != move.key:
-            return False
-        return found.brief.state == "online" and not found.brief.lodger
-
-    def _is_let_go(self, record: Record) -> bool:
-        hubs = (record.move.former, *record.missed)
-        found = [self._core.subtree.find(self._at(hub, record.move.node)) for hub in hubs]
-        return all(one is None or one.brief.state == "moved" for one in found)
-
-    def _is_out(self, move: documents.Move) -> bool:
-        found = self._core.subtree.find(self._at(move.to.id, move.node))
-        return found is not None and found.brief.state == "revoked"
-
-    def _lodged(self, address: str, now: Now, fx: Effects) -> None:
+    def _lodged(self, spot: Spot, now: Now, fx: Effects) -> None:
         """If a device turned to another hub by a grant, and is who it says it is, say that it belongs there; if it was
         revoked, say that."""
-        core, found = self._core, self._core.subtree.find(address)
-        if found is None or not found.brief.lodger or found.brief.state == "revoked":
+        if not spot.brief.lodger or spot.brief.state == "revoked":
             return
-        hub = address.rpartition("/")[0]
-        to = havens.of(core, hub) if hub else core.haven
-        former = core.subtree.find(f"{found.brief.lodger}/{found.name}") if "/" not in hub else None
-        record = self._orders.find(found.name)
-        if to is None or former is None or former.brief.key != found.brief.key or not self._orders.may_say(found.name):
+        hub, core = _hub(spot), self._core
+        to = havens.of(core, hub)
+        former = core.subtree.find(f"{spot.brief.lodger}/{spot.name}") if "/" not in hub else None
+        record = self._orders.find(spot.name)
+        if to is None or former is None or former.brief.key != spot.brief.key or not self._orders.may_say(spot.name):
             return
         if former.state == "online":
             if hub:
-                core.registry.alarm(hub, "odd-lodger", _HEARD.format(hub, found.name, found.brief.lodger), now, fx)
+                core.registry.alarm(hub, "odd-lodger", _HEARD.format(hub, spot.name, spot.brief.lodger), now, fx)
             return
-        revoked = f"revoked at {found.brief.lodger}" if former.brief.state == "revoked" else ""
-        if record is None or record.move.to.id != to.id or record.arrived_ms or record.move.revoked != revoked:
-            self._orders.say(former, found.brief.lodger, to, "its grant", now, fx, revoked=revoked)
+        revoked = f"revoked at {spot.brief.lodger}" if former.brief.state == "revoked" else ""
+        if record is None or record.void or self._is_old(record, hub, revoked):
+            self._orders.say(former, to, hub, "its grant", now, fx, revoked=revoked)
+
+    def _is_old(self, record: Record, hub: str, revoked: str) -> bool:
+        return record.move.joins != hub or record.arrived_ms > 0 or record.move.revoked != revoked
+
+
+def _hub(spot: Spot) -> str:
+    return spot.address.rpartition("/")[0]

@@ -19,6 +19,9 @@ import msgspec
 from hub.core import inputs
 from hub.core.registry import Node
 from hub.core.rehome import lodgers
+from hub.core.rehome.moves import ways
+from hub.core.rehome.moves.followed import Followed
+from hub.core.rehome.moves.passing import Passing
 from protocol import documents
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.errors import RemoteProtocolError
@@ -27,7 +30,7 @@ from protocol.snapshot import Snapshot
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
-LEAVING, TAKEN = "leaving", "taken"
+LEAVING = "leaving"
 _PREFIX = "move/"
 
 
@@ -37,7 +40,7 @@ class Lodging:
     def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
         moves = msgspec.json.Decoder(documents.Move)
         self._leaving = {node: moves.decode(raw) for node, raw in snapshot.spaces.get(LEAVING, {}).items()}
-        self._taken = {node: raw.decode() for node, raw in snapshot.spaces.get(TAKEN, {}).items()}
+        self.followed, self.passing = Followed(snapshot), Passing(snapshot, core)
         self._core = core
 
     # -------------------------------------------------------------------------------------------- from above
@@ -45,36 +48,38 @@ class Lodging:
     def wanted(self, items: dict[str, bytes], now: Now, fx: Effects) -> None:
         """Take the whole of what the parent asks: the Moves in it, and the grants."""
         self._core.family.wanted(items, fx)
-        for node in [node for node in self._leaving if f"{_PREFIX}{node}" not in items]:
+        asked = {item.removeprefix(_PREFIX): raw for item, raw in items.items() if item.startswith(_PREFIX)}
+        for node in [node for node in self._leaving if node not in asked]:
             self.over(node, now, fx)
-        for item, raw in items.items():
-            if item.startswith(_PREFIX):
-                try:
-                    move = documents.decode(raw)
-                except RemoteProtocolError:
-                    continue  # of another version: what is asked of the node stays as it is
-                if isinstance(move, documents.Move) and documents.document_id(move) == item:
-                    self.take(move, now, fx)
+        self.passing.only(set(asked), fx)
+        for node, raw in asked.items():
+            try:
+                move = documents.decode(raw)
+            except RemoteProtocolError:
+                continue  # of another version: what is asked of the node stays as it is
+            if isinstance(move, documents.Move) and move.node == node:
+                if self.followed.is_new(move):
+                    self._core.orders.void(node, fx)
+                self.passing.take(move, fx)
+                self.take(move, now, fx)
 
     def take(self, move: documents.Move, now: Now, fx: Effects) -> None:
-        """Follow a Move that concerns this hub; one that was followed before changes nothing."""
-        mark = f"{move.by}/{move.number}{'/arrived' if move.arrived else ''}"
-        if self._taken.get(move.node) == mark:
+        """Follow a Move as far as it concerns this hub; one that was followed before changes nothing."""
+        if not self.followed.is_new(move):
             return
-        self._taken[move.node] = mark
-        fx.store.append(Put(TAKEN, move.node, mark.encode()))
-        if move.revoked:
-            lodgers.bar(self._core, move, now, fx)
-        elif move.to.id != self._core.node:
-            self._leave(move, now, fx)
-            if move.arrived:
-                self.over(move.node, now, fx)
-        elif not move.arrived:
+        self.followed.note(move, fx)
+        path = self._core.registry.path
+        if ways.is_end(move, move.joins, path):
             self._come(move, now, fx)
+        elif ways.is_end(move, move.leaves, path):
+            self._leave(move, now, fx)
 
     # -------------------------------------------------------------------------------------------- coming
 
     def _come(self, move: documents.Move, now: Now, fx: Effects) -> None:
+        if move.revoked:
+            lodgers.bar(self._core, move, now, fx)
+            return
         core, known = self._core, self._core.registry.find(move.node)
         said = {"who": move.who, "by": move.by, "from": move.former, "number": move.number}
         is_other = known is not None and (known.key != move.key or known.revoked_ms > 0)
@@ -110,12 +115,19 @@ class Lodging:
         self._leaving[move.node] = move
         fx.store.append(Put(LEAVING, move.node, msgspec.json.encode(move)))
         self._core.delegate.mark(move.node)
+        if move.arrived:
+            self.over(move.node, now, fx)
+
+    def numbers(self, node: str) -> dict[str, int]:
+        """Return the highest number of the Moves that brought `node` here, or past here, by the hub that said it."""
+        leaving = self._leaving.get(node)
+        return {by: one for by, one in self.followed.numbers(node).items() if leaving is None or by != leaving.by}
 
     def items(self, node: str) -> dict[str, bytes]:
         """Return the document that tells `node` where it belongs, if it is to leave."""
         move = self._leaving.get(node)
         said = {} if move is None else {documents.document_id(move): documents.encode(move)}
-        return said | self._core.family.items(node)
+        return said | self.passing.items(node) | self._core.family.items(node)
 
     def heard(self, node: str, now: Now, fx: Effects) -> None:
         """`node` said what it holds: once that is the Move, it is no more this hub's to ask."""

@@ -12,28 +12,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.core import inputs
-from hub.core.rehome.open import Open
+from hub.core.rehome.moves import said, ways
+from hub.core.rehome.moves.open import Open
+from hub.core.rehome.moves.said import Record
 from protocol import documents
 from protocol.effects import Effects, Now, Put
 from protocol.snapshot import Snapshot
-from protocol.trust import grants
 
 if TYPE_CHECKING:
     from hub.core.down.known.spot import Spot
     from hub.core.hub import HubCore
 
 ORDER = "order"
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was said of one node last. `arrived_ms` 0: it is still on its way, as far as it is known here; `done_ms` 0:
-    its former hub has not let go of it. `missed`: hubs that were to take it in before, and to which it never came."""
-
-    move: documents.Move
-    at_ms: int
-    missed: tuple[str, ...] = ()
-    arrived_ms: int = 0
-    done_ms: int = 0
 
 
 class Orders:
@@ -50,47 +40,59 @@ class Orders:
     # -------------------------------------------------------------------------------------------- saying
 
     def say(
-        self, spot: Spot, former: str, to: documents.Haven, who: str, now: Now, fx: Effects, *, revoked: str = ""
-    ) -> int:
-        """Say that the node at `spot` belongs to `to`; `revoked`: why it may not. Return the number of that word."""
-        core, known = self._core, self._records.get(spot.name)
+        self, spot: Spot, to: documents.Haven, joins: str, who: str, now: Now, fx: Effects, *, revoked: str = ""
+    ) -> documents.Move:
+        """Say that the node at `spot` belongs to `to`, the hub at `joins`; `revoked`: why it may not. Return it."""
+        known = self._records.get(spot.name)
         number = known.move.number + 1 if known is not None else 1
-        key, labels = spot.brief.key, spot.brief.labels
-        bare = documents.Move(
-            node=spot.name,
-            key=key,
-            labels=labels,
-            former=former,
-            to=to,
-            number=number,
-            by=core.node,
-            who=who,
-            revoked=revoked,
-        )
-        move = grants.sign(bare, core.signer)
-        self._put(Record(move=move, at_ms=int(now.wall * 1000), missed=_missed(known, move)), fx)
-        said = {"who": who, "from": former, "to": to.id, "number": number}
-        kind = "lodger.revoked" if revoked else "operator.move"
-        core.streams.audit(kind, spot.address, said, now, fx)
-        self._tell(self._records[spot.name], now, fx)
+        move = said.first(self._core, spot, to, joins, number, who, revoked)
+        self._put(Record(move=move, at_ms=int(now.wall * 1000)), fx)
+        self._note_said("lodger.revoked" if revoked else "operator.move", move, now, fx)
+        self._tell(move, now, fx)
         fx.act.append(inputs.Notify(topic=f"node/{spot.address}"))
-        return number
+        return move
 
-    def _tell(self, record: Record, now: Now, fx: Effects) -> None:
-        core = self._core
-        for hub in _concerned(record):
-            if hub == core.node:
-                core.lodging.take(record.move, now, fx)
-            else:
-                core.delegate.mark(hub)
+    def again(self, record: Record, leaves: str, now: Now, fx: Effects) -> None:
+        """Who should know it does not, a hub that was restored from a backup: the hub at `leaves`, which still has the
+        node, or the one that it belongs to. Say it once more, under its number: who knows it does nothing."""
+        move = said.again(self._core, record.move, leaves)
+        self._put(Record(move=move, at_ms=record.at_ms, again=True), fx)
+        self._note_said("move.again", move, now, fx)
+        self._tell(move, now, fx)
+
+    def learn(self, spot: Spot, to: documents.Haven, number: int, now: Now, fx: Effects) -> None:
+        """This hub said more of the node at `spot` than it knows: it was restored from a backup since."""
+        move, now_ms = said.learned(self._core, spot, to, number), int(now.wall * 1000)
+        self._put(Record(move=move, at_ms=now_ms, arrived_ms=now_ms, done_ms=now_ms), fx)
+        self._note_said("move.learned", move, now, fx)
+        if move.joins:
+            self._core.lodging.take(move, now, fx)
+
+    def void(self, node: str, fx: Effects) -> None:
+        """A hub further up says where `node` belongs: what was said here is over."""
+        record = self._records.get(node)
+        if record is not None and not record.void:
+            self._put(msgspec.structs.replace(record, void=True), fx)
+            for child in ways.onward(record.move, [self._core.node]):
+                self._mark(child)
+
+    def _note_said(self, kind: str, move: documents.Move, now: Now, fx: Effects) -> None:
+        word = {"who": move.who, "from": move.former, "to": move.to.id, "number": move.number}
+        self._core.streams.audit(kind, f"{move.leaves}/{move.node}".removeprefix("/"), word, now, fx)
+
+    def _tell(self, move: documents.Move, now: Now, fx: Effects) -> None:
+        for child in ways.onward(move, [self._core.node]):
+            self._mark(child)
+        if not move.joins or (not move.leaves and not move.revoked):
+            self._core.lodging.take(move, now, fx)
+
+    def _mark(self, child: str) -> None:
+        if self._core.registry.find(child) is not None:
+            self._core.delegate.mark(child)
 
     def _note(self, record: Record) -> None:
-        told = _concerned(record)
-        if record.done_ms:
-            told = ()
-        elif record.arrived_ms and not record.move.revoked:
-            told = (record.move.former, *record.missed)
-        self.open.note(record.move.node, told, going=not (record.arrived_ms or record.done_ms))
+        told = ways.onward(record.move, [record.move.by]) if record.is_open else ()
+        self.open.note(record.move.node, told, going=record.is_open and not record.arrived_ms)
 
     def _put(self, record: Record, fx: Effects) -> None:
         self._records[record.move.node] = record
@@ -114,36 +116,24 @@ class Orders:
         return self._records.get(node)
 
     def belongs(self, node: str) -> str:
-        """Return the hub that `node` was last said to belong to; empty: nothing was said."""
+        """Return the child hub through which `node` was last said to come, here or further up; empty: through none."""
         known = self._records.get(node)
-        return "" if known is None or known.move.revoked else known.move.to.id
+        if known is None or known.void:
+            return self._core.lodging.passing.joins(node)
+        return "" if known.move.revoked else known.move.joins.partition("/")[0]
 
-    def arrived(self, node: str, now: Now, fx: Effects) -> None:
-        """`node` is where it belongs: its former hub is told so."""
+    def arrived(self, node: str, now: Now, fx: Effects) -> Record:
+        """`node` is where it belongs: its former hub is told so. Return what stands of it now."""
         record = self._records[node]
-        move = grants.sign(msgspec.structs.replace(record.move, arrived=True), self._core.signer)
+        move = said.arrived(self._core, record.move)
         self._put(msgspec.structs.replace(record, move=move, arrived_ms=int(now.wall * 1000)), fx)
         self._core.streams.audit("node.arrived", node, {"to": move.to.id, "number": move.number}, now, fx)
-        self._tell(self._records[node], now, fx)
+        self._tell(move, now, fx)
+        return self._records[node]
 
     def done(self, node: str, now: Now, fx: Effects) -> None:
         """The former hub has let go of it, or it is revoked where it turned to: nothing more is said."""
         record, now_ms = self._records[node], int(now.wall * 1000)
         self._put(msgspec.structs.replace(record, arrived_ms=record.arrived_ms or now_ms, done_ms=now_ms), fx)
-        for one in _concerned(record):
-            if one != self._core.node:
-                self._core.delegate.mark(one)
-
-
-def _missed(known: Record | None, move: documents.Move) -> tuple[str, ...]:
-    """Return who waits for the node in vain once `move` is said."""
-    if known is None or known.done_ms:
-        return ()
-    before = known.missed if known.arrived_ms or known.move.revoked else (*known.missed, known.move.to.id)
-    return tuple(sorted({*before} - {move.former, move.to.id}))
-
-
-def _concerned(record: Record) -> tuple[str, ...]:
-    """Return the hubs that are told."""
-    move = record.move
-    return (move.to.id,) if move.revoked else (move.former, move.to.id, *record.missed)
+        for child in ways.onward(msgspec.structs.replace(record.move, arrived=False), [self._core.node]):
+            self._mark(child)

@@ -52,12 +52,12 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The generation that the hub above it asks for, and `held`, the one that the node holds."""
     held: Count = 0
     cordoned: bool = False
-    key: Word = ""
-    """The SHA-256 (hex) of the key that it was enrolled with."""
+    key: Word = ""  # the SHA-256 (hex) of the one that it was enrolled with
     lodger: Word = ""
     """The hub that it came from by that one's grant, while nobody above has said that it may stay."""
-    epoch: Word = ""
-    """Of its `state` stream; (node id, epoch) is the same node wherever it stands."""
+    moves: dict[Word, Count] = {}  # the highest number of the Moves that its hub knows of it, by who said them
+    haven: Haven | None = None  # of a hub: where it listens
+    epoch: Word = ""  # of its `state` stream; (node id, epoch) is the same node wherever it stands
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

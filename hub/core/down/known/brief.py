@@ -47,8 +47,6 @@ def of(core: HubCore, one: Node) -> Brief:
     report = core.rollup.report(one.name) or status.Report()
     seen, link = core.rollup.seen(one.name), core.parent.view(one.name)
     alarms = [*(alarm.text for alarm in one.alarms), *(condition.text for condition in report.conditions)]
-    services = _services(report)
-    cursor = link.cursors.get("state")
     return Brief(
         kind=one.kind,
         state=state_of(core, one),
@@ -57,8 +55,8 @@ def of(core: HubCore, one: Node) -> Brief:
         as_of_ms=0 if seen is None else seen.status_ms,
         labels=one.labels,
         version="" if seen is None else seen.version,
-        services=services,
-        more_services=len(report.services) - len(services),
+        services=_services(report),
+        more_services=max(0, len(report.services) - limits.BRIEF_SERVICES_MAX),
         alarms=len(alarms),
         alarm=alarms[0][: limits.BRIEF_TEXT_CHARS] if alarms else "",
         overrides={name: said.override for name, said in report.services.items() if said.override is not None},
@@ -68,7 +66,9 @@ def of(core: HubCore, one: Node) -> Brief:
         cordoned=one.cordoned,
         key=one.key,
         lodger=one.lodger,
-        epoch="" if cursor is None else cursor.epoch,
+        moves=core.lodging.numbers(one.name),
+        haven=core.subtree.region(one.name).haven if one.kind == "hub" else None,
+        epoch=link.cursors["state"].epoch if "state" in link.cursors else "",
     )
 
 

@@ -41,3 +41,12 @@ class Names:
             self._one[name] = known[0]
         elif known:
             self._many[name] = set(known)
+
+
+def which(text: str, paths: list[str]) -> str:
+    """Return the sentence for a name that says no single node: `paths` may be meant."""
+    several = (
+        f"{text[:80]!r} is the name of {len(paths)} nodes" if len(paths) > 1 else f"there is no node {text[:80]!r}"
+    )
+    shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    return f"{several}: write {'one of ' if len(paths) > 1 else ''}{shown}"

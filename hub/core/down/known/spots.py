@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.core.down.known import brief as briefs
-from hub.core.down.known import spot
-from hub.core.down.known.names import Names
+from hub.core.down.known import names, spot
 from hub.core.down.known.order import Order
 from hub.core.down.known.spot import Spot
 from hub.core.registry import Refusal
@@ -28,7 +27,7 @@ class Spots:
 
     def __init__(self, core: HubCore) -> None:
         self._core = core
-        self._names = Names()
+        self._names = names.Names()
         self.order = Order(core)
         for child in core.parent.rosters.children():
             for address in core.parent.rosters.known(child):
@@ -70,6 +69,10 @@ class Spots:
         assert found is not None
         return found
 
+    def named(self, name: str) -> list[Spot]:
+        """Return all nodes of the id `name`, an own child first."""
+        return [spot for address in (name, *self._names.get(name)) if (spot := self.find(address)) is not None]
+
     def resolve(self, text: str) -> str:
         """Return the address that `text` means: an address, a path that begins with this hub's id, or a plain name.
 
@@ -85,7 +88,7 @@ class Spots:
             return named[0]
         near = [*([name] if name != text and self.raw(name) is not None else []), *named]
         if near:
-            raise Refusal(_which(text, [mine + one for one in near]), 409 if name == text else 404)
+            raise Refusal(names.which(text, [mine + one for one in near]), 409 if name == text else 404)
         raise Refusal(f"there is no node {text[:80]!r} below {self._core.node}: see `skerry get nodes`", 404)
 
     def _has_left(self, address: str) -> bool:
@@ -140,11 +143,3 @@ class Spots:
             if spot.brief.kind == kind and spot.brief.state not in ("revoked", "moved")
             if chosen.matches(spot.selectable())
         ]
-
-
-def _which(text: str, paths: list[str]) -> str:
-    several = (
-        f"{text[:80]!r} is the name of {len(paths)} nodes" if len(paths) > 1 else f"there is no node {text[:80]!r}"
-    )
-    shown = ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
-    return f"{several}: write {'one of ' if len(paths) > 1 else ''}{shown}"

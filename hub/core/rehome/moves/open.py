@@ -1,4 +1,4 @@
-"""Whom this hub still tells what of Moves: by hub the nodes, the oldest first; and how many nodes are on their way.
+"""Whom this hub still tells what of Moves: by child hub the nodes, the oldest first; and how many are on their way.
 
 Of who has arrived only the former hub need hear: a hub that takes in thousands, because another one is gone for good,
 has room in its manifest for their work.
@@ -30,7 +30,7 @@ class Open:
         return self.going >= limits.MOVES_OPEN_MAX
 
     def note(self, node: str, told: tuple[str, ...], *, going: bool) -> None:
-        """The hubs `told` are told of `node` now."""
+        """The child hubs `told` are told of `node` now."""
         for hub in self._told.pop(node, ()):
             if hub not in told:
                 del self._nodes[hub][node]
@@ -41,5 +41,5 @@ class Open:
         (self._going.add if going else self._going.discard)(node)
 
     def of(self, hub: str) -> list[str]:
-        """Return the nodes that `hub` is told of: some of them, when they are many."""
+        """Return the nodes that the child `hub` is told of: some of them, when they are many."""
         return list(itertools.islice(self._nodes.get(hub, ()), limits.MOVES_OPEN_MAX))
