@@ -1,6 +1,7 @@
 """A12. Status names what it saw; older never overwrites newer, and history never overwrites live.
 
-Demands: a status names no manifest that its device does not hold, and its count rises within a session; what a parent
+Demands: a status names no manifest that its device does not hold (or held until it turned away from the one who hears
+it: that it holds the Move is its last word there), and its count rises within a session; what a parent
 keeps as a child's status rises by (session, count), and is what that child said.
 
 Cannot see: whether the report inside is true; the convergence of A19 compares it with the device.
@@ -27,8 +28,10 @@ class StatusNames(base.Checker):
     def watch(self) -> None:
         """Ask for statuses, said and kept."""
         self._counts: dict[str, tuple[int, int]] = {}
+        self._let_go: dict[tuple[str, str], bytes | None] = {}
         self.on_sent(messages.Status, self._said)
         self.on_op(effects.Put, self._put)
+        self.on_op(effects.Delete, self._delete)
 
     def _said(self, fact: Sent, status: messages.Status) -> None:
         machine, held = self.machine(fact), status.held
@@ -38,11 +41,15 @@ class StatusNames(base.Checker):
         self._counts[fact.node] = status.session, status.count
         if not held.generation or not machine.is_sure(child_desired.MANIFEST, fact.peer):
             return
-        stored = machine.get(child_desired.MANIFEST, fact.peer)
+        stored = machine.get(child_desired.MANIFEST, fact.peer) or self._let_go.get((fact.node, fact.peer))
         one = _decode_manifest(stored).signed if stored is not None else None
         known = one is not None and (held.term, held.generation) <= (one.term, one.generation)
         text = f"{fact.node} says that it holds generation {held.generation} of term {held.term}"
         self.demand(known, f"{text}, and has stored {one and one.generation}")
+
+    def _delete(self, fact: Stored, op: effects.Delete) -> None:
+        if op.space == child_desired.MANIFEST:
+            self._let_go[fact.node, op.key] = self.machine(fact).get(op.space, op.key)
 
     def _put(self, fact: Stored, op: effects.Put) -> None:
         hub = self.machine(fact)

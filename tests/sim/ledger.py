@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
-from edge_agent.core import inputs as agent
 from hub.core import inputs
 from protocol.link import cursor
 from protocol.link.relay import records
 from protocol.messages import Entry
 from tests.checkers import history, served
 from tests.checkers.history import AnyFact, Broken
+from tests.checkers.world import World
 
 _LOSING = frozenset({"restore", "clone", "corrupt", "lost", "aside", "poison"})
 _entries = msgspec.json.Decoder(Entry)
@@ -23,13 +23,14 @@ _entries = msgspec.json.Decoder(Entry)
 class Ledger:
     """Feed it all facts; `end` judges."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        """`world`: what the checkers know of it."""
+        self._world = world
         self.tried: dict[str, str] = {}
         self.kept: dict[str, str] = {}
         self._excused: set[str] = set()
         self._revoked: set[str] = set()
         self._at_home: set[str] = set()
-        self._homes: dict[str, set[str]] = {}
         self._arrived: dict[str, dict[str, int]] = {}
         """Item -> how often it stands at each hub."""
         self._children: dict[str, list[str]] = {}
@@ -45,8 +46,6 @@ class Ledger:
                 self.kept[item] = node
             case history.Fault(kind=kind, node=node) if kind in _LOSING:
                 self._excused.add(history.identity(node))
-            case history.Acted(action=agent.Turn(to=to), node=node):
-                self._homes.setdefault(history.identity(node), set()).add(to.id)
             case history.Operated(op=inputs.RevokeNode(node=node), error=""):
                 self._revoked.add(node)
             case history.Disk(entries=entries, own=own, node=node, spaces=spaces) as disk:
@@ -93,7 +92,7 @@ class Ledger:
 
     def _above(self, node: str) -> set[str]:
         """Return the hubs above `node`, and above all that it ever belonged to, up to one that is revoked."""
-        homes = self._homes.get(node, set())
+        homes = self._world.homes.get(node, set())
         return self._over(node).intersection(*({home, *self._over(home)} for home in homes))
 
     def _over(self, node: str) -> set[str]:

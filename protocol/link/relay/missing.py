@@ -26,7 +26,8 @@ class Why(enum.Enum):
 
 
 class Missing(msgspec.Struct, frozen=True, array_like=True):
-    """Rows `first`..`last`; `before` and `hash` (hex) stand at row `first` - 1 and at row `last`."""
+    """Rows `first`..`last`; `before` and `hash` (hex) stand at row `first` - 1 and at row `last`; "" before a GAP of
+    which nobody knows what stood before it."""
 
     first: int
     last: int
@@ -71,9 +72,9 @@ def explain(ranges: list[Missing], first: int, last: int, why: Why) -> bool:
 def fill(ranges: list[Missing], one: Missing, ends: tuple[int, str], starts: tuple[int, str]) -> None:
     """Rows of `one` came: those after `starts` up to `ends`, each (seq, hash). Raises NoFit."""
     (after, before), (upto, tip) = starts, ends
-    if after + 1 == one.first and before != one.before:
+    if after + 1 == one.first and one.before and before != one.before:
         raise NoFit(one.first)
-    if upto == one.last and tip != one.hash:
+    if upto == one.last and one.hash and tip != one.hash:
         raise NoFit(one.last)
     rest: list[Missing] = []
     if after + 1 > one.first:

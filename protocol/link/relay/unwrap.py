@@ -92,8 +92,14 @@ def _hashes(stream: str, *texts: str) -> None:
 
 
 def _whole_run(run: Run) -> Run | None:
-    _hashes(_about(run).stream, run.before, run.hash)
+    _hashes(_about(run).stream, run.hash)
+    if run.before or not _begins_with_gap(run):  # what stood before a GAP that is the lowest row left, nobody knows
+        _hashes(run.stream, run.before)
     return run if run.prev < run.last and run.rows and len(run.rows) <= limits.ENTRIES_COUNT_MAX else None
+
+
+def _begins_with_gap(run: Run) -> bool:
+    return bool(run.rows) and cursor.decode_gap(bytes(run.rows[0])) is not None
 
 
 def _whole_held(held: Held) -> Held | None:

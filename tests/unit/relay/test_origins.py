@@ -194,6 +194,17 @@ def test_what_its_origin_declares_lost_is_listed_and_may_come_after_all() -> Non
     assert not [row for row in root.store.entries if cursor.decode_gap(row[4])], "the GAP gives way"
 
 
+@pytest.mark.parametrize("held", [2, 3])
+def test_a_gap_that_is_the_lowest_row_left_is_taken_though_nobody_knows_what_stood_before_it(held: int) -> None:
+    root, gw = Root(), Origin().say(9)
+    root.take("oslo", *gw.runs(0, held))
+    root.take("bergen", *carried(msgspec.structs.replace(gw.event(3, 9, (4, 6)), before=b"")))
+    assert root.missing() == [*([(3, 3, "hole")] if held < 3 else []), (4, 6, "lost")]
+    assert root.holds(gw) == [*range(1, held + 1), 7, 8, 9]
+    root.take("oslo", *gw.runs(2, 5))
+    assert (root.holds(gw), root.missing()) == ([1, 2, 3, 4, 5, 7, 8, 9], [(6, 6, "lost")])
+
+
 def test_a_gap_over_what_is_here_takes_nothing_from_it() -> None:
     root, gw = Root(), Origin().say(9)
     root.take("oslo", *gw.runs(0, 6))
