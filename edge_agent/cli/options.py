@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from edge_agent.cli import client
 from protocol.errors import SkerryError
+
+_COMPLETE_WAIT_S = 2.0
 
 
 class Output(enum.StrEnum):
@@ -27,20 +29,32 @@ class Output(enum.StrEnum):
         return self is Output.json or self is Output.yaml
 
 
-def _service_names(incomplete: str) -> list[str]:
-    """Complete a service's name from what runs here."""
-    return _known("services", incomplete)
+def complete_service(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete a service's name from what is here; for `release`, from what a person decided about."""
+    found = _known("services", context)
+    decided = context.info_name == "release"
+    return sorted(
+        name for name, one in found.items() if name.startswith(incomplete) and (one.get("override") or not decided)
+    )
 
 
-def _workflow_names(incomplete: str) -> list[str]:
-    return _known("workflows", incomplete)
+def complete_workflow(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete a workflow's name from what is here."""
+    return sorted(name for name in _known("workflows", context) if name.startswith(incomplete))
 
 
-def _known(what: str, incomplete: str) -> list[str]:
+def complete_own(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete KIND/NAME from what was declared here."""
+    kinds = ("service", "workflow")
+    found = [f"{kind}/{name}" for kind in kinds for name, one in _known(f"{kind}s", context).items() if one.get("by")]
+    return sorted(name for name in found if name.startswith(incomplete))
+
+
+def _known(what: str, context: typer.Context) -> dict[str, Any]:
     try:
-        return [name for name in client.ask(None, {"do": "status"})[what] if name.startswith(incomplete)]
+        return client.ask(context.params.get("data"), {"do": "status"}, wait_s=_COMPLETE_WAIT_S)[what]
     except SkerryError:
-        return []
+        return {}
 
 
 Data = Annotated[
@@ -49,8 +63,8 @@ Data = Annotated[
     typer.Option("--data", help="The agent's directory (or $SKERRY_DATA).", readable=False),
 ]
 As = Annotated[Output, typer.Option("-o", "--output", help="table, wide, json or yaml (stable, for programs).")]
-Service = Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=_service_names)]
-Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW", autocompletion=_workflow_names)]
+Service = Annotated[str, typer.Argument(metavar="SERVICE", autocompletion=complete_service)]
+Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW", autocompletion=complete_workflow)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the hub will see it, with your name.")]
 Life = Annotated[
     str, typer.Option("--for", metavar="TIME", help="How long it holds (30m, 2h, 1d); else until released.")

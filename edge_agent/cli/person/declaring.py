@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_agent.cli import client, view
+from edge_agent.cli import client, options, view
 from edge_agent.cli.options import As, Data, Output, Reason
 from protocol import limits
 from protocol.errors import SpecError
@@ -39,7 +39,7 @@ def apply(
 
 
 def delete(
-    what: Annotated[str, typer.Argument(metavar="KIND/NAME")],
+    what: Annotated[str, typer.Argument(metavar="KIND/NAME", autocompletion=options.complete_own)],
     reason: Reason = "",
     data: Data = None,
     output: As = Output.table,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli import client, view
-from edge_agent.cli.options import As, Data, Output, Service, now_ms
+from edge_agent.cli.options import As, Data, Output, Service, complete_workflow, now_ms
 from edge_agent.cli.person import tell
 
 
@@ -27,7 +27,9 @@ def services(data: Data = None, output: As = Output.table) -> None:
 
 
 def runs(
-    name: Annotated[str, typer.Argument(metavar="[WORKFLOW]")] = "", data: Data = None, output: As = Output.table
+    name: Annotated[str, typer.Argument(metavar="[WORKFLOW]", autocompletion=complete_workflow)] = "",
+    data: Data = None,
+    output: As = Output.table,
 ) -> None:
     """List the runs that this device remembers, the newest first."""
     answer = client.ask(data, {"do": "runs", "workflow": name})

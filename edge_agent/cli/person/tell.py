@@ -19,6 +19,8 @@ def status(answer: Json, form: Output = Output.table) -> None:
     """Print the link's sentence, the services, the workflows, and what is wrong."""
     now = answer["now_ms"]
     view.say(f"{answer['node']}   {link(answer)}")
+    if form is Output.wide:
+        view.say(wanted(answer))
     if answer["hold"] is not None:
         view.say(held(answer["hold"], now), "yellow")
     services(answer, form)
@@ -62,6 +64,17 @@ def link(answer: Json) -> str:
     retry_s = link.get("retry_s")
     retry = "" if retry_s is None else f" Next try in {words.duration(max(1, round(retry_s)))}."
     return f"offline for {age}{reason}. Everything here keeps running; {waiting}.{retry}"
+
+
+def wanted(answer: Json) -> str:
+    """Return the sentence on what the hub wants: which generation, and since when it is here."""
+    held, link = answer["link"]["held"], answer["link"]
+    if not link["received_ms"]:
+        return "nothing has come from the hub yet"
+    term = f"term {held['term']}, " if held["term"] > 1 else ""
+    received = human.clock(link["received_ms"], answer["now_ms"])
+    heard = human.clock(link["last_contact_ms"], answer["now_ms"])
+    return f"the hub wants {term}generation {held['generation']}, received {received}; it was last heard {heard}"
 
 
 def held(hold: Json, now: int) -> str:

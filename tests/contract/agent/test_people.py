@@ -20,9 +20,12 @@ _STRANGER = 65_534
 _LOOKERS, _OPERATORS = "games", "operator"  # groups that every Debian has
 _ASK = """
 import os, socket, sys
-os.setgroups([int(one) for one in sys.argv[2:]])
-os.setgid(65534)
-os.setuid(65534)
+if sys.argv[2:] == ["sudo"]:
+    open("/proc/self/loginuid", "w").write("65534")
+else:
+    os.setgroups([int(one) for one in sys.argv[2:]])
+    os.setgid(65534)
+    os.setuid(65534)
 sock = socket.socket(socket.AF_UNIX)
 sock.connect("control.sock")
 try:
@@ -36,10 +39,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as 
 
 
 def _ask(data: Path, groups: list[str], **request: object) -> Any:
-    """Ask as somebody with these groups, from within the folder (the way there is root's); return the answer."""
+    """Ask from within the folder (the way there is root's) as somebody with these groups; return the answer.
+
+    `sudo`: as root, for a person who logged in as another one.
+    """
     import grp
 
-    numbers = [str(grp.getgrnam(one).gr_gid) for one in groups]
+    numbers = [one if one == "sudo" else str(grp.getgrnam(one).gr_gid) for one in groups]
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _ASK, json.dumps(request), *numbers],
         capture_output=True,
@@ -76,6 +82,10 @@ async def test_groups_say_who_looks_and_who_decides(tmp_path: Path, monkeypatch:
         assert await _may(it, [_OPERATORS], **stop) == "yes"
         (entry,) = await asyncio.to_thread(_entries, it, "local.")
         assert (entry["body"]["user"], entry["body"]["uid"]) == ("nobody", _STRANGER)
+
+        assert await _may(it, ["sudo"], do="release", service="beat") == "yes"
+        entry = (await asyncio.to_thread(_entries, it, "local."))[-1]
+        assert (entry["body"]["user"], entry["body"]["uid"]) == ("nobody (sudo)", _STRANGER)
 
         toml.write_text(f'[people]\nact = "{_OPERATORS}"\nstart = false\n')  # the owner narrows, at once
         assert "may not ask" in await _may(it, [_LOOKERS], do="status")

@@ -194,3 +194,16 @@ async def test_status_and_services_say_the_same_in_every_form(tmp_path: Path) ->
         assert json.loads(await _says(it, "services", "-o", "json"))[0]["pid"] == pid
         assert str(pid) in await _says(it, "services", "-o", "wide")
         assert str(pid) not in await _says(it, "services")
+        assert "the hub wants generation " in await _says(it, "status", "-o", "wide")
+        assert await asyncio.to_thread(_completes, it.agents["oslo"].data, "stop") == ["beat"]
+        assert await asyncio.to_thread(_completes, it.agents["oslo"].data, "release") == []
+
+
+def _completes(data: Path, command: str) -> list[str]:
+    """Return what the shell offers for a service's name that begins with `b`."""
+    words = f"skerry-agent {command} --data {data} b"
+    asked = {"_SKERRY_AGENT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "4"}
+    done = subprocess.run(
+        [_AGENT], env={**os.environ, **asked}, capture_output=True, text=True, check=False, timeout=60
+    )
+    return done.stdout.split()

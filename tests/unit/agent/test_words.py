@@ -17,7 +17,9 @@ HOUR_MS = 3_600_000
 
 def answer(**link: Any) -> dict[str, Any]:
     """Return what the agent answers to `status`, its link like this."""
-    plain = {"parent": "cloud", "state": "live", "since_ms": NOW - HOUR_MS, "reason": ""}
+    held = {"term": 2, "generation": 12, "digest": ""}
+    plain = {"parent": "cloud", "state": "live", "since_ms": NOW - HOUR_MS, "reason": "", "held": held}
+    plain |= {"received_ms": NOW - HOUR_MS, "last_contact_ms": NOW}
     return {
         "node": "oslo-gw-1",
         "now_ms": NOW,
@@ -119,7 +121,8 @@ def test_a_service_that_a_person_stopped_says_who_when_and_until_when(capsys: py
         "digest": "sha256:" + "a" * 64,
     }
     tell.status(answer() | {"services": {"label-print": stopped, "line-vision": runs}}, Output.wide)
-    heads, first, second = capsys.readouterr().out.splitlines()[1:]
+    wanted, heads, first, second = capsys.readouterr().out.splitlines()[1:]
+    assert wanted.startswith("the hub wants term 2, generation 12, received ")
     assert heads.split() == ["SERVICE", "STATE", "SINCE", "LAST", "EXIT", "PID", "RESTARTS", "DIGEST"]
     said = 'signal 15; until released; "belt jammed"'
     assert [one.strip() for one in first.split("   ") if one][:4] == [
