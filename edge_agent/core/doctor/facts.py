@@ -31,6 +31,18 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     lost: list[str]
 
 
+class People(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner's file lets people do: the groups that look and that act, and which of them this device lacks.
+
+    `error`: what is wrong with that file, so that nobody but root may.
+    """
+
+    read: str = ""
+    act: str = ""
+    missing: list[str] = []
+    error: str = ""
+
+
 class Running(msgspec.Struct, frozen=True, kw_only=True):
     """What the running agent says over its control socket. `link` and `since_ms` are those of its LinkView."""
 
@@ -71,6 +83,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     room: Room | Unseen
     tools: Tools | Unseen
     work: Work | Unseen
+    people: People | Unseen
     agent: Running | Resting | Unseen
     answer: Answer | Unseen
     way: Way | Unseen

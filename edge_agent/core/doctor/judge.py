@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.core.doctor import contact
-from edge_agent.core.doctor.facts import Device, Enrolled, Tools, Work
+from edge_agent.core.doctor.facts import Device, Enrolled, People, Tools, Work
 from protocol import limits
 from protocol.doctor import files, papers, stores, ways, words
 from protocol.doctor.facts import Paper, Store
@@ -27,6 +27,7 @@ def device(seen: Device) -> list[Finding]:
         *_files(seen, seen.enrolled),
         judged("tools", seen.tools, _tools),
         judged("workloads", seen.work, _work),
+        judged("people", seen.people, _people),
         *_machine(seen),
         *contact.contact(seen, seen.enrolled),
     ]
@@ -87,3 +88,12 @@ def _work(seen: Work) -> Finding:
             "workloads", says, "a running agent starts them again by their policy: start it if it does not run"
         )
     return ok("workloads", f"{seen.count} known by their folders")
+
+
+def _people(seen: People) -> Finding:
+    if seen.error:
+        return problem("people", f"{seen.error}: only root may ask this agent", "mend it; it counts at once")
+    if seen.act in seen.missing:
+        lacks = f"there is no group {words.names(seen.missing)}"
+        return ok("people", f"only root decides here: {lacks}")
+    return ok("people", f"the group {seen.act} decides here" + (f", {seen.read} looks" if seen.read else ""))

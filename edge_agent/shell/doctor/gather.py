@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from edge_agent.core.doctor.facts import Device, Enrolled, Resting, Running, Tools, Work
+from edge_agent.core.doctor.facts import Device, Enrolled, People, Resting, Running, Tools, Work
 from edge_agent.shell import identity
 from edge_agent.shell.doctor import agent, works
 from protocol.aio import tls
@@ -38,6 +38,7 @@ class _Looks:
     room: Look[Room]
     tools: Look[Tools]
     work: Look[Work]
+    people: Look[People]
     agent: Look[Running | Resting]
     answer: Look[Answer]
     way: Look[Way]
@@ -64,6 +65,7 @@ def device(data: Path, ask: Ask) -> Device:
         room=looks.room.seen(),
         tools=looks.tools.seen(),
         work=looks.work.seen(),
+        people=looks.people.seen(),
         agent=looks.agent.seen(),
         answer=looks.answer.seen(),
         way=looks.way.seen(),
@@ -100,6 +102,7 @@ def _begin(data: Path, file: identity.AgentFile | None, ask: Ask) -> _Looks:
         room=of("the limits", lambda: machine.room(stores.holder(journal))),
         tools=of("the tools", works.tools),
         work=of("the workloads", lambda: works.work(data)),
+        people=of("agent.toml", works.people),
         agent=of("the agent", lambda: agent.state(data, ask)),
         answer=of("the hub", lambda: _answer(data, file)),
         way=of("the way to the hub", lambda: _way(data, file)),

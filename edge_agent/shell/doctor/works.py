@@ -1,10 +1,12 @@
-"""The workloads as their folders tell (w/INSTANCE), and the programs that they need."""
+"""The workloads as their folders tell (w/INSTANCE), the programs that they need, and the people who may ask."""
 
 from __future__ import annotations
 
+import grp
 from pathlib import Path
 
-from edge_agent.core.doctor.facts import Tools, Work
+from edge_agent.core.doctor.facts import People, Tools, Work
+from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.runners import folder, proc, script, tree
 
 _NEEDED = ("sh", "sync", "setsid", "setpriv")
@@ -22,6 +24,14 @@ def work(data: Path) -> Work:
     except FileNotFoundError:
         found = []
     return Work(count=len(found), lost=sorted(path.name for path in found if _is_lost(path)))
+
+
+def people() -> People:
+    """Return what the owner lets people do here; as this process sees the file."""
+    named, error = Owner().people()
+    groups = {one.gr_name for one in grp.getgrall()}
+    missing = [name for name in (named.act, named.read) if name not in groups]
+    return People(read=named.read, act=named.act, missing=missing, error=error)
 
 
 def _is_lost(path: Path) -> bool:

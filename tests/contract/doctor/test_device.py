@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.cli import doctor
+from edge_agent.shell.people import rights
 from protocol import limits
 from protocol.aio.lock import Lock
 from protocol.doctor.findings import State
@@ -150,7 +151,28 @@ def test_a_fault_turns_its_own_finding_and_hides_no_other(
     assert one.state is state
     assert says in one.says
     assert advice in one.next
-    assert len(found) == (3 if check == "enrolled" else 19)
+    assert len(found) == (3 if check == "enrolled" else 20)
+
+
+def test_what_the_owner_says_of_people_is_read_as_the_agent_reads_it(
+    device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    toml = tmp_path / "agent.toml"
+    monkeypatch.setenv(rights.VARIABLE, str(toml))
+    toml.write_text('[people]\nact = "no-such-group"\n')
+    assert "only root decides here: there is no group no-such-group" in said(doctor.examine(device.data), "people").says
+    toml.write_text('[people]\nact = "operator"\nread = ""\n')
+    assert said(doctor.examine(device.data), "people").says == "the group operator decides here"
+    toml.write_text("[people]\nact = 7\n")
+    wrong = said(doctor.examine(device.data), "people")
+    assert wrong.state is State.PROBLEM
+    assert "agent.toml is wrong: Expected `str`, got `int` - at `$.act`" in wrong.says
+    assert rights.Owner().people()[0].start is False
+
+
+def test_the_example_of_agent_toml_says_what_holds_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(rights.VARIABLE, str(Path(__file__).parents[3] / "config" / "agent.toml"))
+    assert rights.Owner().people() == (rights.People(), "")
 
 
 @needs_root
@@ -295,7 +317,7 @@ def test_what_hangs_is_said_to_hang_and_hides_no_other(device: Device, monkeypat
     assert said(found, "hub").state is State.PROBLEM
     assert "did not answer within 1.5 s" in said(found, "hub").says
     assert said(found, "journal").state is State.OK
-    assert len(found) == 19
+    assert len(found) == 20
 
 
 # ------------------------------------------------------------------------------------------------ brokers

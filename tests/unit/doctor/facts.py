@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.core.doctor.facts import Device, Enrolled, Running, Tools, Work
+from edge_agent.core.doctor.facts import Device, Enrolled, People, Running, Tools, Work
 from hub.core.doctor.facts import Above, Context, Fleet, Folder, Named, Node, Port, Waiting
 from protocol.doctor.facts import Answer, Clock, Disk, File, Key, Paper, Room, Step, Store, Way
 
@@ -47,6 +47,7 @@ DEVICE = Device(
     room=ROOM,
     tools=Tools(missing=[]),
     work=Work(count=2, lost=[]),
+    people=People(read="skerry", act="skerry-operators"),
     agent=RUNNING,
     answer=ANSWER,
     way=WAY,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from edge_agent.core.doctor import judge
-from edge_agent.core.doctor.facts import Enrolled, Resting, Tools, Work
+from edge_agent.core.doctor.facts import Enrolled, People, Resting, Tools, Work
 from protocol.doctor import findings, ways
 from protocol.doctor.facts import Disk, File, Key, Step
 from protocol.doctor.findings import State, Unseen
@@ -46,7 +46,7 @@ def test_a_well_device_has_nothing_to_say() -> None:
     found = judge.device(DEVICE)
     assert bad(found) == []
     assert findings.code(found) == 0
-    assert findings.lines(found)[-1] == ("All 19 checks are well.", "green")
+    assert findings.lines(found)[-1] == ("All 20 checks are well.", "green")
 
 
 GONE = Unseen(why="nobody knows", next="look")
@@ -83,6 +83,9 @@ CASES: list[tuple[str, Any, State, str]] = [
     ("tools", Tools(missing=["setsid", "setpriv"]), PROBLEM, "no setsid, setpriv"),
     ("tools", Tools(missing=["setpriv"]), WARNING, "no setpriv"),
     ("work", Work(count=5, lost=["a", "b", "c", "d"]), WARNING, "a, b, c and 1 more"),
+    ("people", People(error="/etc/skerry/agent.toml is wrong: x"), PROBLEM, "is wrong: x: only root may ask"),
+    ("people", People(read="a", act="b", missing=["b"]), OK, "only root decides here: there is no group b"),
+    ("people", People(read="", act="b"), OK, "the group b decides here"),
     ("clock", but(CLOCK, jumped_s=-7.0), WARNING, "jumped 7 s"),
     ("answer", but(ANSWER, error="Connection refused"), PROBLEM, "does not answer: Connection refused"),
     ("answer", but(ANSWER, error="self-signed", stranger=True), PROBLEM, "not hub cloud under our root"),
