@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import msgspec
 import pytest
 
 from edge_agent.core import inputs
@@ -120,3 +123,35 @@ def test_what_makes_no_sense_is_refused(world: World) -> None:
     new = World()
     new.start()
     assert "nothing has come from the hub yet" in new.local(inputs.LocalHold())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_what_is_held_stays_and_what_comes_is_not_lost(seed: int) -> None:
+    chance, world = random.Random(seed), World()
+    world.start()
+    world.online()
+    wanted = stays = ["./v0"]
+    world.desire(service("web", *wanted))
+    for step in range(60):
+        match chance.randrange(6):
+            case 0 if world.core.status(world.now()).hold is None:
+                world.local(inputs.LocalHold(until_ms=chance.choice((0, int((world.wall + 300) * 1000)))))
+            case 1:
+                world.local(inputs.LocalUnhold())
+            case 2 | 3:
+                wanted = [f"./v{step + 1}"]
+                world.desire(service("web", *wanted))
+            case 4:
+                world.start(reboot=True)
+                world.online()
+            case _:
+                world.wait(100)
+        if world.core.status(world.now()).hold is None:
+            stays = wanted
+        for _ in range(2):  # what was told to stop stops, and what is to run then starts
+            record = msgspec.json.decode(world.store.spaces["service"]["web"])
+            if record.get("stage") == "stopping":
+                world.do(exited(record["instance"], None, 15))
+            elif record.get("stage") == "starting":
+                running(world, record["instance"])
+        assert world.all(inputs.Launch)[-1].process.command == stays
