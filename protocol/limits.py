@@ -354,7 +354,9 @@ VERSION_BYTES_MAX = 16 * KIB  # of a document that an entry about an override ca
 # --- a hub of thousands
 NODES_MAX = 20_000
 GENERATIONS_KNOWN = 64  # of each device: what a parent knows that it asked for, and notices by that it was restored
-RESOURCES_MAX = 4_096  # services and workflows, deleted ones (their generations) included
+RESOURCES_MAX = 4_096  # services, workflows and policies of a hub
+RESOURCES_DELETED_MAX = 1_024  # names whose own generations are kept; those of the others have one floor
+FENCE_SAID_MAX = 2**52  # a higher one that a child names is no fence of ours: there must be room above it
 TOKENS_MAX = 1_000
 ENROLLMENTS_PENDING_MAX = 256  # certificates asked for and not issued yet
 FACTS_MAX = 32

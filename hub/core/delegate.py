@@ -16,6 +16,7 @@ import msgspec
 
 from hub.core.registry import Registry
 from hub.core.work.named import Named
+from hub.core.work.releases import Releases
 from hub.core.work.resources import Resources
 from hub.core.work.tasks import Tasks
 from protocol import documents, limits, status
@@ -23,15 +24,7 @@ from protocol.effects import Delete, Effects, Now, Put
 from protocol.link.parent import Parent
 from protocol.snapshot import Snapshot
 
-PLACED, RELEASES = "placed", "release"
-
-
-class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for an override, kept until it has ended or `until_ms`."""
-
-    node: str
-    document: documents.ReleaseRequest
-    until_ms: int
+PLACED = "placed"
 
 
 class Delegate:
@@ -43,10 +36,7 @@ class Delegate:
         placed = msgspec.json.Decoder(list[str])
         self._placed = {node: placed.decode(raw) for node, raw in snapshot.spaces.get(PLACED, {}).items()}
         self.named = Named(snapshot, registry)
-        self._releases: dict[str, dict[str, Release]] = {}
-        for raw in snapshot.spaces.get(RELEASES, {}).values():
-            release = msgspec.json.decode(raw, type=Release)
-            self._releases.setdefault(release.node, {})[release.document.service] = release
+        self.releases = Releases(snapshot)
         self._parent = parent
         self._registry = registry
         self._resources = resources
@@ -96,24 +86,17 @@ class Delegate:
 
     def ask_release(self, node: str, document: documents.ReleaseRequest, now: Now, fx: Effects) -> None:
         """Ask the person at `node` for an override back, or for the end of a hold."""
-        release = Release(node=node, document=document, until_ms=int((now.wall + limits.RELEASE_ASKED_S_MAX) * 1000))
-        self._releases.setdefault(node, {})[document.service] = release
-        fx.store.append(Put(RELEASES, f"{node}/{document.service}", msgspec.json.encode(release)))
+        self.releases.ask(node, document, now, fx)
         self.mark(node)
 
     def has_releases(self, node: str) -> bool:
         """Tell whether overrides of `node` are asked back."""
-        return bool(self._releases.get(node))
+        return self.releases.has(node)
 
     def end_releases(self, node: str, report: status.Report, now: Now, fx: Effects) -> None:
         """Withdraw what is over (override or hold), by a report that saw the present manifest, and what has lapsed."""
-        for service, release in list(self._releases.get(node, {}).items()):
-            said = report.services.get(service)
-            stands = report.hold if not service else said.override if said is not None else None
-            if stands is None or now.wall * 1000 >= release.until_ms:
-                del self._releases[node][service]
-                fx.store.append(Delete(RELEASES, f"{node}/{service}"))
-                self.mark_soon(node, now)
+        if self.releases.end(node, report, now, fx):
+            self.mark_soon(node, now)
 
     # -------------------------------------------------------------------------------------------- making
 
@@ -140,10 +123,14 @@ class Delegate:
         self._parent.set_desired(node, self._items(node, keys), now, fx)
 
     def _items(self, node: str, keys: list[str]) -> dict[str, bytes]:
-        items = self._resources.items(node, keys) | self._tasks.items(node)
-        for release in self._releases.get(node, {}).values():
-            items[documents.document_id(release.document)] = documents.encode(release.document)
-        return items | self.also(node)
+        asked = self._resources.items(node, keys) | self._tasks.items(node)
+        return asked | self.releases.items(node) | self.also(node)
+
+    def forget(self, node: str, fx: Effects) -> None:
+        """`node` is revoked: nothing is asked of it any more, and what was is not kept."""
+        self.releases.forget(node, fx)
+        if self._placed.pop(node, None) is not None:
+            fx.store.append(Delete(PLACED, node))
 
     def next_wake(self, now: Now) -> float:
         """Return the mono time at which manifests are due."""

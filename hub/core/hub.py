@@ -224,6 +224,8 @@ class HubCore:
         self.parent.revoke(node, reason, now, fx)
         self.family.left(node, fx)
         self._hearing.away(node, f"revoked: {reason}", now, fx)
+        self.failover.leases.given.leave(node)
+        self.delegate.forget(node, fx)
         connection = self._connections.pop(node, 0)
         fx.act.append(inputs.CloseChild(node=node, connection=connection, reason=f"revoked: {reason}", ban=True))
 

@@ -122,7 +122,7 @@ class Failover:
         if self._core.restore.waits:
             return math.inf
         due = self._agenda.next()
-        soonest = min(math.inf if due is None else due, self.leases.waiting.next_wake())
+        soonest = min(math.inf if due is None else due, self.leases.waiting.next_wake(), self.leases.given.next_wake())
         return now.mono if self._numbers.waits else soonest
 
     # -------------------------------------------------------------------------------------------- absences

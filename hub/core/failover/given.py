@@ -11,7 +11,9 @@ import math
 
 import msgspec
 
+from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
+from protocol.link.flow.agenda import Agenda
 from protocol.snapshot import Snapshot
 
 SPACE = "lease"
@@ -33,6 +35,7 @@ class Given:
     def __init__(self, snapshot: Snapshot) -> None:
         self._kept: dict[str, dict[str, Lease]] = {}
         self._until: dict[tuple[str, str], float] = {}
+        self._leaving = Agenda()
         decoder = msgspec.json.Decoder(Lease)
         for key, raw in snapshot.spaces.get(SPACE, {}).items():
             service, child = key.split("/")
@@ -81,6 +84,25 @@ class Given:
         del self._kept[service][child]
         self._until.pop((service, child), None)
         fx.store.append(Delete(SPACE, f"{service}/{child}"))
+
+    def leave(self, *children: str) -> None:
+        """These are revoked: what they were given goes when none of it binds any more, for they say nothing again."""
+        for child in children:
+            self._leaving.put(child, max((self._ends(service, child) for service in self.to(child)), default=0.0))
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Let go of what was given to some of those that have left."""
+        for _ in range(limits.FAILOVERS_PER_INPUT_MAX):
+            child = self._leaving.pop(now.mono)
+            if child is None:
+                break
+            for service in self.to(child):
+                self.end(service, child, fx)
+
+    def next_wake(self) -> float:
+        """Return the mono time at which `tick` is due."""
+        due = self._leaving.next()
+        return math.inf if due is None else due
 
     def next_end(self, service: str, now: Now) -> float:
         """Return when (mono) the next lease of `service` is over."""

@@ -41,6 +41,7 @@ class Leases:
     def start(self, now: Now) -> None:
         """A life begins."""
         self.given.start(now)
+        self.given.leave(*(node.name for node in self._core.registry if node.revoked_ms))
 
     # -------------------------------------------------------------------------------------------- what children say
 
@@ -130,6 +131,7 @@ class Leases:
     def tick(self, now: Now, fx: Effects) -> None:
         """Give what has become free to who waits for it, of some services."""
         self.ceiling.ask(now)
+        self.given.tick(now, fx)
         for service in self.waiting.due(now):
             self._retry(service, now, fx)
 

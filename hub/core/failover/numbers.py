@@ -53,6 +53,8 @@ class Numbers:
         touched = self._books.number(key, children, fx)
         for child in (*touched, *(book.copies.keys() - children), *(book.parked.keys() - stays.keys())):
             core.delegate.mark(child)
+        if record is None:
+            self._books.close(key, fx)
 
 
 def _is_guarded(disconnect: documents.Disconnect) -> bool:

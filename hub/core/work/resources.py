@@ -2,8 +2,9 @@
 
 A resource is stored as it was written AND as it was compiled, so that an upgrade of the hub never changes a digest and
 restarts a fleet. `generation` counts its changes at this hub and survives delete and recreate (INVARIANTS A10): a
-deleted resource leaves its counter behind. What is counted is placed once and remembered: on this hub's own nodes, and
-as shares of the regions below it; together they are what was asked for.
+deleted resource leaves its counter behind. Of many deleted ones the lowest counters become one floor, from which every
+name that is not known counts on: no name ever has a generation twice. What is counted is placed once and remembered: on
+this hub's own nodes, and as shares of the regions below it; together they are what was asked for.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from hub.core.registry import Node, Refusal, Registry
 from hub.core.work.declared import POLICY, Compiled, Live, Origin, Resource, artifact_of, canonical
 from hub.core.work.rooms import Room
 from protocol import limits
-from protocol.effects import Effects, Now, Put
+from protocol.effects import Delete, Effects, Now, Put
 from protocol.snapshot import Snapshot
 
-SPACE = "resource"
+SPACE, FLOOR = "resource", "floor"
 
 
 class Resources:
@@ -33,6 +34,7 @@ class Resources:
         self._hub = snapshot.node
         self._records = {record.key: record for record in records}
         self._live = {record.key: Live(record) for record in records if not record.deleted}
+        self._floor = int(snapshot.spaces.get(FLOOR, {}).get(SPACE, b"0"))
         self._registry = registry
         self._is_online = is_online
         self.parked: Callable[[str], Mapping[str, int]] = lambda key: {}
@@ -60,9 +62,10 @@ class Resources:
         return record
 
     def generation(self, key: str) -> int:
-        """Return how often a resource was changed at this hub, 0 when there never was one."""
+        """Return how often a resource was changed at this hub; of one that is not known what its first change counts on
+        from, mostly 0."""
         record = self._records.get(key)
-        return 0 if record is None else record.generation
+        return self._floor if record is None else record.generation
 
     def document(self, key: str) -> tuple[str, bytes, str]:
         """Return (document id, canonical bytes, digest) of a resource that is not deleted."""
@@ -149,7 +152,7 @@ class Resources:
             if size > limits.DOCUMENT_BYTES_MAX:
                 text = f"{compiled.key} is {size} bytes as it is handed on; the most is {limits.DOCUMENT_BYTES_MAX}"
                 raise Refusal(f"{text}: move files into its artifact", 422)
-        if len(self._records.keys() | seen.keys()) > limits.RESOURCES_MAX:
+        if len(self._live.keys() | seen.keys()) > limits.RESOURCES_MAX:
             raise Refusal(f"this hub holds {limits.RESOURCES_MAX} resources, its most: delete some first")
         services = sum(1 for key in self._live.keys() | seen.keys() if key.startswith("service/"))
         if services > limits.SERVICES_MAX:
@@ -187,7 +190,7 @@ class Resources:
         return Resource(
             kind=compiled.kind,
             name=compiled.name,
-            generation=before.generation + 1 if before is not None else 1,
+            generation=self.generation(compiled.key) + 1,
             changed_ms=now_ms,
             by=who,
             spec=msgspec.Raw(canonical(compiled.spec)),
@@ -204,14 +207,22 @@ class Resources:
         )
 
     def delete(self, kind: str, name: str, who: str, now: Now, fx: Effects) -> Resource:
-        """Delete a resource; its counter stays. Raises Refusal (404)."""
+        """Delete a resource; its counter stays, by itself or in the floor. Raises Refusal (404)."""
         record = self.get(kind, name)
         generation = record.generation + 1
         gone = Resource(
             kind=kind, name=name, generation=generation, changed_ms=int(now.wall * 1000), by=who, deleted=True
         )
         self._store(gone, fx)
+        if len(self._records) - len(self._live) > limits.RESOURCES_DELETED_MAX:
+            self._forget_lowest(fx)
         return record
+
+    def _forget_lowest(self, fx: Effects) -> None:
+        low = min((one for one in self._records.values() if one.deleted), key=lambda one: (one.generation, one.key))
+        del self._records[low.key]
+        self._floor = max(self._floor, low.generation)
+        fx.store += [Delete(SPACE, low.key), Put(FLOOR, SPACE, str(self._floor).encode())]
 
     # -------------------------------------------------------------------------------------------- placing
 
