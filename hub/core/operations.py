@@ -199,8 +199,9 @@ class Operations:
         fx: Effects,
     ) -> dict[str, Any]:
         core = self._core
-        op = msgspec.structs.replace(op, node=core.subtree.own(op.node))
-        node = core.registry.living(op.node)
+        if not isinstance(op, inputs.AcceptNode) or core.registry.find(op.node) is None:
+            op = msgspec.structs.replace(op, node=core.subtree.own(op.node))
+        node = core.registry.living(op.node, may_have_left=isinstance(op, inputs.AcceptNode))
         said: dict[str, Any] = {"who": who}
         match op:
             case inputs.LabelNode():

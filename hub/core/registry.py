@@ -92,12 +92,12 @@ class Registry:
             raise Refusal(f"there is no node {name[:80]!r}: see `skerry get nodes`", 404)
         return node
 
-    def living(self, name: str) -> Node:
-        """Return the node called `name` if it is not revoked. Raises Refusal."""
+    def living(self, name: str, *, may_have_left: bool = False) -> Node:
+        """Return the node called `name` if it is not revoked, and belongs here or `may_have_left`. Raises Refusal."""
         node = self.get(name)
         if node.revoked_ms:
             raise Refusal(f"{name} is revoked ({node.revoked_reason}): enroll the device anew under another name")
-        if node.moved:
+        if node.moved and not may_have_left:
             raise Refusal(f"{name} belongs to hub {node.moved} now: ask there, or at the hub above both")
         return node
 

@@ -88,7 +88,8 @@ class RestoredPeer(base.Checker):
         stored, asked = hub.get(parent.CHILD, hello.node), hub.get(parent_desired.ASKED, hello.node)
         record = _decode_child(stored) if stored is not None else parent.Record()
         elsewhere = record.adopted or record.left  # another parent asked; it is taken over, or waited for
-        if asked is not None and not elsewhere and hub.is_sure(parent_desired.ASKED, hello.node):
+        is_sure = hub.is_sure(parent_desired.ASKED, hello.node) and hub.is_sure(parent.CHILD, hello.node)
+        if asked is not None and not elsewhere and is_sure:
             one = _decode_asked(asked)
             if (hello.held.term, hello.held.generation) > (one.term, one.generation):
                 self._due[fact.node, hello.node] = f"generation {hello.held.generation} of term {hello.held.term}"

@@ -27,7 +27,8 @@ class Page(NamedTuple):
 
 def nodes(core: HubCore, chosen: str, start: str = "", limit: int = limits.NODES_PAGE_MAX) -> Page:
     """Return at most `limit` of the nodes that `chosen` selects, from the address `start` on; revoked ones too, and all
-    when it is empty. A page looks at limits.NODES_LOOKED_AT_MAX at most: it may hold fewer, and yet have more after it.
+    when it is empty. Who belongs to another hub now is listed there; `node` says where. A page looks at
+    limits.NODES_LOOKED_AT_MAX at most: it may hold fewer, and yet have more after it.
 
     Raises BadSelector.
     """
@@ -39,7 +40,7 @@ def nodes(core: HubCore, chosen: str, start: str = "", limit: int = limits.NODES
             return Page(found, address)
         own = core.registry.find(address)
         if own is not None:
-            if not which.terms or which.matches(own.selectable()):
+            if not own.moved and (not which.terms or which.matches(own.selectable())):
                 found.append(one_node.own(core, own))
             continue
         spot = core.subtree.spot(address, standing)

@@ -85,7 +85,8 @@ def on(core: HubCore, record: Resource) -> list[JSON]:
     """Return every node that is asked to have a resource or still has it: own ones first, then those below regions."""
     digest = core.resources.document(record.key)[2]
     asked = dict.fromkeys(placed(core, record.key))
-    lingering = [one.name for one in core.registry if one.name not in asked and _said(core, record, one.name)]
+    others = [one.name for one in core.registry if one.name not in asked and not one.moved]
+    lingering = [name for name in others if _said(core, record, name)]
     own = [_own(core, record, name, digest, name in asked) for name in sorted([*asked, *lingering])]
     return own + _below(core, record, digest)
 

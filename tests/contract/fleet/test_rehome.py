@@ -148,7 +148,10 @@ async def _arrived(former: Fleet, new: Fleet) -> None:
 
 async def _state(fleet: Fleet, state: str) -> bool:
     nodes = await fleet.ask("GET", "/v1/nodes")
-    return any(node["name"] == "oslo" and node["state"] == state for node in nodes)
+    found = [node["state"] for node in nodes if node["name"] == "oslo"]
+    if state == "moved":  # listed where it belongs, and described where it belonged
+        return not found and bool((await fleet.node("oslo"))["state"] == state)
+    return state in found
 
 
 async def _certified(fleet: Fleet) -> bool:

@@ -265,8 +265,29 @@ def test_it_may_come_back_and_to_the_hub_that_says_so(tree: Tree) -> None:
     assert "move/gw-7" in device.items
     turn(device, east)
     assert cloud.core.subtree.select(selector.parse("site=oslo")) == ["east/gw-7"], "who has left is asked nothing"
-    listed = {one["path"]: one["moved"] for one in views.nodes(cloud.core, "").nodes}
-    assert (listed["cloud/gw-7"], listed["cloud/east/gw-7"]) == ("east", "")
+    assert [one["path"] for one in views.nodes(cloud.core, "").nodes if one["name"] == "gw-7"] == ["cloud/east/gw-7"]
+    assert cloud.core.subtree.resolve("gw-7") == "east/gw-7"
+
+
+def test_who_has_left_is_in_no_list_of_its_former_hub_and_is_described_there(tree: Tree) -> None:
+    east, west = tree.hubs["east"], tree.hubs["west"]
+    device = east.device("gw-7", OSLO)
+    tree.hubs["cloud"].ask(inputs.Apply(documents=[world.service("beat", selector="site=oslo")]))
+    tree.later(2.0)
+    told(device)
+    device.report(status.Report(services={"beat": status.ServiceReport(state="running")}))
+    assert views.nodes_of(east.core, "beat") == ["gw-7"]
+    move(tree, "gw-7", "west")
+    assert told(device)
+    device.report(status.Report(services={"beat": status.ServiceReport(state="running")}))
+    turn(device, west)
+    device.report(status.Report(services={"beat": status.ServiceReport(state="running")}))
+    tree.later(2.0)
+
+    assert not views.nodes(east.core, "").nodes
+    assert not views.nodes_of(east.core, "beat")
+    assert views.nodes_of(tree.hubs["cloud"].core, "beat") == ["west/gw-7"]
+    assert views.node(east.core, "gw-7", east.now)["moved"] == "west"
 
 
 def test_what_cannot_be_is_refused_and_says_what_to_do(tree: Tree) -> None:

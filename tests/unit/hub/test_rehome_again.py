@@ -247,6 +247,28 @@ def test_a_device_that_came_back_to_its_restored_hub_from_an_old_copy_too_is_tol
     assert done(tree.hubs["cloud"], "gw-7")
 
 
+@pytest.mark.parametrize("home", ["east", "cloud"])
+def test_who_comes_back_from_an_old_copy_and_is_taken_for_a_clone_is_accepted_where_it_came_to(
+    tree: Tree, home: str
+) -> None:
+    hub = tree.hubs[home]
+    device = hub.device("gw-7", OSLO)
+    tree.later(5.0)
+    moved(tree, device, "west")
+    device.leave()
+    device.world = cast("world.World", hub)
+    device.session -= 1  # as when it was here last
+    device.connection += 10
+    device.take(inputs.Opened(node="gw-7", connection=device.connection, key=world.key_of("gw-7")))
+    device.got(device.hello("f" * 32))
+    assert hub.core.parent.view("gw-7").quarantined
+    hub.ask(inputs.AcceptNode(node="gw-7"))
+    assert not hub.core.parent.view("gw-7").quarantined
+    reply = hub.request(inputs.CordonNode(node="gw-7", cordoned=True))
+    assert reply is not None
+    assert reply.error, "nothing else is asked of it here"
+
+
 @pytest.mark.parametrize(("home", "to"), [("east", "west"), ("cloud", "west"), ("cloud", "far")])
 def test_a_hub_restored_from_before_its_own_word_learns_where_the_device_is(tree: Tree, home: str, to: str) -> None:
     cloud = tree.hubs["cloud"]
