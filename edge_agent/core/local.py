@@ -18,7 +18,7 @@ from edge_agent.core.services.roster import Roster
 from edge_agent.core.services.workload import Workload
 from edge_agent.core.upward.contact import Backlog, Contact, LinkView
 from edge_agent.core.workflows.runs import Runs
-from protocol import status
+from protocol import limits, status
 from protocol.effects import Effects, Now
 from protocol.errors import Refused
 from protocol.link.own_stream import Gap
@@ -123,6 +123,8 @@ class Local:
     def asked(self, local: inputs.Local, now: Now, fx: Effects) -> None:
         """Do and answer one command; LocalReply is performed after the commit of what it did."""
         try:
+            if len(getattr(local.command, "reason", "")) > limits.WORD_CHARS_MAX:
+                raise Refused(f"a reason is a sentence of at most {limits.WORD_CHARS_MAX} characters")
             reply = self._answer(local, now, fx)
         except Refused as error:
             fx.act.append(inputs.LocalReply(request=local.request, error=str(error)))

@@ -81,7 +81,8 @@ def held(node: dict[str, Any], now_ms: int) -> str:
     text = f"held there by {one['user']} since {human.clock(one.get('since_ms'), now_ms)}, {until}{reason}"
     waits = f"{one['waiting']} of what is asked waits" if one.get("waiting") else "nothing waits"
     follows = f"{waits}, it follows generation {one.get('generation', 0)}"
-    return f"{text}\n{follows}      (skerry node release {node['name']})"
+    ask = "" if node["through"] else f"      (skerry node release {node['name']})"
+    return f"{text}\n{follows}{ask}"
 
 
 def overridden(one: dict[str, Any], now_ms: int) -> str:

@@ -42,6 +42,7 @@ def below(core: HubCore, spot: Spot) -> JSON:
         "services": {name: service_json(brief, name, one) for name, one in brief.services.items()},
         "more_services": brief.more_services,
         "alarms": _alarms(brief),
+        "hold": msgspec.to_builtins(brief.hold),
         "region": msgspec.to_builtins(core.subtree.region(spot.address)) if brief.kind == "hub" else None,
     }
 

@@ -146,6 +146,6 @@ def _told(core: HubCore, spot: Spot, service: str, digest: str) -> JSON:
         "as_of_ms": spot.brief.as_of_ms,
         "placed": True,
         "current": said.digest == digest,
-        "hold": None,
+        "hold": msgspec.to_builtins(spot.brief.hold),
         "report": service_json(spot.brief, service, said),
     }

@@ -13,7 +13,7 @@ import msgspec
 from protocol import limits
 from protocol.documents import Haven
 from protocol.messages import Address, Count, Moment, Word
-from protocol.status import Condition, OverrideReport
+from protocol.status import Condition, HoldReport, OverrideReport
 
 
 class ServiceBrief(msgspec.Struct, frozen=True, array_like=True):
@@ -47,6 +47,7 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alarms: Count = 0
     alarm: Word = ""  # the text of the worst one, cut to limits.BRIEF_TEXT_CHARS
     overrides: dict[Word, OverrideReport] = {}
+    hold: HoldReport | None = None
     lost: Count = 0  # rows declared lost, of all its streams
     asked: Count = 0
     """The generation that the hub above it asks for, and `held`, the one that the node holds."""

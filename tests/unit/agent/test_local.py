@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_agent.core import inputs
-from protocol import documents, messages
+from protocol import documents, limits, messages
 from tests.unit.agent.world import WALL, World, acts, body, exited, only, running, sent, service
 
 
@@ -119,6 +119,12 @@ def test_restart_stops_and_starts_at_once(world: World) -> None:
     assert only(fx, inputs.Launch).instance == "s-web-3"
     world.local(stop())
     assert "release it first" in world.local(inputs.LocalRestart(service="web"))
+
+
+def test_a_reason_is_a_sentence(world: World) -> None:
+    said = world.local(inputs.LocalStop(service="web", reason="x" * (limits.WORD_CHARS_MAX + 1)))
+    assert "at most 256 characters" in said
+    assert world.service("web")["state"] == "running"
 
 
 def test_a_name_that_is_not_here_is_an_error_that_says_what_is(world: World) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
-from hub.core import inputs
+from hub.core import inputs, views
 from hub.core.down.known.names import Names
 from hub.core.registry import Refusal
 from protocol import limits, selector, status
@@ -280,6 +281,14 @@ def test_an_override_at_a_device_is_marked_above(three: Three) -> None:
     found = three.cloud.core.subtree.find("eu-north/oslo/gw-7")
     assert found is not None
     assert found.brief.overrides == {"vision": override}
+
+
+def test_a_hold_at_a_device_is_known_above(three: Three) -> None:
+    hold = status.HoldReport(user="ola", uid=1001, reason="night shift", since_ms=7, generation=3, waiting=1)
+    three.devices["eu-north/oslo/gw-7"].report(msgspec.structs.replace(service("running"), hold=hold))
+    three.tree.later(1.0)
+    node = views.node(three.cloud.core, "eu-north/oslo/gw-7", three.cloud.now)
+    assert (node["hold"]["reason"], node["hold"]["waiting"]) == ("night shift", 1)
 
 
 def test_only_the_worst_are_named_and_all_are_counted(three: Three) -> None:

@@ -60,6 +60,7 @@ def of(core: HubCore, one: Node) -> Brief:
         alarms=len(alarms),
         alarm=alarms[0][: limits.BRIEF_TEXT_CHARS] if alarms else "",
         overrides={name: said.override for name, said in report.services.items() if said.override is not None},
+        hold=report.hold,
         lost=sum(link.lost.values()),
         asked=link.generation,
         held=0 if seen is None else seen.held.generation,
@@ -79,7 +80,7 @@ def raw(core: HubCore, one: Node) -> bytes:
     if len(said) <= limits.BRIEF_BYTES_MAX:
         return said
     count = len(whole.services) + whole.more_services
-    return told.encode(msgspec.structs.replace(whole, services={}, more_services=count, overrides={}))
+    return told.encode(msgspec.structs.replace(whole, services={}, more_services=count, overrides={}, hold=None))
 
 
 def _services(report: status.Report) -> dict[str, ServiceBrief]:
