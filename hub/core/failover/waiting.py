@@ -33,6 +33,10 @@ class Waiting:
             if service in self._asked:
                 self._again.put(service, 0.0)
 
+    def of(self, service: str) -> list[str]:
+        """Return who waits for `service`, sorted."""
+        return sorted(self._asked.get(service, ()))
+
     def pop(self, service: str) -> dict[str, int]:
         """Return who waits for `service`, and forget them."""
         return self._asked.pop(service, {})

@@ -201,6 +201,8 @@ def test_overrides_and_copies_over_cuts_are_told(skerry: Skerry, api: FakeApi) -
             "uk": {"copies": 1, "by": {}, "since_ms": 0, "kept": True},
         },
         "leases": {"us": {"copies": 2, "left_s": 42.0}},
+        "waiting": [],
+        "unleased": {},
     }
     api.says("GET", "/v1/services/x", service(copies=copies, **{"in": [share("eu", 2, 2, marks=[mark])]}))
     api.says("GET", "/v1/events", ())
@@ -216,6 +218,12 @@ def test_overrides_and_copies_over_cuts_are_told(skerry: Skerry, api: FakeApi) -
     _, out, _ = skerry("describe", "service", "x")
     assert "waits for the node or region that is not heard" in out
     assert "nobody may run it now" in out
+    away = {"a": {"state": "away", "since_ms": 1_700_000_000_000}, "b": {"state": "online", "since_ms": 1}}
+    api.says("GET", "/v1/services/x", service(copies=waits | {"waiting": ["c"], "unleased": away}))
+    _, out, _ = skerry("describe", "service", "x")
+    assert "c may not run it: a ran it when it was last heard, without a lease (away since" in out
+    assert "if it never will be: skerry node revoke a" in out
+    assert "c may not run it: b runs it and never had a lease; that ends when it says otherwise" in out
 
 
 def test_apply_says_what_each_region_placed(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:

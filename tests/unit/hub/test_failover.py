@@ -346,10 +346,15 @@ def test_one_that_never_had_a_lease_keeps_all_others_waiting_until_it_is_revoked
     fleet.say(second, asks=True)
     fleet.wait(10 * BOUND_S)
     assert not fleet.granted
+    told = views.service(fleet.world.core, "line", fleet.world.now)["copies"]
+    since = views.node(fleet.world.core, first, fleet.world.now)["since_ms"]
+    assert (told["waiting"], told["unleased"][first]) == ([second], {"state": "away", "since_ms": since})
 
     fleet.do(inputs.RevokeNode(node=first))
     fleet.say(second, asks=True)
     assert list(fleet.granted) == [second]
+    told = views.service(fleet.world.core, "line", fleet.world.now)["copies"]
+    assert (told["waiting"], told["unleased"], list(told["leases"])) == ([], {}, [second])
 
 
 def test_who_waits_for_a_lease_is_looked_at_when_one_ends_or_something_has_changed() -> None:

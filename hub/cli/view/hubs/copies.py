@@ -30,7 +30,19 @@ def rows(copies: dict[str, Any] | None, now_ms: int) -> list[tuple[str, str]]:
     if copies["at_most_one"]:
         leases = [_lease(name, one) for name, one in copies["leases"].items()]
         found.append(("leases", ", ".join(leases) or "nobody may run it now"))
+        found += [("held up", _held_up(name, one, now_ms, copies)) for name, one in copies["unleased"].items()]
     return found
+
+
+def _held_up(name: str, one: dict[str, Any], now_ms: int, copies: dict[str, Any]) -> str:
+    """Return who runs it without a lease, who waits because of that, and what ends it."""
+    waiting = ", ".join(one for one in copies["waiting"] if one != name)
+    whom = f"{waiting} may not run it: " if waiting else ""
+    if one["state"] == "online":
+        return f"{whom}{name} runs it and never had a lease; that ends when it says otherwise"
+    since = f"{one['state']} since {human.clock(one['since_ms'], now_ms)}"
+    ends = f"it ends when {name} is heard again; if it never will be: skerry node revoke {name}"
+    return f"{whom}{name} ran it when it was last heard, without a lease ({since}), and may run it yet; {ends}"
 
 
 def _parked(name: str, one: dict[str, Any], now_ms: int) -> str:
