@@ -14,6 +14,7 @@ from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
 from hub.core.up.apart import AnsweredApart, AskApart
 from hub.core.up.certificate import CertificateStored, CsrMade, MakeCsr, StoreCertificate
+from hub.core.up.seek import Seek, Sought
 from protocol import limits
 from protocol.aio.journal import Journal
 from protocol.effects import Action
@@ -196,6 +197,9 @@ class Hub(Child):
                 self._certify(action)
             case inputs.FetchArtifact():
                 self._fetch(action)
+            case Seek():
+                nobody = Sought(reason="nobody announces it")
+                self.clock.after(1.0, lambda life=self.life: self.put(nobody) if life == self.life else None)
             case inputs.DropArtifact(digest=digest):
                 self.folder.pop(digest, None)
             case inputs.Notify() | inputs.Answered():
