@@ -55,11 +55,16 @@ sim: $(STAMP)  ## the whole fleet in one process under faults, seed by seed (SEE
 	@$(BIN)/python -m tests.sim
 
 acceptance: $(STAMP)  ## real processes and faults, slow
-	@sh tests/support/parts.sh faketime strace e2fsprogs
+	@sh tests/support/parts.sh faketime strace e2fsprogs systemd-container
 	@$(BIN)/pytest -q -n 2 --dist worksteal tests/acceptance
 
 mutants: $(STAMP)  ## break each rule on purpose: the simulator or a test must turn red (ONLY=name, SEEDS=60)
 	@$(BIN)/python -m tests.mutants
+
+RELEASES ?= bookworm trixie
+ARCHES ?= amd64
+packages: $(STAMP)  ## Debian packages of agent and hub, built in clean trees (RELEASES="bookworm trixie" ARCHES=amd64; packaging/README.md)
+	@for release in $(RELEASES); do for arch in $(ARCHES); do sh packaging/build.sh $$release $$arch || exit 1; done; done
 
 bench: $(STAMP)  ## our figures beside the floor's, in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ONLY)
@@ -78,8 +83,8 @@ clean:  ## remove what was built (not the virtual environment)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	@find $(FILES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-static units cover check test sim mutants acceptance bench demo: | build
+static units cover check test sim mutants acceptance packages bench demo: | build
 build:
 	@mkdir -p build
 
-.PHONY: help setup demo static units cover check test sim mutants acceptance bench format ratchet lock clean
+.PHONY: help setup demo static units cover check test sim mutants acceptance packages bench format ratchet lock clean

@@ -159,6 +159,7 @@ class _Serving:
             operators=operators,
             entries=Entries(self._home.database, self._file.id, self._driver.distrust),
             artifacts=self._artifacts,
+            packages=self._home.packages,
             knocks=lambda: self._knocks.recent(time.time()),
         )
 

@@ -8,6 +8,7 @@
     ticket.key                 the secret behind artifact tickets
     hub.db                     the store (protocol.aio.journal)
     artifacts/HEX              one file for each artifact, named by its digest
+    packages/*.deb             what devices install an agent from, copied there by an operator (hub.shell.install)
 
 The directory is 0700, keys are 0600.
 """
@@ -88,6 +89,7 @@ class Home:
         self.file = folder / "hub.json"
         self.database = folder / "hub.db"
         self.artifacts = folder / "artifacts"
+        self.packages = folder / "packages"
 
     def path(self, name: str) -> Path:
         """Return the path of a file of the directory; `name` is ours, never a peer's (INVARIANTS C6)."""

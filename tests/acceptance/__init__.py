@@ -73,6 +73,9 @@
         test_alone.py::test_crash_between_start_effect_end_fails_the_run_of_a_step_that_may_not_be_repeated
         test_alone.py::test_crash_between_start_effect_end_leaves_a_task_unknown_and_not_run_again
         test_alone.py::test_a_device_that_reboots_with_no_hub_runs_its_work_again
+    installed, upgraded, removed and purged on a clean Debian, with reboots and power cuts in between
+        test_install.py::test_installed_by_one_command_it_survives_all_that_a_device_meets_and_leaves_nothing
+        test_install.py::test_installed_by_one_command_or_not_at_all
     version skew by one release either way
         test_federation.py::test_version_skew_between_a_root_and_a_region_is_shown_and_they_interoperate
 

@@ -23,7 +23,12 @@ def say(made: dict[str, Any], url: str, labels: Sequence[str]) -> None:
         output.note("On the machine of the new hub:")
         output.note(f"  skerry hub init --data DIR --name NAME --parent {url} --token {quoted}")
     else:
-        output.note("On each device, once the agent is installed there:")
-        output.note(f"  sudo skerry-agent enroll --hub {url} --token {quoted}")
+        if made.get("pin"):
+            output.note("On each device (by the pin curl knows this hub, though no public CA does):")
+            fetch = f"curl -fsSk --pinnedpubkey sha256//{made['pin']} {url}/install"
+            output.note(f"  {fetch} | sudo sh -s -- --token {quoted}")
+        else:
+            output.note("On each device, once the agent is installed there:")
+            output.note(f"  sudo skerry-agent enroll --hub {url} --token {quoted}")
     if "//127." in url or "//localhost" in url or "//[::1]" in url:
         output.note("  (127.0.0.1 is this machine: on another one, write the address under which it sees this hub)")

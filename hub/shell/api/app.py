@@ -13,6 +13,7 @@ from hub.shell.api import artifacts, enrollment, errors, events, logs, nodes, re
 from hub.shell.api.gate.gate import Gate
 from hub.shell.api.hub import Hub
 from hub.shell.api.tiers import routes as tiers
+from hub.shell.install import routes as install
 
 
 def make(hub: Hub) -> ASGIApp:
@@ -25,6 +26,6 @@ def make(hub: Hub) -> ASGIApp:
         redoc_url=None,
     )
     errors.install(app)
-    for noun in (enrollment, tokens, resources, tiers, nodes, tasks, events, logs, artifacts):
+    for noun in (enrollment, install, tokens, resources, tiers, nodes, tasks, events, logs, artifacts):
         app.include_router(noun.router(hub))
     return Gate(app, hub.operators, lambda: hub.core().restore.alarm)

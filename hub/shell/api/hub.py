@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import Request
 
@@ -23,7 +24,8 @@ _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
     """One hub as its API sees it. `core` gives the core of now, for pure views; `mqtt` and `api` where it listens,
-    `knocks` who is turned away because this hub does not know it."""
+    `packages` the
+    folder of what devices install, `knocks` who is turned away because this hub does not know it."""
 
     file: HubFile
     mqtt: Callable[[], Place]
@@ -36,6 +38,7 @@ class Hub:
     operators: Operators
     entries: Entries
     artifacts: Artifacts
+    packages: Path
     knocks: Callable[[], list[Knock]]
 
 

@@ -13,6 +13,7 @@ from hub.core import inputs, views
 from hub.shell.api import errors
 from hub.shell.api.hub import Hub, who
 from hub.shell.desk import Failed
+from hub.shell.install import routes as install
 from protocol import limits
 from protocol.trust import signing
 
@@ -64,4 +65,4 @@ async def _create_token(hub: Hub, body: TokenBody, name: str) -> dict[str, objec
     answer = msgspec.json.decode(await hub.desk.ask(name, made))
     if not isinstance(answer, dict):
         raise Failed("the hub made no token: try again", 500)
-    return {**answer, "token": token}
+    return {**answer, "token": token, **await install.installer(hub)}

@@ -345,6 +345,9 @@ def test_token_create_prints_the_token_and_the_next_line(skerry: Skerry, api: Fa
     assert (code, out) == (0, "sk1.abc\n")
     assert "for 20 devices, labels site=oslo, until " in err
     assert f"sudo skerry-agent enroll --hub {api.url} --token sk1.abc" in err
+    api.says("POST", "/v1/tokens", {"id": "1", "token": "sk1.abc", "expires_ms": now_ms(), "uses": 1, "pin": "k2="})
+    _, _, err = skerry("token", "create")
+    assert f"  curl -fsSk --pinnedpubkey sha256//k2= {api.url}/install | sudo sh -s -- --token sk1.abc\n" in err
     assert api.asked[0][2] == {"ttl_s": 28_800.0, "uses": 20, "labels": {"site": "oslo"}, "kind": "agent"}
     assert skerry("token", "create", "--label", "a b=c")[0] == 2
 

@@ -1,8 +1,8 @@
 """What stands before every route: who asks, how much they may send, how fast (INVARIANTS C1, C10).
 
-Default-deny by construction: only the paths in OPEN are served without an operator's token, and an artifact is served
-on a ticket too. The body is read before any of it is parsed; uploads of artifacts are the one exception: they stream,
-and are bounded where they are written.
+Default-deny by construction: only the paths in OPEN, and what a device installs, are served without an operator's
+token, and an artifact is served on a ticket too. The body is read before any of it is parsed; uploads of artifacts are
+the one exception: they stream, and are bounded where they are written.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from protocol.link.flow import bucket
 
 OPEN = frozenset({("GET", "/v1/ca"), ("GET", "/v1/info"), ("POST", "/v1/enroll"), ("POST", "/v1/renew")})
 _SMALL = frozenset(path for method, path in OPEN if method == "POST")
+INSTALL = "/install"
 ARTIFACTS = "/v1/artifacts/"
 ALARM = "skerry-alarm"
 
@@ -36,6 +37,7 @@ class Gate:
         self._operators = operators
         self._enrollments = bucket.per_second(limits.ENROLLMENTS_PER_S)
         self._renewals = Callers(limits.RENEWALS_PER_CALLER_S)
+        self._installs = Callers(limits.INSTALLS_PER_CALLER_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or turn it away."""
@@ -58,10 +60,15 @@ class Gate:
     def _admit(self, scope: Scope) -> None:
         state = scope.setdefault("state", {})
         method, path = scope["method"], scope["path"]
+        caller: str = (scope.get("client") or ("", 0))[0]
+        if method == "GET" and (path == INSTALL or path.startswith(f"{INSTALL}/")):
+            if not self._installs.take(caller, time.monotonic()):
+                few = limits.INSTALLS_PER_CALLER_S
+                raise Turned(429, f"more than {few} installers or packages a second to one address: try again")
+            return
         if (method, path) in OPEN:
             if path == "/v1/enroll" and not self._enrollments.take(time.monotonic()):
                 raise Turned(429, f"more than {limits.ENROLLMENTS_PER_S} enrollments a second: try again in a moment")
-            caller: str = (scope.get("client") or ("", 0))[0]
             if path == "/v1/renew" and not self._renewals.take(caller, time.monotonic()):
                 few = limits.RENEWALS_PER_CALLER_S
                 raise Turned(429, f"more than {few} renewals a second from one address: try again in a while")

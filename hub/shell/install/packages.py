@@ -1,0 +1,89 @@
+"""The packages of the agent that a hub holds: what an operator copied into the folder `packages` of its directory.
+
+A name says what is in a package, and its sum is taken here, so that a device can tell whether it got what the hub has.
+One that is half copied, or bears another name, is not offered.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import re
+from pathlib import Path
+
+import msgspec
+
+from protocol import limits
+
+log = logging.getLogger("skerry.hub")
+
+_NAME = re.compile(
+    r"skerry-agent_(?P<version>[0-9][0-9A-Za-z.~]{0,60}\+deb(?P<release>\d{1,3}))_(?P<arch>[a-z0-9]{1,20})\.deb"
+)
+_MAGIC, _HEAD_BYTES = b"!<arch>\n", 60
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """One package: of `version`, for Debian `release` on `arch` (as dpkg calls it); `sha256` in hex."""
+
+    path: Path
+    version: str
+    release: str
+    arch: str
+    sha256: str
+    size: int
+
+
+def held(folder: Path) -> list[Package]:
+    """Return the package that came last for each release and arch, in order. Reads them: not for the loop."""
+    try:
+        names = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)[-limits.PACKAGES_MAX :]
+    except OSError:
+        return []
+    found = {(one.release, one.arch): one for one in map(_package, names) if one is not None}
+    return [found[key] for key in sorted(found)]
+
+
+def named(folder: Path, name: str) -> Path | None:
+    """Return where the package `name` lies; None when it is none of ours (C6)."""
+    path = folder / name
+    return path if _NAME.fullmatch(name) and _is_whole(path) else None
+
+
+def _package(path: Path) -> Package | None:
+    found = _NAME.fullmatch(path.name)
+    if found is None:
+        return None
+    if not _is_whole(path):
+        log.warning("%s is no whole package: copy it again", path)
+        return None
+    about = path.stat()
+    total = _sum(path, about.st_size, about.st_mtime_ns)
+    return Package(path=path, sha256=total, size=about.st_size, **found.groupdict())
+
+
+@functools.lru_cache(maxsize=limits.PACKAGES_MAX)
+def _sum(path: Path, size: int, changed_ns: int) -> str:
+    """Return the SHA-256 (hex) of the file as it was then."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether the file ends where the last member of an ar archive ends (deb(5)): a copy may still go on."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return False
+            place, size = len(_MAGIC), path.stat().st_size
+            while place < size:
+                file.seek(place)
+                head = file.read(_HEAD_BYTES)
+                if len(head) < _HEAD_BYTES or head[58:] != b"`\n":
+                    return False
+                length = int(head[48:58])
+                place += _HEAD_BYTES + length + length % 2
+            return place == size and size > len(_MAGIC)
+    except (OSError, ValueError):
+        return False

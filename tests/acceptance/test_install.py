@@ -1,0 +1,237 @@
+"""A device from the one command to its purge: a clean Debian with real systemd, its packages, a hub on another host.
+
+Needs what `make packages` makes, which takes minutes, Debian's packages and root: without it these are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import debian, deeds
+from tests.support.debian import Debian
+from tests.support.net import lands
+from tests.support.net.lands import Lands
+
+TREES = ("bookworm-amd64", "trixie-amd64", "bookworm-arm64")
+NATIVE = TREES[:2]
+STATE = "/var/lib/skerry/agent"
+_NUMBER = 90
+
+
+def _trees(*wanted: str) -> pytest.MarkDecorator:
+    """Run for each of these trees, skipping those that this machine lacks."""
+    params = [
+        pytest.param(tree, marks=pytest.mark.skipif(bool(lack := debian.missing(tree)), reason=lack or "all is here"))
+        for tree in wanted
+    ]
+    return pytest.mark.parametrize("tree", params)
+
+
+@asynccontextmanager
+async def _hub(folder: Path, tree: str) -> AsyncGenerator[Lands]:
+    """A hub on a host of its own that holds the package of `tree`."""
+    folder.mkdir(parents=True)
+    made = Lands(folder, seed=51)
+    try:
+        await made.begin()
+        package = debian.package("skerry-agent", tree)
+        assert package is not None
+        (made.data / "packages").mkdir()
+        shutil.copy(package, made.data / "packages")
+        yield made
+    finally:
+        await made.close()
+
+
+async def _token(it: Lands, uses: int = 1) -> dict[str, Any]:
+    return await it.ask("POST", "/v1/tokens", {"ttl_s": 3_600, "uses": uses, "labels": {"site": "oslo"}})
+
+
+def _line(it: Lands, made: dict[str, Any], *options: str) -> tuple[str, ...]:
+    """The command that `skerry token create` prints, as root gives it."""
+    fetch = f"curl -fsSk --pinnedpubkey sha256//{made['pin']} https://{it.where.address}:{lands.API_PORT}/install"
+    return ("sh", "-c", f"{fetch} | sh -s -- --token {made['token']} {' '.join(options)}")
+
+
+async def _status(device: Debian) -> dict[str, Any]:
+    return json.loads(await device.run("skerry-agent", "status", "-o", "json"))
+
+
+async def _pid(it: Lands, device: Debian, service: str) -> int:
+    """The pid of a service as the device tells it, once it runs."""
+
+    async def running() -> int:
+        code, said = await device.tried("skerry-agent", "status", "-o", "json")
+        return int(json.loads(said)["services"].get(service, {}).get("pid", 0)) if code == 0 else 0
+
+    return await deeds.eventually(it, f"{service} runs on the device", running)
+
+
+async def _main_pid(device: Debian) -> int:
+    return int(await device.run("systemctl", "show", "-P", "MainPID", "skerry-agent"))
+
+
+async def _another(it: Lands, device: Debian, former: int) -> None:
+    """Wait until the agent has another process, which is ready."""
+
+    async def there() -> bool:
+        active = (await device.run("systemctl", "is-active", "skerry-agent", check=False)).strip()
+        return active == "active" and await _main_pid(device) not in (0, former)
+
+    await it.until(there, "the agent has started again", 60)
+
+
+async def _left(device: Debian) -> str:
+    """What there is of Skerry on a device; dpkg's own list of what it once unpacked aside."""
+    found = await device.run("sh", "-c", "find / -xdev -name '*skerry*' ! -path '/media/*' ! -path '/proc/*'")
+    return found + await device.run("sh", "-c", "grep skerry /etc/passwd /etc/group || :")
+
+
+@_trees(*NATIVE)
+async def test_installed_by_one_command_it_survives_all_that_a_device_meets_and_leaves_nothing(
+    tmp_path: Path, tree: str
+) -> None:
+    async with _hub(tmp_path / "f", tree) as it, debian.booted(tmp_path / "oslo", it.land("oslo", _NUMBER), tree) as on:
+        made = await _token(it)
+        said = await on.run(*_line(it, made, "--name", "oslo"))
+        assert "Done. On this device:  skerry-agent status" in said
+        await it.until(lambda: it.online("oslo"), "the device is online")
+        again = await on.run(*_line(it, made, "--name", "oslo"))
+        assert "is here already" in again
+        assert "already; nothing was changed" in again
+
+        await deeds.declare(it, deeds.service("works", ["sh", "-c", "id -un >/var/tmp/who; exec sleep 100000"]))
+        pid = await _pid(it, on, "works")
+        await _agent_starts_again(it, on, pid)
+        await deeds.declare(it, _half_done())
+        await it.ask("POST", "/v1/tasks", {"selector": "site=oslo", "workflow": "half", "deadline_s": None})
+        await it.until(lambda: _holds(on, "/var/tmp/steps", "first\nsecond\n"), "the workflow is half done")
+
+        for way in it.ways("oslo"):
+            way.cut = True
+        await on.lose_power()
+        await on.boot()
+        await _pid(it, on, "works")
+        await it.until(lambda: _holds(on, "/var/tmp/steps", "first\nsecond\nsecond\n"), "it resumed where it stopped")
+        await on.reboot()
+        pid = await _pid(it, on, "works")
+        assert (await _status(on))["link"]["state"] != "live", "all this happened with no network"
+        for way in it.ways("oslo"):
+            way.cut = False
+        await it.until(lambda: it.online("oslo"), "the device is back")
+
+        await on.run("sh", "-c", "dpkg -i /media/$(basename $0)", str(debian.package("skerry-agent", tree)))
+        assert await _pid(it, on, "works") == pid, "an upgrade stopped what ran"
+        await on.run("dpkg", "--remove", "skerry-agent")
+        assert await on.tried("pgrep", "-f", "sleep 100000") == (1, ""), "what runs would have nobody to look after it"
+        assert "agent.json" in await on.run("ls", STATE)
+        await on.run("dpkg", "--purge", "skerry-agent")
+        assert await _left(on) == ""
+
+
+async def _agent_starts_again(it: Lands, on: Debian, pid: int) -> None:
+    """In order, killed, and hanging: each time its work goes on."""
+    assert await on.run("cat", "/var/tmp/who") == "skerry-agent\n"
+    former = await _main_pid(on)
+    await on.run("systemctl", "restart", "skerry-agent")
+    assert await _main_pid(on) != former
+    assert await _pid(it, on, "works") == pid
+    former = await _main_pid(on)
+    await on.run("kill", "-KILL", str(former))
+    await _another(it, on, former)
+    assert await _pid(it, on, "works") == pid
+    await on.run("mkdir", "/etc/systemd/system/skerry-agent.service.d")
+    quick = "printf '[Service]\\nWatchdogSec=4\\n' >/etc/systemd/system/skerry-agent.service.d/quick.conf"
+    await on.run("sh", "-c", f"{quick}; systemctl daemon-reload; systemctl restart skerry-agent")
+    former = await _main_pid(on)
+    fed = await _fed(on)
+
+    async def later() -> bool:
+        return await _fed(on) >= fed + 8_000_000
+
+    await it.until(later, "its watchdog is fed", 60)
+    assert await _main_pid(on) == former
+    await on.run("kill", "-STOP", str(former))
+    await _another(it, on, former)
+    assert await _pid(it, on, "works") == pid
+    assert "watchdog" in (await on.run("journalctl", "-u", "skerry-agent")).lower()
+    await on.run("rm", "-r", "/etc/systemd/system/skerry-agent.service.d")
+    code, said = await on.tried("runuser", "-u", "skerry-agent", "--", "skerry-agent", "run", "--data", STATE)
+    assert code == 1
+    assert "another" in said, said
+
+
+async def _fed(on: Debian) -> int:
+    """When the agent told its watchdog last that its core turns, in microseconds of its device's life."""
+    return int(await on.run("systemctl", "show", "-P", "WatchdogTimestampMonotonic", "skerry-agent"))
+
+
+def _half_done() -> dict[str, Any]:
+    second = "echo second >>steps; sync; [ ! -e once ] || exit 0; touch once; sync; exec sleep 100000"
+    steps = [
+        {"name": "first", "run": ["sh", "-c", "cd /var/tmp; echo first >>steps"]},
+        {"name": "second", "needs": ["first"], "run": ["sh", "-c", f"cd /var/tmp; {second}"], "interrupted": "retry"},
+    ]
+    return deeds.workflow("half", steps)
+
+
+async def _holds(on: Debian, path: str, text: str) -> bool:
+    return await on.tried("cat", path) == (0, text)
+
+
+@_trees(NATIVE[0])
+async def test_installed_by_one_command_or_not_at_all(tmp_path: Path, tree: str) -> None:
+    async with _hub(tmp_path / "f", tree) as it, debian.booted(tmp_path / "oslo", it.land("oslo", _NUMBER), tree) as on:
+        held = next((it.data / "packages").iterdir())
+        made = await _token(it, uses=1)
+        away = {**made, "pin": "A" * 43 + "="}
+        assert "Done" not in await on.run(*_line(it, away), check=False), "another key than the pin's served a script"
+        foreign = {**made, "token": made["token"].replace(".cloud.", ".other.")}
+        assert "this token is of another hub than cloud" in await _refused(on, *_line(it, foreign))
+        assert "--nmae is unknown" in await _refused(on, *_line(it, made, "--nmae", "x"))
+
+        fetched = f"curl -fsSk https://{it.where.address}:{lands.API_PORT}/install >/srv/install.sh"
+        await on.run("sh", "-c", fetched)
+        whole = held.read_bytes()
+        held.write_bytes(whole[:-4096] + bytes(4096))
+        run = ("sh", "/srv/install.sh", "--token", made["token"], "--name", "oslo")
+        assert "is not what this hub promised" in await _refused(on, *run)
+        held.write_bytes(whole[:-4096])
+        assert "could not be fetched" in await _refused(on, *run), "half a package is served to nobody"
+        assert "this hub holds no package for debian" in await _refused(on, *_line(it, made))
+        other = held.with_name(held.name.replace("amd64", "arm64"))
+        other.write_bytes(whole)
+        said = await _refused(on, *_line(it, made))
+        assert "no package for debian 12 amd64 (it has: debian 12 arm64)" in said
+        other.unlink()
+        held.write_bytes(whole)
+
+        for way in it.ways("oslo"):
+            way.cut = True
+        assert "could not be fetched" in await _refused(on, *run)
+        for way in it.ways("oslo"):
+            way.cut = False
+        spent = await _token(it)
+        await it.ask("DELETE", f"/v1/tokens/{spent['id']}")
+        said = await _refused(on, *_line(it, spent))
+        assert "did not enroll this device" in said
+        assert "taken back" in said, "what was installed before it failed is gone"
+        assert "Done" in await on.run(*run), "and after all that, it is a device like any other"
+        await it.until(lambda: it.online("oslo"), "the device is online")
+
+
+async def _refused(on: Debian, *words: str) -> str:
+    """Run it; it must fail with one sentence, and leave nothing."""
+    code, said = await on.tried(*words)
+    assert code == 1, said
+    assert sum(line.startswith("skerry: ") for line in said.splitlines()) == 1, said
+    await on.run("rm", "-f", "/var/lib/dpkg/status-old")
+    assert (await _left(on)).replace("/srv/install.sh", "").strip() == "", said
+    return said
