@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
+from hub.cli.listing.paths import Paths
 from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.below import regions, spread
 from hub.cli.view.hubs import copies, missing, overridden, policies, this
@@ -145,14 +146,14 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
     ]
     if node["through"]:
         rows.append(("known through", node["address"].rpartition("/")[0]))
-        return f"{'hub' if node['kind'] == 'hub' else 'node'} {node['name']}", rows
+        return f"{'hub' if node['kind'] == 'hub' else 'node'} {nodes.shown(node)}", rows
     rows.append(("certificate", words.certificate(node.get("certificate_until_ms", 0), now_ms)))
     rows.append(("enrolled", human.clock(node.get("enrolled_ms"), now_ms)))
     if node.get("clock_offset_ms") is not None:
         rows.append(("clock", f"{node['clock_offset_ms']} ms off"))
     if node.get("revoked_reason"):
         rows.append(("revoked", node["revoked_reason"]))
-    return f"{'hub' if node['kind'] == 'hub' else 'node'} {node['name']}", rows
+    return f"{'hub' if node['kind'] == 'hub' else 'node'} {nodes.shown(node)}", rows
 
 
 def _then(node: dict[str, Any]) -> str:
@@ -260,10 +261,11 @@ def _recent(hub: client.Client, chosen: dict[str, object]) -> list[tuple[str, st
     found = hub.lines("GET", "/v1/events", params={**chosen, "limit": LOOKED_AT_EVENTS})
     shown = [one for one in found if not one["kind"].startswith("app.")][-RECENT_EVENTS:]
     kinds = max((len(one["kind"]) for one in shown), default=0)
-    return [(human.stamp(one["time_ms"]), _event_words(one, chosen, kinds)) for one in shown]
+    paths = Paths(hub)
+    return [(human.stamp(one["time_ms"]), _event_words(one, chosen, kinds, paths)) for one in shown]
 
 
-def _event_words(event: dict[str, Any], chosen: dict[str, object], width: int) -> str:
+def _event_words(event: dict[str, Any], chosen: dict[str, object], width: int, paths: Paths) -> str:
     """Return an event without what all of those that were chosen have in common."""
-    who = [str(event.get(name, "")) for name in ("node", "key") if name not in chosen]
+    who = [paths.of_event(event) if "node" not in chosen else "", str(event["key"]) if "key" not in chosen else ""]
     return "  ".join([f"{event['kind']:<{width}}", *filter(None, who), happened.words(event)]).rstrip()

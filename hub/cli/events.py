@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
+from hub.cli.listing.paths import Paths
 from hub.cli.view import happened, human, output, prefix
 from hub.cli.view.output import Format
 from protocol import limits, messages
@@ -41,15 +42,15 @@ def events(
     if since:
         params["since_ms"] = int((time.time() - options.seconds(since, "--since")) * 1000)
     with client.Client() as hub:
-        place = ""
+        place, paths = "", Paths(hub)
         for event in _past(hub, params, limit or (0 if since or form.is_exact else SHOWN)):
             place = str(event["id"])
-            _show_event(event, form)
+            _show_event(event, form, paths)
         if not place and not follow:
             _explain_nothing(hub, node, form)
         if follow:
             for event in hub.lines("GET", "/v1/events", params={**params, "follow": True, "after": place or "0"}):
-                _show_event(event, form)
+                _show_event(event, form, paths)
 
 
 def _explain_nothing(hub: client.Client, node: str, form: Format) -> None:
@@ -81,14 +82,14 @@ def _pages(hub: client.Client, params: dict[str, object]) -> Iterator[dict[str, 
             return
 
 
-def _show_event(event: dict[str, Any], form: Format) -> None:
+def _show_event(event: dict[str, Any], form: Format, paths: Paths) -> None:
     if form.is_exact:
         output.emit_line({key: event[key] for key in FIELDS} | {"id": event["id"]}, form)
         return
     text = happened.words(event, whole=form is Format.WIDE)
     words = [
         human.stamp(event["time_ms"]),
-        f"{_place(event):<16}",
+        f"{paths.of_event(event):<16}",
         f"{event['kind']:<18}",
         f"{_short(event['key']):<16}",
     ]
@@ -96,12 +97,6 @@ def _show_event(event: dict[str, Any], form: Format) -> None:
         words.insert(1, f"{event['stream']}/{event['seq']}")
     line = output.clean("  ".join([*words, text]).rstrip())
     output.say(line if form is Format.WIDE else _cut(line))
-
-
-def _place(event: dict[str, Any]) -> str:
-    """Return the address of a node below a region, and the name of any other."""
-    address = str(event["path"]).partition("/")[2]
-    return address if "/" in address else str(event["node"])
 
 
 def _short(key: str) -> str:
@@ -123,17 +118,17 @@ def logs(
     """Show what a service prints, fetched from its devices."""
     failed, came = 0, 0
     with client.Client() as hub:
+        paths = Paths(hub)
         for one in hub.lines("GET", f"/v1/logs/{service}", params={"node": node, "tail": tail, "follow": follow}):
             if str(one.get("line", "")).startswith(REFUSED_THERE):
                 one = {"node": one["node"], "error": str(one["line"]).removeprefix("skerry-agent: ")}
             if form.is_exact:
                 output.emit_line(one, form)
             elif "error" in one:
-                prefix.note(
-                    one["node"], output.clean(human.times(str(one["error"]), int(time.time() * 1000))), width=16
-                )
+                error = output.clean(human.times(str(one["error"]), int(time.time() * 1000)))
+                prefix.note(paths.of(one["node"]), error, width=16)
             else:
-                prefix.line(one["node"], output.clean(str(one["line"])), width=16 if not node else 0)
+                prefix.line(paths.of(one["node"]), output.clean(str(one["line"])), width=16 if not node else 0)
             failed += "error" in one
             came += "error" not in one
     if not came and not failed and not form.is_exact:

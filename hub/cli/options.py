@@ -11,22 +11,16 @@ from hub.cli.view.output import Format
 
 
 def _names(path: str, incomplete: str) -> list[str]:
-    """Return the names at `path` that begin so; nothing when the hub is away: completing is never an error."""
-    from hub.cli.client import Client
-    from protocol.errors import SkerryError
+    from hub.cli.listing import completing
 
-    try:
-        with Client() as client:
-            page = client.get(path, start=incomplete if path == "/v1/nodes" else None)
-            found = (str(one.get("address") or one["name"]) for one in page)
-            return sorted(name for name in found if name.startswith(incomplete))
-    except (SkerryError, KeyError, TypeError):
-        return []
+    return completing.names(path, incomplete)
 
 
 def complete_node(incomplete: str) -> list[str]:
-    """Return the nodes whose addresses begin so."""
-    return _names("/v1/nodes", incomplete)
+    """Return the nodes of which the address, the name or the path begins so."""
+    from hub.cli.listing import completing
+
+    return completing.nodes(incomplete)
 
 
 def complete_service(incomplete: str) -> list[str]:
@@ -57,6 +51,8 @@ _LISTS = {
 
 def complete_name(kind: str, incomplete: str) -> list[str]:
     """Return the names of what is of `kind` that begin so."""
+    if kind.lower() in ("node", "nodes"):
+        return complete_node(incomplete)
     path = _LISTS.get(kind.lower().removesuffix("s"))
     return [] if path is None else _names(path, incomplete)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
+from hub.cli.listing.paths import Paths
 from hub.cli.view import human, output, prefix
 from hub.cli.view.output import Format
 from protocol.errors import Refused
@@ -47,7 +48,7 @@ def run(
         "wait_s": timeout_s + SLACK_S,
     }
     with client.Client() as hub:
-        raise typer.Exit(_Story(form).follow(hub.lines("POST", "/v1/tasks", body=body)))
+        raise typer.Exit(_Story(hub, form).follow(hub.lines("POST", "/v1/tasks", body=body)))
 
 
 @workflows.command()
@@ -73,13 +74,13 @@ def start(
             "wait_s": options.seconds(timeout, "--timeout"),
         }
         if wait:
-            raise typer.Exit(_Story(form, noun="run").follow(hub.lines("POST", "/v1/tasks", body=body)))
+            raise typer.Exit(_Story(hub, form, noun="run").follow(hub.lines("POST", "/v1/tasks", body=body)))
         answer = hub.post("/v1/tasks", body)
         if form.is_exact:
             output.emit(answer, form)
             return
-        names = [task["node"] for task in answer["tasks"]]
-        output.say(f"{name} asked for on {human.plural(len(names), 'node')}: {', '.join(names[:6])}")
+        names = [Paths(hub).of(task["node"]) for task in answer["tasks"][:6]]
+        output.say(f"{name} asked for on {human.plural(len(answer['tasks']), 'node')}: {', '.join(names)}")
         output.note(f"see: skerry get runs    (--wait waits for the end; {answer['group']})")
 
 
@@ -94,7 +95,7 @@ def cancel(
         found = hub.get(f"/v1/runs/{run_id}")
         wait_s = options.seconds(timeout, "--timeout")
         body = {"nodes": [found["node"]], "cancel_run": run_id, "wait": True, "wait_s": wait_s}
-        raise typer.Exit(_Story(form, noun="cancel").follow(hub.lines("POST", "/v1/tasks", body=body)))
+        raise typer.Exit(_Story(hub, form, noun="cancel").follow(hub.lines("POST", "/v1/tasks", body=body)))
 
 
 def _placed_on(hub: client.Client, name: str) -> dict[str, object]:
@@ -114,8 +115,8 @@ def _params(pairs: list[str]) -> dict[str, str]:
 class _Story:
     """Tells what the nodes say of one group of tasks, in the order they say it."""
 
-    def __init__(self, form: Format, noun: str = "") -> None:
-        self._form = form
+    def __init__(self, hub: client.Client, form: Format, noun: str = "") -> None:
+        self._form, self._shown = form, Paths(hub).of
         self._noun = noun
         self._width = 0
         self._last: dict[str, dict[str, Any]] = {}
@@ -125,12 +126,12 @@ class _Story:
         first = next(lines, None)
         if first is None:
             raise client.HubAway("the hub broke off before it said anything: see `skerry get nodes`, try again")
-        self._width = max((len(task["node"]) for task in first["nodes"]), default=0)
+        self._width = max((len(self._shown(task["node"])) for task in first["nodes"]), default=0)
         for task in first["nodes"]:
             self._take(task)
         for task in lines:
             self._take(task)
-        late = [node for node, task in self._last.items() if task["state"] not in ENDED | {"away"}]
+        late = [self._shown(node) for node, task in self._last.items() if task["state"] not in ENDED | {"away"}]
         for task in self._last.values():
             if task["state"] == "failed" and task.get("run") and not self._form.is_exact:
                 output.note(f"see: skerry describe run {task['run']}")
@@ -147,12 +148,12 @@ class _Story:
             if task["state"] in ENDED or task["state"] == "away":
                 output.emit_line(task, self._form)
         elif task["state"] == "away" and (before is None or before["state"] != "away"):
-            prefix.note(task["node"], _away(task), width=self._width)
+            prefix.note(self._shown(task["node"]), _away(task), width=self._width)
         elif task["state"] in ENDED and (before is None or before != task):
             self._result(task)
 
     def _result(self, task: dict[str, Any]) -> None:
-        node, took = task["node"], human.duration(task.get("duration_s") or 0.0)
+        node, took = self._shown(task["node"]), human.duration(task.get("duration_s") or 0.0)
         lines = [(text, "") for text in _lines(task.get("stdout"))] + [
             (text, "red") for text in _lines(task.get("stderr"))
         ]

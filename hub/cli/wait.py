@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from hub.cli.listing.paths import Paths
 from hub.cli.view import human, output
 from hub.cli.view.hubs import judged, placed, short
 
@@ -19,16 +20,15 @@ NAMED = 4  # of those that are away
 class _Watch:
     """One resource on its nodes; says each change once."""
 
-    def __init__(self, result: dict[str, Any], quiet: bool, widths: tuple[int, int]) -> None:
+    def __init__(self, hub: Client, result: dict[str, Any], quiet: bool, widths: tuple[int, int]) -> None:
         self.key = _key(result)
         plural = "policies" if result["kind"] == "policy" else f"{result['kind']}s"
         self.path = f"/v1/{plural}/{result['name']}"
         self.regions: list[dict[str, Any]] = []
         self.short: short.Short = []
         self._short_since = 0.0
-        self.told: dict[str, str] = {}
-        self.states: dict[str, str] = {}
-        self._quiet = quiet
+        self.told, self.states = dict[str, str](), dict[str, str]()
+        self._quiet, self.spell = quiet, Paths(hub).of
         self._widths = widths
         self._began = time.monotonic()
         self._head = f"{self.key:<{widths[0]}}  {result['action']}"
@@ -65,7 +65,7 @@ class _Watch:
         if self.told.get(name) != words:
             self.told[name] = words
             if not self._quiet and state != "waiting" and words:
-                columns = zip((self.key, name), self._widths, strict=True)
+                columns = zip((self.key, self.spell(name)), self._widths, strict=True)
                 key, shown = (f"{text:<{width}}" for text, width in columns)
                 took = "" if state == "away" else human.duration(time.monotonic() - self._began)
                 output.say(f"  {key}  {shown}  {took:>8}  {words}", style=_STYLES[state])
@@ -94,7 +94,7 @@ _STYLES = {"done": "green", "overridden": "yellow", "away": "yellow", "failed": 
 def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, patient: bool, quiet: bool) -> int:
     """Watch until every node did what was declared, or failed, or is away (unless `patient`); return the exit code."""
     widths = _widths(results)
-    watches = [_Watch(result, quiet, widths) for result in results]
+    watches = [_Watch(hub, result, quiet, widths) for result in results]
     until = time.monotonic() + wait_s
     pending = True
     while pending:
@@ -116,12 +116,12 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
         output.say(_verdict(counts, _named(watches, "away"), sum(short.count(one.short) for one in lacking), wait_s))
         for watch in lacking:
             output.say(short.sentence(watch.key, watch.short), style="red")
-    is_short = any(watch.short for watch in watches)
-    return 1 if is_short or counts["failed"] or counts["waiting"] or (patient and counts["away"]) else 0
+    bad = any(watch.short for watch in watches) or counts["failed"] or counts["waiting"] or (patient and counts["away"])
+    return 1 if bad else 0
 
 
 def _named(watches: list[_Watch], state: str) -> list[str]:
-    return list(dict.fromkeys(name for watch in watches for name, one in watch.states.items() if one == state))
+    return list({one.spell(name): None for one in watches for name, so in one.states.items() if so == state})
 
 
 def _verdict(counts: dict[str, int], away: list[str], lacking: int, wait_s: float) -> str:

@@ -36,7 +36,7 @@ async def released(at: Stage, root: Fleet, north: Fleet) -> None:
 async def says(root: Fleet, region: Fleet, text: str) -> bool:
     """Tell whether the sign of a region says `text`, asked at the root."""
     _, said = await root.command("logs", work.SIGN, "--tail", "1", check=False)
-    return any(line.startswith(f"{region.name}/") and text in line for line in said.splitlines())
+    return any(line.startswith(f"{root.name}/{region.name}/") and text in line for line in said.splitlines())
 
 
 async def _record(root: Fleet) -> str:

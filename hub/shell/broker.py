@@ -152,7 +152,8 @@ class BrokerDoor:
         identity = unsealed.identity
         if identity is not None:
             expired = self._wall() * 1000 > identity.until_ms
-            opened = inputs.Opened(node=node, connection=0, key=identity.key, expired=expired)
+            key, scope = identity.key, identity.scope  # the seal has checked both (protocol.link.seal)
+            opened = inputs.Opened(node=node, connection=0, key=key, expired=expired, scope=scope)
             self._put(opened, limits.INPUT_BYTES)
         if unsealed.will and isinstance(message, messages.Bye):
             closed = inputs.Closed(node=node, session=message.session, nonce=message.nonce, reason=message.reason)

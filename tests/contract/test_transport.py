@@ -34,6 +34,7 @@ async def test_a_child_says_hello_and_is_welcomed(world: World) -> None:
     assert got.message == hello("a1", 1)
     opened = await world.inbox.wait(inputs.Opened)
     assert (opened.node, opened.key, opened.expired) == ("a1", child.device.key_hash, False)
+    assert opened.scope == f"{HUB}.skerry", "who comes by a grant is known by the domain of its certificate"
     assert world.inbox.all.index(opened) < world.inbox.all.index(got)
     assert await child.hear(messages.Welcome) == world.welcome(1)
 

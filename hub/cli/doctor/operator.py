@@ -67,7 +67,9 @@ def _answer() -> Answer:
 
 def _nodes() -> list[Node]:
     with client.Client(quiet=True) as asking:
-        return [_node(one) for page in asking.pages("/v1/nodes") for one in page]
+        listed = [one for page in asking.pages("/v1/nodes") for one in page]
+        above = f"{asking.context.hub}/" if any(views.is_of_tree(one) for one in listed) else ""
+        return [_node(one, above) for one in listed]
 
 
 def waiting() -> Waiting | Unseen:
@@ -103,13 +105,13 @@ def _above() -> Above:
     )
 
 
-def _node(one: dict[str, Any]) -> Node:
+def _node(one: dict[str, Any], above: str) -> Node:
     return Node(
-        name=one["address"],
+        name=f"{above}{one['address']}",
         state=one["state"],
         kind=one["kind"],
         last_contact_ms=one["last_contact_ms"],
-        silent=one["silent"],
+        silent=above + one["silent"] if one["silent"] else "",
         version=one["version"],
         alarms=[alarm["text"] for alarm in one["alarms"]],
         offset_s=one["clock_offset_ms"] / 1000,

@@ -17,6 +17,11 @@ def is_of_tree(node: dict[str, Any]) -> bool:
     return node["kind"] == "hub" or bool(node["through"])
 
 
+def shown(node: dict[str, Any]) -> str:
+    """Return the path of a node, or its name where there is one tier only."""
+    return str(node["path"] if is_of_tree(node) else node["name"])
+
+
 def state(node: dict[str, Any], now_ms: int) -> str:
     """Return `online, catching up`, `away 3 h 12 m`, `moved to eu-south`; its alarm, and what a person changed."""
     if node.get("moved"):
@@ -136,10 +141,10 @@ def knocks(found: list[dict[str, Any]]) -> list[str]:
 def advice(node: dict[str, Any]) -> str:
     """Return what to do next about a node with which something is wrong, or nothing."""
     if node["state"] == "quarantined":
-        return f"{node['address']} is quarantined: see `skerry describe node {node['address']}`"
+        return f"{shown(node)} is quarantined: see `skerry describe node {shown(node)}`"
     if node["alarms"] and node["state"] != "revoked":
-        return f"{node['address']} has an alarm: see `skerry describe node {node['address']}`"
+        return f"{shown(node)} has an alarm: see `skerry describe node {shown(node)}`"
     for name, one in node["services"].items():
         if node["state"] == "online" and not is_good(one) and not one.get("override"):
-            return f"{name} on {node['address']}: see `skerry describe service {name}`, or `skerry logs {name}`"
+            return f"{name} on {shown(node)}: see `skerry describe service {name}`, or `skerry logs {name}`"
     return ""

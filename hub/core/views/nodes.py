@@ -99,7 +99,7 @@ def away_text(core: HubCore, spot: Spot) -> str:
         hub = core.subtree.find(spot.silent)
         assert hub is not None
         text = f"{spot.silent} is away (since_ms {hub.since_ms}), and nothing below it is heard"
-        return f"{text}: {spot.name} was {spot.brief.state} then, {heard} through it"
+        return f"{text}: {core.node}/{spot.address} was {spot.brief.state} then, {heard} through it"
     if not spot.brief.contact_ms:
         return f"{spot.name} has never connected since it was enrolled (since_ms {spot.since_ms})"
     return f"{spot.name} is away (since_ms {spot.since_ms}, {heard}): it answers when it is back"

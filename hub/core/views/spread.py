@@ -12,7 +12,7 @@ from hub.core.down.known.spot import Spot
 from hub.core.views.further import service_json
 from hub.core.work.declared import Resource
 from protocol import status
-from protocol.link.roster.brief import OverrideMark, Tally
+from protocol.link.roster.brief import OverrideMark, RegionReport, Tally
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
@@ -51,20 +51,11 @@ def regions(core: HubCore, record: Resource) -> list[JSON]:
         spot = core.subtree.find(node.name)
         assert spot is not None
         told = report if spot.state == "online" else reports.unheard(report)
-        marks = [_mark(core, node.name, mark) for mark in told.marks if mark.what == record.key]
-        refused = [one.text for one in told.conditions if one.text.startswith(f"{record.key}: ")]
-        more = {"marks": marks, "refused": refused[0] if refused else ""}
-        found.append(_region(core, spot, asked, told.tallies.get(record.key, Tally())) | more)
+        found.append(_region(core, spot, asked, record.key, told))
     return found
 
 
-def _mark(core: HubCore, hub: str, mark: OverrideMark) -> JSON:
-    """Return an override in the region `hub`; `asked_back`: who asked for it back, when and why, or null."""
-    asked = core.recalls.find(mark.what, f"{hub}/{mark.at}" if mark.at else hub, mark.since_ms)
-    return msgspec.to_builtins(mark) | {"asked_back": msgspec.to_builtins(asked)}
-
-
-def _region(core: HubCore, spot: Spot, asked: dict[str, int | None], tally: Tally) -> JSON:
+def _region(core: HubCore, spot: Spot, asked: dict[str, int | None], key: str, told: RegionReport) -> JSON:
     return {
         "hub": spot.address,
         "path": f"{core.node}/{spot.address}",
@@ -74,8 +65,16 @@ def _region(core: HubCore, spot: Spot, asked: dict[str, int | None], tally: Tall
         "as_of_ms": spot.brief.as_of_ms,
         "is_asked": spot.address in asked,
         "share": asked.get(spot.address),
-        **msgspec.structs.asdict(tally),
+        **msgspec.structs.asdict(told.tallies.get(key, Tally())),
+        "marks": [_mark(core, spot.address, mark) for mark in told.marks if mark.what == key],
+        "refused": next((one.text for one in told.conditions if one.text.startswith(f"{key}: ")), ""),
     }
+
+
+def _mark(core: HubCore, hub: str, mark: OverrideMark) -> JSON:
+    """Return an override in the region `hub`; `asked_back`: who asked for it back, when and why, or null."""
+    asked = core.recalls.find(mark.what, f"{hub}/{mark.at}" if mark.at else hub, mark.since_ms)
+    return msgspec.to_builtins(mark) | {"asked_back": msgspec.to_builtins(asked)}
 
 
 # ------------------------------------------------------------------------------------------------ by node

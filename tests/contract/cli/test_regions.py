@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import federation
+from tests.support import deeds, federation
 from tests.support.federation import Federation
 from tests.support.fleet import Fleet
 
@@ -67,8 +67,12 @@ async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_g
     for name in ("oslo", "north/oslo", "cloud/north/oslo"):
         _, printed = await root.command("logs", "talker", "--node", name)
         assert "hello from the far end" in printed
+        _, told = await root.command("describe", "node", name)
+        assert told.startswith("node cloud/north/oslo\n")
+        _, told = await root.command("events", "--node", name, "--kind", "service.started")
+        assert "  cloud/north/oslo  " in told
     _, printed = await root.command("logs", "talker")
-    assert {line.split()[0] for line in printed.splitlines()} == {"north/oslo", "north/bergen"}
+    assert {line.split()[0] for line in printed.splitlines()} == {"cloud/north/oslo", "cloud/north/bergen"}
     _, printed = await root.command("run", "--node", "cloud/north/oslo", "--", "echo", "down", "here")
     assert "down here" in printed
 
@@ -86,6 +90,8 @@ async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_g
     await root.until(gone, "the root sees that north is gone", 30.0)
     oslo = (await nodes(tiers))["cloud/north/oslo"]
     assert (oslo["state"], oslo["silent"], oslo["last_state"]) == ("unheard", "north", "online")
+    code, told = await root.command("doctor", check=False)
+    assert (code, "1 of 1 not heard: cloud/north (last heard" in told, "2 devices behind it" in told) == (3, True, True)
     code, told = await root.command("logs", "talker", "--node", "oslo", check=False)
     assert code == 1
     assert "north is away (since" in told
@@ -125,3 +131,47 @@ async def test_a_region_tells_its_operators_how_its_parent_and_its_policies_stan
     for words in (("doctor",), ("doctor", "--data", str(north.data))):
         code, told = await north.command(*words, check=False)
         assert (code, "cloud is away, last heard" in told) == (0, True), told
+
+
+async def test_the_owner_asks_a_region_for_its_override_back_and_it_ends_at_its_return(
+    tiers: Federation[Fleet], tmp_path: Path
+) -> None:
+    root, north = tiers.root, tiers.regions["north"]
+    other = LINE.replace("hello", "mine").replace('regions: "region=north", ', "")
+    (tmp_path / "mine.yaml").write_text(other)
+    override = ("--override", "--for", "8h", "--reason", "belt jammed")
+    await north.command("apply", "-f", str(tmp_path / "mine.yaml"), *override)
+
+    async def told_above() -> bool:
+        return "overridden by token:admin at north" in (await root.command("describe", "service", "talker"))[1]
+
+    await root.until(told_above, "the root sees the override", 30.0)
+    code, told = await root.command("release", "service/talker", "--at", "north", check=False)
+    assert (code, "--reason" in told) == (1, True)
+    await north.hub.kill()
+
+    async def gone() -> bool:
+        return (await nodes(tiers))["cloud/north"]["state"] == "away"
+
+    await root.until(gone, "the root sees that north is gone", 30.0)
+    asked = ("release", "service/talker", "--at", "cloud/north", "--reason", "belt mended")
+    _, told = await root.command(*asked)
+    assert "away since" in told
+    _, told = await root.command("describe", "service", "talker")
+    assert "asked back by token:admin at cloud" in told
+    await north.hub.start()
+    await deeds.hub_answers(north)
+
+    async def ended() -> bool:
+        return (await north.json("get", "hub"))["overrides"] == []
+
+    await north.until(ended, "the override has ended", 60.0)
+    for hub in (north, root):
+
+        async def recorded(hub: Fleet = hub) -> bool:
+            _, told = await hub.command("describe", "service", "talker")
+            return "released by token:admin at cloud: belt mended" in told
+
+        await hub.until(recorded, f"{hub.name} has it on record", 30.0)
+    code, told = await root.command(*asked, check=False)
+    assert (code, "nothing to release there" in told) == (1, True)

@@ -513,7 +513,7 @@ def in_region(name: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("region", "code", "said"),
     [
-        ({}, 0, "service/vision  north/a"),
+        ({}, 0, "service/vision  cloud/north/a"),
         ({"generation": 12}, 1, "1 still not"),
         ({"placed": 2}, 1, "1 still not"),
         ({"placed": 0}, 0, "placed on no node there"),
@@ -805,7 +805,7 @@ def test_describe_a_region_tells_what_it_comes_to(skerry: Skerry, api: FakeApi) 
     for word in ("region", "node"):
         _, out, _ = skerry("describe", word, "eu-north")
         for said in (
-            "hub eu-north",
+            "hub cloud/eu-north",
             "97/100 online, 2 away, 1 unheard",
             "5 asked, 4 placed, 3 running (1 unhealthy), 1 away",
             "oslo-gw-3  vision failed, no such command, since 14 Nov 2023 22:13",

@@ -142,5 +142,11 @@ def test_completion_offers_what_the_hub_has_and_never_fails(
     monkeypatch.setenv("SKERRY_CONTEXT", str(api.context(tmp_path)))
     api.says("GET", "/v1/nodes", [{"name": "oslo-2"}, {"name": "oslo-1"}, {"name": "bergen"}])
     assert options.complete_node("os") == ["oslo-1", "oslo-2"]
+    assert options.complete_node("cloud/os") == ["cloud/oslo-1", "cloud/oslo-2"]
+    assert options.complete_name("nodes", "cloud/b") == ["cloud/bergen"]
+    assert options.complete_node("") == ["bergen", "oslo-1", "oslo-2"]
+    api.says("GET", "/v1/nodes", [{"name": "gw-7", "address": "north/gw-7"}])
+    assert options.complete_node("gw") == ["gw-7"]
+    assert options.complete_node("north/") == ["north/gw-7"]
     assert options.complete_service("") == []
     assert options.complete_workflow("") == []

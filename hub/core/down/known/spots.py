@@ -98,9 +98,10 @@ class Spots:
     def own(self, text: str) -> str:
         """Return the own child that `text` means. Raises Refusal: of what is further down its own hub decides."""
         address = self.resolve(text)
-        hub, _, name = address.rpartition("/")
+        hub = address.rpartition("/")[0]
         if hub:
-            raise Refusal(f"{name} belongs to {hub}: its operators decide there, with the context of that hub")
+            path = f"{self._core.node}/{address}"
+            raise Refusal(f"{path} belongs to {hub}: its operators decide there, with the context of that hub")
         return address
 
     # -------------------------------------------------------------------------------------------- all
