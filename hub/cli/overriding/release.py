@@ -28,7 +28,10 @@ def wished(is_wished: bool, life: str, reason: str) -> dict[str, Any]:
 def release(
     names: options.Keys,
     at: Annotated[
-        str, typer.Option("--at", metavar="REGION", help="Its, not ours.", autocompletion=options.complete_region)
+        str,
+        typer.Option(
+            "--at", metavar="REGION", help="End that of a region below.", autocompletion=options.complete_region
+        ),
     ] = "",
     reason: options.Reason = "",
 ) -> None:
