@@ -115,6 +115,14 @@ class Fence(Document, frozen=True, kw_only=True, tag="fence"):
 
     service: str
     fence: int
+    above: str = ""
+    """The `text` that the hub above gave to all copies below the hub that says this; empty: the service is its own."""
+
+    @property
+    def text(self) -> str:
+        """What the copy finds as SKERRY_FENCE: as text it is higher for each new copy, whichever hub placed it."""
+        own = f"{self.fence:010d}"
+        return f"{self.above}.{own}" if self.above else own
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -370,8 +370,8 @@ class Launch(Action, frozen=True, kw_only=True):
     capture: bool = False
     stop_grace_s: float = 10.0
     lease_until: float = 0.0
-    fence: int = 0
-    """The term of this copy of a service, which it finds as SKERRY_FENCE; 0: none."""
+    fence: str = ""
+    """The term of this copy of a service, which it finds as SKERRY_FENCE (documents.Fence.text); empty: none."""
 
 
 class Extend(Action, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ class Roster(Bound):
             elif f"assignment/{name}" not in desired.bad:
                 service.want(None, "", b"")
             service.known = f"assignment/{name}" not in desired.bad
-            service.fence = fences[name][1].fence if name in fences else 0
+            service.fence = fences[name][1] if name in fences else None
         meant = [one.wanted.lease.stop_after_s for one in self.all.values() if one.wanted is not None]
         self._absence.shortest_s = min((one for one in meant if one is not None), default=None)
 

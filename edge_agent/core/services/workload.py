@@ -78,8 +78,8 @@ class Workload:
         self.force: documents.Assignment | None = None
         """The assignment in force, `digest` names it; the wanted one as soon as its artifact is here."""
         self.digest = ""
-        self.fence = 0
-        """The term of the copy that is asked for here (documents.Fence); 0: none."""
+        self.fence: documents.Fence | None = None
+        """The term of the copy that is asked for here."""
         self.cut = cut.Cut(absence)
         self.health: health.Health | None = None
         self._wanted_raw = b""
@@ -218,7 +218,7 @@ class Workload:
             key=force.service,
             stop_grace_s=force.stop_grace_s,
             lease_until=self.cut.launch() if force.lease.at_most_one else 0.0,
-            fence=self.fence,
+            fence=self.fence.text if self.fence is not None else "",
         )
 
     def stop(self, cause: str, now: Now, fx: Effects) -> None:
@@ -406,7 +406,7 @@ class Workload:
             last_exit=record.last_exit,
             reason=self._reason(),
             override=self._overrides.report(self.name),
-            fence=self.fence,
+            fence=self.fence.fence if self.fence is not None else 0,
         )
 
     def _state(self) -> str:

@@ -217,7 +217,7 @@ class ProcessRunner:
         setting = script.Setting(
             cwd=place.furnish(self._data, action, path, who),
             env=script.environment(action.process.env, action.instance, action.key, self._node, who)
-            | {"SKERRY_SOCKET": socket, **({"SKERRY_FENCE": str(action.fence)} if action.fence else {})},
+            | {"SKERRY_SOCKET": socket, **({"SKERRY_FENCE": action.fence} if action.fence else {})},
             identity=who,
             tools=self._tools,
             limits=action.process.limits,

@@ -16,7 +16,7 @@ from hub.core.failover.leases import Leases
 from hub.core.failover.moves import Moves
 from hub.core.failover.numbers import Numbers
 from hub.core.work.declared import Resource
-from protocol import documents, limits, messages, status
+from protocol import limits, messages, status
 from protocol.effects import Effects, Now
 from protocol.link.flow.agenda import Agenda
 from protocol.snapshot import Snapshot
@@ -33,18 +33,18 @@ class Failover:
         self.books = Books(snapshot)
         self._absent = Absent(core)
         self._moves = Moves(core, self.books, self._absent)
-        self._numbers = Numbers(core, self.books)
+        self.numbers = Numbers(core, self.books)
         self.leases = Leases(snapshot, core)
         self._agenda = Agenda()
         core.resources.parked = self.parked
-        core.resources.changed = self._numbers.mark
+        core.resources.changed = self.numbers.mark
 
     def start(self, now: Now) -> None:
         """A life begins: nobody is heard yet."""
         self._absent.start(now)
         self.leases.start(now)
         for record in self._core.resources.records("service"):
-            self._numbers.mark(record.key)
+            self.numbers.mark(record.key)
 
     # -------------------------------------------------------------------------------------------- reading
 
@@ -57,12 +57,9 @@ class Failover:
         return self.books.get(key).copies.get(child, 0)
 
     def items(self, child: str) -> dict[str, bytes]:
-        """Return the fences of what is placed on `child`, no hub: document id -> bytes."""
-        if self._core.registry.get(child).kind == "hub":
-            return {}
-        fences = [(key, self.fence(key, child)) for key in self._core.delegate.placed(child)]
-        found = [documents.Fence(service=key.partition("/")[2], fence=fence) for key, fence in fences if fence]
-        return {documents.document_id(one): documents.encode(one) for one in found}
+        """Return the fences of what is placed on `child`: document id -> bytes."""
+        fences = {key: self.fence(key, child) for key in self._core.delegate.placed(child)}
+        return self.numbers.documents({key: fence for key, fence in fences.items() if fence})
 
     # -------------------------------------------------------------------------------------------- hearing
 
@@ -88,7 +85,7 @@ class Failover:
             self.books.raise_to(f"service/{name}", one.fence, fx)
         for key in self.books.concerned(child):
             self._moves.decide(key, now, fx)
-            self._numbers.mark(key)
+            self.numbers.mark(key)
         link = core.parent.view(child)
         is_up_to_date = (said.held.term, said.held.generation) == (link.term, link.generation)
         is_whole = is_up_to_date and core.delegate.is_settled(child)
@@ -111,7 +108,7 @@ class Failover:
         self._settle(now, fx)
 
     def _settle(self, now: Now, fx: Effects) -> None:
-        for key in self._numbers.some(fx):
+        for key in self.numbers.some(fx):
             self.leases.changed(key.partition("/")[2])
             record = self._core.resources.find(key)
             if record is not None:
@@ -123,7 +120,7 @@ class Failover:
             return math.inf
         due = self._agenda.next()
         soonest = min(math.inf if due is None else due, self.leases.waiting.next_wake(), self.leases.given.next_wake())
-        return now.mono if self._numbers.waits else soonest
+        return now.mono if self.numbers.waits else soonest
 
     # -------------------------------------------------------------------------------------------- absences
 

@@ -108,6 +108,7 @@ class Uplink:
                         self._core.fetching.ticket(digest, ticket, now, fx)
                 case events.Wanted(items=items, held=held):
                     self._contact.received(now, fx)
+                    self._core.failover.numbers.follow(items)
                     self._core.delegated.wanted(items, now, fx)
                     self._core.lodging.wanted(items, now, fx)
                     if self._core.fetching is not None:

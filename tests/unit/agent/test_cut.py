@@ -336,7 +336,7 @@ def test_a_device_where_nothing_stops_notes_nothing(world: World) -> None:
 
 def test_the_term_of_a_copy_stands_beside_its_assignment_and_restarts_nothing(world: World) -> None:
     fx = world.desire(service("web"), documents.Fence(service="web", fence=3))
-    assert only(fx, inputs.Launch).fence == 3
+    assert only(fx, inputs.Launch).fence == "0000000003"
     running(world, "s-web-1")
 
     fx = world.desire(service("web"), documents.Fence(service="web", fence=4))

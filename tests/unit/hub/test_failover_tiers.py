@@ -149,3 +149,40 @@ def test_what_a_region_declares_itself_needs_nobody_above(tree: Tree) -> None:
     region.cut()
     tree.later(AFTER_S)
     assert may_give_s(region) == float("inf")
+
+
+def fence(hub: Hub) -> str:
+    """Return what a copy at the device of a region finds as SKERRY_FENCE; empty: it is not asked for there."""
+    core = hub.core
+    items = core.failover.items(f"gw-{hub.name}")
+    found = [one for one in map(documents.decode, items.values()) if isinstance(one, documents.Fence)]
+    assert all(f"service/{one.service}" in core.delegate.placed(f"gw-{hub.name}") for one in found)
+    return found[0].text if found else ""
+
+
+def test_the_fence_of_a_replacement_in_another_region_is_higher_than_that_of_who_returns(tree: Tree) -> None:
+    first, second = declared(tree, one=True)
+    assert fence(first) == "0000000001.0000000001"
+    first.cut()
+    first.core.failover.books.raise_to(KEY, 9, Effects())  # it has placed it more often meanwhile
+    tree.later(AFTER_S + 5)
+    assert fence(second) == "0000000002.0000000001"
+    first.enroll("gw-9")
+    first.ask(inputs.DrainNode(node=f"gw-{first.name}"))
+    tree.later(1.0)
+    (moved,) = [one.text for one in map(documents.decode, first.core.failover.items("gw-9").values())]  # type: ignore[union-attr]
+    assert moved == "0000000001.0000000010"
+    assert moved < fence(second), "the copy that may return is no higher than its replacement"
+    second.restart()
+    tree.later(1.0)
+    assert fence(second) == "0000000002.0000000001", "a hub that starts knows it from what it was asked"
+
+
+def test_a_third_tier_stands_under_the_fences_of_both_above_it(tree: Tree) -> None:
+    first, second = declared(tree, one=True)
+    for hub in (first, second):
+        tree.add(f"{hub.name}-north", hub.name).enroll(f"gw-{hub.name}-north")
+        hub.ask(inputs.DrainNode(node=f"gw-{hub.name}"))
+    tree.later(3.0)
+    below = tree.hubs[f"{first.name}-north"]
+    assert fence(below) == "0000000001.0000000002.0000000001"
