@@ -10,44 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from edge_agent.core import inputs
-from edge_agent.shell import entries, logs
-from edge_agent.shell.people import callers, doors
+from edge_agent.shell.people import callers, doors, listening
 from edge_agent.shell.people.callers import Caller
 from edge_agent.shell.people.rights import Owner
+from edge_agent.shell.people.streams import Events, Logs, answers
 from protocol import limits
 from protocol.errors import Refused, SkerryError, StoreDamaged
 
-_LOOK_S = 0.25  # of a follower
 _ANSWER_WAIT_S = limits.ASK_WAIT_S
 
 
-class Logs(inputs.LocalCommand, frozen=True, kw_only=True, tag="logs"):
-    """The last lines of a service's output; with `follow`, all that come."""
-
-    service: str
-    tail: int = 100
-    follow: bool = False
-
-
-class Events(inputs.LocalCommand, frozen=True, kw_only=True, tag="events"):
-    """The newest entries of this device's journal; with `follow`, all that come. `kind` is a prefix."""
-
-    limit: int = 50
-    follow: bool = False
-    kind: str = ""
-
-
-_requests: msgspec.json.Decoder[inputs.AnyLocalCommand | Logs | Events] = msgspec.json.Decoder(
-    inputs.AnyLocalCommand | Logs | Events
-)
+_Request = inputs.AnyLocalCommand | Logs | Events
+_requests: msgspec.json.Decoder[_Request] = msgspec.json.Decoder(_Request)
 
 
 class Control:
@@ -72,7 +52,7 @@ class Control:
         """Bind and serve. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-        listener = _bound(self._path)
+        listener = listening.bound(self._path)
         self._path.chmod(0o666)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=limits.CONTROL_LINE_BYTES_MAX)
 
@@ -125,7 +105,7 @@ class Control:
             if not line:
                 return
             try:
-                await self._answer(_requests.decode(line), self._caller(writer), writer)
+                await self._answer(_requests.decode(line), reader, writer)
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 await _write(writer, {"error": f"not a request: {error}"})
             except (SkerryError, OSError) as error:
@@ -137,17 +117,12 @@ class Control:
         """Return who asks and what they may, judged anew for each request (C8)."""
         return callers.of(writer.get_extra_info("socket"), self._owner)
 
-    async def _answer(
-        self, request: inputs.AnyLocalCommand | Logs | Events, caller: Caller, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _answer(self, request: _Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = self._caller(writer)
         doors.look(caller, request, (Logs, Events))
-        if isinstance(request, Logs):
-            async for line in self._logs(request):
-                await _write(writer, {"line": line})
-            await _write(writer, {"ok": None})
-        elif isinstance(request, Events):
-            async for entry in entries.read(self._data, request.kind, request.limit, follow=request.follow):
-                await _write(writer, entry)
+        if isinstance(request, Logs | Events):
+            async for one in answers(self._data, request, reader.at_eof):
+                await _write(writer, one)
             await _write(writer, {"ok": None})
         else:
             await _write(writer, await self._ask(request, caller))
@@ -164,32 +139,6 @@ class Control:
         finally:
             self._waiting.pop(number, None)
         return {"error": reply.error} if reply.error else {"ok": msgspec.Raw(reply.data)}
-
-    async def _logs(self, request: Logs) -> AsyncIterator[str]:
-        path = logs.service_log(self._data, request.service)
-        if not path.exists():
-            raise SkerryError(f"{request.service} has written nothing here yet: see skerry-agent services")
-        follower = logs.Follower(path)
-        for line in logs.tail(path, request.tail):
-            yield line
-        while request.follow:
-            await asyncio.sleep(_LOOK_S)
-            for line in follower.lines():
-                yield line
-
-
-def _bound(path: Path) -> socket.socket:
-    """Bind, however long the path is: sun_path holds 107 bytes, so a long one is reached through its folder."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.close(folder)
-    return listener
 
 
 async def _write(writer: asyncio.StreamWriter, answer: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from protocol.aio import journal
 from protocol.aio.recovery import suspect
 
 _STREAMS = {"journal.db": ("audit", "state"), "telemetry.db": ("metrics", "logs")}
-_LOOK_S = 0.25
 
 _entries = msgspec.json.Decoder(messages.Entry)
 
@@ -32,16 +31,21 @@ class Shown(msgspec.Struct, frozen=True):
     body: msgspec.Raw
 
 
-async def read(data: Path, kind: str, limit: int, *, follow: bool) -> AsyncIterator[Shown]:
-    """Yield the last `limit` entries whose kind begins with `kind`, oldest first; with `follow`, all that come."""
-    limit = max(0, min(limit, limits.PAGE_ROWS_MAX))
-    heads: dict[str, int] = {}
-    for entry in await _look(data, lambda: _newest(data, kind, limit, heads)):
-        yield entry
-    while follow:
-        await asyncio.sleep(_LOOK_S)
-        for entry in await _look(data, lambda: _since(data, kind, heads)):
-            yield entry
+class Reading:
+    """Reads the entries whose kind begins with `kind`. Raises StoreError."""
+
+    def __init__(self, data: Path, kind: str) -> None:
+        self._data, self._kind = data, kind
+        self._heads: dict[str, int] = {}
+
+    async def newest(self, limit: int) -> list[Shown]:
+        """Return the last `limit` of them, oldest first."""
+        limit = max(0, min(limit, limits.PAGE_ROWS_MAX))
+        return await _look(self._data, lambda: _newest(self._data, self._kind, limit, self._heads))
+
+    async def since(self) -> list[Shown]:
+        """Return those that came since the last look."""
+        return await _look(self._data, lambda: _since(self._data, self._kind, self._heads))
 
 
 async def _look(data: Path, work: Callable[[], list[Shown]]) -> list[Shown]:

@@ -18,6 +18,7 @@ import pytest
 
 from edge_agent.shell.people.rights import VARIABLE
 from hub.demo import fleet as demo
+from protocol import limits
 from tests.support import deeds
 from tests.support.fleet import Fleet
 
@@ -181,6 +182,41 @@ async def _heard(it: Fleet) -> bool:
         found = [json.loads(line) async for line in lines]
     reasons = {one["kind"]: one["body"].get("reason") for one in found if one["kind"].startswith("local.")}
     return reasons == {"local.apply": "a spare", "local.delete": "used up"}
+
+
+async def test_who_follows_and_hangs_up_takes_no_place(tmp_path: Path) -> None:
+    async with deeds.site(tmp_path, "oslo") as it:
+        await deeds.declare(it, deeds.service("beat", ["sh", "-c", "echo one; exec sleep 600"]))
+        await deeds.pid_of(it, "oslo", "beat")
+        path = str(it.agents["oslo"].data / "control.sock")
+        for number in range(2 * limits.CONTROL_CONNECTIONS_MAX + 4):
+            do = b'"events"' if number % 2 else b'"logs","service":"beat"'
+            reader, writer = await _connected(it, path)
+            writer.write(b'{"do":%b,"follow":true}\n' % do)
+            assert await reader.readline()
+            writer.close()
+        assert await _says(it, "status")
+
+
+async def _connected(it: Fleet, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect as soon as there is a place: who hung up is noticed within a moment."""
+    found: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def is_let_in() -> bool:
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            writer.write(b'{"do":"status"}\n')
+            answer = await reader.readline()
+        except ConnectionError:
+            answer = b""  # it was shown out before it had asked
+        if not answer.startswith(b'{"ok"'):
+            writer.close()
+            return False
+        found.append((reader, writer))
+        return True
+
+    await it.until(is_let_in, "there is a place for another one")
+    return found[0]
 
 
 async def test_status_and_services_say_the_same_in_every_form(tmp_path: Path) -> None:
