@@ -91,7 +91,8 @@ LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the
 LAZY_COMMIT_S = 1.0
 INBOX_INPUTS_MAX = 10_000
 BATCH_INPUTS_MAX = 512  # inputs that share one commit
-QUOTA_BYTES = {  # of what a hub relays 512 MiB in all
+RELAY_BYTES = 512 * MIB  # of what a hub relays, in all
+QUOTA_BYTES = {
     "audit": 64 * MIB,
     "state": 64 * MIB,
     "metrics": 16 * MIB,

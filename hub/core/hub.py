@@ -54,6 +54,7 @@ from protocol.errors import TrustError
 from protocol.link import events
 from protocol.link.child import Child
 from protocol.link.parent import Parent
+from protocol.link.room import pool
 from protocol.snapshot import Snapshot
 from protocol.trust import signing
 
@@ -73,6 +74,8 @@ class HubConfig:
     known."""
     trust: events.ChildTrust | None = None
     """What a hub with a parent trusts, and signs its own GAPs with: never None then."""
+    relay_bytes: int = limits.RELAY_BYTES
+    """Of what this hub relays and its parent has not, in its store; shared by the classes."""
     haven: documents.Haven | None = None
     """Where this hub listens, for nodes that are to turn to it; None: nobody can."""
 
@@ -89,7 +92,8 @@ class HubCore:
         self._connections: dict[str, int] = {}
         self.up, child = None, None
         if config.trust is not None:
-            child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust)
+            shares = pool.relays(config.relay_bytes)
+            child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust, shares=shares)
             self.up = Uplink(snapshot, self, child, config.parent)
         self.signer, self.haven = config.signer, config.haven
         self.streams = OwnStreams(snapshot, config.signer, child)

@@ -58,6 +58,7 @@ class Bounded(base.Checker):
         self._sizes: dict[tuple[str, str], _Size] = {}
         quota = self.world.quota_bytes
         self._small = pool.split(quota) if quota else limits.QUOTA_BYTES
+        self._of_hubs = limits.QUOTA_BYTES | pool.relays(self.world.relay_bytes)
         self.on(Born, self._born)
         self.on(Stored, self._stored)
         self.on_op(effects.Rows, self._rows)
@@ -77,7 +78,7 @@ class Bounded(base.Checker):
     def _rows(self, fact: Stored, op: effects.Rows) -> None:
         size = self._size(fact, op.stream)
         size.add(op.rows[-1][0], sum(len(raw) for _, raw, _ in op.rows))
-        shares = limits.QUOTA_BYTES if self.machine(fact).role == "hub" else self._small
+        shares = self._of_hubs if self.machine(fact).role == "hub" else self._small
         if size.total > shares[op.stream]:  # else its file cannot be over either
             self._check_file(fact, op.stream, shares)
         self.judged += 1
@@ -86,7 +87,7 @@ class Bounded(base.Checker):
         names = next(names for names in pool.FILES if stream in names)
         room = sum(shares.get(name, 0) for name in names)
         taken = sum(self._size(fact, name).total for name in names)
-        slack = room // 16 + (SLACK_BYTES if shares is limits.QUOTA_BYTES else _SLACK_SMALL_BYTES)
+        slack = room // 16 + (SLACK_BYTES if room > SLACK_BYTES else _SLACK_SMALL_BYTES)
         if taken > room + slack and not _shrinks(fact, stream):
             raise self.broken(f"{', '.join(names)} of {fact.node} take {taken} bytes; their quota is {room}")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_agent.core import inputs as agent
 from hub.core import inputs as hub
+from protocol import limits
 from tests.checkers import (
     a01_durable_first,
     a02_acks_end_to_end,
@@ -96,8 +97,15 @@ _Message = agent.Got | hub.Got | hub.UpGot
 class Checkers:
     """Feed it facts in their order, then `end`. `exact`: every commit is noted, whatever the death (a simulator's)."""
 
-    def __init__(self, kinds: Sequence[type[Checker]] = ALL, *, exact: bool = False, quota_bytes: int = 0) -> None:
-        self.world = World(exact=exact, quota_bytes=quota_bytes)
+    def __init__(
+        self,
+        kinds: Sequence[type[Checker]] = ALL,
+        *,
+        exact: bool = False,
+        quota_bytes: int = 0,
+        relay_bytes: int = limits.RELAY_BYTES,
+    ) -> None:
+        self.world = World(exact=exact, quota_bytes=quota_bytes, relay_bytes=relay_bytes)
         self.checkers = [kind(self.world) for kind in kinds]
         self._facts: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
         for one in self.checkers:

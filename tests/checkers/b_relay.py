@@ -72,7 +72,11 @@ class Relay(base.Checker):
         where = getattr(fact.input, "node", ""), message.stream
         table = self._heard.setdefault(fact.node, {}).setdefault(where, {})
         for raw in message.rows:
-            if cursor.decode_head(raw).kind == runs.RUN:
+            gap = cursor.decode_gap(bytes(raw))
+            if gap is not None:  # heard before, perhaps, but not taken: the hub let go of it since, and says so
+                for seq in [one for one in table if gap.first <= one <= gap.last]:
+                    del table[seq]
+            elif cursor.decode_head(raw).kind == runs.RUN:
                 row = _decode_row(raw)
                 node = row.body.at.rpartition("/")[2]
                 table[row.seq] = (node, row.body.epoch, row.body.stream), row.body.last

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from edge_agent.core.upward import home
-from protocol import effects
+from protocol import effects, limits
 from protocol.link import child, cursor, parent_entries
 from protocol.link.relay import records
 from protocol.messages import CHAINED, RELAYS
@@ -99,10 +99,13 @@ class Machine:
 
 
 class World:
-    """See the module. `exact`: every commit is noted, whatever the death. `quota_bytes`: each device's; 0: limits'."""
+    """See the module. `exact`: every commit is noted, whatever the death. `quota_bytes`: each device's; 0: limits'.
 
-    def __init__(self, *, exact: bool = False, quota_bytes: int = 0) -> None:
-        self.exact, self.quota_bytes = exact, quota_bytes
+    `relay_bytes`: of what each hub relays.
+    """
+
+    def __init__(self, *, exact: bool = False, quota_bytes: int = 0, relay_bytes: int = limits.RELAY_BYTES) -> None:
+        self.exact, self.quota_bytes, self.relay_bytes = exact, quota_bytes, relay_bytes
         self.index = -1
         """The place of the fact that is judged now."""
         self.at = 0.0

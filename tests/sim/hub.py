@@ -95,6 +95,7 @@ class Hub(Child):
             ca_dates=self.certificate,
             trust=trust,
             haven=moving.haven(self),
+            relay_bytes=self.world.plan.relay_bytes,
         )
         return cast("Core", HubCore(self.journal.snapshot(), config))
 

@@ -11,6 +11,7 @@ import msgspec
 
 from edge_agent.core.inputs import AnyLocalCommand
 from hub.core.inputs import AnyOp
+from protocol import limits
 
 HUB = "cloud"
 
@@ -238,6 +239,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     say_burst: int = 1
     quota_bytes: int = 0
     """Of every device; 0: the agent's default, which no world fills."""
+    relay_bytes: int = limits.RELAY_BYTES
+    """Of what every hub relays; no world fills the default."""
 
 
 def end_of(item: AnyItem) -> float:

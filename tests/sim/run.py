@@ -67,7 +67,8 @@ def run(
     """Run one seed; `tiers` as in tests.sim.chances. What is wrong in the world is not raised: it is a finding."""
     began = time.perf_counter()
     world = World(seed, agents=agents, plan=plan, hours=hours, tiers=tiers, record=False)
-    checkers = Checkers(chosen(), exact=True, quota_bytes=world.plan.quota_bytes)
+    quotas = {"quota_bytes": world.plan.quota_bytes, "relay_bytes": world.plan.relay_bytes}
+    checkers = Checkers(chosen(), exact=True, **quotas)
     ledger = Ledger(checkers.world)
     if listen is not None:
         world.listeners.append(listen)

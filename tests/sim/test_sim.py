@@ -278,3 +278,14 @@ def test_a_fleet_of_seeds_reports_its_figures(tmp_path: Any) -> None:
     assert said["seeds"] == 2
     assert said["items"] > 0
     assert not said["failures"]
+
+
+def test_a_region_that_is_cut_off_for_long_lets_metrics_go_and_every_rule_holds() -> None:
+    cut = plan.Cut(at=60.0, node="eu-north", for_s=400.0)
+    apply = msgspec.structs.replace(_WEB, at=40.0)
+    tight = msgspec.structs.replace(
+        _TREE, seconds=500.0, items=[apply, cut], relay_bytes=64 * limits.KIB, say_every_s=0.5
+    )
+    outcome = run.run(5, agents=2, hours=0.1, plan=tight)
+    assert outcome.rule == "", outcome.text
+    assert outcome.judged["A16"] > 0

@@ -64,8 +64,10 @@ def haven(name: str, above: documents.Haven | None) -> documents.Haven:
 class Tree:
     """All hubs by id, and what flies between them, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_patient: bool = True) -> None:
+        """`is_patient`: after every input each hub's core is rebuilt from its store; that takes time."""
         self.hubs: dict[str, Hub] = {}
+        self.is_patient = is_patient
         self.mono, self.wall = 100.0, WALL
         self._flying: deque[tuple[Hub, inputs.Input]] = deque()
 
@@ -74,9 +76,16 @@ class Tree:
         """The moment."""
         return Now(self.mono, self.wall)
 
-    def add(self, name: str, parent: str = "", labels: dict[str, str] | None = None) -> Hub:
+    def add(
+        self,
+        name: str,
+        parent: str = "",
+        labels: dict[str, str] | None = None,
+        *,
+        relay_bytes: int = limits.RELAY_BYTES,
+    ) -> Hub:
         """Add a hub under `parent`, enrolled there and connected; the first one is the root."""
-        hub = self.hubs[name] = Hub(self, name, self.hubs.get(parent))
+        hub = self.hubs[name] = Hub(self, name, self.hubs.get(parent), relay_bytes)
         if hub.parent is not None:
             hub.parent.enroll(name, labels, kind="hub")
         hub.start()
@@ -121,7 +130,7 @@ class Tree:
 class Hub:
     """One hub of a tree; also the World of the devices below it (tests.unit.hub.world)."""
 
-    def __init__(self, tree: Tree, name: str, parent: Hub | None) -> None:
+    def __init__(self, tree: Tree, name: str, parent: Hub | None, relay_bytes: int) -> None:
         self.tree, self.name, self.parent = tree, name, parent
         names = streams.names(has_parent=parent is not None)
         own = {one: OwnRows(epoch=f"{len(tree.hubs):08x}{number:08x}") for number, one in enumerate(names)}
@@ -133,6 +142,7 @@ class Hub:
             ticket_secret=b"t" * 32,
             parent=parent.name if parent is not None else "",
             trust=trust,
+            relay_bytes=relay_bytes,
             haven=haven(name, parent.config.haven if parent is not None else None),
         )
         self.core = HubCore(self.store.snapshot(), self.config)
@@ -197,7 +207,8 @@ class Hub:
     def perform(self, fx: Effects) -> None:
         """Perform effects, as a driver does."""
         self.store.commit(fx.store)
-        HubCore(self.store.snapshot(), self.config)  # what is stored can always be loaded
+        if self.tree.is_patient:
+            HubCore(self.store.snapshot(), self.config)  # what is stored can always be loaded
         for send in fx.send:
             message = self.store.read(send) if isinstance(send, effects.SendRows) else send.message
             if message is not None:

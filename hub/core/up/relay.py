@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hub.core.up.forced import Forced
 from hub.core.up.held import Back
 from protocol.effects import Effects, Now
 from protocol.link import events
@@ -36,6 +37,8 @@ class Relay:
         """`signer`: the key that the parent knows this hub by; None at a root."""
         self._core = core
         self._back = Back(snapshot, signer) if signer is not None else None
+        up = core.up
+        self._forced = Forced(snapshot, core, up.child, self._back) if up is not None and self._back else None
         self._held = frozenset[str]()
 
     def set_policy(self, forward: Mapping[str, str]) -> None:
@@ -72,14 +75,18 @@ class Relay:
                 pass
 
     def tick(self, now: Now, fx: Effects) -> None:
-        """Tell what has been held back for long enough, some of it."""
+        """Tell what has been held back for long enough, and what was forced out, some of it."""
         if self._back is not None:
             for stream, item in self._back.due(now, fx):
+                self._send(stream, [item], now, fx)
+        if self._forced is not None:
+            for stream, item in self._forced.tick(fx):
                 self._send(stream, [item], now, fx)
 
     def next_wake(self) -> float | None:
         """Return the mono time at which `tick` is due."""
-        return None if self._back is None else self._back.next_wake()
+        wakes = (part.next_wake() for part in (self._back, self._forced) if part is not None)
+        return min((wake for wake in wakes if wake is not None), default=None)
 
     def _send(self, stream: str, items: list[wrap.Item], now: Now, fx: Effects) -> None:
         up = self._core.up

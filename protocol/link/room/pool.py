@@ -56,6 +56,11 @@ class Pool:
                     one.declare(now, fx)
 
 
+def relays(total: int) -> dict[str, int]:
+    """Return the share of each class in the `total` bytes of what a hub relays."""
+    return {name: total * limits.QUOTA_BYTES[name] // limits.RELAY_BYTES for name in FILES[0]}
+
+
 def split(total: int) -> dict[str, int]:
     """Return the share of each class in a device's `total` bytes on disk (limits.QUOTA_SHARES)."""
     whole = sum(limits.QUOTA_SHARES.values())

@@ -98,16 +98,19 @@ def test_the_oldest_of_the_lowest_class_goes_first_down_to_its_share(monkeypatch
 
 def test_what_the_parent_has_goes_before_what_it_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SEGMENT_ROWS", 16)
-    both = streams(40_000)
-    fill(both["audit"], 350)
-    both["audit"].note_acked(340, Effects())
-    ops = fill(both["state"], 200)
-    assert (both["audit"].lost, both["state"].lost) == (0, 0), "acked rows of a higher class, beyond its share"
-    assert [op for op in ops if isinstance(op, effects.Trim)]
-    assert sum(one.bytes for one in both.values()) <= 80_000
-    fill(both["state"], 200)
-    assert both["state"].lost > 0
-    assert both["audit"].bytes > 40_000 * 14 // 16, "but not of its share"
+    four = streams(40_000, *pool.FILES[0])
+    audit, metrics = four["relay_audit"], four["relay_metrics"]
+    fill(audit, 500)
+    audit.note_acked(490, Effects())
+    fill(metrics, 400)
+    assert (audit.lost, metrics.lost, metrics.bytes > 40_000) == (0, 0, True)
+    ops = fill(metrics, 100)
+    assert (audit.lost, metrics.lost) == (0, 0), "acked rows of the highest class, beyond its share"
+    assert {op.stream for op in ops if isinstance(op, effects.Trim)} == {"relay_audit"}
+    fill(metrics, 600)
+    assert metrics.lost > 0
+    assert audit.bytes > 40_000 * 14 // 16, "but not of its share"
+    assert sum(one.bytes for one in four.values()) <= 160_000
 
 
 def test_a_hub_relays_each_class_in_a_share_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

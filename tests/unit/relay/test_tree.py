@@ -192,10 +192,36 @@ def test_a_region_that_lost_part_of_what_it_relays_says_so_and_its_origins_have_
     alarms = root.core.registry.get("oslo").alarms
     assert "loss-declared" in [alarm.what for alarm in alarms]
     [hole] = missing(root, "gw-7")
-    assert (hole[0], hole[2]) == (2, "hole")
+    assert (hole[0], hole[2]) == (2, "held"), "they can be asked for there"
     assert [seq for _, seq, *_ in rows_at(root, "gw-7")] == [1, *range(hole[1] + 1, gw.seq + 1)]
-    assert root.core.relayed.missing("oslo/gw-7") == {"state": {"hole": hole[1] - 1}}
+    assert root.core.relayed.missing("oslo/gw-7") == {"state": {"held": hole[1] - 1}}
     assert root.core.relayed.cursors("oslo/gw-7")["state"]["seq"] == gw.seq
     assert [stream for node, _, stream, *_ in root.store.entries if (node, stream) == ("oslo", "relay_state")] == [
         "relay_state"
     ]
+
+
+def test_of_a_device_that_fell_silent_it_is_known_above_that_a_region_let_go_of_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 1)
+    monkeypatch.setattr(limits, "HELD_PER_INPUT_MAX", 1)
+    tree = Tree()
+    root, region = tree.add("cloud"), tree.add("oslo", "cloud", relay_bytes=8_000)
+    site = tree.add("dock", "oslo")
+    silent, deep, gw = region.device("gw-1"), site.device("gw-2"), region.device("gw-7")
+    region.cut()
+    say(tree, silent, "a", "b")
+    say(tree, deep, "a", "b")
+    for word in "cdefgh" * 10:
+        say(tree, gw, word * 200)
+    assert not root.core.relayed.cursors("oslo/gw-1")
+    region.restart()
+    region.heal()
+    tree.later(60.0)
+    assert missing(root, "gw-1") == missing(root, "gw-2") == [(1, 2, "held")]
+    assert [why for *_, why in missing(root, "gw-7")] == ["held"]
+    assert root.core.relayed.cursors("oslo/gw-1")["state"]["seq"] == 2
+    assert not region.store.spaces["forced"], "it has been said"
+    assert region.core.relay.next_wake() is None
+    assert rows_at(region, "gw-1"), "there it can be asked for"

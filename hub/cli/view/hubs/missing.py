@@ -35,7 +35,7 @@ def rows(node: dict[str, Any], policies: list[dict[str, Any]]) -> list[tuple[str
 def _sentence(stream: str, why: str, count: str, hub: str, policies: list[dict[str, Any]]) -> str:
     if why == "held":
         names = [one["name"] for one in policies if one["rules"]["forward"].get(stream, "all") != "all"]
-        by = f"by policy {', '.join(names)}" if names else "by a policy there"
+        by = f"by policy {', '.join(names)}" if names else "by a policy there or for want of room"
         return f"{count} held back at {hub}, {by}: ask there"
     said = {
         "hole": f"not here yet: {hub} has still to send them, or has lost them",
