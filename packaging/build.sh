@@ -52,7 +52,7 @@ unshare --mount --net --pid --fork --propagation private sh -eu -c '
     mount --bind packaging "$2/merged/mnt/packaging"
     mount --bind "$2" "$2/merged/mnt/making"
     mount -t proc proc "$2/merged/proc"
-    exec chroot "$2/merged" sh /mnt/packaging/inside.sh' sh "$tree" "$work" "$wheels"
+    exec chroot "$2/merged" env -i sh /mnt/packaging/inside.sh' sh "$tree" "$work" "$wheels"
 
 # The package of $1, whose command is $2.
 package() {
