@@ -83,8 +83,7 @@ class Lodging:
         core, known = self._core, self._core.registry.find(move.node)
         said = {"who": move.who, "by": move.by, "from": move.former, "number": move.number}
         is_other = known is not None and (known.key != move.key or known.revoked_ms > 0)
-        is_other = is_other or move.node in core.registry.path
-        if is_other or core.registry.owner(move.key) != known:
+        if is_other or move.node in core.registry.path or core.registry.owner(move.key) != known:
             core.streams.audit("node.refused", move.node, {**said, "reason": "another node is known here so"}, now, fx)
             return
         if known is None:

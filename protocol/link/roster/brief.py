@@ -113,10 +113,9 @@ class RegionReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     `nodes`: how many agents are in which state (`online`, `away`, `revoked`, `quarantined`, `unheard`), at any depth;
     `hubs`: how many hubs. `tallies` by resource: `service/NAME`, and `service/NAME@OWNER` of another that was declared
-    further down under the same name. `worst`: the worst of `offenders`, first, at most
-    limits.OFFENDERS_MAX; `marks`: the newest of `overrides`, at most limits.OVERRIDE_MARKS_MAX. `lost`: rows declared
-    lost by this hub, by stream, and `conditions`: what a person should know of it; both read as those of a Report.
-    `haven`: where it listens, for nodes that are to turn to it.
+    further down under the same name. `worst`: the worst of `offenders`, first, and `marks`: the newest of `overrides`.
+    `lost`: rows declared lost by this hub, by stream, and `conditions`: what a person should know of it; both read as
+    those of a Report. `haven`: where it listens, for nodes that are to turn to it.
     """
 
     nodes: Annotated[dict[Word, Count], msgspec.Meta(max_length=limits.STATES_MAX)] = {}
