@@ -30,7 +30,7 @@ from hub.shell.desk import Desk
 from hub.shell.door.knocks import Knocks
 from hub.shell.finding import seeking
 from hub.shell.front_door import FrontDoor, Verdict
-from hub.shell.home import Home, HubFile, Place, parse_broker
+from hub.shell.home import Home, HubFile, Place, check_parent, parse_broker
 from hub.shell.init import mint_epoch
 from hub.shell.operators import SPACE as OPERATORS
 from hub.shell.operators import Operators
@@ -85,6 +85,7 @@ async def serve(
     if broker_url:
         file = msgspec.structs.replace(file, broker=parse_broker(broker_url, file.id))
     keys = Authority(home, file.id)
+    check_parent(home, file.parent, keys.scope)
     if not swap.exists(home.database):  # a new one would know no node and no operator
         raise Refused(f"{home.database} is missing: put it back from a backup, or make a new hub in another folder")
     names = streams.names(has_parent=file.parent is not None)

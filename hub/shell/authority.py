@@ -2,8 +2,8 @@
 
 A root hub has the root's key; a hub below another has a CA of its own, which its parent has confined to its scope, so
 that it issues while the parent is away. Its CA's chain is renewed by the parent; all that it issues, its own TLS
-certificate and its signing certificate too, is its own affair. Dates are the shell's wall clock, and the core decides
-what may be issued to whom.
+certificate and its signing certificate too, is its own affair. Dates are the shell's wall clock, and never
+before our CA's own: a clock may stand in 1970 (A15). The core decides what may be issued to whom.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Authority:
         try:
             if certificates.spki_hash(asked.csr) != asked.key:
                 raise TrustError("the certificate request is for another key than this node's")
-            pem = self._issue(asked, now_s)
+            pem = self._issue(asked, max(now_s, self.dates.from_ms / 1000))
         except SkerryError as error:
             return inputs.CertificateIssued(request=asked.request, node=asked.node, error=str(error))
         found, text = certificates.identify(pem), pem.decode()
@@ -120,7 +120,7 @@ class Authority:
         """Re-issue the hub's own TLS certificate when it grows old, does not name `hosts`, or our CA has a new chain;
         tell whether it did. The signing certificate follows that chain too, for whoever is greeted from now on."""
         self._refresh_signer()
-        pem = self._read("hub.pem")
+        now_s, pem = max(now_s, self.dates.from_ms / 1000), self._read("hub.pem")
         found = certificates.identify(pem)
         old = now_s * 1000 > found.from_ms + (found.until_ms - found.from_ms) * limits.RENEW_AT_SHARE
         nameable = certificates.nameable(hosts, self.chain)

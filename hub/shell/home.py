@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from protocol import ids
+from protocol.aio.joining import words
 from protocol.errors import BadId, Refused, StoreNewer
 
 FORMAT = 1
@@ -47,15 +48,6 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
-class ParentMqtt(msgspec.Struct, frozen=True, kw_only=True):
-    """The way to a parent: `name` is who must answer there, `sealed` that a broker stands in between."""
-
-    host: str
-    port: int
-    name: str
-    sealed: bool = False
-
-
 class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The hub above this one; `scope` is the DNS name of its domain, which its API proves by TLS.
 
@@ -64,7 +56,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     scope: str
-    mqtt: ParentMqtt
+    mqtt: words.Mqtt
     api: Place
     names: list[str] = []
 
@@ -105,6 +97,14 @@ class Home:
         except OSError as error:
             raise Refused(f"{self.file} cannot be read ({error.strerror}): run as the user who made it") from error
         return _decode(raw, self.file)
+
+
+def check_parent(home: Home, parent: Parent | None, scope: str) -> None:
+    """Raises Refused unless `parent` is whom the papers of the hub of `scope` name: a child of it would make a loop."""
+    if parent is not None and parent.scope != scope.partition(".")[2]:
+        loop = ", and hubs make no loop" if f".{parent.scope}".endswith(f".{scope}") else ""
+        says = f"{home.file} names {parent.id} as the parent of {scope}, whose papers are not from {parent.scope}{loop}"
+        raise Refused(f"{says}: put back the parent that it had")
 
 
 def parse_place(text: str, option: str) -> Place:

@@ -19,14 +19,12 @@ from protocol import limits, messages
 from protocol.aio import failpoints, tls
 from protocol.aio.mqtt import MqttLink
 from tests.support import deeds, federation
-from tests.support.federation import F, Federation
 from tests.support.fleet import Fleet
 from tests.support.net import host, lands
 from tests.support.recorded import Record
 
 TWO = {"north": ("oslo", "bergen"), "south": ("roma", "lisboa")}
 AT_RANDOM = 6
-MORE = 30
 SLOW_BYTES_S = 8_000.0
 BULK_ROWS = 1_000
 BULK = f"""
@@ -38,47 +36,6 @@ RSS_MB_MORE = 48
 apart = pytest.mark.skipif(bool(host.missing()), reason=host.missing() or "all is here")
 
 
-async def _producing(it: Federation[F], ledger: Path, every_s: float = 0.02) -> dict[str, int]:
-    """Let every agent produce, as the root asks; return the pids."""
-    await deeds.declare(it.root, deeds.producer("numbers", ledger, every_s=every_s))
-    return {name: await deeds.pid_of(it.region_of(name), name, "numbers") for name in it.nodes}
-
-
-async def _more(it: Federation[F], ledger: Path, *names: str, count: int = MORE) -> None:
-    for name in names or it.nodes:
-        before = deeds.kept(ledger, name)
-
-        async def grown(name: str = name, before: int = before) -> bool:
-            return deeds.kept(ledger, name) >= before + count
-
-        await it.region_of(name).until(grown, f"the producer on {name} made {count} more")
-
-
-async def _all_online(it: Federation[F]) -> None:
-    for region in it.regions.values():
-        await it.root.until(lambda region=region: it.root.online(region.name), f"{region.name} is back", 90.0)
-        for name in region.agents:
-            await region.until(lambda name=name: region.online(name), f"{name} is back", 90.0)  # noqa: B023 - at once
-
-
-async def _counted(it: Federation[F], record: Record, pids: dict[str, int], *also: str) -> None:
-    """All is healed: all tiers converge, nothing was restarted, and the root has each thing once."""
-    await _all_online(it)
-    for name, pid in pids.items():
-        assert await deeds.pid_of(it.region_of(name), name, "numbers") == pid, "healthy work was restarted"
-    for one in ("service/numbers", *also):
-        await it.root.ask("DELETE", f"/v1/resources/{one}")
-    await it.nothing_runs()
-    await it.settled()
-    record.calm()
-    for name in it.nodes:
-        region = it.region_of(name)
-        (await deeds.tally(region, record.ledger, name)).check()
-        (await deeds.tally(it.root, record.ledger, name)).check()
-        (found,) = [one for one in await it.root.ask("GET", "/v1/nodes") if one["name"] == name]
-        assert found["path"] == f"cloud/{region.name}/{name}"
-
-
 # ------------------------------------------------------------------------------------------------ cut
 
 
@@ -87,7 +44,7 @@ async def test_full_partition_of_a_region_with_everything_going_on(tmp_path: Pat
     """Both sides change things, a device comes and one is cut off from its region; then it merges as declared."""
     async with lands.islands(tmp_path / "f", TWO, seed=61) as it:
         root, north, south = it.root, it.regions["north"], it.regions["south"]
-        pids = await _producing(it, record.ledger)
+        pids = await federation.producing(it, record.ledger)
         await deeds.declare(root, _sign("sign", "first"))
         for name in it.nodes:
             await deeds.pid_of(it.region_of(name), name, "sign")
@@ -104,13 +61,13 @@ async def test_full_partition_of_a_region_with_everything_going_on(tmp_path: Pat
             await deeds.pid_of(north, name, "own")
             assert await deeds.eventually(north, "north decides", lambda name=name: _says(north, name, "sign", "storm"))
         pids["tromso"] = await deeds.pid_of(north, "tromso", "numbers")
-        await _more(it, record.ledger)
+        await federation.more(it, record.ledger)
         shown = await root.ask("GET", "/v1/nodes")
         assert {one["state"] for one in shown if one["name"] in ("oslo", "bergen")} == {"unheard"}
 
         for way in ways:
             way.cut = False
-        await _all_online(it)
+        await federation.all_online(it)
         assert await deeds.eventually(south, "roma follows", lambda: _says(south, "roma", "sign", "second"))
         for name in north.agents:
             assert await _says(north, name, "sign", "storm"), "an override was silently undone"
@@ -123,7 +80,7 @@ async def test_full_partition_of_a_region_with_everything_going_on(tmp_path: Pat
                 north, "north follows", lambda name=name: _says(north, name, "sign", "second")
             )
         await north.ask("DELETE", "/v1/resources/service/own")
-        await _counted(it, record, pids, "service/sign")
+        await federation.counted(it, record, pids, "service/sign")
 
 
 @apart
@@ -132,7 +89,7 @@ async def test_slow_link_with_a_large_backlog_at_a_region(tmp_path: Path, record
     go, said = tmp_path / "go", tmp_path / "said"
     async with lands.islands(tmp_path / "f", {"north": ("oslo",)}, seed=62) as it:
         root, north = it.root, it.regions["north"]
-        pids = await _producing(it, record.ledger, 1.0)
+        pids = await federation.producing(it, record.ledger, 1.0)
         wait = f"until [ -e {go} ]; do sleep 0.05; done"
         speak = f"python3 -c '{BULK}' | {demo.BIN}/skerry-agent emit --kind bulk && touch {said}; sleep 600"
         await deeds.declare(north, deeds.service("bulk", ["sh", "-c", f"{wait}; {speak}"]))
@@ -157,7 +114,7 @@ async def test_slow_link_with_a_large_backlog_at_a_region(tmp_path: Path, record
             assert _rss_mb(fleet) < rss + RSS_MB_MORE, fleet.name
         assert await _came(root) == BULK_ROWS
         await north.ask("DELETE", "/v1/resources/service/bulk")
-        await _counted(it, record, pids, "service/fresh")
+        await federation.counted(it, record, pids, "service/fresh")
 
 
 # ------------------------------------------------------------------------------------------------ kill -9
@@ -167,31 +124,31 @@ async def test_slow_link_with_a_large_backlog_at_a_region(tmp_path: Path, record
 async def test_kill_9_of_a_root_or_a_region_at_random(tmp_path: Path, record: Record, victim: str) -> None:
     with deeds.dice(63 if victim == "root" else 64) as dice:
         async with federation.federation(tmp_path / "f", TWO) as it:
-            pids = await _producing(it, record.ledger)
+            pids = await federation.producing(it, record.ledger)
             for _ in range(AT_RANDOM):
                 fleet = it.root if victim == "root" else dice.choice(list(it.regions.values()))
-                await _more(it, record.ledger, dice.choice(it.nodes), count=dice.randint(1, 60))
+                await federation.more(it, record.ledger, dice.choice(it.nodes), count=dice.randint(1, 60))
                 await fleet.hub.kill()
                 await asyncio.sleep(dice.random())  # paces the fault
                 await fleet.hub.start()
                 await deeds.hub_answers(fleet)
-            await _counted(it, record, pids)
+            await federation.counted(it, record, pids)
 
 
 @pytest.mark.parametrize("place", failpoints.PLACES)
 async def test_kill_9_of_a_region_at_every_named_failpoint(tmp_path: Path, record: Record, place: str) -> None:
     async with federation.federation(tmp_path / "f", {"north": ("oslo",)}) as it:
         north = it.regions["north"]
-        pids = await _producing(it, record.ledger, 0.0)
+        pids = await federation.producing(it, record.ledger, 0.0)
         for passes in (1, 30):
-            await _more(it, record.ledger)
+            await federation.more(it, record.ledger)
             await north.hub.kill()
             doomed = deeds.hub_again(north, env={"SKERRY_FAILPOINT": f"{place}:{passes}"})
             await doomed.start()
             assert await doomed.ended() == -9, f"{place}:{passes} was not reached by the region"
             await deeds.hub_again(north).start()
             await deeds.hub_answers(north)
-        await _counted(it, record, pids)
+        await federation.counted(it, record, pids)
 
 
 # ------------------------------------------------------------------------------------------------ copies and impostors
@@ -203,7 +160,7 @@ async def test_old_copy_restored_of_a_region_is_noticed_above_and_below_and_noth
     copy = tmp_path / "copy"
     async with federation.federation(tmp_path / "f", TWO) as it:
         root, north = it.root, it.regions["north"]
-        pids = await _producing(it, record.ledger)
+        pids = await federation.producing(it, record.ledger)
         await it.settled()
         await north.hub.stop()
         shutil.copytree(north.data, copy)
@@ -211,7 +168,7 @@ async def test_old_copy_restored_of_a_region_is_noticed_above_and_below_and_noth
         await deeds.hub_answers(north)
         await deeds.declare(north, deeds.service("later", ["sleep", "600"]))
         later = [await deeds.pid_of(north, name, "later") for name in north.agents]
-        await _more(it, record.ledger)
+        await federation.more(it, record.ledger)
         await it.settled()
         await north.hub.kill()
         shutil.rmtree(north.data)
@@ -231,8 +188,8 @@ async def test_old_copy_restored_of_a_region_is_noticed_above_and_below_and_noth
         await deeds.hub_answers(north)
         for pid in later:
             await deeds.gone(pid)
-        await _more(it, record.ledger)
-        await _counted(it, record, pids)
+        await federation.more(it, record.ledger)
+        await federation.counted(it, record, pids)
 
 
 async def test_certificate_of_a_sibling_region_opens_no_other_door(tmp_path: Path) -> None:
@@ -256,18 +213,18 @@ async def test_version_skew_between_a_root_and_a_region_is_shown_and_they_intero
     tmp_path: Path, record: Record
 ) -> None:
     async with federation.federation(tmp_path / "f", TWO) as it:
-        pids = await _producing(it, record.ledger)
+        pids = await federation.producing(it, record.ledger)
         for fleet, version in ((it.regions["north"], "0.0.9"), (it.regions["south"], "9.0.0")):
             await fleet.hub.stop()
             await deeds.hub_again(fleet, env=_as_version(tmp_path / fleet.name, version)).start()
             await deeds.hub_answers(fleet)
             await it.root.until(lambda fleet=fleet: it.root.online(fleet.name), f"{fleet.name} is back")
             assert (await it.root.node(fleet.name))["version"] == version
-        await _more(it, record.ledger)
+        await federation.more(it, record.ledger)
         await deeds.declare(it.root, deeds.service("new", ["sleep", "600"]))
         for name in it.nodes:
             assert await deeds.pid_of(it.region_of(name), name, "new")
-        await _counted(it, record, pids, "service/new")
+        await federation.counted(it, record, pids, "service/new")
 
 
 # ------------------------------------------------------------------------------------------------ small words

@@ -23,6 +23,7 @@ import msgspec
 
 from edge_agent.core import inputs as agent
 from hub.core import inputs as hub
+from hub.core.up import apart, certificate
 from protocol import effects, messages
 from protocol.aio import life
 from protocol.aio.sqlite import of
@@ -32,7 +33,8 @@ from tests.checkers import history
 from tests.checkers.history import AnyFact, Row
 
 _decode_message: Callable[[bytes | msgspec.Raw], messages.AnyMessage] = msgspec.json.Decoder(messages.AnyMessage).decode
-_INPUTS: dict[str, ModuleType] = {"agent": agent, "hub": hub}
+_SPOKEN: dict[str, tuple[ModuleType, ...]] = {"agent": (agent, table), "hub": (hub, certificate, apart, table)}
+"""Where a core's inputs and actions stand, by its role."""
 _OPS: dict[str, type[effects.Store]] = {
     one.__name__: one
     for one in (
@@ -145,8 +147,7 @@ def _fact(line: _Line, machine: str, role: str) -> AnyFact:
         case "sent":
             return history.Sent(at=line.at, node=machine, peer=line.peer, message=_decode_message(line.message))
         case "acted":
-            kind: type[Any] = getattr(_INPUTS[role], line.kind, None) or getattr(table, line.kind)
-            action: effects.Action = msgspec.json.decode(line.action, type=kind)
+            action: effects.Action = msgspec.json.decode(line.action, type=_kind(role, line.kind))
             return history.Acted(at=line.at, node=machine, action=action)
         case _:
             raise AssertionError(line)
@@ -156,8 +157,11 @@ def _input(role: str, line: _Line) -> object:
     if role == "agent" and line.kind == "Local":
         local = msgspec.json.decode(line.input, type=_Local)
         return agent.Local(request=local.request, user=local.user, uid=local.uid, command=local.command)
-    kind: type[Any] = getattr(_INPUTS[role], line.kind)
-    return msgspec.json.decode(line.input, type=kind)
+    return msgspec.json.decode(line.input, type=_kind(role, line.kind))
+
+
+def _kind(role: str, name: str) -> type[Any]:
+    return next(getattr(module, name) for module in _SPOKEN[role] if hasattr(module, name))
 
 
 # ------------------------------------------------------------------------------------------------ ledgers

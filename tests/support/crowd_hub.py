@@ -15,10 +15,11 @@ import msgspec
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
 from hub.shell.authority import Authority
-from hub.shell.home import Home, Parent, ParentMqtt, Place
+from hub.shell.home import Home, Parent, Place
 from hub.shell.uplink import HubTrust
 from protocol import effects, messages, status
 from protocol.aio import tls
+from protocol.aio.joining import words
 from protocol.effects import Effects, Now
 from protocol.link import table
 from protocol.trust import signing
@@ -76,7 +77,7 @@ class Region:
         own = {name: OwnRows(os.urandom(8).hex()) for name in streams.names(has_parent=True)}
         self._disk = MemoryStore(self.name, streams=own)
         place = Place(host="127.0.0.1", port=port)
-        link = ParentMqtt(host=place.host, port=port, name=keys.parent_scope)
+        link = words.Mqtt(host=place.host, port=port, name=keys.parent_scope)
         above = Parent(id=self._parent, scope=keys.parent_scope, mqtt=link, api=place)
         config = HubConfig(
             node=self.name,

@@ -302,11 +302,11 @@ def all_kept(ledger: Path, node: str) -> set[str]:
     return set((ledger / f"{node}.kept").read_text().split())
 
 
-async def tally(it: Fleet, ledger: Path, node: str) -> Tally:
-    """Compare, once nothing is under way any more."""
-    came = collections.Counter(
-        str(one["body"]["n"]) for one in await events(it, node=node, kind="app.number") if one["node"] == node
-    )
+async def tally(it: Fleet, ledger: Path, node: str, path: str = "") -> Tally:
+    """Compare, once nothing is under way any more. `path`: which of the nodes of that name is meant at `it`."""
+    found = await events(it, node=path or node, kind="app.number")
+    came = collections.Counter(str(one["body"]["n"]) for one in found if one["node"] == node)
+    assert not path or {one["path"] for one in found} == {path}
     read = [set((ledger / f"{node}.{what}").read_text().split()) for what in ("tried", "kept")]
     return Tally(read[0], read[1], came)
 

@@ -19,8 +19,10 @@ from protocol.aio import sqlite
 from protocol.link import parent_entries
 from tests.support import deeds
 from tests.support.fleet import Fleet
+from tests.support.recorded import Record
 
 F = TypeVar("F", bound=Fleet)
+_MORE = 30
 Head = dict[str, tuple[str, int]]
 """Of each stream its epoch and its last seq."""
 
@@ -127,3 +129,47 @@ async def federation(
         yield made
     finally:
         await made.close()
+
+
+# ---------------------------------------------------------------------------------------- work that is accounted for
+
+
+async def producing(it: Federation[F], ledger: Path, every_s: float = 0.02) -> dict[str, int]:
+    """Let every agent produce, as the root asks; return the pids."""
+    await deeds.declare(it.root, deeds.producer("numbers", ledger, every_s=every_s))
+    return {name: await deeds.pid_of(it.region_of(name), name, "numbers") for name in it.nodes}
+
+
+async def more(it: Federation[F], ledger: Path, *names: str, count: int = _MORE) -> None:
+    for name in names or it.nodes:
+        before = deeds.kept(ledger, name)
+
+        async def grown(name: str = name, before: int = before) -> bool:
+            return deeds.kept(ledger, name) >= before + count
+
+        await it.region_of(name).until(grown, f"the producer on {name} made {count} more")
+
+
+async def all_online(it: Federation[F]) -> None:
+    for region in it.regions.values():
+        await it.root.until(lambda region=region: it.root.online(region.name), f"{region.name} is back", 90.0)
+        for name in region.agents:
+            await region.until(lambda name=name: region.online(name), f"{name} is back", 90.0)  # noqa: B023 - at once
+
+
+async def counted(it: Federation[F], record: Record, pids: dict[str, int], *also: str) -> None:
+    """All is healed: all tiers converge, nothing was restarted, and the root has each thing once."""
+    await all_online(it)
+    for name, pid in pids.items():
+        assert await deeds.pid_of(it.region_of(name), name, "numbers") == pid, "healthy work was restarted"
+    for one in ("service/numbers", *also):
+        await it.root.ask("DELETE", f"/v1/resources/{one}")
+    await it.nothing_runs()
+    await it.settled()
+    record.calm()
+    for name in it.nodes:
+        region = it.region_of(name)
+        (await deeds.tally(region, record.ledger, name)).check()
+        (await deeds.tally(it.root, record.ledger, name)).check()
+        (found,) = [one for one in await it.root.ask("GET", "/v1/nodes") if one["name"] == name]
+        assert found["path"] == f"cloud/{region.name}/{name}"

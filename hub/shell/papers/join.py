@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hub.shell.home import Home, Parent, ParentMqtt, Place
+from hub.shell.home import Home, Parent, Place
 from protocol import ids
 from protocol.aio.joining import meeting, words
 from protocol.aio.joining.words import Unreachable
@@ -92,7 +92,7 @@ def _checked(answer: words.Enrolled, name: str, met: words.Met, keys: Path) -> J
     parent = Parent(
         id=ids.node_id(answer.hub),
         scope=answer.scope,
-        mqtt=ParentMqtt(host=mqtt.host or host, port=mqtt.port, name=mqtt.name, sealed=mqtt.sealed),
+        mqtt=msgspec.structs.replace(mqtt, host=mqtt.host or host),
         api=Place(host=answer.api.host or host, port=answer.api.port),
     )
     return Joined(parent=parent, root=answer.root.encode(), chain=chain.encode(), keys=keys)
