@@ -81,6 +81,8 @@
     installed, upgraded, removed and purged on a clean Debian, with reboots and power cuts in between
         test_install.py::test_installed_by_one_command_it_survives_all_that_a_device_meets_and_leaves_nothing
         test_install.py::test_installed_by_one_command_or_not_at_all
+        test_install.py::test_installed_as_a_package_a_hub_serves_starts_again_and_leaves_nothing
+        test_install.py::test_installed_on_another_machine_it_enrolls_runs_work_and_syncs
     version skew by one release either way
         test_federation.py::test_version_skew_between_a_root_and_a_region_is_shown_and_they_interoperate
         test_regions.py::test_version_skew_of_a_region_too_new_for_what_is_installed_is_refused_clearly

@@ -17,11 +17,13 @@ import pytest
 from tests.support import debian, deeds
 from tests.support.debian import Debian
 from tests.support.net import lands
+from tests.support.net.host import Host
 from tests.support.net.lands import Lands
 
-TREES = ("bookworm-amd64", "trixie-amd64", "bookworm-arm64")
-NATIVE = TREES[:2]
+NATIVE = ("bookworm-amd64", "trixie-amd64")
+EMULATED = ("bookworm-arm64",)
 STATE = "/var/lib/skerry/agent"
+HUB_STATE, HOME = "/var/lib/skerry/hub", "/root"
 _NUMBER = 90
 
 
@@ -184,6 +186,52 @@ def _half_done() -> dict[str, Any]:
 
 async def _holds(on: Debian, path: str, text: str) -> bool:
     return await on.tried("cat", path) == (0, text)
+
+
+@_trees(*EMULATED)
+async def test_installed_on_another_machine_it_enrolls_runs_work_and_syncs(tmp_path: Path, tree: str) -> None:
+    async with _hub(tmp_path / "f", tree) as it, debian.booted(tmp_path / "oslo", it.land("oslo", _NUMBER), tree) as on:
+        assert (await on.run("uname", "-m")).strip() == "aarch64"
+        assert "Done" in await on.run(*_line(it, await _token(it), "--name", "oslo"))
+        await it.until(lambda: it.online("oslo"), "the device is online", 120)
+        say = "skerry-agent emit --kind said --body '{\"here\": 1}'; exec sleep 100000"
+        await deeds.declare(it, deeds.service("works", ["sh", "-c", say]))
+        pid = await _pid(it, on, "works")
+        await on.run("systemctl", "restart", "skerry-agent")
+        assert await _pid(it, on, "works") == pid
+
+        async def told() -> bool:
+            events = await it.ask("GET", "/v1/events?node=oslo&kind=app.said&limit=1")
+            return bool(events)
+
+        await it.until(told, "what it says has come to the hub", 120)
+        await on.run("dpkg", "--purge", "skerry-agent")
+        assert await _left(on) == ""
+
+
+@_trees(*NATIVE)
+async def test_installed_as_a_package_a_hub_serves_starts_again_and_leaves_nothing(tmp_path: Path, tree: str) -> None:
+    at = Host(_NUMBER)
+    try:
+        async with debian.booted(tmp_path / "hub", at, tree) as on:
+            package = debian.package("skerry-hub", tree)
+            assert package is not None
+            await on.run("dpkg", "-i", f"/media/{package.name}")
+            assert (await on.run("systemctl", "is-active", "skerry-hub", check=False)).strip() == "inactive"
+            await on.run("skerry", "hub", "init", "--data", HUB_STATE, "--name", "cloud")
+            await on.run("chown", "-R", "skerry-hub:", HUB_STATE)
+            await on.run("systemctl", "start", "skerry-hub")
+            assert "sk1." in await on.run("skerry", "token", "create")
+            await on.reboot()
+            await on.run("systemctl", "is-active", "skerry-hub")
+            assert await on.run("skerry", "get", "tokens", "-o", "json") != "[]"
+            await on.run("dpkg", "--remove", "skerry-hub")
+            assert "hub.db" in await on.run("ls", HUB_STATE)
+            await on.run("dpkg", "--purge", "skerry-hub")
+            await on.run("rm", "-r", "/".join((HOME, ".config", "skerry")))  # the operator's own
+            assert await _left(on) == ""
+    finally:
+        at.close()
 
 
 @_trees(NATIVE[0])
