@@ -12,11 +12,11 @@ from hub.cli import client, options
 from hub.cli.listing import afterword, fetched
 from hub.cli.view import lists, live, output
 from hub.cli.view.output import Format
+from hub.cli.view.table import table as tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hub.cli.view.table.table import Table
 
 KINDS = ("nodes", "regions", "hub", "services", "workflows", "policies", "runs", "tokens")
 TOPICS = {"nodes": "node/", "regions": "node/", "runs": "run/", "tokens": "token/", "policies": "resource/"}
@@ -54,7 +54,7 @@ def get(
             most = min((one for one in (limit, rows) if one is not None), default=None)
             return fetched.fetch(hub, chosen, name, selector, most)
 
-        def table(some: Iterable[dict[str, Any]]) -> Table:
+        def table(some: Iterable[dict[str, Any]]) -> tables.Table:
             return lists.table(chosen, some, wide=form is Format.WIDE, now_ms=_now_ms())
 
         if watch:
@@ -75,9 +75,9 @@ def _emit(found: Any, form: Format) -> None:
         output.emit(found, form)
 
 
-def _show(made: Table, noted: afterword.Noted, form: Format) -> None:
+def _show(made: tables.Table, noted: afterword.Noted, form: Format) -> None:
     if noted.first is not None:
-        output.show(made, wide=form is Format.WIDE)
+        tables.show(made, wide=form is Format.WIDE)
 
 
 def _kind(word: str, name: str) -> str:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 from hub.cli import client
 from hub.cli.view import output
 from hub.cli.view.output import Format
+from hub.cli.view.table import table as tables
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hub.cli.view.table.table import Table
 
 LOOK_EVERY_S = 5.0
 LOOK_APART_S = 0.25
@@ -27,7 +27,7 @@ def watch(
     hub: client.Client,
     topic: str,
     fetch: Callable[[int | None], Any],
-    table: Callable[[Iterable[dict[str, Any]]], Table],
+    table: Callable[[Iterable[dict[str, Any]]], tables.Table],
     form: Format,
 ) -> None:
     """Show it again whenever the hub says "look again", and every few seconds, for what only time changes.
@@ -48,7 +48,7 @@ def watch(
     console = output.console()
     if not console.is_terminal:
         while True:
-            output.show(table(listed(fetch(None))))
+            tables.show(table(listed(fetch(None))))
             _pause(word)
     _in_place(console, fetch, table, word)
 
@@ -56,18 +56,17 @@ def watch(
 def _in_place(
     console: Console,
     fetch: Callable[[int | None], Any],
-    table: Callable[[Iterable[dict[str, Any]]], Table],
+    table: Callable[[Iterable[dict[str, Any]]], tables.Table],
     word: threading.Event,
 ) -> None:
+    from rich.console import Group
     from rich.live import Live
-    from rich.text import Text
 
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
             rows = max(console.height - SPACE_ROWS, 1)
             made = table(itertools.islice(listed(fetch(rows)), rows))
-            text = "\n".join(made.lines(console.width, coloured=output.has_colours()))
-            live.update(Text.from_ansi(text, no_wrap=True, overflow="crop"), refresh=True)
+            live.update(Group(*made.pages(console)), refresh=True)
             _pause(word)
 
 

@@ -17,8 +17,6 @@ import msgspec
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hub.cli.view.table.table import Table
-
 UNBOUNDED_COLUMNS = 10_000
 
 
@@ -44,6 +42,13 @@ def console() -> Console:
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=UNBOUNDED_COLUMNS, color_system=None)
+
+
+def unbounded() -> Console:
+    """Return a terminal that is wide enough for anything: what it shows is not cut."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=UNBOUNDED_COLUMNS)
 
 
 @functools.cache
@@ -113,19 +118,6 @@ def as_yaml(data: Any) -> str:
     text = io.StringIO()
     yaml.dump(data, text)
     return text.getvalue()
-
-
-def show(made: Table, *, wide: bool = False) -> None:
-    """Print a table that fits the terminal; one that is `wide`, or goes into a pipe, is never cut."""
-    is_terminal = sys.stdout.isatty()
-    width = console().width if is_terminal and not wide else None
-    sys.stdout.writelines(f"{line}\n" for line in made.lines(width, coloured=is_terminal and has_colours()))
-    sys.stdout.flush()
-
-
-def has_colours() -> bool:
-    """Tell whether the terminal shows colours, and is to (`NO_COLOR`)."""
-    return console().color_system is not None and not console().no_color
 
 
 def colour(text: str) -> str:

@@ -1,20 +1,23 @@
-"""A table of text without lines, one row a line: its work is linear in its rows, for they may be thousands.
+"""Tables by Rich, without lines, one row a line, a page of rows at a time: the first are read while the last are made.
 
-Where the terminal is too narrow cells end in `…`: the widest column gives way first, and the name and the state last.
+Where the terminal is too narrow cells end in `…`, the name and the state last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from hub.cli.view import output
 
-GAP = "  "
-KEPT_COLUMNS = 2  # the name and the state
+if TYPE_CHECKING:
+    from rich import table as rich
+    from rich.console import Console
+
+PAGE_ROWS = 250
+KEPT_COLUMNS = 2  # the name and the state, unless they are longer than
 KEPT_WIDTH_MAX = 28
-NARROW = 6  # columns are cut to this before those that are kept give way
-_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
-_COLOURS = {"green": "\x1b[32m", "yellow": "\x1b[33m", "red": "\x1b[31m"}
 
 
 class Table:
@@ -23,54 +26,52 @@ class Table:
     def __init__(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         self._heads = list(heads)
         self._rows = [[output.clean(cell) for cell in row] for row in rows]
-        self._long = _measure()
-        self._widths = [
-            max(self._long(row[at]) for row in (self._heads, *self._rows)) for at in range(len(self._heads))
-        ]
 
-    def lines(self, width: int | None = None, *, coloured: bool = False) -> Iterator[str]:
-        """Yield the lines of the table, none longer than `width` (columns; None: however long they are)."""
-        widths = self._widths if width is None else _fitted(self._widths, width)
-        yield self._line(self._heads, widths, [_BOLD] * len(widths) if coloured else [])
-        for row in self._rows:
-            yield self._line(row, widths, [_COLOURS.get(output.colour(cell), "") for cell in row] if coloured else [])
+    def pages(self, console: Console) -> Iterator[rich.Table]:
+        """Yield the table for `console` as tables of at most PAGE_ROWS rows, their columns alike; the first has the
+        heads."""
+        from rich.text import Text
 
-    def _line(self, cells: list[str], widths: list[int], styles: list[str]) -> str:
-        shown: list[str] = []
-        for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            text, long = cell, self._long(cell)
-            if long > width:
-                text, long = self._cut(cell, width), width
-            styled = f"{styles[at]}{text}{_PLAIN}" if styles and styles[at] else text
-            shown.append(styled + " " * (width - long))
-        return GAP.join(shown).rstrip()
+        widths = self._widths(console)
+        for start in range(0, max(len(self._rows), 1), PAGE_ROWS):
+            page = _bare(has_heads=start == 0)
+            for head, width in zip(self._heads, widths, strict=True):
+                page.add_column(head, no_wrap=True, overflow="ellipsis", width=width)
+            for row in self._rows[start : start + PAGE_ROWS]:
+                page.add_row(*(Text(cell, style=output.colour(cell)) for cell in row))
+            yield page
 
-    def _cut(self, text: str, width: int) -> str:
-        """Return the beginning of `text` and `…`, `width` columns in all."""
-        kept = text[: width - 1]
-        while self._long(kept) > width - 1:  # some letters take two columns
-            kept = kept[:-1]
-        return kept + " " * (width - 1 - self._long(kept)) + "…"
+    def _widths(self, console: Console) -> list[int]:
+        """Return how wide each column is on `console`: Rich says so of one row of the longest cells."""
+        from rich.cells import cell_len
 
-
-def _fitted(widths: list[int], width: int) -> list[int]:
-    """Return widths that sum up to no more than `width`, gaps included, as far as each column has one at all."""
-    fitted = list(widths)
-    over = sum(widths) + len(GAP) * (len(widths) - 1) - width
-    kept = [min(one, KEPT_WIDTH_MAX) for one in widths[:KEPT_COLUMNS]]
-    rest = widths[KEPT_COLUMNS:]
-    for floors in ([*kept, *(min(one, NARROW) for one in rest)], [*kept, *(1 for _ in rest)], [1] * len(widths)):
-        while over > 0:
-            at = max(range(len(fitted)), key=lambda one: (fitted[one] > floors[one], fitted[one]))
-            if fitted[at] <= floors[at]:
-                break
-            fitted[at] -= 1
-            over -= 1
-    return fitted
+        longest = [max(map(cell_len, column)) for column in zip(self._heads, *self._rows, strict=True)]
+        ruler = _bare(has_heads=False)
+        for at, width in enumerate(longest):  # those that may wrap give way first, the widest before the others
+            ruler.add_column(no_wrap=at < KEPT_COLUMNS and width <= KEPT_WIDTH_MAX, overflow="fold")
+        ruler.add_row(*("x" * width for width in longest))
+        with console.capture() as capture:
+            console.print(ruler)
+        widths = [len(cell) for cell in capture.get().splitlines()[0].split()]
+        return widths + [1] * (len(longest) - len(widths))
 
 
-def _measure() -> Callable[[str], int]:
-    """Return what tells how many columns a text takes."""
-    from rich.cells import cell_len
+def show(made: Table, *, wide: bool = False) -> None:
+    """Print a table that fits the terminal; one that is `wide`, or goes into a pipe, is never cut."""
+    console = output.console()
+    if console.is_terminal:
+        shown = output.unbounded() if wide else console
+        for page in made.pages(shown):
+            shown.print(page)
+        return
+    for page in made.pages(console):
+        with console.capture() as capture:
+            console.print(page)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    sys.stdout.flush()
 
-    return lambda text: len(text) if text.isascii() else cell_len(text)
+
+def _bare(*, has_heads: bool) -> rich.Table:
+    from rich.table import Table as RichTable
+
+    return RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=has_heads)
