@@ -163,7 +163,8 @@ class TaskFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ErrandFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Body of `errand.ended`: a hub says of a task for the node `at` (below it) how it ended, for the node will not."""
+    """Body of `errand.ended`: a hub says of a task for the node `at` (below it) how it ended: what the node says of it
+    does not come, or is held back."""
 
     at: str
     fact: TaskFact

@@ -195,6 +195,7 @@ class Hearing:
         if heard:
             fx.act.append(inputs.Notify(topic=f"task/{said.id}"))
         if ended:
+            self._core.errands.heard(node, said, now, fx)
             self._core.delegate.mark_soon(child_of(node), now)
 
     def _flush_runs(self, fx: Effects) -> None:

@@ -1,8 +1,9 @@
 """Tasks that hubs above ask of nodes below this one: each becomes a task here, with the same id and deadline.
 
-What a device says of it goes up by itself, relayed with its origin. Of a node that will never speak this hub says how
-its task ended, in an entry of its own (`errand.ended`). An errand that leaves the manifest before it has ended is
-cancelled, as a task is (DESIGN 4); one whose hub is below goes on as an errand.
+What a device says of it goes up by itself, relayed with its origin. Of a node that will never speak, or whose words
+policy holds back, this hub says how its task ended, in an entry of its own (`errand.ended`): who asked is answered. An
+errand that leaves the manifest before it has ended is cancelled, as a task is (DESIGN 4); one whose hub is below goes
+on as an errand.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.registry import Refusal
-from protocol import documents, ids, status
+from protocol import documents, ids, limits, status
 from protocol.effects import Effects, Now
 from protocol.errors import BadId, RemoteProtocolError
 
@@ -53,7 +54,7 @@ class Errands:
             core.delegate.mark_first(core.tasks.accept(document, errand.at, now, fx))
         except Refusal as error:
             for address in errand.at:
-                self._say(group, address, "refused", str(error), now, fx)
+                self._say(address, status.TaskFact(id=group, state="refused", reason=str(error)), now, fx)
             return
         core.streams.audit("errand.accepted", group, {"who": document.by, "nodes": len(errand.at)}, now, fx)
         for address in errand.at:
@@ -98,11 +99,24 @@ class Errands:
         core = self._core
         result = core.tasks.results(group).get(address)
         if core.tasks.get(group).errand and result is not None and result.state in ("refused", "unknown"):
-            self._say(group, address, result.state, result.reason, now, fx)
+            self._say(address, status.TaskFact(id=group, state=result.state, reason=result.reason), now, fx)
 
-    def _say(self, group: str, address: str, state: str, reason: str, now: Now, fx: Effects) -> None:
-        fact = status.ErrandFact(at=address, fact=status.TaskFact(id=group, state=state, reason=reason))
-        self._core.streams.state(KIND, group, msgspec.to_builtins(fact), now, fx)
+    def heard(self, address: str, said: status.TaskFact, now: Now, fx: Effects) -> None:
+        """The node at `address` said how its task ended: say it upward, if it was an errand and its rows stay here."""
+        if "state" in self._core.relay.held and self._core.tasks.get(said.id).errand:
+            self._say(address, self._clipped(said), now, fx)
+
+    def _clipped(self, said: status.TaskFact) -> status.TaskFact:
+        """Return `said` with the ends of its outputs: what is held back is held back because the uplink is dear."""
+        size, reason = limits.RESULT_CLIPPED_BYTES, said.reason[: limits.RESULT_CLIPPED_BYTES]
+        if max(len(said.stdout), len(said.stderr)) > size:
+            reason = reason or f"the start of its output stays at {self._core.node}: see `skerry events` there"
+        ends = {"stdout": said.stdout[-size:], "stderr": said.stderr[-size:], "reason": reason}
+        return msgspec.structs.replace(said, by="", command=[], **ends)
+
+    def _say(self, address: str, fact: status.TaskFact, now: Now, fx: Effects) -> None:
+        said = status.ErrandFact(at=address, fact=fact)
+        self._core.streams.state(KIND, fact.id, msgspec.to_builtins(said), now, fx)
 
 
 def _read(group: str, raw: bytes) -> documents.Errand | None:

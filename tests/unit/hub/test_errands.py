@@ -55,8 +55,8 @@ def reasons(hub: Hub, group: str) -> list[str]:
     return [result.reason for result in hub.core.tasks.results(group).values()]
 
 
-def end(device: Device, group: str, state: str = "ok") -> None:
-    fact = status.TaskFact(id=group, state=state)
+def end(device: Device, group: str, state: str = "ok", **said: Any) -> None:
+    fact = status.TaskFact(id=group, state=state, **said)
     device.entries(("task.ended", group, msgspec.to_builtins(fact)))
 
 
@@ -86,6 +86,29 @@ def test_an_errand_stays_until_the_last_of_its_nodes_has_ended(tree: Tree, devic
     tree.hubs["eu"].restart()
     tree.later(2.0)
     assert asked(tree.hubs["eu"], "oslo") == [f"errand/{group}"]
+
+
+def test_an_answer_comes_though_policy_holds_back_what_devices_say_with_the_ends_of_its_output(
+    tree: Tree, devices: dict[str, Device]
+) -> None:
+    cloud, eu = tree.hubs["cloud"], tree.hubs["eu"]
+    thrift = {"metadata": {"name": "thrift"}, "spec": {"forward": {"state": "summary"}}}
+    cloud.ask(inputs.Apply(documents=[{"apiVersion": "skerry/v1", "kind": "Policy", **thrift}]))
+    tree.later(3.0)
+    group, own = run(cloud, nodes=["gw-e", "gw-o"]), run(eu, nodes=["gw-e"])
+    size = limits.RESULT_CLIPPED_BYTES
+    end(devices["gw-e"], group, stdout="x" + "y" * size)
+    end(devices["gw-o"], group, state="failed", reason="no room", exit_code=3)
+    end(devices["gw-e"], own)
+    tree.later(2.0)
+    assert states(cloud, group) == {"eu/gw-e": "ok", "eu/oslo/gw-o": "failed"}
+    results = cloud.core.tasks.results(group)
+    assert results["eu/gw-e"].stdout == "y" * size
+    assert "stays at eu" in results["eu/gw-e"].reason
+    assert (results["eu/oslo/gw-o"].reason, results["eu/oslo/gw-o"].exit_code) == ("no room", 3)
+    assert asked(cloud, "eu") == asked(eu, "oslo") == []
+    said = [raw for raw, _ in eu.store.streams["state"].rows.values() if b"errand.ended" in raw]
+    assert (len(said), own.encode() in b"".join(said)) == (2, False)
 
 
 def test_a_plain_name_that_only_one_node_has_is_enough_and_a_hub_runs_nothing(
