@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from edge_agent.cli.options import Output
@@ -17,7 +18,10 @@ from edge_agent.cli.options import Output
 Row = Sequence[str | Text]
 GAP = 3  # between two columns
 
+UNBOUNDED_COLUMNS = 10_000
+
 _console = Console(highlight=False, soft_wrap=True)
+_unbounded = Console(highlight=False, width=UNBOUNDED_COLUMNS)
 
 
 def exact(answer: object, form: Output) -> None:
@@ -54,22 +58,23 @@ def line(text: Text) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], form: Output = Output.table) -> None:
-    """Print a table. On a terminal, lines end in `…` at its edge, unless it is wide; in a pipe none is cut."""
-    for made in lines(columns, rows):
-        if _console.is_terminal and form is not Output.wide:
-            made.truncate(_console.width, overflow="ellipsis")
-        line(made)
+    """Print a table. On a terminal cells end in `…` where they have no room, unless it is wide; in a pipe none does."""
+    if _console.is_terminal and form is not Output.wide:
+        _console.print(made(columns, rows), soft_wrap=False)
+        return
+    with _unbounded.capture() as capture:
+        _unbounded.print(made(columns, rows))
+    print("\n".join(one.rstrip() for one in capture.get().splitlines()), flush=True)
 
 
-def lines(columns: Sequence[str], rows: Sequence[Row]) -> list[Text]:
-    """Return the lines of a table, its heads first; cells are never wrapped."""
-    cells = [[Text(name, "bold") for name in columns]]
-    cells += [[cell.copy() if isinstance(cell, Text) else Text(clean(cell)) for cell in row] for row in rows]
-    widths = [max(row[at].cell_len for row in cells) for at in range(len(columns))]
-    for row in cells:
-        for cell, width in zip(row[:-1], widths, strict=False):
-            cell.pad_right(width + GAP - cell.cell_len)
-    return [Text.assemble(*row) for row in cells]
+def made(columns: Sequence[str], rows: Sequence[Row]) -> Table:
+    """Return a table without lines; its cells are never wrapped."""
+    shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for name in columns:
+        shown.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+    return shown
 
 
 def clean(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -30,29 +30,31 @@ def watch(data: Path | None, every_s: float) -> None:
     console, meter = Console(highlight=False), load.Meter()
     with screen.ending(), screen.keys() as keys, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(_crop(draw(data, meter), console), refresh=True)
+            live.update(Group(*draw(data, meter)), refresh=True)
             if screen.quits(keys, every_s):
                 return
 
 
-def draw(data: Path | None, meter: load.Meter) -> list[Text]:
-    """Return the lines to show now; what is wrong is one of them."""
+def draw(data: Path | None, meter: load.Meter) -> list[RenderableType]:
+    """Return what to show now, from the top; what is wrong is part of it. What has no room is left out."""
     try:
         answer: Json = client.ask(data, {"do": "status"}, wait_s=_ASK_S)
         request: dict[str, object] = {"do": "events", "limit": EVENTS, "kind": ""}
         events = [one for one in client.stream(data, request, wait_s=_ASK_S) if one is not None]
     except client.SkerryError as error:
-        return [Text(time.strftime("%H:%M:%S"), "dim"), Text(view.clean(str(error)), "red")]
+        return [Text(time.strftime("%H:%M:%S"), "dim"), _line(str(error), "red")]
     return [*_head(answer), Text(), *_services(answer, meter), *_workflows(answer), *_wrong(answer), *_lately(events)]
 
 
 def _head(answer: Json) -> Iterator[Text]:
     clock = time.strftime("%H:%M:%S", time.localtime(answer["now_ms"] / 1000))
     is_live = answer["link"]["state"] == "live"
-    yield Text.assemble((answer["node"], "bold"), "   ", (view.clean(tell.link(answer)), "" if is_live else "yellow"))
-    yield Text.assemble((clock, "dim"), "   ", _vitals(answer["vitals"]), ("   q ends", "dim"))
+    link = (view.clean(tell.link(answer)), "" if is_live else "yellow")
+    yield Text.assemble((answer["node"], "bold"), "   ", link, no_wrap=True, overflow="ellipsis")
+    vitals = _vitals(answer["vitals"])
+    yield Text.assemble((clock, "dim"), "   ", vitals, ("   q ends", "dim"), no_wrap=True, overflow="ellipsis")
     if answer["hold"] is not None:
-        yield Text(view.clean(tell.held(answer["hold"], answer["now_ms"])), "yellow")
+        yield _line(tell.held(answer["hold"], answer["now_ms"]), "yellow")
 
 
 def _vitals(seen: Json | None) -> str:
@@ -69,33 +71,29 @@ def _vitals(seen: Json | None) -> str:
     return ", ".join([*said, f"up {words.duration(seen.get('uptime_s', 0.0))}"])
 
 
-def _services(answer: Json, meter: load.Meter) -> list[Text]:
+def _services(answer: Json, meter: load.Meter) -> list[RenderableType]:
     if not answer["services"]:
         return [Text("no services here yet")]
     used = meter.sample({name: one.get("pid", 0) for name, one in answer["services"].items()})
     made: list[view.Row] = []
     for row, name in zip(rows.services(answer), sorted(answer["services"]), strict=True):
         made.append([*row[:3], used[name].cpu, used[name].memory, row[3]])
-    return view.lines(_COLUMNS, made)
+    return [view.made(_COLUMNS, made)]
 
 
-def _workflows(answer: Json) -> list[Text]:
-    return [Text(), *view.lines(rows.WORKFLOWS, rows.workflows(answer))] if answer["workflows"] else []
+def _workflows(answer: Json) -> list[RenderableType]:
+    return [Text(), view.made(rows.WORKFLOWS, rows.workflows(answer))] if answer["workflows"] else []
 
 
-def _wrong(answer: Json) -> list[Text]:
-    found = [Text(view.clean(text), "yellow") for text in tell.conditions(answer)]
+def _wrong(answer: Json) -> list[RenderableType]:
+    found = [_line(text, "yellow") for text in tell.conditions(answer)]
     return [Text(), *found] if found else []
 
 
-def _lately(events: list[Json]) -> list[Text]:
+def _lately(events: list[Json]) -> list[RenderableType]:
     made: list[view.Row] = [[human.stamp(one["time"])[11:19], one["kind"], one["key"]] for one in reversed(events)]
-    return [Text(), *view.lines(("LATELY", "WHAT", "OF"), made)] if made else []
+    return [Text(), view.made(("LATELY", "WHAT", "OF"), made)] if made else []
 
 
-def _crop(lines: list[Text], console: Console) -> Group:
-    """Return what of `lines` the screen has room for: what is below it is left out, and so is what is beside it."""
-    shown = lines[: max(1, console.height - 1)]
-    for line in shown:
-        line.truncate(console.width, overflow="ellipsis")
-    return Group(*shown)
+def _line(text: str, style: str = "") -> Text:
+    return Text(view.clean(text), style, no_wrap=True, overflow="ellipsis")
