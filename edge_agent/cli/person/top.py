@@ -50,7 +50,7 @@ def _head(answer: Json) -> Iterator[Text]:
     clock = time.strftime("%H:%M:%S", time.localtime(answer["now_ms"] / 1000))
     is_live = answer["link"]["state"] == "live"
     link = (view.clean(tell.link(answer)), "" if is_live else "yellow")
-    yield Text.assemble((answer["node"], "bold"), "   ", link, no_wrap=True, overflow="ellipsis")
+    yield Text.assemble((answer["node"], "bold"), "   ", link)
     vitals = _vitals(answer["vitals"])
     yield Text.assemble((clock, "dim"), "   ", vitals, ("   q ends", "dim"), no_wrap=True, overflow="ellipsis")
     if answer["hold"] is not None:

@@ -105,9 +105,10 @@ async def test_top_shows_the_device_and_gives_the_terminal_back(tmp_path: Path) 
 def _watch(data: Path, end: bytes | signal.Signals) -> tuple[bytes, bool, int]:
     """Run top on a terminal until it has drawn twice, then end it; return what was drawn, and how it left."""
     here, there = pty.openpty()
-    termios.tcsetwinsize(here, (40, 100))
+    termios.tcsetwinsize(here, (40, 160))
     before = termios.tcgetattr(there)
-    environment = {**os.environ, "TERM": "xterm-256color"}
+    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment = {**own, "TERM": "xterm-256color"}
     words = [_AGENT, "top", "--every", "0.2", "--data", str(data)]
     top = subprocess.Popen(
         words,
