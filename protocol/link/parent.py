@@ -52,7 +52,7 @@ class Parent:
         self.contact_s = limits.CONTACT_EVERY_S
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: ""
         """The ticket of an artifact for a child; "" when it gets none, None when it is to come by `send_ticket`."""
-        self.elsewhere: Elsewhere = lambda node, epoch, stream, lowest, fx: lowest
+        self.elsewhere: Elsewhere = lambda node, stream, head, lowest, fx: (lowest, lowest)
         """What came of a node by way of others, for one that comes here itself."""
         self.key_of: Callable[[str], str] = lambda node: ""
         """The SHA-256 (hex) of the key that a child was enrolled with: what its GAPs are signed with."""
@@ -137,10 +137,12 @@ class Parent:
         child.save(fx)
 
     def leave(self, node: str, fx: Effects) -> None:
-        """`node` is to go to another parent: once that has asked more of it, it is heard here when it is adopted."""
+        """`node` is to go to another parent: once that has asked more of it, it is heard here when it is adopted. One
+        that is still on its way here stays so: here it hears where to go on to."""
         child = self._children[node]
-        child.record = msgspec.structs.replace(child.record, adopted=False, left=True)
-        child.save(fx)
+        if not child.record.adopted:
+            child.record = msgspec.structs.replace(child.record, left=True)
+            child.save(fx)
 
     def opened(self, node: str, connection: int, key: str, expired: bool, now: Now, fx: Effects) -> Events:
         """The transport of `node` is connected. `expired`: on this connection only Renew is served."""
@@ -379,9 +381,10 @@ class Parent:
         return told
 
     def _begin(self, child: Child, hello: messages.Hello, expired: bool, fx: Effects) -> None:
-        """Store the session; what another parent asked of the child is taken over."""
+        """Store the session; what another parent asked of the child is taken over, but by nobody who waits for an
+        operator: who knows whether that was not this parent, in a past that it lost (A17)."""
         adopted = child.record.adopted
-        if adopted and not expired:
+        if adopted and not expired and not child.asked.waits:
             child.asked.succeed(hello.held, fx)
         child.record = msgspec.structs.replace(
             child.record, session=hello.session, nonce=hello.nonce, adopted=adopted and expired

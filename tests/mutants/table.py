@@ -581,7 +581,7 @@ MUTANTS = [
         "A10",
         "a hub that takes a device over asks in the term of its former hub",
         PARENT,
-        "        if adopted and not expired:\n",
+        "        if adopted and not expired and not child.asked.waits:\n",
         "        if False:\n",
         tests=["tests/unit/hub/test_rehome.py", *LINK_TESTS],
     ),

@@ -157,6 +157,24 @@ def test_a_region_moves_on_what_the_root_brought_to_it_and_the_root_brings_it_el
     assert where(tree) == ["west/far/gw-7"]
 
 
+def test_who_was_sent_on_before_it_came_is_told_so_where_it_was_first_sent(tree: Tree) -> None:
+    cloud, east, far = (tree.hubs[name] for name in ("cloud", "east", "far"))
+    device = tree.hubs["south"].device("gw-7", OSLO)
+    for name in ("beat", "drum"):
+        tree.hubs["south"].ask(inputs.Apply(documents=[world.service(name, selector="site=oslo")]))
+        tree.later(5.0)
+        device.connect()
+        device.report(status.Report())
+    device.leave()
+    move(east, "south/gw-7", "east")
+    move(cloud, "east/gw-7", "far")
+    turn(device, east)
+    assert east.core.rollup.is_online("gw-7"), "it holds more than was ever asked of it here, and has not been here"
+    turn(device, far)
+    assert done(cloud, "gw-7")
+    assert where(tree) == ["west/far/gw-7"]
+
+
 def test_what_cannot_be_moved_there_is_refused(tree: Tree) -> None:
     cloud, far = tree.hubs["cloud"], tree.hubs["far"]
     tree.hubs["south"].device("gw-7", OSLO)
@@ -193,6 +211,29 @@ def test_a_hub_restored_from_before_a_device_came_is_told_of_it_again(tree: Tree
     assert hub.core.rollup.is_online("gw-7")
     assert done(tree.hubs["cloud"], "gw-7")
     assert len(where(tree)) == 1
+
+
+def test_a_hub_restored_to_where_it_awaited_a_device_asks_no_more_of_it_before_its_operator_has_looked(
+    tree: Tree,
+) -> None:
+    west = tree.hubs["west"]
+    device = tree.hubs["east"].device("gw-7", OSLO)
+    tree.later(5.0)
+    move(tree.hubs["cloud"], "gw-7", "west")
+    backup = west.store.copy()
+    turn(device, west)
+    device.leave()
+    asked, held = backup.spaces["asked"]["gw-7"], device.held
+
+    backup.spaces.setdefault(STORE, {})[DOUBT] = msgspec.json.encode(Doubt(reason="a copy"))
+    west.restart(backup)
+    tree.later(120.0)
+    come(device, west)
+    assert (west.store.spaces["asked"]["gw-7"], device.held) == (asked, held)
+    west.ask(inputs.AcceptRestore())
+    come(device, west)
+    assert device.held.term > held.term
+    assert not west.core.parent.view("gw-7").blocked
 
 
 @pytest.mark.parametrize(("home", "to"), [("east", "west"), ("south", "far"), ("east", "cloud")])
