@@ -29,9 +29,12 @@ CURSOR = "cursor"
 Doubt = Callable[[str, str, str, GapBody], str]
 """(node, epoch, stream, GAP) -> why its signature does not hold, or an empty text."""
 
-Elsewhere = Callable[[str, str, str, tuple[int, str], Effects], tuple[int, str]]
-"""(node, epoch, stream, (seq, hash) before the lowest row that the node still holds) -> the place up to which its rows
-are here, or will be, by way of others: at least that one."""
+Place = tuple[int, str]
+"""A row's seq and its hash."""
+
+Elsewhere = Callable[[str, str, StreamHead, Place, Effects], tuple[Place, Place]]
+"""(node, stream, its head, the place before the lowest row that the node still holds) -> the place up to which its rows
+are here, or will be, by way of others, and the one up to which they are of this very epoch: at least that one."""
 
 _REASON = "the rows do not follow from what is held under the same epoch"
 
@@ -141,8 +144,10 @@ class Incoming:
         for stream, head in heads.items():
             held = self.cursors.get(stream)
             place = self._elsewhere(stream, head, adopted, fx)
-            if place is not None and (held is None or held.seq < place[0]):
-                self._adopt(stream, head.epoch, place, held.former if held else [], 0, fx, base=place)
+            if place is not None and (held is None or held.seq < place[0][0]):
+                was = head.was.seq if head.was is not None else 0  # so far the rows may be here under the former epoch
+                former = held.former if held else []
+                self._adopt(stream, head.epoch, place[0], former, 0, fx, base=place[1], again=was)
                 told += self._met(stream, head) if head.was is not None else []
                 told += self._same(stream, self.cursors[stream], head, fx)
             elif held is None:
@@ -158,12 +163,12 @@ class Incoming:
 
     def _elsewhere(
         self, stream: str, head: StreamHead, adopted: Elsewhere | None, fx: Effects
-    ) -> tuple[int, str] | None:
-        """Return where the stream of a child that another parent had goes on; None: as at its last Hello here."""
+    ) -> tuple[Place, Place] | None:
+        """Return where the stream of a child that another parent had goes on, and its base; None: as it did here."""
         held = self.cursors.get(stream)
         if adopted is None or (held is not None and held.epoch != head.epoch):
             return None
-        return adopted(self._node, head.epoch, stream, self._lowest(stream, head), fx)
+        return adopted(self._node, stream, head, self._lowest(stream, head), fx)
 
     def _adopt(
         self,
@@ -175,10 +180,11 @@ class Incoming:
         fx: Effects,
         *,
         base: tuple[int, str] = (0, ""),
+        again: int = 0,
     ) -> None:
         had = self.cursors.get(stream)
         seq, tip = place
-        reach = max(had.seq, had.again) if had is not None and stream in CHAINED else 0
+        reach = max(again, had.seq, had.again) if had is not None else again
         self.cursors[stream] = Record(
             epoch=epoch,
             seq=seq,
@@ -186,7 +192,7 @@ class Incoming:
             former=former,
             lost=min(lost + (had.lost if had is not None else 0), limits.INTEGER_MAX),
             aside=had.aside if had is not None else 0,
-            again=reach if reach > seq else 0,
+            again=reach if reach > seq and stream in CHAINED else 0,
             base=base[0],
             base_hash=base[1],
         )

@@ -14,10 +14,11 @@ from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.errors import TrustError
 from protocol.link import cursor, events
+from protocol.link.parent_entries import Place
 from protocol.link.relay import missing, runs, unwrap
 from protocol.link.relay.origins import Origins
 from protocol.link.relay.records import Record
-from protocol.messages import GapBody
+from protocol.messages import GapBody, StreamHead
 from protocol.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ class Relayed:
         counted = {stream: missing.counts(one.missing, one.closed) for stream, (_, one) in found.items()}
         return {stream: counts for stream, counts in counted.items() if counts}
 
-    def _meet(self, node: str, epoch: str, stream: str, lowest: tuple[int, str], fx: Effects) -> tuple[int, str]:
-        return self.origins.records.meet(runs.About(at=node, epoch=epoch, stream=stream), lowest, fx)
+    def _meet(self, node: str, stream: str, head: StreamHead, lowest: Place, fx: Effects) -> tuple[Place, Place]:
+        return self.origins.records.meet(runs.About(at=node, epoch=head.epoch, stream=stream), head.was, lowest, fx)
 
     def _key_of(self, node: str) -> str:
         found = self._core.registry.find(node)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from protocol.link.parent_entries import Place
 from protocol.link.relay.missing import Missing, Why, add
+from protocol.messages import FormerEpoch
 
 
 class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -36,6 +38,15 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.closed += add(self.missing, Missing(self.seq + 1, place[0], self.hash, place[1], Why.HOLE))
         self.seq, self.hash = place
         return True
+
+    def shared(self, was: FormerEpoch, is_chained: bool) -> Place:
+        """Return how far the rows of an epoch that went on from this one after `was` came under this one; (0, ""): none
+        that is proven. What has still to come of this one may come under that one first."""
+        if self.seq == was.seq and self.hash != was.hash:
+            return 0, ""
+        if self.seq < was.seq and is_chained:
+            self.again = was.seq
+        return (self.seq, self.hash) if self.seq <= was.seq else (was.seq, was.hash)
 
 
 encode = msgspec.json.Encoder().encode

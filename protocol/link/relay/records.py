@@ -12,10 +12,10 @@ from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.link import cursor, events, parent_entries
 from protocol.link.relay.epochs import Epochs
-from protocol.link.relay.record import Record, decode, encode
+from protocol.link.relay.record import Place, Record, decode, encode
 from protocol.link.relay.runs import About
 from protocol.link.room.lacking import Lacking, Ranges
-from protocol.messages import CHAINED, STREAMS
+from protocol.messages import CHAINED, STREAMS, FormerEpoch
 from protocol.snapshot import Snapshot
 
 ORIGIN = "origin"
@@ -72,18 +72,22 @@ class Records:
             found[1].seq, found[1].hash = held.seq, held.hash
         return found
 
-    def meet(self, about: About, lowest: tuple[int, str], fx: Effects) -> tuple[int, str]:
-        """The node of `about` comes to this hub itself, with the rows after `lowest`, (seq, hash).
+    def meet(self, about: About, was: FormerEpoch | None, lowest: Place, fx: Effects) -> tuple[Place, Place]:
+        """The node of `about` comes to this hub itself, with the rows after `lowest`, in an epoch after `was`.
 
-        Returns the place up to which its rows are here, or will be: what its former hub has still to bring is a hole.
+        Returns the place up to which its rows are here, or will be: what its former hub has still to bring is a hole;
+        and the place up to which they are of this epoch.
         """
-        found = self.find(about)
-        if found is None:
-            return lowest  # nothing ever came so; if something does, it is seen then that it came here itself
+        found, former = self.find(about), self.find(about, was.epoch) if was is not None else None
+        if found is None:  # if anything comes so later, it is seen then that it came here itself
+            place = former[1].shared(was, about.stream in CHAINED) if former is not None and was is not None else lowest
+            if former is not None:
+                self.save(former[0], fx)
+            return max(place, lowest), lowest
         key, record = found
         if record.go_on(lowest):
             self.save(key, fx)
-        return record.seq, record.hash
+        return (record.seq, record.hash), (record.seq, record.hash)
 
     def _begin(self, address: str, child: str, about: About, fx: Effects) -> tuple[str, Record] | None:
         if self._epochs.count(child) >= limits.ORIGINS_OF_CHILD_MAX:

@@ -144,6 +144,35 @@ def test_a_hub_takes_a_row_once_by_way_of_another_or_from_the_device_itself(tree
     assert not cloud.core.relayed.missing("west/gw-7"), "what it said here itself is no hole"
 
 
+@pytest.mark.parametrize(("heard", "shared"), [(2, 2), (2, 4), (4, 2), (4, 4)])
+def test_a_device_that_took_a_new_epoch_before_it_came_brings_no_row_that_came_under_the_former(
+    tree: Tree, heard: int, shared: int
+) -> None:
+    """`heard`: rows that the root has of the former epoch by way of east, which is cut off then; it has four."""
+    cloud, east = tree.hubs["cloud"], tree.hubs["east"]
+    device = east.device("gw-7", OSLO)
+    values = [("measured", "oven", number) for number in range(1, 5)]
+    device.entries(*values[:heard])
+    move(tree, "gw-7", "cloud")
+    east.cut()
+    if values[heard:]:
+        device.entries(*values[heard:])
+    device.part("b" * 16, after=shared)
+    assert told(device)
+
+    turn(device, cloud)
+    place = min(heard, shared)
+    assert cloud.core.parent.view("gw-7").cursors["state"].seq == place
+    device.seq, device.hash = place, bytes.fromhex(device.tips[place])
+    device.entries(*values[place:shared], ("measured", "oven", 50), ("measured", "oven", 60))
+    assert sorted(rows(cloud, "gw-7")) == sorted([*range(1, heard + 1), *range(place + 1, shared + 3)])
+    east.heal()
+    tree.later(120.0)
+    hashes = [tip for origin, _, stream, _, _, tip, *_ in cloud.store.entries if (origin, stream) == ("gw-7", "state")]
+    assert len(hashes) == len(set(hashes)) == 6
+    assert not cloud.core.relayed.missing("east/gw-7")
+
+
 def test_a_task_of_a_device_that_moves_ends_at_the_hub_that_it_leaves_and_above(tree: Tree) -> None:
     cloud, east = tree.hubs["cloud"], tree.hubs["east"]
     device = east.device("gw-7", OSLO)

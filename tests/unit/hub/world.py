@@ -186,6 +186,8 @@ class Device:
         self.hash = cursor.genesis(name, self.epoch, "state")
         self.held_first = 1
         """The lowest row that it still holds."""
+        self.was: messages.FormerEpoch | None = None
+        """The epoch before this one, if there was one."""
         self.tips = {0: ""}
         """The hash of each row, for a hub that it turns to."""
         self.items: dict[str, str] = {}
@@ -236,10 +238,17 @@ class Device:
                     hash=self.hash.hex() if self.seq else "",
                     first=self.held_first,
                     before=self.tips[self.held_first - 1],
+                    was=self.was,
+                    base_hash=cursor.genesis(self.name, self.was.epoch, "state").hex() if self.was is not None else "",
                 )
             },
             held=self.held,
         )
+
+    def part(self, epoch: str, *, after: int) -> None:
+        """Go on in another epoch, whose rows are the former one's up to `after`."""
+        self.was = messages.FormerEpoch(epoch=self.epoch, seq=after, hash=self.tips[after], reason="a copy")
+        self.epoch, self.seq, self.hash = epoch, after, bytes.fromhex(self.tips[after])
 
     def leave(self) -> Effects:
         nonce = f"{self.session:032x}"

@@ -9,7 +9,8 @@ from protocol import limits
 from protocol.effects import Effects
 from protocol.link import cursor, events
 from protocol.link.relay import runs, wrap
-from protocol.messages import GapBody
+from protocol.link.relay.record import Record
+from protocol.messages import FormerEpoch, GapBody
 from tests.support.link_world import FakeSigner
 from tests.unit.relay.parts import EPOCH, NODE, SIGNER, STREAM, Origin, Root, carried, kinds
 
@@ -436,3 +437,11 @@ def test_an_epoch_that_gives_way_to_the_one_that_names_it_is_unknown_then(monkey
     new = heir(first, 4).say(2)
     assert "EpochChanged" in kinds(root.take("oslo", turn(new, 4, first, 4)))
     assert not root.missing(LATER)
+
+
+def test_where_an_epoch_parts_from_the_former_is_believed_as_far_as_the_hashes_agree() -> None:
+    held = Record(at="eu/gw-7", seq=4, hash="a", since=1)
+    assert held.shared(FormerEpoch(epoch="e", seq=4, hash="b"), is_chained=True) == (0, "")
+    assert held.shared(FormerEpoch(epoch="e", seq=3, hash="b"), is_chained=True) == (3, "b")
+    assert (held.shared(FormerEpoch(epoch="e", seq=9), is_chained=False), held.again) == ((4, "a"), 0)
+    assert (held.shared(FormerEpoch(epoch="e", seq=9), is_chained=True), held.again) == ((4, "a"), 9)
