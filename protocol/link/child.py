@@ -24,7 +24,7 @@ from protocol.snapshot import Snapshot, doubt
 
 SPACE = "link"
 _SESSION = "session"
-_REVOKED = "revoked"
+REVOKED = "revoked"
 _NONCE_BYTES = 16
 _EPOCH_BYTES = 8
 _JUMP_BYTES = 4
@@ -62,7 +62,7 @@ class Child:
         self.session = int(stored.get(_SESSION, b"0"))
         found = doubt(snapshot)
         self._is_behind = found is not None and found.in_place
-        self.revoked = self.refusal = stored.get(_REVOKED, b"").decode()
+        self.revoked = self.refusal = stored.get(REVOKED, b"").decode()
         self.last_contact_wall: float | None = None
         self.offset_ms = 0
         self.contact_s, self.renew_only = limits.CONTACT_EVERY_S, False
@@ -179,8 +179,13 @@ class Child:
         )
         fx.send.append(effects.Send(self._parent, hello))
 
-    def hand_over(self, parent: str, fx: Effects) -> None:
-        """The next life looks up to `parent`: what the present one asked stays in force there. `stop` follows."""
+    def hand_over(self, parent: str, now: Now, fx: Effects) -> None:
+        """The next life looks up to `parent`: what the present one asked stays in force there. `stop` follows.
+
+        The present one hears what is held before that, and so lets go, though nobody else can tell it.
+        """
+        if self.live:
+            self._send_status(now, fx)
         self._intake.hand_over(parent, fx)
 
     def hurry(self, now: Now) -> None:
@@ -356,7 +361,7 @@ class Child:
             return []
         self._timer = None
         self.revoked = self.refusal = message.reason or "revoked"
-        fx.store.append(effects.Put(SPACE, _REVOKED, self.revoked.encode()))
+        fx.store.append(effects.Put(SPACE, REVOKED, self.revoked.encode()))
         fx.act.append(table.Disconnect(session=self.session, reason="revoked"))
         return [events.RevokedBy(reason=self.revoked)]
 

@@ -105,7 +105,7 @@ class Home:
         self._kept = Kept(seen=self._kept.seen, former=self._parent, to=to)
         self._ctx.put(SPACE, _KEY, self._kept, fx)
         self._ctx.note("audit", "home.turned", "", body, now, fx)
-        self._ctx.child.hand_over(to.id, fx)
+        self._ctx.child.hand_over(to.id, now, fx)
         self._turn(to, now, fx)
 
     def _turn(self, to: documents.Haven, now: Now, fx: Effects) -> None:

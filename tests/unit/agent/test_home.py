@@ -53,7 +53,8 @@ def test_a_word_to_move_is_proven_first_and_then_followed_with_all_that_is_held(
 
     fx = checked(world)
     assert only(fx, inputs.Turn).to == OSLO
-    assert sent(fx, messages.Bye)
+    last_word, _ = sent(fx, messages.Status)[0], sent(fx, messages.Bye)[0]
+    assert last_word.held.generation == 2, "the former hub hears that it is known, and lets go"
     assert world.store.spaces["manifest"] == {"oslo": held}
     assert world.last("home.turned", "audit")["to"] == "oslo"
     world.wait(600)
