@@ -2,7 +2,7 @@
 
 It hears and stores everything, so that devices fill it in again; but it makes no manifest and sends none that it had
 made until an operator says so. Devices that hold more than it knows are then asked beyond that, under a new term; those
-that are away when they come back (space `retake`: a row for each device that is not taken back yet).
+that are away when they come back (space `retake`, a row for each).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RETAKE = "retake"
 COMMAND = "skerry hub accept-restore"
 _NAMED_MAX = 3  # devices, in a text
+_SINCE = "Since the backup nothing is known: enroll again who came since, and revoke again who was revoked"
 
 
 def mended(snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
@@ -65,7 +66,7 @@ class Restore:
         return (
             f"this hub's store is not the one it last had ({found.reason}{kept}): nothing new is sent to any device "
             f"until you say `{COMMAND}` (all go on), or `skerry node accept NAME` (that one alone, at once); before "
-            f"that, {look}. Devices enrolled since the backup are not known any more: enroll them again"
+            f"that, {look}. {_SINCE}"
         )
 
     def _alarm_of_devices(self) -> str:
@@ -77,7 +78,7 @@ class Restore:
         return (
             f"devices hold what this hub never asked for ({names}): was it restored from a backup? Nothing is asked of "
             f"them until you say `{COMMAND}` (all go on), or `skerry node accept NAME` (that one alone, at once); see "
-            "`skerry describe node NAME`. Devices enrolled since the backup are not known any more: enroll them again"
+            f"`skerry describe node NAME`. {_SINCE}"
         )
 
     def _is_blocked(self, name: str) -> bool:
@@ -107,8 +108,7 @@ class Restore:
         said = {"who": who, "reason": reason, "doubt": "" if self._doubt is None else self._doubt.reason}
         self._core.streams.audit("operator.accept-restore", self._core.node, said, now, fx)
         self._doubt = None
-        retaken = (Put(RETAKE, name, b"1") for name in waiting)  # all with the word: a crash forgets none
-        fx.store += [Delete(STORE, DOUBT), *retaken]
+        fx.store += [Delete(STORE, DOUBT), *(Put(RETAKE, name, b"1") for name in waiting)]  # a crash forgets none
         self._awaited.update(waiting)
         self._to_take.extend(waiting)
         return {"nodes": len(waiting), "ahead": len(blocked)}

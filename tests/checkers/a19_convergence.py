@@ -56,7 +56,7 @@ class Convergence(base.Checker):
     def end(self) -> None:
         """Compare every parent with its children."""
         for hub in self._disks.values():
-            for name in served.by(hub):
+            for name in served.by(hub, self._disks):
                 child = self._disks.get(name)
                 if child is not None:
                     self._cursors(hub, child)

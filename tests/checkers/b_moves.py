@@ -97,7 +97,7 @@ class Moves(base.Checker):
             node = self.world.machine(machine).node
             if node in self._gone or to in self._gone or self.world.machine(machine).foreign:
                 continue
-            serving = [hub.node for hub in hubs if node in served.by(hub)]
+            serving = [hub.node for hub in hubs if node in served.by(hub, self._disks)]
             self.demand(not set(serving) - {to}, f"{node} belongs to {to}, and is served by {' and '.join(serving)}")
             for hub in hubs if self.world.exact else ():
                 raw = hub.spaces.get(orders.ORDER, {}).get(node)

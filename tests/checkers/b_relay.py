@@ -160,7 +160,7 @@ class Relay(base.Checker):
         """Compare every hub with its child hubs."""
         for hub in self._disks.values():
             self._once(hub)
-            for name in served.by(hub):
+            for name in served.by(hub, self._disks):
                 child = self._disks.get(name)
                 if child is not None:
                     self._equal(hub, child)

@@ -1,26 +1,40 @@
-"""Who is served where, as the disks say: whom nobody promises anything is left out."""
+"""Who is served where, as the disks say: whom nobody promises anything is left out.
+
+Who was revoked, and has that on its own disk, stays down for good (INVARIANTS C5), though its parent was restored since
+to before it said so.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import msgspec
 
 from hub.core import registry
-from protocol.link import parent
+from protocol.link import child, parent
 from tests.checkers.history import Disk
 
 _decode_child = msgspec.json.Decoder(parent.Record).decode
 _decode_node = msgspec.json.Decoder(registry.Node).decode
 
 
-def by(hub: Disk) -> list[str]:
-    """Return the children of `hub` that are neither revoked nor quarantined, and belong to it still."""
+def by(hub: Disk, disks: Mapping[str, Disk]) -> list[str]:
+    """Return the children of `hub` that are neither revoked nor quarantined, and belong to it still.
+
+    `disks`: those that were read, by node.
+    """
     nodes = hub.spaces.get(registry.SPACE, {})
-    return [name for name, raw in hub.spaces.get(parent.CHILD, {}).items() if _is_served(raw, nodes.get(name))]
+    known = hub.spaces.get(parent.CHILD, {})
+    return [name for name, raw in known.items() if _is_served(raw, nodes.get(name)) and not _is_out(disks.get(name))]
 
 
 def quarantined(hub: Disk) -> list[str]:
     """Return the children of `hub` that wait for an operator."""
     return [name for name, raw in hub.spaces.get(parent.CHILD, {}).items() if _decode_child(raw).quarantined]
+
+
+def _is_out(own: Disk | None) -> bool:
+    return own is not None and child.REVOKED in own.spaces.get(child.SPACE, {})
 
 
 def _is_served(raw: bytes, known: bytes | None) -> bool:

@@ -49,7 +49,7 @@ class Ledger:
             case history.Operated(op=inputs.RevokeNode(node=node), error=""):
                 self._revoked.add(node)
             case history.Disk(entries=entries, own=own, node=node, spaces=spaces) as disk:
-                self._children[node] = served.by(disk)
+                self._children[node] = served.by(disk, {})
                 if node in self._revoked:  # what it says at home is all that it can say
                     self._at_home.update(_item(row.raw) for row in own)
                     self._declare(own)

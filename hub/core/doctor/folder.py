@@ -14,7 +14,8 @@ _RESTORE = "put the whole directory back from one backup"
 _RENEW = "skerry hub serve renews it when it starts, and while it serves"
 RESTORED = (
     "look at `skerry get nodes`, then skerry hub accept-restore: all go on; or skerry node accept NAME: that one "
-    "alone, at once. Devices enrolled since the backup are enrolled again (skerry token create, skerry-agent enroll)"
+    "alone, at once. What was enrolled since the backup is enrolled again (skerry token create, skerry-agent enroll), "
+    "what was revoked is revoked again"
 )
 _RENEW_CA = "the hub above renews it at the next contact; until then all here goes on"
 _DAMAGED = (

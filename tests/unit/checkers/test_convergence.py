@@ -44,6 +44,11 @@ def test_a_cursor_with_another_hash() -> None:
     ending(at_cursor(2, tip=b"x" * 32)).breaks(Convergence, "hub stands at")
 
 
+def test_who_was_revoked_and_can_prove_it_is_promised_nothing_though_its_parent_has_forgotten() -> None:
+    held = (telling.manifest(3), effects.Put("link", "revoked", b"stolen"))
+    ending(at_cursor(1), child=held).judged(Convergence)
+
+
 def test_another_manifest_is_held() -> None:
     ending(child=(telling.manifest(2),)).breaks(Convergence, "asks oslo for generation 3 of term 1; it holds 2 of 1")
     ending(child=()).breaks(Convergence, "it holds nothing")
