@@ -90,7 +90,10 @@ def _workloads(device: Device) -> str:
 
 
 def operate(world: World) -> None:
-    """The operators look at alarms and accept them, one look after the other."""
+    """The operators look at alarms and accept them, one look after the other.
+
+    Who came after a backup was made is enrolled again, as the alarm of a restored hub asks.
+    """
     for hub in world.hubs.values():
         if not hub.alive:
             continue
@@ -98,6 +101,8 @@ def operate(world: World) -> None:
             hub.ask(inputs.AcceptRestore(reason="we know"))
         for child in world.children(hub):
             found = hub.hub_core.registry.find(child.node)
+            if found is None and child.name in world.late:
+                world.arrive(child)
             if found is None or found.revoked_ms:
                 continue
             view = hub.hub_core.parent.view(child.node)

@@ -56,6 +56,9 @@ class World:
         self.devices = {name: Device(self, name, self.plan.homes.get(name, HUB), load) for name in names}
         self.clones: dict[str, Device] = {}
         self.images: dict[str, Image] = {}
+        self.late = {item.node for item in self.plan.items if isinstance(item, plans.Arrive)}
+        """Who comes in the course of the plan."""
+        self._asking: set[str] = set()
         self.rest_at: float | None = None
         self._faults = Faults(self)
 
@@ -124,24 +127,32 @@ class World:
     def _enroll(self, hub: Hub) -> None:
         """Let in all that are below `hub`, level by level."""
         for kind in ("agent", "hub"):
-            token = inputs.CreateToken(
-                id=f"tok-{kind}",
-                secret_hash=signing.secret_hash(_SECRET),
-                ttl_s=86_400.0,
-                uses=1_000,
-                labels={"fleet": "sim"},
-                kind=kind,
-            )
-            hub.ask(token)
-        late = {item.node for item in self.plan.items if isinstance(item, plans.Arrive)}
+            self._invite(hub, kind, f"tok-{kind}")
         for child in self.children(hub):
-            if child.name not in late:
+            if child.name not in self.late:
                 self.arrive(child)
 
+    def _invite(self, hub: Hub, kind: str, token: str) -> None:
+        """An operator of `hub` makes a token that lets in nodes of `kind`, for a day."""
+        made = inputs.CreateToken(
+            id=token,
+            secret_hash=signing.secret_hash(_SECRET),
+            ttl_s=86_400.0,
+            uses=1_000,
+            labels={"fleet": "sim"},
+            kind=kind,
+        )
+        hub.ask(made)
+
     def arrive(self, child: Child) -> None:
-        """Have a node ask to be let in, until it is."""
+        """Have a node ask to be let in, until it is; harmless when it does so already."""
+        if child.name not in self._asking:
+            self._asking.add(child.name)
+            self._ask(child, f"tok-{child.role}")
+
+    def _ask(self, child: Child, token: str) -> None:
         op = inputs.Enroll(
-            token=f"tok-{child.role}",
+            token=token,
             secret_hash=signing.secret_hash(_SECRET),
             name=child.node,
             csr=child.csr,
@@ -150,12 +161,16 @@ class World:
             ca_key=child.ca_key,
             labels=self.labels_of(child),
         )
-        child.home.ask(op, lambda data, error: self._enrolled(child, data, error))
+        child.home.ask(op, lambda data, error: self._enrolled(child, op.token, data, error))
 
-    def _enrolled(self, child: Child, data: dict[str, str], error: str) -> None:
+    def _enrolled(self, child: Child, token: str, data: dict[str, str], error: str) -> None:
         if error:
-            self.clock.after(5.0, lambda: self.arrive(child))
+            if "for a new one" in error:  # that is what it says: an operator makes another token
+                token = f"tok-{child.role}-{self.clock.now:.0f}"
+                self._invite(child.home, child.role, token)
+            self.clock.after(5.0, lambda: self._ask(child, token))
             return
+        self._asking.discard(child.name)
         child.hold(data["certificate"])
         child.boot()
         if isinstance(child, Hub):
