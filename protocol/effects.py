@@ -104,10 +104,10 @@ class Delete(msgspec.Struct, frozen=True):
 class Received(msgspec.Struct, frozen=True):
     """Append a child's entries, checked against its chain: contiguous `(seq, raw, hash, time_ms, kind, key)`.
 
-    Rows up to `again` may have come under another epoch, brought by a copy of the child: what stands already under one
-    of the last limits.EPOCHS_KEPT_MAX, with the same seq, bytes and hash, is not stored a second time (A8). `over`:
-    they were declared lost, and come after all: a GAP row that stands among these seqs gives way. `at`: the address, as
-    of now, of a node that is no child of ours (protocol.ids.address).
+    Rows up to `again` may have come under another epoch, brought by a copy of the child, or by way of another hub: what
+    stands already under one of the last limits.EPOCHS_KEPT_MAX, with the same seq, bytes and hash, is not stored a
+    second time (A8). `over`: they were declared lost, and come after all: a GAP row that stands among these seqs gives
+    way. `at`: the address, as of now, of a node that is no child of ours (protocol.ids.address).
     """
 
     node: str

@@ -24,7 +24,7 @@ from protocol.link.flow.credit import Credit
 from protocol.link.flow.looks import Looks
 from protocol.link.flow.rate import Kind
 from protocol.link.parent_desired import ASKED, Bodies
-from protocol.link.parent_entries import CURSOR, Elsewhere
+from protocol.link.parent_entries import CURSOR, Elsewhere, Reach
 from protocol.link.room.losses import LOSS
 from protocol.link.roster.parent import Rosters
 from protocol.link.table import ParentCue, ParentState
@@ -53,7 +53,8 @@ class Parent:
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: ""
         """The ticket of an artifact for a child; "" when it gets none, None when it is to come by `send_ticket`."""
         self.elsewhere: Elsewhere = lambda node, stream, head, lowest, fx: (lowest, lowest)
-        """What came of a node by way of others, for one that comes here itself."""
+        self.reach: Reach = lambda node, epoch, stream: 0
+        """What came of a node by way of others, for one that comes here itself: where to go on, and how far it goes."""
         self.key_of: Callable[[str], str] = lambda node: ""
         """The SHA-256 (hex) of the key that a child was enrolled with: what its GAPs are signed with."""
         self._load(snapshot)
@@ -83,7 +84,7 @@ class Parent:
             child.last_contact_wall = child.status.time_ms / 1000
 
     def _new(self, node: str) -> Child:
-        return Child(node, self._bodies, self._signer, self._doubt)
+        return Child(node, self._bodies, self._signer, self._doubt, self._reached)
 
     def _doubt(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> str:
         try:
@@ -91,6 +92,9 @@ class Parent:
         except TrustError as error:
             return str(error)
         return ""
+
+    def _reached(self, node: str, epoch: str, stream: str) -> int:
+        return self.reach(node, epoch, stream)
 
     # -------------------------------------------------------------------------------------------- views
 
@@ -105,8 +109,7 @@ class Parent:
     def brought(self, node: str, epoch: str, stream: str) -> parent_entries.Record | None:
         """Return the cursor of a stream that `node` itself brings, or brought, in this epoch; None: it never did."""
         child = self._children.get(node)
-        held = child.incoming.cursors.get(stream) if child is not None else None
-        return held if held is not None and held.epoch == epoch else None
+        return child.incoming.brought(epoch, stream) if child is not None else None
 
     def next_wake(self) -> float | None:
         """Return when `tick` is due (mono), or None."""

@@ -36,6 +36,9 @@ Elsewhere = Callable[[str, str, StreamHead, Place, Effects], tuple[Place, Place]
 """(node, stream, its head, the place before the lowest row that the node still holds) -> the place up to which its rows
 are here, or will be, by way of others, and the one up to which they are of this very epoch: at least that one."""
 
+Reach = Callable[[str, str, str], int]
+"""(node, epoch, stream) -> the row up to which the same ones may be here, by way of child hubs."""
+
 _REASON = "the rows do not follow from what is held under the same epoch"
 
 
@@ -83,8 +86,8 @@ _decode = msgspec.json.Decoder(Record).decode
 class Incoming:
     """The streams of one child, as its parent holds them."""
 
-    def __init__(self, node: str, doubt: Doubt) -> None:
-        self._node, self._doubt = node, doubt
+    def __init__(self, node: str, doubt: Doubt, reach: Reach = lambda node, epoch, stream: 0) -> None:
+        self._node, self._doubt, self._reach = node, doubt, reach
         self.cursors: dict[str, Record] = {}
         self.losses = Losses(node)
 
@@ -101,6 +104,15 @@ class Incoming:
             stream: Cursor(epoch=one.epoch, seq=one.seq, hash=one.hash, credit=credit[stream])
             for stream, one in self.cursors.items()
         }
+
+    def brought(self, epoch: str, stream: str) -> Record | None:
+        """Return the cursor of `stream` in `epoch`; None: the child was never in it here. Of a former one it tells no
+        more than `again`: up to where its rows may have come."""
+        held = self.cursors.get(stream)
+        if held is None or held.epoch == epoch:
+            return held
+        is_former = any(one.epoch == epoch for one in held.former)
+        return Record(epoch=epoch, seq=0, hash="", again=max(held.seq, held.again)) if is_former else None
 
     def waiting(self, heads: Mapping[str, int]) -> int:
         """Return how many rows up to `heads` are not here yet, of all streams together."""
@@ -300,12 +312,18 @@ class Incoming:
         told = self._poison(message, held, walk, fx)
         told += self._declared(message, held, gone, fx)
         if walk.rows and message.stream not in RELAYS:  # what is relayed is stored as its origin's (link/relay)
-            fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows, held.again))
+            again = self._again(message.stream, held)
+            fx.store.append(effects.Received(self._node, message.epoch, message.stream, walk.rows, again))
         told.append(entries_of(self._node, message.stream, message.epoch, walk))
         if held.seq >= held.again:
             held.again = 0
         self._save(message.stream, fx)
         return _ack(message, held), told
+
+    def _again(self, stream: str, held: Record) -> int:
+        """Return up to which row the same ones may be here, under former epochs or by way of child hubs (A8)."""
+        epochs = held.epoch, *(one.epoch for one in held.former)
+        return max(held.again, *(self._reach(self._node, epoch, stream) for epoch in epochs))
 
     def _poison(self, message: Entries, held: Record, walk: Walk, fx: Effects) -> list[events.ParentEvent]:
         """Count the rows that are no entries, and keep the first of them for people (A21)."""
@@ -415,17 +433,15 @@ def _met_at(held: Record, head: StreamHead, base: tuple[int, str]) -> tuple[tupl
 
 
 def _fenced(held: Record, head: StreamHead) -> list[FormerCursor]:
-    """Return the former epochs when `head` begins a new one."""
-    former = [*held.former, FormerCursor(epoch=held.epoch, seq=held.seq, hash=held.hash)]
-    was = head.was
+    """Return the former epochs when `head` begins a new one; that which it goes on from is one, be it of a stranger."""
+    known = [*held.former, FormerCursor(epoch=held.epoch, seq=held.seq, hash=held.hash)]
+    former, was = {one.epoch: one for one in known}, head.was
     if was is not None:
-        for index, one in enumerate(former):
-            if one.epoch == was.epoch:
-                seq, tip = _covered(held, one.epoch)
-                former[index] = FormerCursor(
-                    epoch=one.epoch, seq=seq, hash=tip, heir=head.epoch, shared=was.seq, shared_hash=was.hash
-                )
-    return former[-limits.EPOCHS_KEPT_MAX :]
+        seq, tip = _covered(held, was.epoch) if was.epoch in former else (0, "")
+        former[was.epoch] = FormerCursor(
+            epoch=was.epoch, seq=seq, hash=tip, heir=head.epoch, shared=was.seq, shared_hash=was.hash
+        )
+    return list(former.values())[-limits.EPOCHS_KEPT_MAX :]
 
 
 def _ack(message: Entries, held: Record, *, refill: bool = False, fork: bool = False) -> EntriesAck:

@@ -219,7 +219,10 @@ def _covers(ranges: list[Missing], seq: int) -> bool:
 
 
 def _held_by(hub: Disk) -> dict[Origin, tuple[int, str, list[Missing] | None]]:
-    """Return what a hub holds of all below it: (seq, hash, what is missing); of its own children nothing is."""
+    """Return what a hub holds of all below it: (seq, hash, what is missing); None: of its own children nothing is.
+
+    Of one that came from another parent what it told there is missing, but for what came by way of a child hub.
+    """
     held: dict[Origin, tuple[int, str, list[Missing] | None]] = {}
     for name, raw in hub.spaces.get(records.ORIGIN, {}).items():
         one = _decode_origin(raw)
@@ -228,5 +231,7 @@ def _held_by(hub: Disk) -> dict[Origin, tuple[int, str, list[Missing] | None]]:
         node, _, stream = name.partition("/")
         one = _decode_cursor(raw)
         if stream not in RELAYS and one.seq:
-            held[node, one.epoch, stream] = one.seq, one.hash, None
+            listed = [Missing(1, one.base, "", one.base_hash, Why.HOLE)] if one.base else None
+            relayed = held.get((node, one.epoch, stream), (0, "", listed))
+            held[node, one.epoch, stream] = one.seq, one.hash, relayed[2]
     return held

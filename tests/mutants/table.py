@@ -590,8 +590,8 @@ MUTANTS = [
         "A4",
         "what a device said to a hub itself is missing there once it comes by way of a region",
         "protocol/link/relay/records.py",
-        "        if found is not None and held is not None and held.seq > found[1].seq:",
-        "        if False:",
+        "            if held.seq > record.seq:\n",
+        "            if False:\n",
         tests=["tests/unit/hub/test_rehome.py"],
     ),
     _one(
@@ -602,6 +602,15 @@ MUTANTS = [
         "        core.parent.elsewhere = self._meet\n",
         "",
         tests=["tests/unit/hub/test_rehome.py"],
+    ),
+    _one(
+        "late-relayed-rows-again",
+        "A8",
+        "a hub takes from a device what its former region brings after it came",
+        "protocol/link/parent_entries.py",
+        "        return max(held.again, *(self._reach(",
+        "        return max(held.again, *(0 * self._reach(",
+        tests=["tests/unit/relay/test_both_ways.py"],
     ),
     _one(
         "move-forgotten-by-a-crash",

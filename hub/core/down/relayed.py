@@ -34,6 +34,7 @@ class Relayed:
         self._core, self._signer = core, signer
         self.origins = Origins(snapshot, self._doubt, self._key_of, core.parent.brought, core.orders.belongs)
         core.parent.elsewhere = self._meet
+        core.parent.reach = self._reach
         self.origins.records.there((), [record.at for _, record in self.origins.records.all() if self._is_gone(record)])
 
     def take(self, event: events.ChildEntries, fx: Effects) -> list[events.ParentEvent]:
@@ -87,6 +88,10 @@ class Relayed:
 
     def _meet(self, node: str, stream: str, head: StreamHead, lowest: Place, fx: Effects) -> tuple[Place, Place]:
         return self.origins.records.meet(runs.About(at=node, epoch=head.epoch, stream=stream), head.was, lowest, fx)
+
+    def _reach(self, node: str, epoch: str, stream: str) -> int:
+        found = self.origins.records.find(runs.About(at=node, epoch=epoch, stream=stream))
+        return found[1].reach if found is not None else 0
 
     def _key_of(self, node: str) -> str:
         found = self._core.registry.find(node)

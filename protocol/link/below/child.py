@@ -13,7 +13,7 @@ from protocol.effects import Effects
 from protocol.link import events, table
 from protocol.link.flow.rate import Rates
 from protocol.link.parent_desired import Bodies, Delegation
-from protocol.link.parent_entries import Doubt, Incoming
+from protocol.link.parent_entries import Doubt, Incoming, Reach
 from protocol.link.table import ParentCue, ParentState
 
 CHILD = "child"
@@ -57,7 +57,7 @@ class Child:
         "version",
     )
 
-    def __init__(self, node: str, bodies: Bodies, signer: events.Signer, doubt: Doubt) -> None:
+    def __init__(self, node: str, bodies: Bodies, signer: events.Signer, doubt: Doubt, reach: Reach) -> None:
         self.node = node
         self.record = Record()
         self.state = ParentState.AWAY
@@ -72,7 +72,7 @@ class Child:
         self.postponed: messages.Status | None = None
         self.status: messages.Status | None = None
         self.version = ""
-        self.incoming = Incoming(node, doubt)
+        self.incoming = Incoming(node, doubt, reach)
         self.asked = Delegation(node, bodies, signer)
 
     @property

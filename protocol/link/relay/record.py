@@ -39,6 +39,11 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.seq, self.hash = place
         return True
 
+    @property
+    def reach(self) -> int:
+        """Return up to which row those of this epoch may be here, under whatever epoch they came."""
+        return max(self.seq, self.again)
+
     def shared(self, was: FormerEpoch, is_chained: bool) -> Place:
         """Return how far the rows of an epoch that went on from this one after `was` came under this one; (0, ""): none
         that is proven. What has still to come of this one may come under that one first."""

@@ -20,7 +20,6 @@ from protocol.snapshot import Snapshot
 
 ORIGIN = "origin"
 
-
 Direct = Callable[[str, str, str], parent_entries.Record | None]
 """(node, epoch, stream) -> the cursor of what the node itself has brought here, as a child of this hub."""
 
@@ -32,7 +31,7 @@ class Records:
     """All records, by key."""
 
     def __init__(self, snapshot: Snapshot, direct: Direct, belongs: Belongs) -> None:
-        self._direct, self._belongs = direct, belongs
+        self.direct, self._belongs = direct, belongs
         stored = {key: decode(value) for key, value in snapshot.spaces.get(ORIGIN, {}).items()}
         self._records: dict[str, Record] = {}
         self._epochs, self._lacking = Epochs(), Lacking()
@@ -63,13 +62,14 @@ class Records:
 
     def at(self, child: str, about: About, fx: Effects) -> tuple[str, Record] | None:
         """Return the key and record of what `child` relays, a new one if need be. None: there are too many."""
-        address, found = f"{child}/{about.at}", self.find(about)
-        if found is None:
-            found = self._begin(address, child, about, fx)
-        held = self._direct(about.node, about.epoch, about.stream)
-        if found is not None and held is not None and held.seq > found[1].seq:  # it was a child of this hub itself
-            found[1].go_on((held.base, held.base_hash))
-            found[1].seq, found[1].hash = held.seq, held.hash
+        found = self.find(about) or self._begin(f"{child}/{about.at}", child, about, fx)
+        held = self.direct(about.node, about.epoch, about.stream)
+        if found is not None and held is not None:  # it was a child of this hub itself
+            record = found[1]
+            if held.seq > record.seq:
+                record.go_on((held.base, held.base_hash))
+                record.seq, record.hash = held.seq, held.hash
+            record.again = max(record.again, held.again if held.again > record.seq else 0)
         return found
 
     def meet(self, about: About, was: FormerEpoch | None, lowest: Place, fx: Effects) -> tuple[Place, Place]:

@@ -72,13 +72,13 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
         return [outcome.misbehaved(child, turn, outcome.FULL)]
     key, record = found
     told: Told = []
-    again = turn.again
     former = records.find(turn, turn.former) if turn.former else None  # the new one may have taken its room
     if former is not None:
         if records.is_elsewhere(former[1], child, turn):
             turn = msgspec.structs.replace(turn, ends=0, ends_hash="")
         told += _ended(records, former, record, turn, fx)
-        record.key, again = former[1].key, max(again, former[1].seq)
+        record.key = former[1].key
+    again = max(turn.again, _reached(records, turn))
     record.seq, record.hash = turn.seq, turn.hash
     record.again = again if turn.stream in CHAINED and again > turn.seq else 0
     record.closed += turn.lost
@@ -87,6 +87,14 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
     if turn.lost:
         told.append(outcome.lost(record, turn, turn.lost, turn.reason))
     return told
+
+
+def _reached(records: Records, turn: runs.Turn) -> int:
+    """Return up to which row those of the former epoch may be here, by whatever way."""
+    held = records.direct(turn.node, turn.former, turn.stream)
+    itself = max(held.seq, held.again) if held is not None else 0
+    found = records.find(turn, turn.former) if turn.former else None
+    return max(itself, found[1].reach if found is not None else 0)
 
 
 def _ended(records: Records, former: tuple[str, Record], record: Record, turn: runs.Turn, fx: Effects) -> Told:

@@ -1,0 +1,129 @@
+"""A device comes to a hub itself that also hears it by way of a hub below: each row stands once (A8).
+
+It moved, or a copy of it did, while its former hub was cut off and has rows of it still to bring.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from protocol.effects import Effects
+from protocol.link import parent_entries
+from protocol.link.parent_entries import Incoming
+from protocol.link.relay import runs
+from protocol.link.relay.origins import Origins
+from protocol.messages import Entries, FormerEpoch, StreamHead
+from protocol.snapshot import Snapshot
+from tests.unit.relay.parts import EPOCH, NODE, STREAM, Origin, Root, doubt
+
+
+class Hub(Root):
+    """A hub above one that relays, whose child the device is as well; both ends are rebuilt after every step."""
+
+    def _load(self) -> Origins:
+        spaces = self.store.snapshot().spaces
+        self.incoming = Incoming(NODE, lambda node, epoch, stream, body: "", self._reach)
+        for key, value in spaces.get(parent_entries.CURSOR, {}).items():
+            self.incoming.load(key.partition("/")[2], value)
+        self._origins = Origins(
+            Snapshot(node="cloud", spaces=spaces),
+            doubt,
+            lambda node: "",
+            lambda node, epoch, stream: self.incoming.brought(epoch, stream),
+            lambda node: "",
+        )
+        return self._origins
+
+    def _reach(self, node: str, epoch: str, stream: str) -> int:
+        found = self._origins.records.find(runs.About(at=node, epoch=epoch, stream=stream))
+        return found[1].reach if found is not None else 0
+
+    def meets(self, gw: Origin, *, was: Origin | None = None, shared: int = 0) -> int:
+        """Hear the device's Hello. Return where its stream goes on."""
+        former = FormerEpoch(epoch=was.epoch, seq=shared, hash=was.hash(shared).hex()) if was is not None else None
+        head = StreamHead(epoch=gw.epoch, seq=len(gw.rows), hash=gw.tip.hex(), was=former)
+        fx = Effects()
+        self.incoming.greet({gw.stream: head}, fx)
+        self.commit(fx)
+        return self.incoming.cursors[gw.stream].seq
+
+    def brings(self, gw: Origin, last: int) -> None:
+        """The device itself brings what follows, up to `last`."""
+        prev, fx = self.incoming.cursors[gw.stream].seq, Effects()
+        rows = [msgspec.Raw(raw) for _, raw, _ in gw.rows[prev:last]]
+        message = Entries(session=1, stream=gw.stream, epoch=gw.epoch, prev=prev, hash=gw.hash(last).hex(), rows=rows)
+        ack, _ = self.incoming.take(message, fx)
+        assert ack is not None
+        assert ack.seq == last
+        self.commit(fx)
+
+    def stands(self) -> list[int]:
+        """Return the seqs that stand here, under whatever epoch."""
+        return sorted(seq for *_, seq, _, _ in self.store.entries)
+
+
+def heir(gw: Origin, upto: int, epoch: str = "b" * 16) -> Origin:
+    """Return a copy of `gw` as it was at row `upto`, in an epoch of its own."""
+    new = Origin(epoch=epoch, stream=gw.stream)
+    new.rows, new.tip = gw.rows[:upto], gw.hash(upto)
+    return new
+
+
+def turned(copy: Origin, seq: int) -> runs.Turn:
+    """Return what a hub says that meets `copy` and has the device's rows up to `seq`."""
+    return runs.Turn(at=NODE, epoch=copy.epoch, stream=STREAM, seq=seq, hash=copy.hash(seq).hex(), former=EPOCH)
+
+
+@pytest.mark.parametrize("stream", [STREAM, "metrics"])
+def test_what_the_hub_below_brings_late_the_device_brings_too(stream: str) -> None:
+    hub, gw = Hub(), Origin(stream=stream).say(12)
+    hub.take("oslo", *gw.runs(0, 5))
+    hub.meets(gw)
+    hub.brings(gw, 5)
+    hub.take("oslo", *gw.runs(5, 8))
+    hub.brings(gw, 7)
+    hub.take("oslo", *gw.runs(8, 9))
+    hub.brings(gw, 12)
+    assert hub.holds(gw) == list(range(1, 13))
+    hub.take("oslo", *gw.runs(9, 11))
+    assert hub.holds(gw) == list(range(1, 13)), "what the device brought the hub below need not bring"
+
+
+def test_a_copy_comes_back_to_a_hub_that_heard_the_rest_by_way_of_another() -> None:
+    hub, gw = Hub(), Origin().say(9)
+    hub.meets(gw)
+    hub.brings(gw, 3)
+    hub.take("oslo", *gw.runs(3, 6))
+    copy = heir(gw, 8).say(2, "copied")
+    assert hub.meets(copy, was=gw, shared=8) == 3
+    hub.brings(copy, 5)
+    hub.brings(copy, 10)
+    assert hub.stands() == list(range(1, 11))
+    hub.take("oslo", *gw.runs(6, 8))
+    assert hub.stands() == list(range(1, 11)), "they came under the epoch of the copy"
+    hub.take("oslo", *gw.runs(8, 9))
+    assert hub.stands() == sorted([*range(1, 11), 9]), "the device's own ninth row is another one"
+
+
+def test_a_copy_of_a_copy_that_never_was_here_itself() -> None:
+    hub, gw = Hub(), Origin().say(5)
+    hub.meets(gw)
+    hub.brings(gw, 2)
+    copy = heir(gw, 5).say(2, "copied")
+    hub.take("oslo", turned(copy, 2), *copy.runs(2, 6))
+    again = heir(copy, 7, "c" * 16).say(1, "copied again")
+    assert hub.meets(again, was=copy, shared=7) == 2
+    hub.brings(again, 8)
+    assert hub.stands() == list(range(1, 9))
+    hub.take("oslo", *copy.runs(6, 7))
+    assert hub.stands() == list(range(1, 9))
+
+
+def test_a_copy_turns_at_the_hub_below_and_brings_what_the_device_brought_here() -> None:
+    hub, gw = Hub(), Origin().say(5)
+    hub.meets(gw)
+    hub.brings(gw, 5)
+    copy = heir(gw, 5).say(2, "copied")
+    hub.take("oslo", turned(copy, 2), *copy.runs(2, 7))
+    assert hub.stands() == [1, 2, 3, 4, 5, 6, 7]
