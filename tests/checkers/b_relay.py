@@ -187,15 +187,15 @@ class Relay(base.Checker):
             least = held.seq <= seq and not self.world.exact
             left = held.seq > seq and key[0] in self.world.homes  # what it said since came by another way
             self.demand(same or least or left, f"{text}; {hub.node} stands at {held.seq} of it")
-            self._declared(hub, child, key, held, listed)
+            self._declared(hub, child, key, [one for one in held.missing if one.first <= seq], listed)
 
     def _declared(
-        self, hub: Disk, child: Disk, key: Origin, held: records.Record, listed: list[Missing] | None
+        self, hub: Disk, child: Disk, key: Origin, above: list[Missing], listed: list[Missing] | None
     ) -> None:
-        """What is missing above is missing for a reason."""
+        """What is missing `above`, of what the child came to, is missing for a reason."""
         if self.world.machine(child.node).foreign or self.world.machine(hub.node).foreign:
             return
-        for one in held.missing:
+        for one in above:
             known = one.why is not Why.HOLE or (listed is not None and _covers(listed, one.first))
             text = f"{hub.node} lacks rows {one.first} to {one.last} of {key[2]} of {key[0]}, which {child.node} has"
             self.demand(known, text)

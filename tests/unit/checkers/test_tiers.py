@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from edge_agent.core.upward import home
 from hub.core import inputs
 from hub.core.down import delegated, overrides
 from hub.core.work import declared, resources
@@ -130,6 +131,16 @@ def test_relay_a_hole_that_nobody_declared_breaks() -> None:
     tale.stored(some(3, 3), origin(3, Missing(1, 2, "", TIPS[1], Why.HOLE)), node=HUB)
     tale.end(3, 3, Missing(1, 2, "", TIPS[1], Why.HOLE))
     tale.breaks(Relay, "lacks rows 1 to 2")
+
+
+def test_relay_a_hole_in_what_came_after_a_node_had_left_is_not_the_former_hubs() -> None:
+    tale = Tree()
+    tale.stored(some(1, 1), origin(1), node=HUB)
+    tale.stored(some(3, 3), origin(3, Missing(2, 2, TIPS[0], TIPS[1], Why.HOLE)), node=HUB)
+    to = documents.Haven(id="us", scope="us", mqtt_host="us", mqtt_port=1, api_host="us", api_port=1)
+    tale.stored(telling.put("agent", "home", home.Kept(former=REGION, to=to)))
+    tale.end(3, 1, Missing(2, 2, TIPS[0], TIPS[1], Why.HOLE))
+    assert tale.judged(Relay) > 2
 
 
 def test_nothing_lost_counts_at_every_tier() -> None:
