@@ -69,6 +69,18 @@ def explain(ranges: list[Missing], first: int, last: int, why: Why) -> bool:
     return known != ranges
 
 
+def cut(ranges: list[Missing], upto: int, tip: str) -> bool:
+    """Nothing up to row `upto`, with hash `tip`, is a hole; tell whether anything was."""
+    known = list(ranges)
+    ranges.clear()
+    for one in known:
+        if one.why is not Why.HOLE or one.first > upto:
+            ranges.append(one)
+        elif one.last > upto:
+            ranges.append(msgspec.structs.replace(one, first=upto + 1, before=tip))
+    return known != ranges
+
+
 def fill(ranges: list[Missing], one: Missing, ends: tuple[int, str], starts: tuple[int, str]) -> None:
     """Rows of `one` came: those after `starts` up to `ends`, each (seq, hash). Raises NoFit."""
     (after, before), (upto, tip) = starts, ends

@@ -65,8 +65,9 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
 
     Where the former one ended is believed of who had it, and of whom this hub itself said that it belongs to.
     """
-    if records.find(turn) is not None:
-        return []
+    known = records.find(turn)
+    if known is not None:
+        return _explained(records, known, child, turn, fx)
     found = records.at(child, turn, fx)
     if found is None:
         return [outcome.misbehaved(child, turn, outcome.FULL)]
@@ -87,6 +88,18 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
     if turn.lost:
         told.append(outcome.lost(record, turn, turn.lost, turn.reason))
     return told
+
+
+def _explained(records: Records, known: tuple[str, Record], child: str, turn: runs.Turn, fx: Effects) -> Told:
+    """Another hub was faster, who has the epoch from further on: what seemed missing of it below is of the former."""
+    (key, record), former = known, records.find(turn, turn.former) if turn.former and turn.ends else None
+    if former is None or records.is_elsewhere(former[1], child, turn) or turn.seq > turn.ends + turn.lost:
+        return []  # but only as far as the former accounts for it
+    if not missing.cut(record.missing, turn.seq, turn.hash):
+        return []
+    record.closed += turn.lost
+    told = _ended(records, former, record, turn, fx) + records.save(key, fx)
+    return [*told, _turned(record.at, turn, max(turn.again, _reached(records, turn)))]
 
 
 def _reached(records: Records, turn: runs.Turn) -> int:

@@ -394,6 +394,33 @@ def test_where_a_stream_is_met_anew_what_the_former_hub_did_not_relay_is_a_hole(
     assert root.missing(LATER) == []
 
 
+def test_rows_below_the_place_where_an_epoch_began_are_no_hole_though_who_says_so_was_slower() -> None:
+    root, gw = Root(), Origin().say(6)
+    new = heir(gw, 6).say(6)
+    root.ordered[NODE] = "bergen"
+    root.take("oslo", *gw.runs(0, 3))
+    root.take("bergen", turn(new, 9, gw, 0), *new.runs(9, 12))
+    assert root.missing(LATER) == [(4, 9, "hole")]
+    root.take("oslo", *gw.runs(3, 4))
+    told = root.take("oslo", turn(new, 6, gw, 6, reason="restored"))
+    assert kinds(told) == ["LossDeclared", "EpochChanged"], "nor is it a hole further up"
+    assert root.missing() == [(5, 6, "hole")], "what is missing is of the former"
+    assert root.missing(LATER) == [(7, 9, "hole")]
+    assert root.take("oslo", turn(new, 6, gw, 6, reason="restored")) == []
+    root.take("oslo", *new.runs(6, 9))
+    assert (root.missing(LATER), root.holds(new)) == ([], list(range(7, 13)))
+
+
+def test_only_who_had_the_former_epoch_says_where_the_next_one_began() -> None:
+    root, gw = Root(), Origin().say(6)
+    root.take("oslo", *gw.runs(0, 3))
+    new = heir(gw, 6).say(6)
+    root.take("bergen", turn(new, 9, gw, 0), *new.runs(9, 12))
+    for child, said in (("bergen", turn(new, 6, gw, 6)), ("oslo", turn(new, 8)), ("oslo", turn(new, 8, gw, 6))):
+        assert root.take(child, said) == []
+    assert root.missing(LATER) == [(4, 9, "hole")]
+
+
 def test_epochs_and_origins_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "EPOCHS_KEPT_MAX", 2)
     root = Root()
