@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from protocol import effects
 from protocol.effects import Effects
 from protocol.link import cursor, events
-from protocol.link.below.walk import Row, Walk
-from protocol.link.relay import missing, runs
-from protocol.link.relay.missing import Missing
+from protocol.link.below.walk import Row, Unproven, Walk
+from protocol.link.relay import missing, outcome, runs
+from protocol.link.relay.missing import Missing, Why
 from protocol.link.relay.records import Record
 from protocol.link.relay.unwrap import Rows
+from protocol.messages import GapBody
 
 _Item = tuple[int, bytes, bytes, Row | None]
 """`(seq, raw, hash, row)` of one row, or of one that is no entry (None)."""
@@ -34,9 +37,11 @@ def fill(
     run: runs.Run,
     rows: Rows,
     told: list[events.ParentEvent],
+    doubt: Callable[[GapBody], str],
     fx: Effects,
 ) -> None:
-    """Take what of `run` is missing below the cursor, and tell of it.
+    """Take what of `run` is missing below the cursor, and tell of it; a hole under a GAP that `doubt` has nothing to
+    say of is declared lost.
 
     Raises missing.NoFit when it is not what is missing; what fitted before that stays.
     """
@@ -48,6 +53,27 @@ def fill(
     for segment in _segments(walk):
         found = missing.touched(record.missing, segment.prev, segment.items[-1][0])
         told.extend(_fill(record, run, segment, one, fx) for one in found)
+    for gap in walk.unproven:
+        first, last = gap.body.first, gap.body.last
+        ends = any((one.why, one.last) == (Why.HOLE, last) for one in record.missing)
+        if ends and not doubt(gap.body) and missing.explain(record.missing, first, last, Why.LOST):
+            told.extend(_declare(record, run, gap, walk, fx))
+
+
+def _declare(record: Record, run: runs.Run, gap: Unproven, walk: Walk, fx: Effects) -> list[events.ParentEvent]:
+    rows, last = [row for row in walk.rows if row[1] == gap.raw], gap.body.last
+    fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, record.again, False, record.at))
+    said = events.ChildEntries(
+        node=record.at,
+        stream=run.stream,
+        epoch=run.epoch,
+        rows=rows,
+        prev=gap.held,
+        before=gap.tip,
+        last=last,
+        hash=rows[0][2],
+    )
+    return [said, outcome.lost(record, run, last - gap.held, gap.body.reason)]
 
 
 def _segments(walk: Walk) -> list[_Segment]:
@@ -69,7 +95,7 @@ def _fill(record: Record, run: runs.Run, segment: _Segment, one: Missing, fx: Ef
     some = segment.items[after - segment.prev : upto - segment.prev]
     rows = [row for *_, row in some if row is not None]
     if rows:
-        is_over = one.why is missing.Why.LOST
+        is_over = one.why is Why.LOST
         fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, record.again, is_over, record.at))
     return events.ChildEntries(
         node=record.at,

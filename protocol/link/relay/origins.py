@@ -45,7 +45,7 @@ class Origins:
         told: Told = []
         try:
             if record.missing and run.prev < record.seq:
-                fills.fill(record, run, rows, told, fx)
+                fills.fill(record, run, rows, told, lambda body: self._doubted(record, run, body), fx)
             if run.last > record.seq:
                 told += self._verified(child, found, run, rows, fx)
         except NoFit as no:

@@ -220,7 +220,7 @@ def test_a_gap_in_what_fills_a_hole_fills_nothing() -> None:
     root.take("oslo", *gw.runs(7, 9))
     root.take("bergen", *gw.runs(0, 7, (3, 5)))
     assert root.holds(gw) == [1, 2, 6, 7, 8, 9]
-    assert root.missing() == [(3, 5, "hole")]
+    assert root.missing() == [(3, 5, "lost")], "but who has them no more says so"
 
 
 def test_a_gap_that_nobody_vouches_for_is_a_hole_and_the_rest_is_taken() -> None:
@@ -262,6 +262,34 @@ def test_ranges_are_bounded_and_what_is_closed_stays_counted(monkeypatch: pytest
     assert root.missing() == [(9, 10, "hole"), (13, 14, "hole")]
     assert root.record().closed == 4
     assert root.take("oslo", *gw.runs(0, 2)) == [], "what is closed is filled no more"
+
+
+def test_a_hole_that_its_origin_declares_lost_is_lost_though_it_says_so_late() -> None:
+    root, gw = Root(), Origin().say(12)
+    root.take("oslo", *gw.runs(0, 2), *gw.runs(8, 12))
+    assert root.missing() == [(3, 8, "hole")]
+    told = root.take("oslo", *gw.runs(2, 8, (5, 7)))
+    assert kinds(told) == ["ChildEntries", "ChildEntries", "ChildEntries", "LossDeclared"]
+    assert (root.missing(), root.holds(gw)) == ([(5, 7, "lost")], [1, 2, 3, 4, 8, 9, 10, 11, 12])
+    assert root.take("oslo", *gw.runs(2, 8, (5, 7))) == []
+
+    above = Root()
+    above.take("cloud", *gw.runs(0, 2), *gw.runs(8, 12))
+    for event in told:
+        if isinstance(event, events.ChildEntries):
+            above.take("cloud", *carried(event))
+    assert above.missing() == [(5, 7, "lost")], "at every hub above"
+    root.take("bergen", *gw.runs(4, 8, (5, 6)), *gw.runs(0, 12))
+    assert (root.missing(), root.holds(gw)) == ([], list(range(1, 13))), "what comes after all takes its place"
+
+
+def test_a_late_gap_that_nobody_vouches_for_leaves_the_hole() -> None:
+    root, gw = Root(), Origin().say(12)
+    root.take("oslo", *gw.runs(0, 2), *gw.runs(8, 12))
+    [run] = gw.runs(2, 8, (5, 7))
+    forged = msgspec.Raw(gw.gap(5, 7, FakeSigner(b"another"))[1])
+    root.take("oslo", msgspec.structs.replace(run, rows=[*run.rows[:2], forged, *run.rows[3:]]))
+    assert root.missing() == [(5, 7, "hole")]
 
 
 def test_an_unchained_stream_is_numbered_alone() -> None:
