@@ -3,8 +3,8 @@
 Demands, of every hub that has child hubs: rows that come by way of one go on from what is held of their origin (node,
 epoch, stream), or fill what is listed as missing there, or leave a hole that is listed in the same transaction; its
 cursor of a relay of a child passes no row whose content is not held then. And of the disks that are read after Calm: of
-each origin a hub holds as much as its child hub does (seq, hash), nothing is missing but what its origin or a hub on
-the way has declared, and no row stands twice.
+each origin a hub holds as much as its child hub does (seq, hash), unless newer epochs took its room; nothing is missing
+but what its origin or a hub on the way has declared, and no row stands twice.
 
 Cannot see: what went before the hub's disk came from elsewhere; that the bytes are the origin's is A7's.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from protocol import effects, messages
+from protocol import effects, limits, messages
 from protocol.link import cursor, parent_entries
 from protocol.link.relay import records, runs
 from protocol.link.relay.missing import Missing, Why
@@ -181,13 +181,25 @@ class Relay(base.Checker):
             raw = above.get(name)
             text = f"{child.node} holds {key[2]} of {key[0]} up to {seq}"
             if raw is None:
-                raise self.broken(f"{text}; {hub.node} has never heard of it")
+                self._forgotten(hub, child, key, text)
+                continue
             held = _decode_origin(raw)
             same = held.seq == seq and (not tip or held.hash == tip)
             least = held.seq <= seq and not self.world.exact
             left = held.seq > seq and key[0] in self.world.homes  # what it said since came by another way
             self.demand(same or least or left, f"{text}; {hub.node} stands at {held.seq} of it")
             self._declared(hub, child, key, [one for one in held.missing if one.first <= seq], listed)
+
+    def _forgotten(self, hub: Disk, child: Disk, key: Origin, text: str) -> None:
+        """Only what newer epochs took the room of may be unknown; of audit, which always goes up, the rows stand."""
+        node, _, stream = key
+        others = [world.origin(name) for name in hub.spaces.get(records.ORIGIN, {})]
+        if sum((one[0], one[2]) == (node, stream) for one in others) <= limits.EPOCHS_KEPT_MAX:
+            raise self.broken(f"{text}; {hub.node} has never heard of it")
+        stands = {(row.seq, row.raw) for row in hub.entries if (row.node, row.stream) == (node, stream)}
+        for row in child.entries if stream == "audit" else ():
+            lacks = (row.node, row.epoch, row.stream) == key and (row.seq, row.raw) not in stands
+            self.demand(not lacks, f"{text}; {hub.node} has forgotten that, and lacks row {row.seq}")
 
     def _declared(
         self, hub: Disk, child: Disk, key: Origin, above: list[Missing], listed: list[Missing] | None

@@ -86,7 +86,8 @@ def _workloads(device: Device) -> str:
             return f"it still keeps {name}"
     if any(process.unsent or process.sent for process in device.machine.folders.values() if process.runs):
         return "a producer waits for an answer"
-    return ""
+    stopping = [name for name, process in device.machine.folders.items() if process.runs and name.startswith("t-")]
+    return f"it still runs {stopping[0]}" if stopping else ""
 
 
 def operate(world: World) -> None:

@@ -143,6 +143,46 @@ def test_relay_a_hole_in_what_came_after_a_node_had_left_is_not_the_former_hubs(
     assert tale.judged(Relay) > 2
 
 
+@pytest.mark.parametrize(
+    ("newer", "rows_at_root", "text"),
+    [(17, 3, ""), (17, 2, "has forgotten that, and lacks row 3"), (16, 3, "never heard")],
+)
+def test_relay_an_origin_whose_room_newer_epochs_took_may_be_forgotten_once_its_trail_stands(
+    newer: int, rows_at_root: int, text: str
+) -> None:
+    tale = Tree()
+    tale.tell(history.Calm(at=tale.at))
+    cursors = {f"{NODE}/audit": msgspec.json.encode(parent_entries.Record(epoch=EPOCH, seq=3, hash=TIPS[2]))}
+    known = {f"{NODE}/{number:016x}/audit": origin(3).value for number in range(newer)}
+    children = {NODE: msgspec.json.encode(parent.Record(session=1))}
+    for hub, count, spaces in (
+        (REGION, 3, {"cursor": cursors, "child": children}),
+        (HUB, rows_at_root, {"origin": known, "child": CHILDREN}),
+    ):
+        kept = [history.Row(NODE, EPOCH, "audit", *row) for row in ROWS.rows[:count]]
+        tale.tell(history.Disk(at=tale.at, node=hub, own=[], heads={}, spaces=spaces, entries=kept))
+    if text:
+        tale.breaks(Relay, text)
+    else:
+        assert tale.judged(Relay) == 3
+
+
+def test_relay_what_a_device_told_its_former_hub_is_no_loss_on_the_way_up() -> None:
+    for base in (2, 0):
+        tale = Tree()
+        tale.stored(some(3, 3), origin(3, Missing(1, 2, "", TIPS[1], Why.HOLE)), node=HUB)
+        tale.tell(history.Calm(at=tale.at))
+        held = parent_entries.Record(epoch=EPOCH, seq=3, hash=TIPS[2], base=base, base_hash=TIPS[base - 1])
+        served = {NODE: msgspec.json.encode(parent.Record(session=1))}
+        tale.disk(REGION, 0, cursor={f"{NODE}/state": msgspec.json.encode(held)}, child=served)
+        missing = {f"{NODE}/{EPOCH}/state": origin(3, Missing(1, 2, "", TIPS[1], Why.HOLE)).value}
+        tale.disk(HUB, 0, origin=missing, child=CHILDREN)
+        if base == 2:
+            assert tale.judged(Relay) > 2
+        else:
+            tale.breaks(Relay, "lacks rows 1 to 2")
+
+
 def test_nothing_lost_counts_at_every_tier() -> None:
     said = rows(1, 2, 3, body='{"item": "i"}')
     for at_root in (True, False):
