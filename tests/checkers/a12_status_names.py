@@ -27,7 +27,7 @@ class StatusNames(base.Checker):
 
     def watch(self) -> None:
         """Ask for statuses, said and kept."""
-        self._counts: dict[str, tuple[int, int]] = {}
+        self._counts: dict[str, tuple[str, int, int]] = {}
         self._let_go: dict[tuple[str, str], bytes | None] = {}
         self.on_sent(messages.Status, self._said)
         self.on_op(effects.Put, self._put)
@@ -35,10 +35,10 @@ class StatusNames(base.Checker):
 
     def _said(self, fact: Sent, status: messages.Status) -> None:
         machine, held = self.machine(fact), status.held
-        session, count = self._counts.get(fact.node, (0, 0))
-        if session == status.session:
+        parent, session, count = self._counts.get(fact.node, ("", 0, 0))
+        if (parent, session) == (fact.peer, status.session):  # sessions are counted for each parent
             self.demand(status.count > count, f"{fact.node} counts its statuses {count}, {status.count}")
-        self._counts[fact.node] = status.session, status.count
+        self._counts[fact.node] = fact.peer, status.session, status.count
         if not held.generation or not machine.is_sure(child_desired.MANIFEST, fact.peer):
             return
         stored = machine.get(child_desired.MANIFEST, fact.peer) or self._let_go.get((fact.node, fact.peer))

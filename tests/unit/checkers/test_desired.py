@@ -107,6 +107,13 @@ class TestStatusNames:
         tale.sent(status(1))
         tale.breaks(StatusNames, "counts its statuses 1, 1")
 
+    def test_a_session_of_the_same_number_with_another_hub_counts_anew(self) -> None:
+        tale = Tale()
+        tale.sent(status(1))
+        tale.sent(status(1), peer="west")
+        tale.sent(status(2), peer="west")
+        assert tale.judged(StatusNames) == 1
+
     def test_older_over_newer(self) -> None:
         tale = Tale()
         tale.stored(telling.put("status", NODE, status(1, session=2)), node=HUB)
