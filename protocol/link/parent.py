@@ -390,7 +390,7 @@ class Parent:
         if adopted and not expired and not child.asked.waits:
             child.asked.succeed(hello.held, fx)
         child.record = msgspec.structs.replace(
-            child.record, session=hello.session, nonce=hello.nonce, adopted=adopted and expired
+            child.record, session=hello.session, nonce=hello.nonce, adopted=adopted and (expired or child.asked.waits)
         )
         child.save(fx)
 

@@ -230,6 +230,7 @@ def test_a_hub_restored_to_where_it_awaited_a_device_asks_no_more_of_it_before_i
     tree.later(120.0)
     come(device, west)
     assert (west.store.spaces["asked"]["gw-7"], device.held) == (asked, held)
+    assert b'"adopted":true' in west.store.spaces["child"]["gw-7"], "it is still awaited, should it be sent on"
     west.ask(inputs.AcceptRestore())
     come(device, west)
     assert device.held.term > held.term
