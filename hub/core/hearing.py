@@ -191,12 +191,14 @@ class Hearing:
             core.registry.alarm(child_of(node), "odd-entry", f"{kind} at seq {seq} cannot be read: {error}", now, fx)
 
     def _task(self, node: str, said: status.TaskFact, now: Now, fx: Effects) -> None:
-        heard, ended = self._core.tasks.hear(node, said, now, fx)
+        core = self._core
+        asked = core.tasks.asked_at(said.id, node, core.orders.before(node))
+        heard, ended = core.tasks.hear(asked, said, now, fx)
         if heard:
             fx.act.append(inputs.Notify(topic=f"task/{said.id}"))
         if ended:
-            self._core.errands.heard(node, said, now, fx)
-            self._core.delegate.mark_soon(child_of(node), now)
+            core.errands.heard(asked, said, now, fx, has_moved=asked != node)
+            core.delegate.mark_soon(child_of(asked), now)
 
     def _flush_runs(self, fx: Effects) -> None:
         fx.act.extend(inputs.Notify(topic=f"run/{run}") for run in self._core.runs.flush(fx))

@@ -101,9 +101,10 @@ class Errands:
         if core.tasks.get(group).errand and result is not None and result.state in ("refused", "unknown"):
             self._say(address, status.TaskFact(id=group, state=result.state, reason=result.reason), now, fx)
 
-    def heard(self, address: str, said: status.TaskFact, now: Now, fx: Effects) -> None:
-        """The node at `address` said how its task ended: say it upward, if it was an errand and its rows stay here."""
-        if "state" in self._core.relay.held and self._core.tasks.get(said.id).errand:
+    def heard(self, address: str, said: status.TaskFact, now: Now, fx: Effects, *, has_moved: bool) -> None:
+        """The node at `address` said how its task ended: say it upward, if it was an errand, and its rows stay here or
+        come from where the hubs above did not ask it."""
+        if (has_moved or "state" in self._core.relay.held) and self._core.tasks.get(said.id).errand:
             self._say(address, self._clipped(said), now, fx)
 
     def _clipped(self, said: status.TaskFact) -> status.TaskFact:

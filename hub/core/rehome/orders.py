@@ -115,6 +115,14 @@ class Orders:
         """Return what was said of `node` last."""
         return self._records.get(node)
 
+    def before(self, address: str) -> str:
+        """Return the address that the node at `address` had until its newest Move brought it there; empty: none."""
+        hub, _, name = address.rpartition("/")
+        record = self._records.get(name)
+        if record is None or record.void or record.move.revoked or record.move.joins != hub:
+            return ""
+        return f"{record.move.leaves}/{name}".removeprefix("/")
+
     def belongs(self, node: str) -> str:
         """Return the child hub through which `node` was last said to come, here or further up; empty: through none."""
         known = self._records.get(node)

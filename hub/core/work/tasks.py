@@ -254,6 +254,12 @@ class Tasks:
 
     # -------------------------------------------------------------------------------------------- hearing
 
+    def asked_at(self, group: str, address: str, before: str) -> str:
+        """Return where who is at `address` was asked for the task of `group`: there, or where it was `before`."""
+        open_ = self._groups.get(group)
+        has_moved = open_ is not None and not open_.has_asked(address) and open_.has_asked(before)
+        return before if has_moved else address
+
     def hear(self, node: str, said: status.TaskFact, now: Now, fx: Effects) -> tuple[bool, bool]:
         """Take what `node` says of its task.
 

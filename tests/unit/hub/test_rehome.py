@@ -190,6 +190,27 @@ def test_a_task_of_a_device_that_moves_ends_at_the_hub_that_it_leaves_and_above(
         assert (result.state, "gw-7 belongs to hub west now" in result.reason) == ("unknown", True)
 
 
+def test_a_task_ends_where_it_was_asked_though_the_answer_comes_from_where_the_device_went(tree: Tree) -> None:
+    cloud, east, west = (tree.hubs[name] for name in ("cloud", "east", "west"))
+    device = east.device("gw-7", OSLO)
+    device.entries(("measured", "oven", 1))
+    cloud.ask(inputs.CreateTasks(nodes=["gw-7"], command=["true"], deadline_s=None))
+    group = [group.id for group in cloud.core.tasks.groups()][-1]
+    move(tree, "gw-7", "west")
+    east.cut()
+    ended = ("task.ended", group, {"id": group, "state": "ok"})
+    device.entries(ended)
+    assert told(device)
+
+    device.held_first = 2
+    turn(device, west)
+    device.seq, device.hash = 1, bytes.fromhex(device.tips[1])
+    device.entries(ended)
+    tree.later(2.0)
+    assert cloud.core.tasks.results(group)["east/gw-7"].state == "ok"
+    assert not cloud.core.tasks.open_on("east")
+
+
 def test_a_device_that_comes_home_before_its_hub_has_heard_of_that_waits_for_it(tree: Tree) -> None:
     east, west = tree.hubs["east"], tree.hubs["west"]
     device = east.device("gw-7", OSLO)
