@@ -433,10 +433,11 @@ def _met_at(held: Record, head: StreamHead, base: tuple[int, str]) -> tuple[tupl
 
 
 def _fenced(held: Record, head: StreamHead) -> list[FormerCursor]:
-    """Return the former epochs when `head` begins a new one; that which it goes on from is one, be it of a stranger."""
+    """Return the former epochs when `head` begins a new one; that which it goes on from, with any rows, is one, be it
+    of a stranger."""
     known = [*held.former, FormerCursor(epoch=held.epoch, seq=held.seq, hash=held.hash)]
     former, was = {one.epoch: one for one in known}, head.was
-    if was is not None:
+    if was is not None and (was.epoch in former or was.seq):
         seq, tip = _covered(held, was.epoch) if was.epoch in former else (0, "")
         former[was.epoch] = FormerCursor(
             epoch=was.epoch, seq=seq, hash=tip, heir=head.epoch, shared=was.seq, shared_hash=was.hash
