@@ -109,7 +109,7 @@ async def _welcomed(reader: asyncio.StreamReader) -> None:
 
 
 async def _all_online(it: Fleet) -> bool:
-    nodes = await it.ask("GET", "/v1/nodes")
+    nodes = await it.nodes()
     return sum(node["state"] == "online" for node in nodes) == _CONNECTIONS
 
 

@@ -43,7 +43,7 @@ async def run_service(fleet: Fleet, name: str, command: Sequence[str], go: Path)
     await fleet.ask("POST", "/v1/apply", {"sources": [{"name": f"{name}.yaml", "text": text}]})
 
     async def runs() -> bool:
-        nodes = await fleet.ask("GET", "/v1/nodes")
+        nodes = await fleet.nodes()
         return all(node["services"].get(name, {}).get("state") == "running" for node in nodes)
 
     await fleet.until(runs, f"{name} runs everywhere")

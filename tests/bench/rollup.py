@@ -88,7 +88,7 @@ async def _counted(root: Fleet, what: str, count: int) -> None:
 
 
 async def _known(root: Fleet, asked: Callable[[dict[str, Any]], bool]) -> bool:
-    found = [one for one in await root.ask("GET", "/v1/nodes") if one["kind"] == "agent"]
+    found = [one for one in await root.nodes() if one["kind"] == "agent"]
     return len(found) == _ALL and all(map(asked, found))
 
 

@@ -75,11 +75,23 @@ class Fleet(demo.Fleet):
 
     async def ask(self, method: str, path: str, body: object = None) -> Any:
         """Return what the API answers, as JSON. Raises httpx.HTTPStatusError with the answer's text in its notes."""
+        answer = await self._answer(method, path, body)
+        return answer.json() if answer.content else None
+
+    async def nodes(self) -> list[Any]:
+        """Return all nodes, page by page."""
+        answer = await self._answer("GET", "/v1/nodes", None)
+        found: list[Any] = answer.json()
+        while more := answer.headers.get("skerry-more"):
+            answer = await self._answer("GET", f"/v1/nodes?start={more}", None)
+            found += answer.json()
+        return found
+
+    async def _answer(self, method: str, path: str, body: object) -> httpx.Response:
         answer = await self.api.request(method, path, json=body, extensions={"sni_hostname": self._proves})
         if answer.is_error:
-            error = httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
-            raise error
-        return answer.json() if answer.content else None
+            raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
+        return answer
 
     @asynccontextmanager
     async def stream(self, method: str, path: str, body: object = None) -> AsyncGenerator[AsyncIterator[str]]:

@@ -207,7 +207,7 @@ class Hub:
     def perform(self, fx: Effects) -> None:
         """Perform effects, as a driver does."""
         self.store.commit(fx.store)
-        if self.tree.is_patient:
+        if self.tree.is_patient and fx.store:
             HubCore(self.store.snapshot(), self.config)  # what is stored can always be loaded
         for send in fx.send:
             message = self.store.read(send) if isinstance(send, effects.SendRows) else send.message
