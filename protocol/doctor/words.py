@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _FIRST_MS, _LAST_MS = 0, 253_402_214_400_000  # of what a date can say: 1970 to the end of 9999
@@ -36,6 +38,18 @@ def moment(ms: int) -> str:
 def date(ms: int) -> datetime.datetime:
     """Return the moment, or the nearest that a date can say: a device may claim any number."""
     return datetime.datetime.fromtimestamp(min(max(ms, _FIRST_MS), _LAST_MS) / 1000, datetime.UTC)
+
+
+def vitals(seen: Mapping[str, Any]) -> list[str]:
+    """Return `cpu 12 %`, `memory 410 MB of 2.0 GB`, `disk 61 %` and `41 °C`: what a device knows of these."""
+    said = [f"cpu {100 * seen.get('cpu', 0.0):.0f} %"]
+    if seen.get("memory_total"):
+        said.append(f"memory {size(seen.get('memory_used', 0))} of {size(seen['memory_total'])}")
+    if seen.get("disk_total"):
+        said.append(f"disk {100 * seen.get('disk_used', 0) / seen['disk_total']:.0f} %")
+    if seen.get("temperature_c") is not None:
+        said.append(f"{seen['temperature_c']:.0f} °C")
+    return said
 
 
 def names(found: list[str], most: int = 3) -> str:

@@ -60,14 +60,7 @@ def _head(answer: Json) -> Iterator[Text]:
 def _vitals(seen: Json | None) -> str:
     if not seen:
         return "vitals come within a minute"
-    said = [f"cpu {100 * seen.get('cpu', 0.0):.0f} %"]
-    if seen.get("memory_total"):
-        said.append(f"memory {words.size(seen.get('memory_used', 0))} of {words.size(seen['memory_total'])}")
-    if seen.get("disk_total"):
-        said.append(f"disk {100 * seen.get('disk_used', 0) / seen['disk_total']:.0f} %")
-    if seen.get("temperature_c") is not None:
-        said.append(f"{seen['temperature_c']:.0f} °C")
-    said.append(f"agent {words.size(seen.get('rss', 0))}")
+    said = [*words.vitals(seen), f"agent {words.size(seen.get('rss', 0))}"]
     return ", ".join([*said, f"up {words.duration(seen.get('uptime_s', 0.0))}"])
 
 

@@ -116,14 +116,7 @@ def vitals(node: dict[str, Any]) -> str:
     seen = node.get("vitals")
     if not seen:
         return "–"
-    said = [f"cpu {100 * seen.get('cpu', 0.0):.0f} %"]
-    if seen.get("memory_total"):
-        said.append(f"memory {words.size(seen.get('memory_used', 0))} of {words.size(seen['memory_total'])}")
-    if seen.get("disk_total"):
-        said.append(f"disk {100 * seen.get('disk_used', 0) / seen['disk_total']:.0f} %")
-    if seen.get("temperature_c") is not None:
-        said.append(f"{seen['temperature_c']:.0f} °C")
-    return ", ".join(said)
+    return ", ".join(words.vitals(seen))
 
 
 def short(one: dict[str, Any]) -> str:
