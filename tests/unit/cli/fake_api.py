@@ -24,6 +24,7 @@ class FakeApi:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else a body waits for the acknowledgement of its head
             more = ""
 
             def handle_any(self) -> None:
