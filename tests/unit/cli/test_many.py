@@ -8,6 +8,7 @@ import json
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 
 from hub.cli.view.table.table import PAGE_ROWS, Table
 from tests.unit.cli.conftest import Skerry
@@ -107,3 +108,11 @@ def test_the_pages_of_a_table_are_one_table() -> None:
     assert [line.split() for line in shown] == [["NODE", "STATE"], *rows]
     assert {line.index(line.split()[1]) for line in shown} == {len("gw-500  ")}
     assert lines(Table(["NODE", "STATE"], [])) == ["NODE  STATE"]
+
+
+def test_a_list_that_is_shown_live_is_laid_out_as_any_other() -> None:
+    table = Table(["NODE", "STATE", "LABELS", "DESIRED"], ROWS)
+    console = Console(file=io.StringIO(), width=50, height=10, force_terminal=True, color_system=None)
+    with Live(console=console, auto_refresh=False, screen=True):
+        widths = [[column.width for column in page.columns] for page in table.pages(console)]
+    assert widths == [[column.width for column in page.columns] for page in table.pages(console)]

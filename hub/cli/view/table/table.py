@@ -50,9 +50,8 @@ class Table:
         for at, width in enumerate(longest):  # those that may wrap give way first, the widest before the others
             ruler.add_column(no_wrap=at < KEPT_COLUMNS and width <= KEPT_WIDTH_MAX, overflow="fold")
         ruler.add_row(*("x" * width for width in longest))
-        with console.capture() as capture:
-            console.print(ruler)
-        widths = [len(cell) for cell in capture.get().splitlines()[0].split()]
+        line = "".join(part.text for part in console.render_lines(ruler)[0])
+        widths = [len(cell) for cell in line.split()]
         return widths + [1] * (len(longest) - len(widths))
 
 
