@@ -274,6 +274,18 @@ async def test_installed_by_one_command_or_not_at_all(tmp_path: Path, tree: str)
         assert "Done" in await on.run(*run), "and after all that, it is a device like any other"
         await it.until(lambda: it.online("oslo"), "the device is online")
 
+        await on.run("dpkg", "--remove", "skerry-agent")
+        await on.run("sh", "-c", "echo X=1 >>/etc/skerry/agent.env")  # its owner's: nobody is asked about it
+        before = await on.run("sha256sum", f"{STATE}/agent.json", f"{STATE}/key.pem")
+        code, said = await on.tried(*run[:-1], "bergen")
+        assert (code, "what lies in" in said) == (1, True), said
+        assert await on.run("sha256sum", f"{STATE}/agent.json", f"{STATE}/key.pem") == before
+        await on.run("test", "-e", f"{STATE}/journal.db")
+        assert (await on.tried("test", "-e", "/usr/bin/skerry-agent"))[0] == 1
+        assert "Done" in await on.run(*run)
+        assert "X=1" in await on.run("cat", "/etc/skerry/agent.env")
+        await it.until(lambda: it.online("oslo"), "the device is online again, as itself")
+
 
 async def _refused(on: Debian, *words: str) -> str:
     """Run it; it must fail with one sentence, and leave nothing."""

@@ -5,8 +5,8 @@
 #       sudo sh -s -- --token TOKEN [--name NAME] [--label KEY=VALUE ...] [--mqtt HOST:PORT] [--quota SIZE] [--discover]
 #
 # The token may come in SKERRY_TOKEN too. Nothing is changed before all that can be checked is checked. To run it twice
-# is harmless; when it fails half-way it takes back what it did. Whatever it fetches comes from this hub, known by the
-# same pin, and must have the sum that stands here.
+# is harmless; when it fails half-way it takes back what it did, and never what was here before, nor a key or a journal.
+# Whatever it fetches comes from this hub, known by the same pin, and must have the sum that stands here.
 set -eu
 
 url=@URL@
@@ -17,7 +17,7 @@ packages='@PACKAGES@'
 ours=@ROOT@.@SCOPE@
 
 state=/var/lib/skerry/agent
-made='' folder=''
+undo='' folder='' # undo: what dpkg is to do with the package if this fails
 
 say() { printf '%-12s %s\n' "$1" "$2"; }
 fail() { printf 'skerry: %s\n' "$*" >&2; exit 1; }
@@ -26,9 +26,15 @@ take_back() {
     code=$?
     trap - EXIT
     [ -z "$folder" ] || rm -rf "$folder"
-    if [ "$code" != 0 ] && [ -n "$made" ]; then
-        dpkg --purge skerry-agent >/dev/null 2>&1 || say 'left over' 'skerry-agent could not be purged: dpkg --purge skerry-agent'
-        say 'taken back' 'this device is as it was before'
+    if [ "$code" != 0 ] && [ -n "$undo" ]; then
+        if [ -e "$state/key.pem" ] || [ -e "$state/journal.db" ]; then undo=remove; fi
+        if ! dpkg "--$undo" skerry-agent </dev/null >/dev/null 2>&1; then
+            say 'left over' "skerry-agent could not be taken back: dpkg --$undo skerry-agent"
+        elif [ "$undo" = purge ]; then
+            say 'taken back' 'this device is as it was before'
+        else
+            say 'taken back' "the package is removed; what lies in $state stays"
+        fi
     fi
     exit "$code"
 }
@@ -54,14 +60,11 @@ copy one into the folder packages of its directory"
     [ "$free" -gt $((size / 100000)) ] || fail "$free MB are free, and the agent takes up to $((size / 100000)) MB: make room"
 }
 
-# What is installed, "" when nothing is.
-installed() { dpkg-query --show --showformat='${db:Status-Status} ${Version}' skerry-agent 2>/dev/null | sed -n 's/^installed //p'; }
-
 put_in_place() {
     version=${name#*_}
     version=${version%_*}
-    before=$(installed)
-    if [ "$before" = "$version" ]; then
+    before=$(dpkg-query --show --showformat='${db:Status-Status} ${Version}' skerry-agent 2>/dev/null) || before=''
+    if [ "$before" = "installed $version" ]; then
         say installing "skerry-agent $version is here already"
         return
     fi
@@ -71,9 +74,14 @@ put_in_place() {
         "the package could not be fetched from $url: look at the network, and run this again"
     [ "$(sha256sum "$folder/$name" | cut -c 1-64)" = "$sum" ] || fail \
         'what was fetched is not what this hub promised (cut off, or changed on the way): run this again'
-    [ -n "$before" ] || made=yes
+    case $before in
+    '' | not-installed*) if [ -e "$state" ]; then undo=remove; else undo=purge; fi ;;
+    config-files*) undo=remove ;; # it was here, and its state may be
+    esac
+    # What its owner changed in /etc stays as it is, and nobody is asked: this line's input is the script.
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o APT::Sandbox::User=root \
-        -o Dpkg::Use-Pty=0 "$folder/$name" >"$folder/log" 2>&1 || {
+        -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+        "$folder/$name" </dev/null >"$folder/log" 2>&1 || {
         tail -n 8 "$folder/log" >&2
         fail "skerry-agent $version could not be installed (what apt-get said is above)"
     }
@@ -82,7 +90,7 @@ put_in_place() {
 enroll() {
     if [ ! -e "$state/agent.json" ]; then say enrolling "at $url; the key is made here and stays here"; fi
     said=$(printf '%s\n' "$token" | skerry-agent enroll --token - "$@" 2>&1) || fail "${said#skerry-agent: }"
-    made='' # it is one of the fleet now: what fails from here on is no reason to forget that
+    undo='' # it is one of the fleet now: what fails from here on is no reason to forget that
     printf '%s\n' "$said" | grep -v -e '^trusting' -e '^Next:' || :
     systemctl start skerry-agent || fail "the agent does not start: systemctl status skerry-agent"
     say running "$(systemctl show --property=StatusText --value skerry-agent)"

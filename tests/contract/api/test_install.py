@@ -140,6 +140,65 @@ async def test_a_script_that_was_cut_off_on_its_way_does_nothing(hub: Served) ->
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+_DEVICE = {
+    "id": "echo 0",
+    "systemctl": ":",
+    "dpkg": 'if [ "$1" = --print-architecture ]; then echo amd64; else echo "$@" >>"$HERE/dpkg"; fi',
+    "dpkg-query": '[ -z "$BEFORE" ] || echo "$BEFORE 0.0.9"',
+    "apt-get": 'mkdir -p "$HERE/state"; echo "$@" >"$HERE/apt-get"; cat >>"$HERE/apt-get"',
+    "skerry-agent": 'for file in $ENROLLED; do : >"$HERE/state/$file"; done; echo "skerry-agent: a wrong name"; exit 1',
+}
+"""What the script calls on a device, and what each does: an enrollment that fails."""
+
+
+@pytest.mark.parametrize(
+    ("before", "held", "enrolled", "undone", "told"),
+    [
+        ("", None, "", "--purge", "this device is as it was before"),
+        ("", None, "key.pem", "--remove", "what lies in"),  # the hub may know that key
+        ("", "agent.json key.pem journal.db", "", "--remove", "what lies in"),
+        ("", "telemetry.db", "", "--remove", "what lies in"),
+        ("config-files", "agent.json key.pem journal.db", "", "--remove", "what lies in"),
+        ("config-files", None, "", "--remove", "what lies in"),
+        ("installed", "agent.json key.pem", "", "", ""),
+        ("half-configured", "agent.json key.pem", "", "", ""),
+    ],
+)
+async def test_what_was_here_before_a_failure_is_never_taken_back(
+    hub: Served, tmp_path: Path, before: str, held: str | None, enrolled: str, undone: str, told: str
+) -> None:
+    put(hub.home.packages, "skerry-agent_0.1.0+deb12_amd64.deb", archive(b"2.0\n", BODY))
+    token = (await hub.api.post("/v1/tokens", json={})).json()["token"]
+    here = tmp_path / "device"
+    for folder in ("bin", "run", "state") if held is not None else ("bin", "run"):
+        (here / folder).mkdir(parents=True)
+    for name in (held or "").split():
+        (here / "state" / name).write_text("mine")
+    for name, does in _DEVICE.items():
+        (here / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (here / "bin" / name).chmod(0o755)
+    (here / "os-release").write_text("ID=debian\nVERSION_ID=12\n")
+    text = await script_of(hub)
+    for there, name in (("/var/lib/skerry/agent", "state"), ("/run/systemd/system", "run"), ("/etc/os-release",) * 2):
+        text = text.replace(there, str(here / name.removeprefix("/etc/")))
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["/bin/sh", "-s", "--", "--token", token, "--name", "oslo"],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": f"{here}/bin:/usr/bin:/bin", "HERE": str(here), "BEFORE": before, "ENROLLED": enrolled},
+    )
+    assert (done.returncode, done.stderr) == (1, "skerry: a wrong name\n")
+    called = (here / "dpkg").read_text() if (here / "dpkg").exists() else ""
+    assert called.strip() == f"{undone} skerry-agent".strip() * bool(undone)
+    assert told in done.stdout
+    assert ("taken back" in done.stdout) == bool(undone)
+    assert "--force-confold" in (here / "apt-get").read_text()
+    assert (here / "apt-get").read_text().count("\n") == 1, "it is asked nothing, and reads nothing of the script"
+
+
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed here")
 async def test_shellcheck_finds_nothing(hub: Served, tmp_path: Path) -> None:
     (tmp_path / "install.sh").write_text(await script_of(hub))
