@@ -220,6 +220,7 @@ FOUND_HUBS_MAX = 64  # heard at a time
 FOUND_HOSTS_MAX = 8  # of one hub
 REHOME_AFTER_S = 86_400.0  # without contact to its hub a device that has a grant looks whether that is gone for good
 HAVENS_MAX = 8  # that a grant lists, beside the hub that it is of
+MOVE_SAID_MAX = 2**31  # what a region says that this hub said of a node is believed up to this number of it
 MOVES_OPEN_MAX = 1_000  # nodes on their way from one hub to another, at the hub above both
 FOUND_TRIES_MAX = 32  # addresses that one look tries
 

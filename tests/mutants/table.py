@@ -521,6 +521,16 @@ MUTANTS = [
         tests=["tests/unit/hub/test_lying_regions.py"],
     ),
     _one(
+        "learned-while-heard",
+        "C17",
+        "a region takes a sibling's device over by saying that it was moved to it",
+        "hub/core/rehome/arrivals.py",
+        "        if not online:\n",
+        "        if True:\n",
+        sim=False,  # no region lies there
+        tests=["tests/unit/hub/test_lying_regions.py"],
+    ),
+    _one(
         "relay-acked-unstored",
         "A5",
         "what a region relays is acked, and is not stored",

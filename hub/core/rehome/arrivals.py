@@ -13,7 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.core.down.known.spot import Spot
+from hub.core.hearing import child_of
 from hub.core.rehome import havens
+from protocol import limits
 from protocol.effects import Effects, Now
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 _HEARD = (
     "{0} says that {1} turned to it, because its own hub is gone; but {2} hears it now: nobody is told to move. If {1} "
     "is a copy, see to that; if {0} never met it, {0} lies: revoke it"
+)
+_ELSEWHERE = (
+    "{0} says that {1} was moved to it; but {2} hears it now, and nothing is known here of that move: nobody is told "
+    "to move. If {1} is a copy, see to that; if {0} never met it, {0} lies: revoke it"
 )
 
 
@@ -73,13 +79,19 @@ class Arrivals:
         return not hub or (found is not None and found.brief.state != "revoked")
 
     def _learned(self, spot: Spot, now: Now, fx: Effects) -> None:
-        """If this hub has said more of a node than it knows, take that over."""
-        number, known = spot.brief.moves.get(self._core.node, 0), self._orders.find(spot.name)
+        """If this hub has said more of a node than it knows, take that over; not of one that another hub hears."""
+        core, number, known = self._core, spot.brief.moves.get(self._core.node, 0), self._orders.find(spot.name)
         if number <= (known.move.number if known is not None else 0) or spot.brief.state in ("moved", "revoked"):
             return
-        to = havens.of(self._core, _hub(spot))
-        if to is not None and not self._core.rollup.is_online(spot.name):
+        to = havens.of(core, _hub(spot))
+        if to is None or core.rollup.is_online(spot.name) or number > limits.MOVE_SAID_MAX:
+            return
+        online = [one for one in core.subtree.named(spot.name) if one.address != spot.address and _is_heard(one, spot)]
+        if not online:
             self._orders.learn(spot, to, number, now, fx)
+        elif hub := _hub(spot):
+            text = _ELSEWHERE.format(hub, spot.name, _hub(online[0]) or core.node)
+            core.registry.alarm(child_of(hub), "odd-lodger", text, now, fx)
 
     def _lodged(self, spot: Spot, now: Now, fx: Effects) -> None:
         """If a device turned to another hub by a grant, and is who it says it is, say that it belongs there; if it was
@@ -106,3 +118,8 @@ class Arrivals:
 
 def _hub(spot: Spot) -> str:
     return spot.address.rpartition("/")[0]
+
+
+def _is_heard(one: Spot, spot: Spot) -> bool:
+    """Tell whether `one` is the same device as `spot`, and heard now."""
+    return one.brief.key == spot.brief.key and one.state == "online"

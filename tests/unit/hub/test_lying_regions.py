@@ -8,8 +8,9 @@ import pytest
 from hub.core.down.relayed import bounded
 from hub.core.registry import Node
 from hub.core.rehome import havens
+from hub.core.rehome.moves.followed import TAKEN
 from protocol import documents, limits
-from protocol.effects import Effects
+from protocol.effects import Effects, Put
 from protocol.link import events
 from tests.support.tree import Hub, Tree
 
@@ -45,6 +46,36 @@ def test_nobody_is_told_to_move_to_a_region_that_only_says_that_it_met_the_devic
     text = cloud.core.registry.alarm_text("evil", "odd-lodger")
     assert text.startswith("evil says that gw-7 turned to it, because its own hub is gone; but oslo hears it now")
     assert not cloud.core.registry.alarm_text("oslo", "odd-lodger")
+
+
+def say(hub: Hub, name: str, key: str, moves: dict[str, int]) -> None:
+    """Let `hub` say that a device is its own, and what it heard of where that belongs."""
+    hub.core.registry.put(Node(name=name, key=key, token="", enrolled_ms=1), fx := Effects())
+    seen = {by: (number, True) for by, number in moves.items()}
+    fx.store.append(Put(TAKEN, name, msgspec.json.encode(seen)))
+    hub.core.admit(name, hub.tree.now, fx)
+    hub.perform(fx)
+    hub.restart()
+    hub.tree.later(120.0)
+
+
+def test_nobody_learns_of_a_region_that_a_device_which_another_one_hears_belongs_there(tree: Tree) -> None:
+    cloud, oslo, evil = (tree.hubs[name] for name in ("cloud", "oslo", "evil"))
+    oslo.device("gw-7")
+    tree.later(1.0)
+    say(evil, "gw-7", oslo.core.registry.get("gw-7").key, {"cloud": 9})
+    assert cloud.core.orders.find("gw-7") is None
+    assert not any("move/gw-7" in cloud.core.orders.items(child) for child in ("oslo", "evil"))
+    text = cloud.core.registry.alarm_text("evil", "odd-lodger")
+    assert text.startswith("evil says that gw-7 was moved to it; but oslo hears it now")
+
+
+def test_nobody_learns_a_number_after_which_there_is_none(tree: Tree) -> None:
+    cloud, evil = tree.hubs["cloud"], tree.hubs["evil"]
+    say(evil, "gw-8", "k" * 64, {"cloud": limits.MOVE_SAID_MAX + 1})
+    assert cloud.core.orders.find("gw-8") is None
+    say(evil, "gw-9", "k" * 64, {"cloud": limits.MOVE_SAID_MAX})
+    assert cloud.core.orders.find("gw-9") is not None
 
 
 @pytest.mark.parametrize(
