@@ -409,7 +409,8 @@ class AgentCore:
         if is_let_in:
             held = self._child.held
             self._audit("desired.applied", Told(generation=held.generation, term=held.term), now, fx)
-        if self._own.took() or is_let_in:
+        is_changed = self._own.took() or is_let_in
+        if is_changed and self._hold.has_received:
             self._follow(now, fx)
         for service in self._overrides.expire(now, fx):
             if service in self._roster.all:

@@ -54,6 +54,11 @@ class Hold:
         self._wanted: dict[str, bytes] | None = None
         self._ended = False
 
+    @property
+    def has_received(self) -> bool:
+        """Whether there is a manifest to follow: none is known to a device whose store lost it."""
+        return self._wanted is not None
+
     def received(self, items: dict[str, bytes]) -> None:
         """Take a complete manifest of the parent: document id -> bytes."""
         self._wanted = items
@@ -113,7 +118,7 @@ class Hold:
             body = HoldEnded(user=held.user, uid=held.uid, why="its life is over")
             self._ctx.note("audit", "hold.ended", "", body, now, fx)
         ended, self._ended = self._ended, False
-        return ended and self._wanted is not None
+        return ended and self.has_received
 
     def next_wake(self, now: Now) -> float | None:
         """Return when (mono) it may end."""

@@ -43,9 +43,14 @@ class Own:
         self._changed = False
 
     def over(self, asked: dict[str, bytes]) -> dict[str, bytes]:
-        """Return the manifest to follow: what the parent asks, and what is declared here."""
+        """Return the manifest to follow: what the parent asks, and what is declared here.
+
+        A fence of the parent's is of its own service, and vouches for no other of that name (A20).
+        """
         self._asked = asked
-        return asked | {key: bytes(one.document) for key, one in self._all.items()}
+        foreign = {"fence/" + key.partition("/")[2] for key in self._all if key.startswith("assignment/")}
+        theirs = {key: raw for key, raw in asked.items() if key not in foreign}
+        return theirs | {key: bytes(one.document) for key, one in self._all.items()}
 
     def get(self, key: str) -> Declared | None:
         """Return what is declared here under this id."""

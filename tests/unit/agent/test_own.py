@@ -80,6 +80,31 @@ def test_a_name_is_one_thing(world: World) -> None:
     assert world.do(exited("s-own-3", None, 15)).act[-1].process.command == ["./hub"]  # type: ignore[attr-defined]
 
 
+def test_what_is_declared_here_has_no_fence_of_the_hubs(world: World) -> None:
+    world.local(declare(service("own")))
+    running(world, "s-own-2", 42)
+    world.desire(service("web"), service("own", "./hub"), documents.Fence(service="own", fence=7))
+    assert "fence" not in world.service("own"), "a token of the hub's would vouch for foreign work"
+    world.do(exited("s-own-2"))
+    world.wait(60)
+    assert [one.fence for one in world.all(inputs.Launch) if one.process.command == ["./serve"]] == [""] * 3
+    world.local(forget("own"))
+    running(world, "s-own-3", 43)
+    launch = only(world.do(exited("s-own-3", None, 15)), inputs.Launch)
+    assert (launch.process.command, launch.fence) == (["./hub"], "0000000007")
+
+
+def test_it_can_be_deleted_though_the_manifest_was_lost(world: World) -> None:
+    world.local(declare(service("own")))
+    running(world, "s-own-2", 42)
+    del world.store.spaces["manifest"]
+    world.start(inputs.Found(instance="s-own-2", pid=42), inputs.Found(instance="s-web-1", pid=41))
+    assert world.local(forget("own"))["documents"] == {"service/own": "deleted"}
+    assert not world.all(inputs.Stop), "nothing is taken for gone until a manifest is known"
+    world.online()
+    assert [one.instance for one in acts(world.desire(service("web")), inputs.Stop)] == ["s-own-2"]
+
+
 def test_a_hold_does_not_concern_it(world: World) -> None:
     world.local(inputs.LocalHold())
     fx = world.do(inputs.Local(request=1, user="ada", uid=7, command=declare(service("own"))))
