@@ -1,7 +1,11 @@
-"""What an event says, in the words of a table; `-o wide` and `-o json` leave nothing out."""
+"""What an event says, in the words of a table; `-o wide` and `-o json` leave nothing out.
+
+Devices, their workloads and regions say what they like: what is not as expected is shown as it came, and ends no list.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any, cast
 
@@ -15,13 +19,14 @@ def words(event: dict[str, Any], *, whole: bool = False) -> str:
     """Return the body of `event` as `name=value`; unless `whole`, without what its key says, and long values cut."""
     body = event.get("body")
     if event["kind"] == cursor.GAP and isinstance(body, dict) and not whole:
-        return _gap(cast("dict[str, Any]", body), str(event["stream"]))
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return _gap(cast("dict[str, Any]", body), str(event["stream"]))
     if not isinstance(body, dict):
         return "" if body is None else _value(body, whole)
     pairs = cast("dict[str, Any]", body).items()
     key = event["key"]
     return " ".join(
-        f"{name}={_steps(value) if name == 'steps' and not whole else _value(value, whole)}"
+        f"{name}={_value(value, whole) if name != 'steps' or whole else _steps(value)}"
         for name, value in pairs
         if whole or not (name in ("id", "run") and value == key)
     )
@@ -33,7 +38,10 @@ def _gap(body: dict[str, Any], stream: str) -> str:
 
 
 def _steps(value: Any) -> str:
-    return lists.steps(value).replace(" ", "")
+    try:
+        return lists.steps(value).replace(" ", "")
+    except (KeyError, TypeError):
+        return _value(value, whole=False)
 
 
 def _value(value: object, whole: bool) -> str:

@@ -28,11 +28,15 @@ def absent(nodes: list[Node], now_ms: int) -> list[Finding]:
 
 
 def _judged(check: str, all_of: list[Node], away: list[Node], devices: list[Node], now_ms: int, advice: str) -> Finding:
+    if not all_of:
+        return ok(check, "none yet")
+    hidden = sum(one.state == "unheard" for one in all_of)
+    behind = f", and {hidden} behind a region that is away" if hidden else ""
     if not away:
-        return ok(check, f"{len(all_of)} of {len(all_of)} heard" if all_of else "none yet")
+        return ok(check, f"{len(all_of) - hidden} of {len(all_of)} heard{behind}")
     away = sorted(away, key=lambda one: one.last_contact_ms)
     named = words.names([f"{one.name} ({_since(one, devices, now_ms)})" for one in away])
-    says = f"{len(away)} of {len(all_of)} not heard: {named}"
+    says = f"{len(away)} of {len(all_of)} not heard{behind}: {named}"
     return problem(check, says, advice.format(name=away[0].name), away=True)
 
 

@@ -639,6 +639,45 @@ def test_a_service_of_another_hub_names_its_owner_and_who_overrides_it_here(sker
     assert ("owner" in out, "overridden" in out) == (False, False), "its own hub's, as most are"
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        (
+            "override.begun",
+            {"who": "ola", "until_ms": 1_700_000_000_000, "reason": "a storm"},
+            "until 14 Nov 2023 22:13",
+        ),
+        ("override.kept", {"at": "eu"}, "north: eu has another one by now, which stays"),
+        ("override.kept", {}, "north: override.kept"),
+        ("override.begun", {"who": "ola", "until_ms": "soon"}, "north: override.begun who=ola until_ms=soon"),
+        ("override.ended", None, "north: override.ended"),
+        ("override.ended", ["?"], 'north: override.ended ["?"]'),
+        ("override.paused", {"at": "eu", "steps": 3}, "north: override.paused at=eu steps=3"),
+    ],
+)
+def test_one_odd_entry_of_a_region_ends_no_description(
+    skerry: Skerry, api: FakeApi, kind: str, body: Any, said: str
+) -> None:
+    api.says("GET", "/v1/services/vision", service())
+    api.says("GET", "/v1/events", (EVENT | {"kind": kind, "body": body, "path": "", "node": "north"},))
+    code, out, _ = skerry("describe", "service", "vision")
+    assert (code, said in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        ("app.x", {"steps": "x"}, "steps=x"),
+        ("app.x", {"steps": [{"name": 1}]}, "steps="),
+        ("gap", {"count": 1}, "count=1"),
+    ],
+)
+def test_one_odd_event_ends_no_list(skerry: Skerry, api: FakeApi, kind: str, body: Any, said: str) -> None:
+    api.says("GET", "/v1/events", (EVENT | {"kind": kind, "body": body},))
+    code, out, _ = skerry("events")
+    assert (code, said in out) == (0, True)
+
+
 def test_a_service_for_regions_that_are_not_there_says_so(skerry: Skerry, api: FakeApi) -> None:
     spec: dict[str, Any] = {"spec": {"placement": {"selector": "site=oslo", "regions": "continent=us"}}}
     api.says("GET", "/v1/services/vision", service(on=[], placed=0, spec=spec))

@@ -132,6 +132,13 @@ BEHIND = node("eu/oslo", state="unheard", silent="eu", last_contact_ms=NOW_MS - 
         ([node(state="away", last_contact_ms=NOW_MS - 60_000)], ["devices"], "oslo (last heard 2026-11-18 11:05 UTC"),
         ([node(state="away")], ["devices"], "1 of 1 not heard: oslo (it has never connected)"),
         ([EU, node("b", state="away")], ["regions", "devices"], "it has never connected"),
+        ([EU, BEHIND], ["regions"], "0 of 1 heard, and 1 behind a region that is away"),
+        ([EU, BEHIND, node("b")], ["regions"], "1 of 2 heard, and 1 behind a region that is away"),
+        (
+            [EU, BEHIND, node("b", state="away"), node("c")],
+            ["regions", "devices"],
+            "1 of 3 not heard, and 1 behind a region that is away: b (",
+        ),
     ],
 )
 def test_who_is_not_heard_is_a_problem_with_since_when(nodes: list[Node], expected: list[str], says: str) -> None:

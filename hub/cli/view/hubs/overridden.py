@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.cli.view import human
+from hub.cli.view import happened, human
 
 SHOWN = 6
 
@@ -15,20 +15,29 @@ def rows(events: list[dict[str, Any]], now_ms: int) -> list[tuple[str, str]]:
 
 
 def _words(event: dict[str, Any], now_ms: int) -> str:
-    body, where = event["body"], event.get("path") or event["node"]
-    match event["kind"]:
+    """Return what happened; of what this command does not know, or that lacks something, as it was told."""
+    where = event.get("path") or event["node"]
+    try:
+        return f"{where}: {_known(event['kind'], event['body'], now_ms)}"
+    except (KeyError, TypeError, ValueError):
+        return f"{where}: {event['kind']} {happened.words(event)}"
+
+
+def _known(kind: str, body: dict[str, Any], now_ms: int) -> str:
+    """Return what is told of an override. Raises KeyError, TypeError and ValueError for what a hub never tells."""
+    match kind:
         case "override.begun":
-            return (
-                f"{where}: overridden by {body['who']} until {human.clock(body['until_ms'], now_ms)}: {body['reason']}"
-            )
+            return f"overridden by {body['who']} until {human.clock(body['until_ms'], now_ms)}: {body['reason']}"
         case "override.ended":
-            return f"{where}: that of {body['who']} ended, {body['why']}"
+            return f"that of {body['who']} ended, {body['why']}"
         case "override.asked-back":
-            return f"{where}: {body['at']} was asked for that of {body['by']} by {body['who']}: {body['reason']}"
+            return f"{body['at']} was asked for that of {body['by']} by {body['who']}: {body['reason']}"
         case "override.given-back":
-            return f"{where}: {body['at']} has given it back"
+            return f"{body['at']} has given it back"
+        case "override.kept":
+            return f"{body['at']} has another one by now, which stays"
         case _:
-            return f"{where}: {body['at']} has another one by now, which stays"
+            raise KeyError(kind)
 
 
 def asked(one: dict[str, Any], now_ms: int) -> str:
