@@ -34,12 +34,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 class People(msgspec.Struct, frozen=True, kw_only=True):
     """What the owner's file lets people do: the groups that look and that act, and which of them this device lacks.
 
-    `error`: what is wrong with that file, so that nobody but root may.
+    An empty name closes that door. `is_said`: there is such a file. `error`: what is wrong with it, so that nobody but
+    root may.
     """
 
     read: str = ""
     act: str = ""
     missing: list[str] = []
+    is_said: bool = False
     error: str = ""
 
 

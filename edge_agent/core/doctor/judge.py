@@ -93,7 +93,13 @@ def _work(seen: Work) -> Finding:
 def _people(seen: People) -> Finding:
     if seen.error:
         return problem("people", f"{seen.error}: only root may ask this agent", "mend it; it counts at once")
+    decides = f"the group {seen.act} decides here" if seen.act else "only root decides here"
+    looks = f", {seen.read} looks" if seen.read else ""
     if seen.act in seen.missing:
-        lacks = f"there is no group {words.names(seen.missing)}"
-        return ok("people", f"only root decides here: {lacks}")
-    return ok("people", f"the group {seen.act} decides here" + (f", {seen.read} looks" if seen.read else ""))
+        decides = f"only root decides here: there is no group {seen.act}"
+    if seen.read in seen.missing:
+        looks = f"; nobody only looks: there is no group {seen.read}"
+    if seen.missing and seen.is_said:
+        advice = f"make it (sudo groupadd {seen.missing[0]}), or name another in agent.toml: it counts at once"
+        return warning("people", decides + looks, advice)
+    return ok("people", decides + looks)

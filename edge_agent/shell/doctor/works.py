@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import grp
 from pathlib import Path
 
 from edge_agent.core.doctor.facts import People, Tools, Work
+from edge_agent.shell.people import callers
 from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.runners import folder, proc, script, tree
 
@@ -27,11 +27,12 @@ def work(data: Path) -> Work:
 
 
 def people() -> People:
-    """Return what the owner lets people do here; as this process sees the file."""
-    named, error = Owner().people()
-    groups = {one.gr_name for one in grp.getgrall()}
-    missing = [name for name in (named.act, named.read) if name not in groups]
-    return People(read=named.read, act=named.act, missing=missing, error=error)
+    """Return what the owner lets people do here; as this process sees the file, and groups as the agent's door does."""
+    owner = Owner()
+    named, error = owner.people()
+    missing = [name for name in (named.act, named.read) if name and callers.gid(name) < 0]
+    is_said = owner.path.exists()
+    return People(read=named.read, act=named.act, missing=missing, is_said=is_said, error=error)
 
 
 def _is_lost(path: Path) -> bool:

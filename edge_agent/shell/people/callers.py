@@ -42,13 +42,13 @@ def of(sock: socket.socket, owner: Owner) -> Caller:
 
 
 def _rights(groups: set[int], people: People) -> Rights:
-    if _gid(people.act) in groups:
+    if gid(people.act) in groups:
         return Rights.ACT
-    return Rights.READ if _gid(people.read) in groups else Rights.NOTHING
+    return Rights.READ if gid(people.read) in groups else Rights.NOTHING
 
 
-def _gid(group: str) -> int:
-    """Return the number of a group, one that nobody has when there is no such group."""
+def gid(group: str) -> int:
+    """Return the number of a group, -1 (which nobody has) when there is no such group."""
     try:
         return grp.getgrnam(group).gr_gid if group else -1
     except KeyError:

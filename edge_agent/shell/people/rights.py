@@ -6,8 +6,8 @@
     start = true                 who may act may start and cancel runs of workflows
     apply = false                who may act may declare services and workflows of their own here
 
-Root and the user that the agent runs as may look and decide anyway. A file that cannot be understood lets nobody else
-in (C9), and whoever is turned away reads why; the work here goes on.
+Root and the user that the agent runs as may look and decide anyway. A file that cannot be understood, be it for one
+misspelt word, lets nobody else in (C9), and whoever is turned away reads why; the work here goes on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,13 @@ class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     apply: bool = False
 
 
-_NOBODY = People(read="", act="", start=False)
+class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All tables of the file: a misspelt one would otherwise leave the wide defaults in force."""
+
+    people: People = People()
+
+
+_NOBODY = People(read="", act="")
 
 
 class Owner:
@@ -48,19 +54,21 @@ class Owner:
 
     def __init__(self) -> None:
         self.path = Path(os.environ.get(VARIABLE, "") or FILE)
-        self._people, self._error, self._seen = People(), "", -1
+        self._people, self._error = People(), ""
+        self._seen: tuple[int, ...] = ()
 
     def people(self) -> tuple[People, str]:
         """Return the table in force; and what is wrong with the file, an empty text when nothing is."""
         try:
-            seen = self.path.stat().st_mtime_ns
+            stat = self.path.stat()
+            seen = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, stat.st_size)
             if seen != self._seen:
                 self._people, self._error = _read(self.path.read_bytes()), ""
                 self._seen = seen
         except FileNotFoundError:
-            self._people, self._error, self._seen = People(), "", -1
+            self._people, self._error, self._seen = People(), "", ()
         except (OSError, ValueError) as error:
-            self._people, self._error, self._seen = _NOBODY, f"{self.path} is wrong: {error}", -1
+            self._people, self._error, self._seen = _NOBODY, f"{self.path} is wrong: {error}", ()
         return self._people, self._error
 
 
@@ -68,4 +76,4 @@ def _read(raw: bytes) -> People:
     """Raises ValueError (all errors of TOML and of msgspec are such)."""
     import tomllib  # only where there is a file: a device without one need not carry it
 
-    return msgspec.convert(tomllib.loads(raw.decode()).get("people", {}), People)
+    return msgspec.convert(tomllib.loads(raw.decode()), File).people

@@ -67,7 +67,7 @@ async def _may(it: Fleet, groups: list[str], **request: object) -> str:
 async def test_groups_say_who_looks_and_who_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toml = tmp_path / "agent.toml"
     monkeypatch.setenv(VARIABLE, str(toml))
-    toml.write_text(f'[people]\nread = "{_LOOKERS}"\nact = "{_OPERATORS}"\n[elsewhere]\nx = 1\n')
+    toml.write_text(f'[people]\nread = "{_LOOKERS}"\nact = "{_OPERATORS}"\n')
     async with deeds.site(tmp_path / "fleet", "oslo") as it:
         await deeds.declare(it, deeds.service("beat", ["sleep", "600"]))
         await deeds.pid_of(it, "oslo", "beat")
@@ -90,8 +90,11 @@ async def test_groups_say_who_looks_and_who_decides(tmp_path: Path, monkeypatch:
         toml.write_text(f'[people]\nact = "{_OPERATORS}"\nstart = false\n')  # the owner narrows, at once
         assert "may not ask" in await _may(it, [_LOOKERS], do="status")
         assert "people.start" in await _may(it, [_OPERATORS], do="workflow-start", workflow="x")
-        toml.write_text(f'[people]\nract = "{_OPERATORS}"\n')
-        assert "agent.toml is wrong: Object contains unknown field `ract`" in await _may(it, [_OPERATORS], do="status")
+        assert "people.start" in await _may(it, ["sudo"], do="workflow-start", workflow="x")
+        for wrong in ("people]\nract", "peple]\nact"):
+            toml.write_text(f'[{wrong} = "{_OPERATORS}"\n')
+            assert "is wrong: Object contains unknown field `" in await _may(it, [_OPERATORS], do="status")
+            assert "people.start" not in await _may(it, ["sudo"], do="workflow-start", workflow="x")
         assert await deeds.at_device(it, "oslo", "status")
 
 

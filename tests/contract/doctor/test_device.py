@@ -18,7 +18,7 @@ from edge_agent.cli import doctor
 from edge_agent.shell.people import rights
 from protocol import limits
 from protocol.aio.lock import Lock
-from protocol.doctor.findings import State
+from protocol.doctor.findings import State, ok
 from tests.contract.doctor.paper import DAY_S, Device, print_of, said
 from tests.support import broker
 from tests.support.pki import Pki
@@ -161,13 +161,29 @@ def test_what_the_owner_says_of_people_is_read_as_the_agent_reads_it(
     monkeypatch.setenv(rights.VARIABLE, str(toml))
     toml.write_text('[people]\nact = "no-such-group"\n')
     assert "only root decides here: there is no group no-such-group" in said(doctor.examine(device.data), "people").says
+    assert said(doctor.examine(device.data), "people").state is State.WARNING
     toml.write_text('[people]\nact = "operator"\nread = ""\n')
     assert said(doctor.examine(device.data), "people").says == "the group operator decides here"
     toml.write_text("[people]\nact = 7\n")
     wrong = said(doctor.examine(device.data), "people")
     assert wrong.state is State.PROBLEM
-    assert "agent.toml is wrong: Expected `str`, got `int` - at `$.act`" in wrong.says
-    assert rights.Owner().people()[0].start is False
+    assert "agent.toml is wrong: Expected `str`, got `int` - at `$.people.act`" in wrong.says
+    toml.write_text('[people]\nact = ""\nread = ""\n')
+    assert said(doctor.examine(device.data), "people") == ok("people", "only root decides here")
+
+
+def test_what_the_owner_narrows_counts_though_the_file_is_as_old_and_as_long(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, other = tmp_path / "agent.toml", tmp_path / "other"
+    monkeypatch.setenv(rights.VARIABLE, str(file))
+    file.write_text('[people]\nact = "wide"\n')
+    owner = rights.Owner()
+    assert owner.people()[0].act == "wide"
+    other.write_text('[people]\nact = "tiny"\n')
+    shutil.copystat(file, other)
+    other.rename(file)
+    assert owner.people()[0].act == "tiny"
 
 
 def test_the_example_of_agent_toml_says_what_holds_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
