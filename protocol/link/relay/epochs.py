@@ -1,7 +1,8 @@
 """Which epochs of which stream are known at which address, by the keys of their records, and how many below each child.
 
 Of one stream at one address the newest is in use; those before it are former ones. These may give way, and so may all
-of a node that is gone from its hub's roster. Where each is in use, it is who has most that gives way to others.
+of a node that is gone from its hub's roster. Where each is in use, it is who has most that gives way to others. Of one
+node its lowest class goes first, its audit last.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Epochs:
         return self._keys.get((address, stream), [])
 
     def of(self, address: str) -> list[str]:
-        """Return the keys of all streams of the node at `address`."""
-        return [key for stream in STREAMS for key in self.at(address, stream)]
+        """Return the keys of all streams of the node at `address`, the lowest class first."""
+        return [key for stream in reversed(STREAMS) for key in self.at(address, stream)]
 
     def count(self, child: str) -> int:
         """Return how many are known below `child`."""
@@ -44,7 +45,7 @@ class Epochs:
 
     def left(self, address: str) -> None:
         """The node at `address` is not there any more: what is known of it may give way."""
-        for stream in STREAMS:
+        for stream in reversed(STREAMS):
             if self.at(address, stream):
                 self._former.setdefault(address.partition("/")[0], {})[self.at(address, stream)[-1]] = None
 

@@ -37,11 +37,11 @@ def fill(
     run: runs.Run,
     rows: Rows,
     told: list[events.ParentEvent],
-    doubt: Callable[[GapBody], str],
+    doubt: Callable[[GapBody, bool], str],
     fx: Effects,
 ) -> None:
     """Take what of `run` is missing below the cursor, and tell of it; a hole under a GAP that `doubt` has nothing to
-    say of is declared lost.
+    say of is declared lost. `doubt` is told whether rows behind the GAP came with it, and came to the hash held here.
 
     Raises missing.NoFit when it is not what is missing; what fitted before that stays.
     """
@@ -50,13 +50,15 @@ def fill(
     walk = Walk(run.stream, run.prev, rows, run.prev, bytes.fromhex(run.before))
     if not walk.run() or walk.position != run.last or not walk.is_whole(run.hash):
         raise missing.NoFit(run.prev + 1)
+    known = {(one.last, one.hash) for one in record.missing}
     for segment in _segments(walk):
         found = missing.touched(record.missing, segment.prev, segment.items[-1][0])
         told.extend(_fill(record, run, segment, one, fx) for one in found)
     for gap in walk.unproven:
-        first, last = gap.body.first, gap.body.last
-        ends = any((one.why, one.last) == (Why.HOLE, last) for one in record.missing)
-        if ends and not doubt(gap.body) and missing.explain(record.missing, first, last, Why.LOST):
+        first, last, tip = gap.body.first, gap.body.last, gap.body.hash
+        ends = any((one.why, one.last, one.hash) == (Why.HOLE, last, tip) for one in record.missing)
+        is_joined = bool(tip) and (last, tip) not in known
+        if ends and not doubt(gap.body, is_joined) and missing.explain(record.missing, first, last, Why.LOST):
             told.extend(_declare(record, run, gap, walk, fx))
 
 

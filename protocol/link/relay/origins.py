@@ -9,6 +9,7 @@ one transaction (A5).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -18,8 +19,9 @@ from protocol.link.below.walk import Unproven, Walk, cut
 from protocol.link.relay import fills, outcome, runs, statements, unwrap
 from protocol.link.relay.missing import Missing, NoFit, Why
 from protocol.link.relay.outcome import Told
-from protocol.link.relay.records import Belongs, Direct, Record, Records
-from protocol.link.relay.statements import Doubt, key_hash
+from protocol.link.relay.record import Record, key_hash
+from protocol.link.relay.records import Belongs, Direct, Records
+from protocol.link.relay.statements import Doubt
 from protocol.link.relay.unwrap import Rows
 from protocol.messages import GapBody
 from protocol.snapshot import Snapshot
@@ -45,7 +47,7 @@ class Origins:
         told: Told = []
         try:
             if record.missing and run.prev < record.seq:
-                fills.fill(record, run, rows, told, lambda body: self._doubted(record, run, body), fx)
+                fills.fill(record, run, rows, told, partial(self._doubted_late, child, record, run), fx)
             if run.last > record.seq:
                 told += self._verified(child, found, run, rows, fx)
         except NoFit as no:
@@ -123,20 +125,22 @@ class Origins:
             record.key = named
         return doubt
 
+    def _doubted_late(self, child: str, record: Record, about: runs.About, body: GapBody, is_joined: bool) -> str:
+        """Say so of a GAP in a hole. Who no longer has its origin names no key for it, and is believed without one only
+        with rows behind it that come to the hash held here: these he had of the origin."""
+        if record.key or not self.records.is_elsewhere(record, child, about):
+            return self._doubted(record, about, body)
+        if not is_joined:
+            return f"{about.node} is at {record.at}, and no key of it is known"
+        return self._doubt(about.node, key_hash(body.key), about.epoch, about.stream, body)
+
     def held(self, child: str, held: runs.Held, fx: Effects) -> Told:
         """A hub on the way holds rows back."""
-        return statements.held(self.records, child, held, self._unheld(child, held), fx)
+        return statements.held(self.records, child, held, statements.unheld(child, held, self._doubt, self._key_of), fx)
 
     def turn(self, child: str, turn: runs.Turn, fx: Effects) -> Told:
         """An origin goes on in a new epoch, at `child`."""
         return statements.turn(self.records, child, turn, fx)
-
-    def _unheld(self, child: str, held: runs.Held) -> str:
-        """Return why nobody vouches for what is said to be held."""
-        if held.by not in (child, *held.at.split("/")[:-1]):
-            return f"{held.by} is no hub on the way of {held.at}"
-        key = self._key_of(child) if held.by == child else key_hash(held.gap.key)
-        return self._doubt(held.by, key, held.epoch, held.signed_as, held.gap)
 
     def accept(self, child: str, fx: Effects) -> None:
         """An operator has looked at what `child` relays: what contradicted goes on, beyond a hole."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+
 import msgspec
 
 from protocol.link.parent_entries import Place
@@ -50,8 +54,16 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         if self.seq == was.seq and self.hash != was.hash:
             return 0, ""
         if self.seq < was.seq and is_chained:
-            self.again = was.seq
+            self.again = max(self.again, was.seq)
         return (self.seq, self.hash) if self.seq <= was.seq else (was.seq, was.hash)
+
+
+def key_hash(key: str) -> str:
+    """Return the SHA-256 (hex) of a key as a GAP names it (SPKI, DER, base64)."""
+    try:
+        return hashlib.sha256(base64.b64decode(key, validate=True)).hexdigest()
+    except (binascii.Error, ValueError):
+        return "no key"
 
 
 encode = msgspec.json.Encoder().encode

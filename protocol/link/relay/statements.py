@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Callable
 
 import msgspec
@@ -14,7 +11,8 @@ from protocol.link import events
 from protocol.link.relay import missing, outcome, runs
 from protocol.link.relay.missing import Missing, Why
 from protocol.link.relay.outcome import Told
-from protocol.link.relay.records import Record, Records
+from protocol.link.relay.record import Record, key_hash
+from protocol.link.relay.records import Records
 from protocol.messages import CHAINED, GapBody
 
 Doubt = Callable[[str, str, str, str, GapBody], str]
@@ -139,9 +137,9 @@ def _turned(address: str, turn: runs.Turn, again: int) -> events.EpochChanged:
     )
 
 
-def key_hash(key: str) -> str:
-    """Return the SHA-256 (hex) of a key as a GAP names it (SPKI, DER, base64)."""
-    try:
-        return hashlib.sha256(base64.b64decode(key, validate=True)).hexdigest()
-    except (binascii.Error, ValueError):
-        return "no key"
+def unheld(child: str, held: runs.Held, doubt: Doubt, key_of: Callable[[str], str]) -> str:
+    """Return why nobody vouches for what is said to be held."""
+    if held.by not in (child, *held.at.split("/")[:-1]):
+        return f"{held.by} is no hub on the way of {held.at}"
+    key = key_of(child) if held.by == child else key_hash(held.gap.key)
+    return doubt(held.by, key, held.epoch, held.signed_as, held.gap)

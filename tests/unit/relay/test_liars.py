@@ -9,7 +9,9 @@ from protocol import limits
 from protocol.effects import Effects
 from protocol.link import events
 from protocol.link.room.shares import Counted
-from tests.unit.relay.parts import Origin, Root, kinds
+from protocol.messages import GapBody
+from tests.support.link_world import FakeSigner
+from tests.unit.relay.parts import EPOCH, Origin, Root, kinds
 from tests.unit.relay.test_origins import LATER, heir, held, turn
 
 
@@ -152,6 +154,60 @@ def test_rows_that_a_sibling_says_it_holds_back_move_no_cursor() -> None:
         assert "it is at oslo/gw-7, and was not told to move" in told.reason
     root.take("oslo", *gw.runs(5, 9))
     assert (root.holds(gw), root.missing()) == (list(range(1, 10)), [])
+
+
+class Evil(FakeSigner):
+    """Signs with a key of its own, and well."""
+
+    def sign_gap(self, node: str, epoch: str, stream: str, body: GapBody) -> GapBody:
+        return msgspec.structs.replace(super().sign_gap(node, epoch, stream, body), key="ZXZpbA==")
+
+
+@pytest.mark.parametrize("lie", ["another hash", "another key"])
+def test_a_late_gap_that_a_sibling_invents_turns_no_hole_into_a_loss_and_names_no_key(lie: str) -> None:
+    root, gw = Root(), Origin().say(12)
+    root.take("oslo", *gw.runs(0, 2), *gw.runs(8, 12))
+    other = Origin().say(12, "forged") if lie == "another hash" else gw
+    [run] = other.runs(2, 8, (3, 8))
+    forged = msgspec.structs.replace(run, rows=[msgspec.Raw(other.gap(3, 8, Evil())[1])])
+    for child in ("evil", *(["oslo"] if other is not gw else [])):
+        assert root.take(child, forged) == []
+    assert (root.record().at, root.missing(), root.record().key) == ("oslo/gw-7", [(3, 8, "hole")], "")
+    assert "LossDeclared" in kinds(root.take("oslo", *gw.runs(2, 8, (5, 7))))
+    assert root.missing() == [(5, 7, "lost")], "its own hub is believed"
+
+
+def test_a_late_gap_by_way_of_a_former_hub_is_believed_with_the_key_that_is_known() -> None:
+    root, gw = Root(), Origin().say(12)
+    root.take("oslo", *gw.runs(0, 3, (2, 2)), *gw.runs(8, 12))
+    root.take("bergen", *gw.runs(3, 8, (5, 8)))
+    assert root.missing() == [(2, 2, "lost"), (5, 8, "lost")]
+
+
+def test_of_one_node_the_lowest_class_gives_way_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MISSING_OF_CHILD_MAX", 2)
+    root = Root()
+    for stream in ("audit", "logs", "state"):
+        root.take("oslo", *Origin(stream=stream).say(3).runs(2, 3))
+    assert [len(root.record(stream=name).missing) for name in ("audit", "state", "logs")] == [1, 1, 0]
+
+    monkeypatch.setattr(limits, "ORIGINS_OF_CHILD_MAX", 3)
+    root.origins.records.there((), ["oslo/gw-7"])
+    root.origins.run("oslo", Origin(node="gw-8").say(1).runs(0, 1)[0], Effects())
+    assert keys(root) == [f"gw-7/{EPOCH}/audit", f"gw-7/{EPOCH}/state", f"gw-8/{EPOCH}/state"]
+
+
+def test_who_has_most_pays_with_its_lowest_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ORIGINS_OF_CHILD_MAX", 2)
+    root = Root()
+    for stream in ("audit", "logs"):
+        root.take("eu", *Origin(stream=stream).say(1).runs(0, 1, at="oslo/gw-7"))
+    root.take("eu", *Origin(node="gw-8").say(1).runs(0, 1, at="bergen/gw-8"))
+    assert keys(root) == [f"gw-7/{EPOCH}/audit", f"gw-8/{EPOCH}/state"]
+
+
+def keys(root: Root) -> list[str]:
+    return sorted(key for key, _ in root.origins.records.all())
 
 
 def test_what_the_hub_holds_back_that_a_device_was_ordered_to_is_shown_there() -> None:

@@ -221,6 +221,7 @@ def test_a_gap_in_what_fills_a_hole_fills_nothing() -> None:
     root.take("bergen", *gw.runs(0, 7, (3, 5)))
     assert root.holds(gw) == [1, 2, 6, 7, 8, 9]
     assert root.missing() == [(3, 5, "lost")], "but who has them no more says so"
+    assert root.record().key == "", "and names no key, since it is elsewhere now"
 
 
 def test_a_gap_that_nobody_vouches_for_is_a_hole_and_the_rest_is_taken() -> None:
@@ -500,3 +501,4 @@ def test_where_an_epoch_parts_from_the_former_is_believed_as_far_as_the_hashes_a
     assert held.shared(FormerEpoch(epoch="e", seq=3, hash="b"), is_chained=True) == (3, "b")
     assert (held.shared(FormerEpoch(epoch="e", seq=9), is_chained=False), held.again) == ((4, "a"), 0)
     assert (held.shared(FormerEpoch(epoch="e", seq=9), is_chained=True), held.again) == ((4, "a"), 9)
+    assert (held.shared(FormerEpoch(epoch="e", seq=7), is_chained=True), held.again) == ((4, "a"), 9), "no row twice"

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from protocol.link.relay import records, runs, salvaged, unwrap
-from protocol.link.relay.statements import key_hash
+from protocol.link.relay.record import key_hash
 from protocol.trust import gaps
 from tests.golden import relayed
 from tests.unit.relay.parts import Origin
