@@ -230,6 +230,7 @@ class HubCore:
         self._hearing.away(node, f"revoked: {reason}", now, fx)
         self.failover.leases.given.leave(node)
         self.delegate.forget(node, fx)
+        self.recalls.forget(node, f"{node} was revoked", now, fx)
         connection = self._connections.pop(node, 0)
         fx.act.append(inputs.CloseChild(node=node, connection=connection, reason=f"revoked: {reason}", ban=True))
 

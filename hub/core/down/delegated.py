@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hub.core import inputs
-from hub.core.down.overrides import Override
 from hub.core.work import declared
 from hub.core.work.given import PREFIX, Given, read, version
 from protocol import documents, status
@@ -50,10 +49,6 @@ class Delegated:
             for given in self._given.values()
             if given.refused
         ]
-
-    def overrides(self) -> list[Override]:
-        """Return what this hub's operators put in the place of delegated documents, by key."""
-        return self._core.overrides.all()
 
     # -------------------------------------------------------------------------------------------- hearing
 

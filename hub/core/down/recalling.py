@@ -57,7 +57,7 @@ def _asked(
         reason=reason,
         asked_ms=now_ms,
     )
-    core.recalls.ask(asked, now, fx)
+    core.recalls.ask(asked, mark.until_ms, now, fx)
     said = {"who": who, "at": at, "reason": reason, "by": mark.user, "since_ms": mark.since_ms}
     core.streams.audit("override.asked-back", f"{op.kind}/{op.name}", said, now, fx)
     return asked

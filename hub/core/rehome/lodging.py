@@ -1,8 +1,7 @@
 """Nodes that come to this hub from another one, and those that leave it, as a hub above says.
 
 Who comes by a grant, because its own hub is gone, is let in as a lodger: heard, and asked nothing, for only the hub
-above both knows its labels, and whether it was revoked. When that says a Move, it is as any other; or it is revoked
-here, and told so.
+above both knows its labels, and whether it was revoked. That says a Move: it is as any other, or revoked and told so.
 
 Who comes is known from then on, by the key and with the labels that it had, and takes part in placement at once: so
 what it is asked when it arrives is settled (INVARIANTS A11). Who leaves is handed the Move as it came, signed by who
@@ -146,5 +145,6 @@ class Lodging:
         for name in core.resources.settle(gone, fx):
             core.delegate.mark(name)
         core.errands.give_up(node, f"{node} belongs to hub {move.to.id} now: what it says is heard there", now, fx)
+        core.recalls.forget(node, f"{node} belongs to hub {move.to.id} now", now, fx)
         said = {"who": move.who, "by": move.by, "to": move.to.id, "number": move.number}
         core.streams.audit("node.moved", node, said, now, fx)

@@ -24,7 +24,7 @@ def hub(core: HubCore, now: Now) -> JSON:
         "name": core.node,
         "parent": None if core.up is None else _parent(core.up),
         "conditions": _conditions(core, now),
-        "overrides": msgspec.to_builtins(core.delegated.overrides()),
+        "overrides": msgspec.to_builtins(core.overrides.all()),
         "region": msgspec.to_builtins(core.subtree.sum()),
     }
 

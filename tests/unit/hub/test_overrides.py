@@ -80,7 +80,7 @@ def test_an_override_is_in_force_until_its_life_is_over(cloud: Tier) -> None:
     region = cloud.regions["eu"]
     override(region, THEIRS)
     assert command(region) == "2"
-    (held,) = region.core.delegated.overrides()
+    (held,) = region.core.overrides.all()
     assert (held.key, held.by, held.reason, held.owner) == ("service/line", "token:admin", "a fire", "cloud")
     assert held.until_ms - held.since_ms == 3_600_000
     region.restart()
@@ -89,7 +89,7 @@ def test_an_override_is_in_force_until_its_life_is_over(cloud: Tier) -> None:
     region.later(3_601.0)
     region.settle()
     assert command(region) == "1"
-    assert region.core.delegated.overrides() == []
+    assert region.core.overrides.all() == []
     (begun,), (ended,) = audit(region, "override.begun"), audit(region, "override.ended")
     assert (begun["spec"]["spec"]["process"], begun["former"]["spec"]["process"]) == (
         {"command": ["sleep", "2"]},
@@ -120,7 +120,7 @@ def test_while_it_is_overridden_only_another_override_changes_it(cloud: Tier) ->
     override(region, THEIRS)
     assert "belongs to cloud" in region.refused(inputs.Apply(documents=[THEIRS])).error
     override(region, LATER, for_s=60.0, reason="a flood")
-    (held,) = region.core.delegated.overrides()
+    (held,) = region.core.overrides.all()
     assert (held.reason, command(region)) == ("a flood", "3")
 
 
@@ -130,7 +130,7 @@ def test_an_override_ends_when_the_document_is_deleted_above(cloud: Tier) -> Non
     cloud.ask(inputs.DeleteResource(kind="service", name="line"))
     cloud.flow()
     assert region.runs("eu-1") == []
-    assert region.core.delegated.overrides() == []
+    assert region.core.overrides.all() == []
     assert audit(region, "override.ended")[0]["why"] == "cloud asks for it no longer"
 
 

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from hub.core import inputs, views
+from hub.core.down.asked_back import Asked, came_of
 from protocol import documents, limits
 from protocol.effects import Effects, Now
-from protocol.link.roster.brief import RegionReport
+from protocol.link.roster.brief import OverrideMark, RegionReport
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import service
 
@@ -31,8 +32,8 @@ def tree() -> Tree:
     return tree
 
 
-def override(hub: Hub, reason: str = "a fire") -> None:
-    given = inputs.Override(for_s=86_400.0, reason=reason)
+def override(hub: Hub, reason: str = "a fire", for_s: float = 86_400.0) -> None:
+    given = inputs.Override(for_s=for_s, reason=reason)
     hub.ask(inputs.Apply(documents=[THEIRS], override=given))
 
 
@@ -187,3 +188,52 @@ def test_nobody_waits_for_ever_for_a_region_that_says_too_much_to_be_sure(
     for wall, left in ((0.0, 1), (limits.OVERRIDE_S_MAX, 0)):
         cloud.core.recalls.heard("eu", Now(tree.mono, tree.wall + wall), Effects())
         assert len(asked_of(cloud, "eu")) == left
+
+
+def test_what_came_of_it() -> None:
+    one = documents.Recall(kind="service", name="line", at="eu", since_ms=5, by="a", owner="b", reason="c", asked_ms=6)
+    asked = Asked(document=one, own=True, until_ms=90, life_ms=50)
+    same, other = (OverrideMark(what="service/line", decision="", user="", since_ms=since) for since in (5, 7))
+    came = {
+        (None, True, 49): "given-back",
+        (None, True, 50): "over",
+        (None, False, 50): "",
+        (None, False, 90): "over",
+        (same, True, 89): "",
+        (same, True, 90): "over",
+        (other, False, 7): "kept",
+        (other, True, 99): "kept",
+    }
+    assert {key: came_of(asked, *key)[0] for key in came} == came
+    assert came_of(msgspec.structs.replace(asked, life_ms=0), None, True, 89)[0] == "given-back"
+
+
+def test_an_override_that_lived_out_its_life_unheard_was_not_given_back(tree: Tree) -> None:
+    cloud, north = tree.hubs["cloud"], tree.hubs["north"]
+    override(north, for_s=120.0)
+    tree.later(5.0)
+    north.cut()
+    tree.later(5.0)
+    recall(tree)
+    tree.later(120.0)
+    north.heal()
+    tree.later(10.0)
+    assert overridden(tree) == []
+    assert (len(audit(cloud, "override.over")), len(audit(cloud, "override.given-back"))) == (1, 0)
+    assert asked_of(cloud, "eu") == []
+
+
+def test_of_a_region_that_was_revoked_nothing_is_asked_back(tree: Tree) -> None:
+    cloud, eu = tree.hubs["cloud"], tree.hubs["eu"]
+    tree.hubs["north"].cut()
+    tree.later(5.0)
+    recall(tree)
+    tree.later(5.0)
+    eu.ask(inputs.RevokeNode(node="north", reason="stolen"))
+    assert asked_of(eu, "north") == []
+    cloud.ask(inputs.RevokeNode(node="eu", reason="sold"))
+    assert asked_of(cloud, "eu") == []
+    (over,) = audit(cloud, "override.over")
+    assert (over["at"], over["why"]) == ("eu/north", "eu was revoked")
+    cloud.restart()
+    assert asked_of(cloud, "eu") == []

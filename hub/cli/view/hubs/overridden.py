@@ -36,6 +36,8 @@ def _known(kind: str, body: dict[str, Any], now_ms: int) -> str:
             return f"{body['at']} has given it back"
         case "override.kept":
             return f"{body['at']} has another one by now, which stays"
+        case "override.over":
+            return f"{body['at']} is asked for it no longer: {body['why']}"
         case _:
             raise KeyError(kind)
 

@@ -96,7 +96,7 @@ def _overrides(core: HubCore) -> list[OverrideMark]:
             since_ms=one.since_ms,
             until_ms=one.until_ms,
         )
-        for one in core.delegated.overrides()
+        for one in core.overrides.all()
     ]
 
 
