@@ -312,7 +312,35 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
     signature: str = ""
 
 
-AnyDocument = Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Recall | Errand | Move | Grant
+class Upgrade(Document, frozen=True, kw_only=True, tag="upgrade"):
+    """The agent is to be of `version`: the word of the root hub, to devices of Debian `release` on `arch`.
+
+    `artifact` is the package itself, `confirm_s` the time within which the new one must say that all is well. The
+    highest `number` holds. `signature` (base64) is by the signing key of the root hub `by`, whose certificates are
+    `chain`, over protocol.trust.releases.covered(): what installs it proves it under the root that was pinned at the
+    installation, and believes nobody else.
+    """
+
+    name: str
+    version: str
+    release: str
+    arch: str
+    artifact: str
+    confirm_s: float = limits.UPGRADE_CONFIRM_S
+    number: int = 0
+    by: str = ""
+    chain: str = ""
+    signature: str = ""
+
+    @property
+    def full(self) -> str:
+        """The version as the package has it."""
+        return f"{self.version}+deb{self.release}"
+
+
+AnyDocument = (
+    Assignment | Fence | Workflow | Task | ReleaseRequest | Delegation | Recall | Errand | Move | Grant | Upgrade
+)
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyDocument] = msgspec.json.Decoder(AnyDocument)
@@ -361,6 +389,8 @@ def document_id(document: AnyDocument) -> str:
             return f"move/{document.node}"
         case Grant():
             return f"grant/{document.of}"
+        case Upgrade():
+            return f"upgrade/{document.name}"
 
 
 def manifest_digest(items: dict[str, str]) -> Digest:

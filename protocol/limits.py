@@ -381,6 +381,11 @@ NOTES_OF_NODE_BURST = 100  # entries of the hub's own that one node brings about
 NOTES_OF_NODE_EVERY_S = 6.0  # and then one in so many seconds: no node fills the fleet's trail
 RELEASE_ASKED_S_MAX = 7 * 86_400.0  # a request for an override lapses
 
+# --- upgrades of the agent
+UPGRADE_CONFIRM_S = 120.0  # for a new version to say that all is well
+UPGRADE_TRIES_MAX = 2  # trials of one version that a device may be stopped in
+UPGRADE_ENDS_MAX = 3  # ends of an agent on trial, by itself
+
 # --- the doctor
 DOCTOR_WAIT_S = 15.0  # for all checks together, which look at the same time; what has not ended then is said to hang
 DOCTOR_DIAL_S = 5.0  # for each step of reaching a peer
