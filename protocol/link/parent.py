@@ -52,7 +52,7 @@ class Parent:
         self.contact_s = limits.CONTACT_EVERY_S
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: ""
         """The ticket of an artifact for a child; "" when it gets none, None when it is to come by `send_ticket`."""
-        self.elsewhere: Elsewhere = lambda node, stream, head, lowest, fx: (lowest, lowest)
+        self.elsewhere: Elsewhere = lambda node, stream, head, lowest, fx: (lowest, lowest, [])
         self.reach: Reach = lambda node, epoch, stream: 0
         """What came of a node by way of others, for one that comes here itself: where to go on, and how far it goes."""
         self.key_of: Callable[[str], str] = lambda node: ""

@@ -32,7 +32,10 @@ Doubt = Callable[[str, str, str, GapBody], str]
 Place = tuple[int, str]
 """A row's seq and its hash."""
 
-Elsewhere = Callable[[str, str, StreamHead, Place, Effects], tuple[Place, Place]]
+Met = tuple[Place, Place, list[events.ParentEvent]]
+"""Where a stream goes on that came by way of others, where of this very epoch, and what is told of it."""
+
+Elsewhere = Callable[[str, str, StreamHead, Place, Effects], Met]
 """(node, stream, its head, the place before the lowest row that the node still holds) -> the place up to which its rows
 are here, or will be, by way of others, and the one up to which they are of this very epoch: at least that one."""
 
@@ -111,8 +114,11 @@ class Incoming:
         held = self.cursors.get(stream)
         if held is None or held.epoch == epoch:
             return held
-        is_former = any(one.epoch == epoch for one in held.former)
-        return Record(epoch=epoch, seq=0, hash="", again=max(held.seq, held.again)) if is_former else None
+        former = next((one for one in held.former if one.epoch == epoch), None)
+        if former is None:
+            return None
+        again = max(held.seq, held.again) if stream in CHAINED else former.seq
+        return Record(epoch=epoch, seq=0, hash="", again=again)
 
     def waiting(self, heads: Mapping[str, int]) -> int:
         """Return how many rows up to `heads` are not here yet, of all streams together."""
@@ -156,6 +162,7 @@ class Incoming:
         for stream, head in heads.items():
             held = self.cursors.get(stream)
             place = self._elsewhere(stream, head, adopted, fx)
+            told += place[2] if place is not None else []
             if place is not None and (held is None or held.seq < place[0][0]):
                 was = head.was.seq if head.was is not None else 0  # so far the rows may be here under the former epoch
                 former = held.former if held else []
@@ -173,9 +180,7 @@ class Incoming:
                 told += self._change(stream, held, head, fx)
         return told
 
-    def _elsewhere(
-        self, stream: str, head: StreamHead, adopted: Elsewhere | None, fx: Effects
-    ) -> tuple[Place, Place] | None:
+    def _elsewhere(self, stream: str, head: StreamHead, adopted: Elsewhere | None, fx: Effects) -> Met | None:
         """Return where the stream of a child that another parent had goes on, and its base; None: as it did here."""
         held = self.cursors.get(stream)
         if adopted is None or (held is not None and held.epoch != head.epoch):
@@ -321,8 +326,11 @@ class Incoming:
         return _ack(message, held), told
 
     def _again(self, stream: str, held: Record) -> int:
-        """Return up to which row the same ones may be here, under former epochs or by way of child hubs (A8)."""
-        epochs = held.epoch, *(one.epoch for one in held.former)
+        """Return up to which row the same ones may be here, under former epochs or by way of child hubs (A8).
+
+        Of an unchained stream no former epoch has the same ones: each begins at row 1.
+        """
+        epochs = held.epoch, *(one.epoch for one in held.former if stream in CHAINED)
         return max(held.again, *(self._reach(self._node, epoch, stream) for epoch in epochs))
 
     def _poison(self, message: Entries, held: Record, walk: Walk, fx: Effects) -> list[events.ParentEvent]:

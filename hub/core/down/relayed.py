@@ -14,7 +14,7 @@ from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.errors import TrustError
 from protocol.link import cursor, events
-from protocol.link.parent_entries import Place
+from protocol.link.parent_entries import Met, Place
 from protocol.link.relay import missing, runs, unwrap
 from protocol.link.relay.origins import Origins
 from protocol.link.relay.records import Record
@@ -86,7 +86,7 @@ class Relayed:
         counted = {stream: missing.counts(one.missing, one.closed) for stream, (_, one) in found.items()}
         return {stream: counts for stream, counts in counted.items() if counts}
 
-    def _meet(self, node: str, stream: str, head: StreamHead, lowest: Place, fx: Effects) -> tuple[Place, Place]:
+    def _meet(self, node: str, stream: str, head: StreamHead, lowest: Place, fx: Effects) -> Met:
         return self.origins.records.meet(runs.About(at=node, epoch=head.epoch, stream=stream), head.was, lowest, fx)
 
     def _reach(self, node: str, epoch: str, stream: str) -> int:

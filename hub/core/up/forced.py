@@ -50,7 +50,7 @@ class Forced:
 
     def tick(self, fx: Effects) -> list[tuple[str, wrap.Item]]:
         """Return what is to be said now, each with its class: some of it."""
-        self._look(fx)
+        self.look(fx)
         if not self._may_go_on() and not self._begin():
             return []
         relay, told = runs.carrier(self._saying), list[tuple[str, wrap.Item]]()
@@ -72,8 +72,8 @@ class Forced:
     def _may_go_on(self) -> bool:
         return bool(self._saying) and self._child.heads()[runs.carrier(self._saying)][2] >= self._after
 
-    def _look(self, fx: Effects) -> None:
-        """Note which relays lost rows since the last look."""
+    def look(self, fx: Effects) -> None:
+        """Note which relays lost rows since the last look: in the Effects that lose them."""
         lost = self._child.lost
         if lost == self._lost:
             return

@@ -82,6 +82,7 @@ class Relay:
         if self._forced is not None:
             for stream, item in self._forced.tick(fx):
                 self._send(stream, [item], now, fx)
+            self._forced.look(fx)
 
     def next_wake(self) -> float | None:
         """Return the mono time at which `tick` is due."""

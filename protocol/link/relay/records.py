@@ -72,22 +72,23 @@ class Records:
             record.again = max(record.again, held.again if held.again > record.seq else 0)
         return found
 
-    def meet(self, about: About, was: FormerEpoch | None, lowest: Place, fx: Effects) -> tuple[Place, Place]:
+    def meet(self, about: About, was: FormerEpoch | None, lowest: Place, fx: Effects) -> parent_entries.Met:
         """The node of `about` comes to this hub itself, with the rows after `lowest`, in an epoch after `was`.
 
         Returns the place up to which its rows are here, or will be: what its former hub has still to bring is a hole;
-        and the place up to which they are of this epoch.
+        the place up to which they are of this epoch; and what is told of others whose room that took.
         """
+        told: list[events.ParentEvent] = []
         found, former = self.find(about), self.find(about, was.epoch) if was is not None else None
         if found is None:  # if anything comes so later, it is seen then that it came here itself
             place = former[1].shared(was, about.stream in CHAINED) if former is not None and was is not None else lowest
             if former is not None:
-                self.save(former[0], fx)
-            return max(place, lowest), lowest
+                told = self.save(former[0], fx)
+            return (place if place[0] >= lowest[0] else lowest), lowest, told
         key, record = found
         if record.go_on(lowest):
-            self.save(key, fx)
-        return (record.seq, record.hash), (record.seq, record.hash)
+            told = self.save(key, fx)
+        return (record.seq, record.hash), (record.seq, record.hash), told
 
     def _begin(self, address: str, child: str, about: About, fx: Effects) -> tuple[str, Record] | None:
         if self._epochs.count(child) >= limits.ORIGINS_OF_CHILD_MAX:

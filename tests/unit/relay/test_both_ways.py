@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from protocol import limits
 from protocol.effects import Effects
 from protocol.link import parent_entries
 from protocol.link.parent_entries import Incoming
@@ -15,7 +16,7 @@ from protocol.link.relay import runs
 from protocol.link.relay.origins import Origins
 from protocol.messages import Entries, FormerEpoch, StreamHead
 from protocol.snapshot import Snapshot
-from tests.unit.relay.parts import EPOCH, NODE, STREAM, Origin, Root, doubt
+from tests.unit.relay.parts import EPOCH, NODE, STREAM, Origin, Root, doubt, kinds
 
 
 class Hub(Root):
@@ -127,3 +128,35 @@ def test_a_copy_turns_at_the_hub_below_and_brings_what_the_device_brought_here()
     copy = heir(gw, 5).say(2, "copied")
     hub.take("oslo", turned(copy, 2), *copy.runs(2, 7))
     assert hub.stands() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_telemetry_begins_again_with_each_epoch_and_what_looks_alike_is_no_row_that_came_before() -> None:
+    hub, gw, later = Hub(), Origin(stream="metrics").say(9), Origin(epoch="b" * 16, stream="metrics").say(5)
+    hub.take("oslo", *gw.runs(0, 4))
+    hub.meets(gw)
+    hub.brings(gw, 7)
+    hub.meets(later)
+    hub.brings(later, 5)
+    assert (hub.holds(gw), hub.holds(later)) == ([1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5])
+    hub.take("oslo", *gw.runs(4, 9))
+    assert hub.holds(gw) == list(range(1, 10)), "what the device brought under the former epoch stands once"
+    assert hub.holds(later) == [1, 2, 3, 4, 5]
+
+
+def test_where_a_device_goes_on_the_row_that_is_here_counts_for_what_it_still_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "MISSING_OF_CHILD_MAX", 1)
+    hub, gw = Hub(), Origin().say(9)
+    hub.take("oslo", *gw.runs(0, 2), *Origin(node="gw-8").say(3).runs(2, 3))
+    [about] = gw.runs(0, 2)
+    was = FormerEpoch(epoch=EPOCH, seq=2, hash=gw.hash(2).hex())
+    here = 2, gw.hash(2).hex()
+    new = msgspec.structs.replace(about, epoch="b" * 16)
+    meet = hub.origins.records.meet
+    assert meet(new, was, (2, "ff" * 32), Effects()) == (here, (2, "ff" * 32), []), "not what the device says of it"
+    assert meet(new, was, (1, "ff" * 32), Effects())[0] == here
+    assert meet(new, was, beyond := (3, gw.hash(3).hex()), Effects())[0] == beyond
+    place, base, told = meet(about, None, (5, gw.hash(5).hex()), Effects())
+    assert place == base == (5, gw.hash(5).hex())
+    assert kinds(told) == ["Crowded"], "the hole that is left takes the room of another"

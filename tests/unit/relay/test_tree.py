@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from protocol import limits, messages
+from protocol import effects, limits, messages
 from protocol.effects import Effects
 from tests.support.tree import Hub, Tree
 from tests.unit.hub.world import Device
@@ -225,3 +225,27 @@ def test_of_a_device_that_fell_silent_it_is_known_above_that_a_region_let_go_of_
     assert not region.store.spaces["forced"], "it has been said"
     assert region.core.relay.next_wake() is None
     assert rows_at(region, "gw-1"), "there it can be asked for"
+
+
+def test_what_saying_so_forces_out_itself_is_due_in_the_same_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEGMENT_ROWS", 1)
+    tree = Tree()
+    tree.add("cloud")
+    region = tree.add("oslo", "cloud", relay_bytes=8_000)
+    gw = region.device("gw-1")
+    region.cut()
+    for word in "abcdef" * 6:
+        say(tree, gw, word * 200)
+    region.is_cut = False
+    forced: list[bool] = []
+    perform = region.perform
+
+    def performed(fx: Effects) -> None:
+        perform(fx)
+        if any(isinstance(op, effects.Gap) and op.stream == "relay_state" for op in fx.store):
+            forced.append("state" in region.store.spaces.get("forced", {}))
+
+    region.perform = performed
+    tree.later(120.0)
+    assert forced
+    assert all(forced)
