@@ -19,6 +19,9 @@
 A broken invariant is not here: it asserts.
 """
 
+UNKNOWN_REQUEST = "unknown-request"
+"""The `code` that a hub's API answers to what it does not know: who asks may be of another version."""
+
 
 class SkerryError(Exception):
     """An operating error; `str(error)` is one clear sentence for a person."""

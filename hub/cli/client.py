@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hub.cli.listing import answered
 from hub.cli.view import output
-from protocol.errors import Refused, SkerryError, SpecError
+from protocol.errors import UNKNOWN_REQUEST, Refused, SkerryError, SpecError
 
 if TYPE_CHECKING:
     import httpx
@@ -45,10 +45,16 @@ class HubAway(SkerryError):
 class ApiRefused(Refused):
     """The hub answered, and turned it down. `mistakes` are those of a document, each with its place."""
 
-    def __init__(self, text: str, status: int, mistakes: list[dict[str, Any]]) -> None:
+    def __init__(self, text: str, status: int, mistakes: list[dict[str, Any]], code: str = "") -> None:
         super().__init__(text)
         self.status = status
         self.mistakes = mistakes
+        self.code = code
+
+    @property
+    def is_foreign(self) -> bool:
+        """Tell whether the hub does not know what it was asked for."""
+        return self.code == UNKNOWN_REQUEST
 
 
 class Mistaken(SpecError):
@@ -283,4 +289,5 @@ def _check(answer: httpx.Response) -> None:
     if answer.status_code == 401:
         text = f"{text}: is the token in {context_path()} still good?"
     mistakes = found.get("mistakes")
-    raise ApiRefused(text, answer.status_code, cast("list[dict[str, Any]]", mistakes) if mistakes else [])
+    told = cast("list[dict[str, Any]]", mistakes) if mistakes else []
+    raise ApiRefused(text, answer.status_code, told, str(found.get("code", "")))

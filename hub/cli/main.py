@@ -203,7 +203,8 @@ def main() -> None:
         if error.mistakes:
             sources.show_mistakes(error.mistakes)
             sys.exit(1)
-        _fail(client.stranger(str(error)) if answered.is_foreign(str(error)) else str(error), 1)
+        is_foreign = isinstance(error, client.ApiRefused) and error.is_foreign
+        _fail(client.stranger(str(error)) if is_foreign else str(error), 1)
     except answered.FieldMissing as error:
         _fail(client.stranger(str(error)), 1)
     except (SkerryError, TooLarge) as error:

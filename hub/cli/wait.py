@@ -41,6 +41,7 @@ class _Watch:
     def look(self, hub: Client) -> None:
         """Ask the hub, and say what changed."""
         found = hub.get(self.path)
+        self.states.clear()  # a node that it was taken from since is waited for no longer
         is_probed = "health" in found["spec"]["spec"]
         regions = {one["hub"]: one for one in found["in"] if one["is_asked"]}
         self.regions = list(regions.values()) if found["kind"] != "policy" else []

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import re
 from typing import Any
 
 from protocol.errors import SkerryError
-
-_FOREIGN = re.compile(r"there is nothing at /|there is no such field")
-"""What a hub says to a request that it does not know."""
 
 
 class FieldMissing(SkerryError, KeyError):
@@ -30,11 +26,6 @@ class Answer(dict[str, Any]):
 def read(raw: bytes | str) -> Any:
     """Return the JSON value in `raw`."""
     return json.loads(raw, object_hook=Answer)
-
-
-def is_foreign(text: str) -> bool:
-    """Tell whether a hub refused a request because it does not know what that is."""
-    return _FOREIGN.search(text) is not None
 
 
 def versions(theirs: str) -> str:

@@ -1,4 +1,7 @@
-"""Every failure as {"error": one sentence}, with "mistakes" where several places are wrong."""
+"""Every failure as {"error": one sentence}, with "mistakes" where several places are wrong.
+
+A request that this hub does not know has the "code" "unknown-request": nobody has to read that from the sentence.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from protocol.errors import BadId, Refused, SkerryError, SpecError, TooLarge, TrustError
+from protocol.errors import UNKNOWN_REQUEST, BadId, Refused, SkerryError, SpecError, TooLarge, TrustError
 
 log = logging.getLogger("skerry.api")
 
@@ -53,7 +56,9 @@ async def _on_skerry(request: Request, error: Exception) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     mistakes = [_mistake(one) for one in error.errors()]
-    return failure(422, "; ".join(mistakes[:5]) + ("; …" if len(mistakes) > 5 else ""))
+    is_unknown = any(one["type"] == "extra_forbidden" for one in error.errors())
+    more = {"code": UNKNOWN_REQUEST} if is_unknown else {}
+    return failure(422, "; ".join(mistakes[:5]) + ("; …" if len(mistakes) > 5 else ""), **more)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -63,7 +68,9 @@ async def _on_http(request: Request, error: Exception) -> Response:
         404: f"there is nothing at {path}: see /openapi.json for what there is",
         405: f"{request.method} is not possible at {path}: see /openapi.json for what is",
     }
-    return failure(error.status_code, known.get(error.status_code, str(error.detail)))
+    if error.status_code not in known:
+        return failure(error.status_code, str(error.detail))
+    return failure(error.status_code, known[error.status_code], code=UNKNOWN_REQUEST)
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:

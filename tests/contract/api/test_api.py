@@ -13,7 +13,7 @@ import pytest
 
 from hub import app
 from protocol import limits
-from protocol.errors import Refused, StoreLocked
+from protocol.errors import UNKNOWN_REQUEST, Refused, StoreLocked
 from protocol.trust import signing
 from tests.contract.api.conftest import Served, made, serving
 
@@ -212,9 +212,22 @@ async def test_every_failure_is_one_clear_sentence(hub: Served, method: str, pat
     answer = await hub.api.request(method, path, content=sent or None)
     assert answer.status_code == status, answer.text
     said = answer.json()
-    assert set(said) == {"error"}
+    assert set(said) - {"code"} == {"error"}
     for word in ("Input should", "type=", "pydantic", "Traceback", "loc"):
         assert word not in said["error"]
+
+
+async def test_what_the_hub_does_not_know_has_a_code_and_what_is_not_there_has_none(hub: Served):
+    said = {
+        "path": await hub.api.get("/v1/nothing"),
+        "method": await hub.api.request("PATCH", "/v1/nodes"),
+        "field": await hub.api.post("/v1/tokens", json={"colour": "red"}),
+        "node": await hub.api.get("/v1/nodes/nobody"),
+        "value": await hub.api.post("/v1/tokens", json={"uses": "many"}),
+    }
+    codes = {what: answer.json().get("code", "") for what, answer in said.items()}
+    unknown = dict.fromkeys(("path", "method", "field"), UNKNOWN_REQUEST)
+    assert codes == unknown | {"node": "", "value": ""}
 
 
 async def test_strangers_get_nothing(hub: Served):

@@ -17,6 +17,8 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], Answer] = {}
+        self.then: dict[tuple[str, str], dict[tuple[str, str], Answer]] = {}
+        """What has changed once this was asked for."""
         self.asked: list[tuple[str, str, Any]] = []
         self.page_rows = 0
         """How many of a list it says at once; 0: all."""
@@ -34,6 +36,7 @@ class FakeApi:
                 is_json = self.headers.get("Content-Type") == "application/json"
                 fake.asked.append((self.command, self.path, json.loads(body) if is_json else body))
                 status, data = fake.answers.get((self.command, path), (404, {"error": f"there is no {path}"}))
+                fake.answers.update(fake.then.pop((self.command, path), {}))
                 self.more = ""
                 query = dict(parse_qsl(self.path.partition("?")[2]))
                 if isinstance(data, list) and fake.page_rows:

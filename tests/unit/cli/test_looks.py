@@ -445,7 +445,8 @@ def test_apply_waits_for_those_that_are_there(skerry: Skerry, api: FakeApi, tmp_
         ({"state": "running", "healthy": None}, 1, "1 still not"),
         ({"state": "running", "healthy": True}, 0, "running, healthy"),
         ({"state": "exited", "last_exit": "code 0"}, 0, "ended with code 0"),
-        ({"state": "stopped", "override": {"user": "kari", "reason": ""}}, 0, "held there by kari"),
+        ({"state": "stopped", "override": {"user": "kari", "reason": ""}}, 0, "held there by kari (no reason)"),
+        ({"state": "stopped", "override": {"user": "kari", "reason": "x"}}, 0, "0 of 1 done, 1 overridden"),
     ],
 )
 def test_apply_wait_tells_what_became_of_it(
@@ -458,6 +459,17 @@ def test_apply_wait_tells_what_became_of_it(
     ended, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait", "--timeout", timeout)
     assert ended == code
     assert said.removesuffix(" after 1 m") in out
+
+
+def test_apply_wait_waits_no_longer_for_a_node_that_is_asked_for_nothing_any_more(
+    skerry: Skerry, api: FakeApi, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    api.says("POST", "/v1/apply", applied(["a", "b"]))
+    api.says("GET", "/v1/services/vision", service(on=[on("a"), on("b", current=False)]))
+    api.then["GET", "/v1/services/vision"] = {("GET", "/v1/services/vision"): (200, service(on=[on("a")]))}
+    code, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait", "--timeout", "30s")
+    assert (code, "1 of 1 done" in out) == (0, True), out
 
 
 def test_a_policy_is_applied(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:

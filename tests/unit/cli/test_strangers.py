@@ -42,12 +42,14 @@ def test_an_answer_without_a_field_is_said_with_both_versions(
 
 
 def test_a_request_that_the_hub_does_not_know_is_said_with_both_versions(skerry: Skerry, api: FakeApi) -> None:
-    said = {"error": "there is nothing at /v1/policies: see /openapi.json for what there is"}
+    said = {"error": "there is nothing at /v1/policies: ...", "code": "unknown-request"}
     api.says("GET", "/v1/policies", said, 404)
     code, _, err = skerry("get", "policies")
     assert (code, "the hub is of version unknown" in err) == (1, True)
     api.says("GET", "/v1/info", {"version": version("skerry")})
     assert "is it a build of its own" in skerry("get", "policies")[2]
+    api.says("GET", "/v1/policies", said | {"code": ""}, 404)
+    assert "version" not in skerry("get", "policies")[2], "a sentence decides nothing"
 
 
 def test_what_it_does_answer_is_printed_as_ever(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How far a region or a node is with what was declared: done, away, failed or waiting, and in which words."""
+"""How far a region or a node is with what was declared: done, overridden, away, failed, waiting; and in which words."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def region(one: dict[str, Any], found: dict[str, Any], speaks: int) -> tuple[str
 
 
 def node(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple[str, str]:
-    """Return (done, away, failed or waiting) of one node, and the words for it."""
+    """Return (done, overridden, away, failed or waiting) of one node, and the words for it."""
     if one["node_state"] in ("revoked", "quarantined"):
         return "failed", f"{one['node_state']}: see `skerry describe node {one['node']}`"
     if one["node_state"] in ("away", "unheard"):
@@ -56,7 +56,8 @@ def node(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple
 def _service(report: dict[str, Any], logs: str, *, is_probed: bool) -> tuple[str, str]:
     override = report.get("override")
     if override:
-        return "done", f"{report['state']}: held there by {override['user']} ({override.get('reason') or 'no reason'})"
+        why = override.get("reason") or "no reason"
+        return "overridden", f"{report['state']}: held there by {override['user']} ({why})"
     state, healthy = report["state"], report.get("healthy")
     if state == "running":
         if not is_probed:
