@@ -97,17 +97,15 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
     widths = _widths(results)
     watches = [_Watch(hub, result, quiet, widths) for result in results]
     until = time.monotonic() + wait_s
-    pending = True
-    while pending:
+    while True:
         for watch in watches:
             watch.look(hub)
         open_states = {"waiting", "away"} if patient else {"waiting"}
         pending = any(state in open_states for watch in watches for state in watch.states.values())
         pending = pending or any(watch.may_move for watch in watches)
-        if pending and time.monotonic() > until:
+        if not pending or time.monotonic() > until:
             break
-        if pending:
-            time.sleep(LOOK_EVERY_S)
+        time.sleep(LOOK_EVERY_S)
     counts = {state: sum(list(w.states.values()).count(state) for w in watches) for state in _STYLES}
     if not quiet:
         for watch in watches:
