@@ -121,7 +121,7 @@ class Fence(Document, frozen=True, kw_only=True, tag="fence"):
     @property
     def text(self) -> str:
         """What the copy finds as SKERRY_FENCE: as text it is higher for each new copy, whichever hub placed it."""
-        own = f"{self.fence:010d}"
+        own = f"{self.fence:0{limits.FENCE_DIGITS}d}"
         return f"{self.above}.{own}" if self.above else own
 
 

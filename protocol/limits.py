@@ -85,6 +85,7 @@ MISSING_KEPT = 64  # ranges that one stream of such a node lacks here, listed; b
 MISSING_OF_CHILD_MAX = 100_000  # such ranges of all below one child hub: one takes some 450 bytes
 HELD_EVERY_S = 900.0  # what policy holds back of one stream is told upward this seldom: a signed word takes 0.5 KB
 HELD_PER_INPUT_MAX = 64  # of such words, signed by one input
+HELD_SHARE_BYTES = 8 * KIB  # of a relay's share, for each word about forced-out rows under way: one takes some 0.7 KB
 LOSSES_KEPT = 16  # declared ones of a child's stream, listed at the parent; the sum counts all
 
 # --- stores
@@ -223,6 +224,7 @@ HAVENS_MAX = 8  # that a grant lists, beside the hub that it is of
 MOVE_SAID_MAX = 2**31  # what a region says that this hub said of a node is believed up to this number of it
 MOVES_OPEN_MAX = 1_000  # nodes on their way from one hub to another, at the hub above both
 FOUND_TRIES_MAX = 32  # addresses that one look tries
+FOUND_DOUBTS_SAID_MAX = 4  # of those, why so many were not it
 
 # --- artifacts
 ARTIFACT_BYTES_MAX = 512 * MIB
@@ -360,7 +362,8 @@ NODES_MAX = 20_000
 GENERATIONS_KNOWN = 64  # of each device: what a parent knows that it asked for, and notices by that it was restored
 RESOURCES_MAX = 4_096  # services, workflows and policies of a hub
 RESOURCES_DELETED_MAX = 1_024  # names whose own generations are kept; those of the others have one floor
-FENCE_SAID_MAX = 2**52  # a higher one that a child names is no fence of ours: there must be room above it
+FENCE_DIGITS = 10  # of a fence as text: fences are compared as text, so none may ever need more
+FENCE_SAID_MAX = 10**9  # a higher one that a child names is no fence of ours: there must be room above it
 TOKENS_MAX = 1_000
 ENROLLMENTS_PENDING_MAX = 256  # certificates asked for and not issued yet
 FACTS_MAX = 32

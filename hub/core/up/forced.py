@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from protocol.link.child import Child
 
 SPACE = "forced"
-_SHARE_OF_ONE = 8 * limits.KIB
-"""Of a relay's share, for each word that is under way: one takes some 0.7 KB."""
 _REASON = "the room for what is relayed was full: it can be asked for at {}"
 
 Place = tuple[int, str]
@@ -54,7 +52,7 @@ class Forced:
         if not self._may_go_on() and not self._begin():
             return []
         relay, told = runs.carrier(self._saying), list[tuple[str, wrap.Item]]()
-        most = min(limits.HELD_PER_INPUT_MAX, self._child.shares()[relay] // _SHARE_OF_ONE)
+        most = min(limits.HELD_PER_INPUT_MAX, self._child.shares()[relay] // limits.HELD_SHARE_BYTES)
         while self._left and len(told) <= most:
             at, epoch = self._left.pop()
             told += [(self._saying, item) for item in self._say(at, epoch)]

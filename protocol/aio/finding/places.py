@@ -56,7 +56,7 @@ def look(wanted: Wanted, context: ssl.SSLContext, listen: Listen) -> Proven:
         doubts.append(f"{proof.text(*mqtt)}: {doubt}")
     if not doubts:
         return Proven(reason=f"nobody on this network announces itself as {wanted.hub}")
-    return Proven(reason=f"{wanted.hub} is not at {'; '.join(doubts[:4])}")
+    return Proven(reason=f"{wanted.hub} is not at {'; '.join(doubts[: limits.FOUND_DOUBTS_SAID_MAX])}")
 
 
 def _places(wanted: Wanted, heard: Sequence[Announced]) -> Iterator[tuple[Place, Place]]:

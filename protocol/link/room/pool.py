@@ -1,9 +1,9 @@
 """Streams that share the room of one file: who gives way when it is full (INVARIANTS A16).
 
-What the parent has goes before what it has not: such rows stay only to refill a parent that was restored (A3). Of each
-the oldest rows of the lowest class go first. But each class has a share that no other takes from it: a class at or
-below its share loses nothing to the others, so that a flood of audit entries erases no state. What a class does not use
-of its share, the others may.
+Each class has a share that no other takes from it: a class at or below its share loses nothing to the others, so that a
+flood of audit entries erases no state. What a class does not use of its share, the others may. Of what is beyond its
+share, rows that the parent has go before any that it has not: they stay only to refill a parent that was restored (A3).
+Of each the oldest of the lowest class go first (decision 0046).
 """
 
 from __future__ import annotations

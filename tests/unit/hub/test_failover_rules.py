@@ -5,10 +5,15 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub.core.failover import absent, rules
+from hub.core.failover.book import Books
 from hub.core.failover.rules import Copy, Verdict
 from protocol import documents, limits
+from protocol.effects import Effects
+from protocol.snapshot import Snapshot
 
 WAIT, BACK, GONE, BOTH = Verdict.WAIT, Verdict.BACK, Verdict.GONE, Verdict.BOTH
 
@@ -85,3 +90,16 @@ def test_a_bound_covers_the_lease_the_grace_the_drift_and_the_slack() -> None:
 )
 def test_what_others_at_the_site_tell(online: int, others: int, says: str) -> None:
     assert absent.likely(online, others).startswith(says)
+
+
+@given(
+    st.lists(st.integers(0, limits.INTEGER_MAX) | st.sampled_from([limits.FENCE_SAID_MAX + one for one in (-1, 0, 1)]))
+)
+def test_as_text_each_new_copy_has_the_higher_fence_whatever_children_said_of_theirs(said: list[int]) -> None:
+    books, texts = Books(Snapshot(node="cloud")), list[str]()
+    for turn, fence in enumerate([*said, limits.FENCE_SAID_MAX, 0]):
+        books.raise_to("service/web", fence, Effects())
+        books.number("service/web", [f"gw-{turn}"], Effects())
+        texts.append(documents.Fence(service="web", fence=books.get("service/web").fence).text)
+    assert texts == sorted(set(texts)), texts
+    assert {len(text) for text in texts} == {limits.FENCE_DIGITS}
