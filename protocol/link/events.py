@@ -259,13 +259,17 @@ class EpochChanged(ParentEvent, frozen=True, kw_only=True):
 
 
 class StreamMet(ParentEvent, frozen=True, kw_only=True):
-    """A stream is met for the first time, and goes on from elsewhere: after row `place`, from the epoch `former`."""
+    """A stream is met for the first time, and goes on from elsewhere: after row `place`, from the epoch `former`.
+
+    Rows up to `again` may have come under former epochs, by way of where it was before.
+    """
 
     stream: str
     epoch: str
     former: str
     place: int
     place_hash: str
+    again: int = 0
 
 
 class HeldBack(ParentEvent, frozen=True, kw_only=True):

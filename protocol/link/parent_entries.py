@@ -219,11 +219,16 @@ class Incoming:
         """Tell of a stream that does not begin here: who stands above knows it from where it was before."""
         if head.was is None and not head.base:
             return []
-        place, tip = self.cursors[stream].seq, self.cursors[stream].hash
-        former = head.was.epoch if head.was is not None else ""
+        held, former = self.cursors[stream], head.was.epoch if head.was is not None else ""
         return [
             events.StreamMet(
-                node=self._node, stream=stream, epoch=head.epoch, former=former, place=place, place_hash=tip
+                node=self._node,
+                stream=stream,
+                epoch=head.epoch,
+                former=former,
+                place=held.seq,
+                place_hash=held.hash,
+                again=held.again,
             )
         ]
 

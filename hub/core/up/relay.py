@@ -112,9 +112,8 @@ def _turned(event: events.EpochChanged | events.StreamMet) -> wrap.Item:
         seq=event.place,
         hash=event.place_hash,
         former=event.former,
+        again=event.again,
     )
     if isinstance(event, events.EpochChanged):
-        turn = msgspec.structs.replace(
-            turn, ends=event.seq, ends_hash=event.hash, again=event.again, lost=event.lost, reason=event.reason
-        )
+        turn = msgspec.structs.replace(turn, ends=event.seq, ends_hash=event.hash, lost=event.lost, reason=event.reason)
     return wrap.item(runs.EPOCH, turn)

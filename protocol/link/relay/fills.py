@@ -14,7 +14,7 @@ from protocol.link.relay import missing, outcome, runs
 from protocol.link.relay.missing import Missing, Why
 from protocol.link.relay.records import Record
 from protocol.link.relay.unwrap import Rows
-from protocol.messages import GapBody
+from protocol.messages import CHAINED, GapBody
 
 _Item = tuple[int, bytes, bytes, Row | None]
 """`(seq, raw, hash, row)` of one row, or of one that is no entry (None)."""
@@ -97,8 +97,9 @@ def _fill(record: Record, run: runs.Run, segment: _Segment, one: Missing, fx: Ef
     some = segment.items[after - segment.prev : upto - segment.prev]
     rows = [row for *_, row in some if row is not None]
     if rows:
+        again = upto if run.stream in CHAINED else record.again  # meanwhile other epochs may have brought them
         is_over = one.why is Why.LOST
-        fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, record.again, is_over, record.at))
+        fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, again, is_over, record.at))
     return events.ChildEntries(
         node=record.at,
         stream=run.stream,

@@ -53,6 +53,23 @@ def lost(record: Record, about: runs.About, count: int, reason: str, hub: str = 
     )
 
 
+def turned(address: str, turn: runs.Turn) -> events.EpochChanged:
+    """Return what is told of an origin that goes on in a new epoch."""
+    return events.EpochChanged(
+        node=address,
+        stream=turn.stream,
+        epoch=turn.epoch,
+        former=turn.former,
+        seq=turn.ends,
+        hash=turn.ends_hash,
+        place=turn.seq,
+        place_hash=turn.hash,
+        again=turn.again,
+        lost=turn.lost,
+        reason=turn.reason,
+    )
+
+
 def fork(child: str, record: Record, run: runs.Run, seq: int, rows: Rows, fx: Effects) -> Told:
     """Set rows that contradict aside; tell of it once, until the origin goes on as it was (A7)."""
     record.aside += len(rows)

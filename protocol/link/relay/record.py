@@ -48,6 +48,13 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Return up to which row those of this epoch may be here, under whatever epoch they came."""
         return max(self.seq, self.again)
 
+    def allow(self, upto: int) -> bool:
+        """Rows up to `upto` may have come, or come yet, under another epoch; tell whether that was not known."""
+        if upto <= self.reach:
+            return False
+        self.again = upto
+        return True
+
     def shared(self, was: FormerEpoch, is_chained: bool) -> Place:
         """Return how far the rows of an epoch that went on from this one after `was` came under this one; (0, ""): none
         that is proven. What has still to come of this one may come under that one first."""

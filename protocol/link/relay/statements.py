@@ -64,40 +64,50 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
     Where the former one ended is believed of who had it, and of whom this hub itself said that it belongs to.
     """
     known = records.find(turn)
-    if known is not None:
-        return _explained(records, known, child, turn, fx)
-    found = records.at(child, turn, fx)
+    found = known or records.at(child, turn, fx)
     if found is None:
         return [outcome.misbehaved(child, turn, outcome.FULL)]
     key, record = found
-    told: Told = []
     former = records.find(turn, turn.former) if turn.former else None  # the new one may have taken its room
+    again = max(turn.again, _reached(records, turn)) if turn.stream in CHAINED else 0
+    turn = msgspec.structs.replace(turn, again=again)
+    told: Told = []
     if former is not None:
+        if former[1].allow(again):  # what has still to come of it may come under the new one first (A8)
+            told += records.save(former[0], fx)
         if records.is_elsewhere(former[1], child, turn):
             turn = msgspec.structs.replace(turn, ends=0, ends_hash="")
+    if known is not None or record.seq:  # of who came here itself first, with what it still holds of the epoch
+        told += _explained(records, former, record, turn, fx)
+    else:
+        told += _begun(records, former, record, turn, fx)
+    record.allow(again)
+    return told + records.save(key, fx)
+
+
+def _begun(records: Records, former: tuple[str, Record] | None, record: Record, turn: runs.Turn, fx: Effects) -> Told:
+    told: Told = []
+    if former is not None:
         told += _ended(records, former, record, turn, fx)
         record.key = former[1].key
-    again = max(turn.again, _reached(records, turn))
     record.seq, record.hash = turn.seq, turn.hash
-    record.again = again if turn.stream in CHAINED and again > turn.seq else 0
     record.closed += turn.lost
-    told += records.save(key, fx)
-    told.append(_turned(record.at, turn, again))
+    told.append(outcome.turned(record.at, turn))
     if turn.lost:
         told.append(outcome.lost(record, turn, turn.lost, turn.reason))
     return told
 
 
-def _explained(records: Records, known: tuple[str, Record], child: str, turn: runs.Turn, fx: Effects) -> Told:
-    """Another hub was faster, who has the epoch from further on: what seemed missing of it below is of the former."""
-    (key, record), former = known, records.find(turn, turn.former) if turn.former and turn.ends else None
-    if former is None or records.is_elsewhere(former[1], child, turn) or turn.seq > turn.ends + turn.lost:
+def _explained(
+    records: Records, former: tuple[str, Record] | None, record: Record, turn: runs.Turn, fx: Effects
+) -> Told:
+    """Others were faster, who have the epoch from further on: what seemed missing of it below is of the former."""
+    if former is None or not turn.ends or turn.seq > turn.ends + turn.lost:
         return []  # but only as far as the former accounts for it
     if not missing.cut(record.missing, turn.seq, turn.hash):
         return []
     record.closed += turn.lost
-    told = _ended(records, former, record, turn, fx) + records.save(key, fx)
-    return [*told, _turned(record.at, turn, max(turn.again, _reached(records, turn)))]
+    return [*_ended(records, former, record, turn, fx), outcome.turned(record.at, turn)]
 
 
 def _reached(records: Records, turn: runs.Turn) -> int:
@@ -118,23 +128,6 @@ def _ended(records: Records, former: tuple[str, Record], record: Record, turn: r
     if its.seq < turn.seq and not turn.ends:
         return outcome.miss(record, turn, Missing(its.seq + 1, turn.seq, its.hash, turn.hash, Why.HOLE))
     return []
-
-
-def _turned(address: str, turn: runs.Turn, again: int) -> events.EpochChanged:
-    """Return the event that tells of `turn`."""
-    return events.EpochChanged(
-        node=address,
-        stream=turn.stream,
-        epoch=turn.epoch,
-        former=turn.former,
-        seq=turn.ends,
-        hash=turn.ends_hash,
-        place=turn.seq,
-        place_hash=turn.hash,
-        again=again,
-        lost=turn.lost,
-        reason=turn.reason,
-    )
 
 
 def unheld(child: str, held: runs.Held, doubt: Doubt, key_of: Callable[[str], str]) -> str:

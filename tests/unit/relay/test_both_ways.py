@@ -10,8 +10,8 @@ import pytest
 
 from protocol import limits
 from protocol.effects import Effects
-from protocol.link import parent_entries
-from protocol.link.parent_entries import Incoming
+from protocol.link import events, parent_entries
+from protocol.link.parent_entries import Incoming, Met, Place
 from protocol.link.relay import runs
 from protocol.link.relay.origins import Origins
 from protocol.messages import Entries, FormerEpoch, StreamHead
@@ -40,14 +40,35 @@ class Hub(Root):
         found = self._origins.records.find(runs.About(at=node, epoch=epoch, stream=stream))
         return found[1].reach if found is not None else 0
 
-    def meets(self, gw: Origin, *, was: Origin | None = None, shared: int = 0) -> int:
-        """Hear the device's Hello. Return where its stream goes on."""
+    def meets(
+        self, gw: Origin, *, was: Origin | None = None, shared: int = 0, base: int = 0, first: int = 0
+    ) -> list[events.ParentEvent]:
+        """Hear the device's Hello, which says the former epoch and where the present one begins; with the lowest row
+        that it still holds (`first`) it comes from another hub. Return what is told."""
         former = FormerEpoch(epoch=was.epoch, seq=shared, hash=was.hash(shared).hex()) if was is not None else None
-        head = StreamHead(epoch=gw.epoch, seq=len(gw.rows), hash=gw.tip.hex(), was=former)
+        head = StreamHead(
+            epoch=gw.epoch,
+            seq=len(gw.rows),
+            hash=gw.tip.hex(),
+            first=first or 1,
+            before=gw.hash(first - 1).hex() if first > base + 1 else "",
+            was=former,
+            base=base,
+            base_hash=gw.hash(base).hex() if base else "",
+        )
         fx = Effects()
-        self.incoming.greet({gw.stream: head}, fx)
+        told = self.incoming.greet({gw.stream: head}, fx, adopted=self._elsewhere if first else None)
         self.commit(fx)
-        return self.incoming.cursors[gw.stream].seq
+        return told
+
+    def _elsewhere(self, node: str, stream: str, head: StreamHead, lowest: Place, fx: Effects) -> Met:
+        about = runs.About(at=node, epoch=head.epoch, stream=stream)
+        return self._origins.records.meet(about, head.was, lowest, fx)
+
+    @property
+    def stood(self) -> int:
+        """The row up to which it has what the device brought itself."""
+        return self.incoming.cursors[STREAM].seq
 
     def brings(self, gw: Origin, last: int) -> None:
         """The device itself brings what follows, up to `last`."""
@@ -71,9 +92,12 @@ def heir(gw: Origin, upto: int, epoch: str = "b" * 16) -> Origin:
     return new
 
 
-def turned(copy: Origin, seq: int) -> runs.Turn:
-    """Return what a hub says that meets `copy` and has the device's rows up to `seq`."""
-    return runs.Turn(at=NODE, epoch=copy.epoch, stream=STREAM, seq=seq, hash=copy.hash(seq).hex(), former=EPOCH)
+def turned(copy: Origin, seq: int, *, ends: int = 0, again: int = 0) -> runs.Turn:
+    """Return what a hub says that meets `copy` and has the device's rows up to `seq`; `ends`: as its own child's."""
+    tip, end = copy.hash(seq).hex(), copy.hash(ends).hex() if ends else ""
+    return runs.Turn(
+        at=NODE, epoch=copy.epoch, stream=STREAM, seq=seq, hash=tip, former=EPOCH, ends=ends, ends_hash=end, again=again
+    )
 
 
 @pytest.mark.parametrize("stream", [STREAM, "metrics"])
@@ -97,7 +121,8 @@ def test_a_copy_comes_back_to_a_hub_that_heard_the_rest_by_way_of_another() -> N
     hub.brings(gw, 3)
     hub.take("oslo", *gw.runs(3, 6))
     copy = heir(gw, 8).say(2, "copied")
-    assert hub.meets(copy, was=gw, shared=8) == 3
+    hub.meets(copy, was=gw, shared=8)
+    assert hub.stood == 3
     hub.brings(copy, 5)
     hub.brings(copy, 10)
     assert hub.stands() == list(range(1, 11))
@@ -114,7 +139,8 @@ def test_a_copy_of_a_copy_that_never_was_here_itself() -> None:
     copy = heir(gw, 5).say(2, "copied")
     hub.take("oslo", turned(copy, 2), *copy.runs(2, 6))
     again = heir(copy, 7, "c" * 16).say(1, "copied again")
-    assert hub.meets(again, was=copy, shared=7) == 2
+    hub.meets(again, was=copy, shared=7)
+    assert hub.stood == 2
     hub.brings(again, 8)
     assert hub.stands() == list(range(1, 9))
     hub.take("oslo", *copy.runs(6, 7))
@@ -160,3 +186,45 @@ def test_where_a_device_goes_on_the_row_that_is_here_counts_for_what_it_still_ho
     place, base, told = meet(about, None, (5, gw.hash(5).hex()), Effects())
     assert place == base == (5, gw.hash(5).hex())
     assert kinds(told) == ["Crowded"], "the hole that is left takes the room of another"
+
+
+@pytest.mark.parametrize("heard", [5, 7])
+def test_where_the_epoch_of_who_moved_up_here_began_is_no_hole(heard: int) -> None:
+    hub, gw = Hub(), Origin().say(5)
+    hub.take("oslo", *gw.runs(0, 5))
+    new = heir(gw, 5).say(4)
+    hub.meets(new, was=gw, shared=5, base=5, first=heard + 1)
+    hub.brings(new, 8)
+    hub.take("oslo", turned(new, 5, ends=5))
+    assert hub.missing(new.epoch) == ([(6, heard, "hole")] if heard > 5 else [])
+    hub.take("oslo", *new.runs(5, heard)) if heard > 5 else []
+    hub.brings(new, 9)
+    assert hub.missing(new.epoch) == []
+    assert hub.stands() == list(range(1, 10))
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_rows_of_a_former_epoch_that_its_hub_brings_late_stand_once(is_late: bool) -> None:
+    hub, gw = Hub(), Origin().say(9)
+    hub.ordered[NODE] = "bergen"
+    hub.take("oslo", *gw.runs(0, 4))
+    new = heir(gw, 9).say(2)
+    hub.take("bergen", turned(new, 3, again=9), *(new.runs(3, 11) if is_late else []))
+    hub.take("oslo", *gw.runs(4, 6))
+    hub.take("bergen", *new.runs(3, 11))
+    assert hub.stands() == list(range(1, 12)), "they are the same rows, under either epoch"
+
+
+def test_who_is_met_for_the_first_time_may_have_said_rows_elsewhere_under_its_former_epoch() -> None:
+    hub, gw = Hub(), Origin().say(9)
+    told = hub.meets(heir(gw, 9).say(2), was=gw, shared=9, first=1)
+    assert [(one.former, one.place, one.again) for one in told if isinstance(one, events.StreamMet)] == [(EPOCH, 0, 9)]
+
+
+def test_what_fills_a_hole_may_have_come_under_another_epoch_since() -> None:
+    hub, gw = Hub(), Origin().say(9)
+    hub.take("oslo", *gw.runs(0, 2), *gw.runs(5, 9))
+    new = heir(gw, 9).say(1)
+    hub.take("bergen", turned(new, 2, again=9), *new.runs(2, 10))
+    hub.take("oslo", *gw.runs(2, 5))
+    assert hub.stands() == list(range(1, 11))
