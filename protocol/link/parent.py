@@ -141,11 +141,10 @@ class Parent:
 
     def leave(self, node: str, fx: Effects) -> None:
         """`node` is to go to another parent: once that has asked more of it, it is heard here when it is adopted. One
-        that is still on its way here stays so: here it hears where to go on to."""
+        that is still on its way here is heard when it comes: here it hears where to go on to."""
         child = self._children[node]
-        if not child.record.adopted:
-            child.record = msgspec.structs.replace(child.record, left=True)
-            child.save(fx)
+        child.record = msgspec.structs.replace(child.record, left=True)
+        child.save(fx)
 
     def opened(self, node: str, connection: int, key: str, expired: bool, now: Now, fx: Effects) -> Events:
         """The transport of `node` is connected. `expired`: on this connection only Renew is served."""
@@ -316,7 +315,7 @@ class Parent:
             if child.greeted and connection == child.connection:
                 self._send_welcome(child, hello, now, fx)  # a copy of the Hello: the same answer
             return []
-        if record.left and not child.asked.reaches(hello.held):
+        if record.left and not record.adopted and not child.asked.reaches(hello.held):
             return [events.CloseAsked(node=child.node, connection=connection, reason="it belongs to another parent")]
         return self._greet(child, connection, hello, now, fx)
 

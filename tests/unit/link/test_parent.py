@@ -421,3 +421,19 @@ def test_what_is_asked_outlives_a_restart() -> None:
     broken.got(CHILD, 1, hello(), T0, fx := Effects())
     assert desired(fx).documents == []
     broken.set_desired(CHILD, {}, T0, Effects())
+
+
+def test_who_was_adopted_twice_and_has_been_heard_is_not_heard_when_its_next_parent_has_asked_more() -> None:
+    one = parent()
+    one.adopt(CHILD, Effects())
+    one.got(CHILD, 1, hello(session=1), T0, Effects())
+    one.adopt(CHILD, Effects())  # the word that it belongs here comes late
+    one.leave(CHILD, Effects())
+    assert kinds(one.got(CHILD, 2, hello(session=2), after(1.0), Effects())) == ["CloseAsked", "ChildLive"]
+    held = messages.Held(term=9, generation=1, digest="sha256:d")
+    told = one.got(CHILD, 3, hello(session=3, held=held), after(2.0), fx := Effects())
+    assert [one.reason for one in told if isinstance(one, events.CloseAsked)] == ["it belongs to another parent"]
+    assert (len(told), sent(fx)) == (1, []), "that it holds more is no sign of a restored parent"
+    one.adopt(CHILD, Effects())
+    told = one.got(CHILD, 4, hello(session=4, held=held), after(3.0), Effects())
+    assert kinds(told) == ["CloseAsked", "ChildLive"]
