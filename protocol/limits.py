@@ -305,7 +305,11 @@ PARALLEL_STEPS_MAX = 8  # processes of one run at a time
 
 # --- control and questions
 CONTROL_LINE_BYTES_MAX = 256 * KIB
-CONTROL_CONNECTIONS_MAX = 32
+CONTROL_CONNECTIONS_MAX = 32  # root's; and those of all others together
+CONTROL_CONNECTIONS_EACH_MAX = 8  # of one user who is not root
+CONTROL_IDLE_S = 60.0  # in which a connection's next request comes, whole
+CONTROL_LOOK_S = 5.0  # whether a follower may still look is looked at this often
+CONTROL_GROUPS_BYTES_MAX = 256 * KIB  # of one caller: as many as Linux gives anybody
 OWN_DOCUMENTS_MAX = 64  # services and workflows that are declared at a device
 ANSWER_BYTES_MAX = 128 * KIB  # one part
 ANSWER_PARTS_WAITING_MAX = 512  # of one question, heard and not yet read by who asked

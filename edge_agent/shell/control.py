@@ -1,7 +1,8 @@
 """control.sock: the person at the device. Identity is what the kernel says of the caller, never what the caller says.
 
 One JSON request a line, one JSON answer a line: {"do": "stop", "service": "x"} -> {"ok": ...} or {"error": "..."}.
-`logs` and `events` are the shell's own and stream {"line": ...} or entries, then {"ok": null} unless they follow.
+`logs` and `events` are the shell's own and stream {"line": ...} or entries, then {"ok": null}; with `follow` they go
+on, and the next byte from the caller ends the connection.
 Everybody may open the socket, for whom to let in is the kernel's word about the caller and the owner's about groups
 (shell/people): a stranger is told so in one line, and nothing of theirs is read.
 """
@@ -16,15 +17,13 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.core import inputs
-from edge_agent.shell.people import callers, doors, listening
-from edge_agent.shell.people.callers import Caller
+from edge_agent.shell.people import callers, doors, listening, streams
+from edge_agent.shell.people.callers import Caller, Peer
+from edge_agent.shell.people.places import Places
 from edge_agent.shell.people.rights import Owner
-from edge_agent.shell.people.streams import Events, Logs, answers
+from edge_agent.shell.people.streams import Events, Logs
 from protocol import limits
 from protocol.errors import Refused, SkerryError, StoreDamaged
-
-_ANSWER_WAIT_S = limits.ASK_WAIT_S
-
 
 _Request = inputs.AnyLocalCommand | Logs | Events
 _requests: msgspec.json.Decoder[_Request] = msgspec.json.Decoder(_Request)
@@ -42,7 +41,7 @@ class Control:
         self._data, self._damaged = data, damaged
         self._path = data / "control.sock"
         self._put = put
-        self._owner = Owner()
+        self._owner, self._places = Owner(), Places()
         self._count = 0
         self._waiting: dict[int, asyncio.Future[inputs.LocalReply]] = {}
         self._callers: set[asyncio.Task[None]] = set()
@@ -82,50 +81,59 @@ class Control:
         assert task is not None
         self._callers.add(task)
         try:
-            doors.enter(self._caller(writer))
-            if len(self._callers) > limits.CONTROL_CONNECTIONS_MAX:
-                raise Refused("too many people ask at once: try again in a moment")
-            await self._talk(reader, writer)
+            peer = callers.peer(writer.get_extra_info("socket"))
+            with self._places.one(peer):
+                doors.enter(await self._caller(peer))
+                await self._talk(peer, reader, writer)
         except Refused as error:
             with contextlib.suppress(OSError):
-                await _write(writer, {"error": str(error)})
+                await streams.write(writer, {"error": str(error)})
         except (OSError, asyncio.CancelledError):
             pass  # the caller hung up, or we stop
         finally:
             self._callers.discard(task)
             writer.close()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
+    async def _talk(self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_over = False
+        while not is_over:
             try:
-                line = await reader.readline()
+                line = await asyncio.wait_for(reader.readline(), limits.CONTROL_IDLE_S)
             except ValueError:
-                await _write(writer, {"error": f"a request is over {limits.CONTROL_LINE_BYTES_MAX} bytes"})
-                return
+                raise Refused(f"a request is over {limits.CONTROL_LINE_BYTES_MAX} bytes") from None
+            except TimeoutError:
+                raise Refused(f"nothing was asked for {limits.CONTROL_IDLE_S:g} s: connect again, and ask") from None
             if not line:
                 return
             try:
-                await self._answer(_requests.decode(line), reader, writer)
+                is_over = await self._answer(_requests.decode(line), peer, reader, writer)
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
-                await _write(writer, {"error": f"not a request: {error}"})
+                await streams.write(writer, {"error": f"not a request: {error}"})
             except (SkerryError, OSError) as error:
                 if isinstance(error, StoreDamaged):
                     self._damaged(error)
-                await _write(writer, {"error": str(error)})
+                await streams.write(writer, {"error": str(error)})
 
-    def _caller(self, writer: asyncio.StreamWriter) -> Caller:
+    async def _caller(self, peer: Peer) -> Caller:
         """Return who asks and what they may, judged anew for each request (C8)."""
-        return callers.of(writer.get_extra_info("socket"), self._owner)
+        return await asyncio.to_thread(callers.of, peer, *self._owner.people())
 
-    async def _answer(self, request: _Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        caller = self._caller(writer)
+    async def _look(self, peer: Peer, request: _Request) -> Caller:
+        caller = await self._caller(peer)
         doors.look(caller, request, (Logs, Events))
-        if isinstance(request, Logs | Events):
-            async for one in answers(self._data, request, reader.at_eof):
-                await _write(writer, one)
-            await _write(writer, {"ok": None})
-        else:
-            await _write(writer, await self._ask(request, caller))
+        return caller
+
+    async def _answer(
+        self, request: _Request, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Do what is asked; tell whether it was the last request of the connection."""
+        caller = await self._look(peer, request)
+        if not isinstance(request, Logs | Events):
+            await streams.write(writer, await self._ask(request, caller))
+            return False
+        telling = streams.tell(self._data, request, writer)
+        await (streams.attended(telling, reader, lambda: self._look(peer, request)) if request.follow else telling)
+        return request.follow
 
     async def _ask(self, command: inputs.AnyLocalCommand, caller: Caller) -> dict[str, object]:
         self._count += 1
@@ -133,14 +141,9 @@ class Control:
         self._waiting[number] = answer = asyncio.get_running_loop().create_future()
         self._put(inputs.Local(request=number, user=caller.user, uid=caller.uid, command=command))
         try:
-            reply = await asyncio.wait_for(answer, _ANSWER_WAIT_S)
+            reply = await asyncio.wait_for(answer, limits.ASK_WAIT_S)
         except TimeoutError:
             return {"error": "the agent does not answer: see its log (journalctl -u skerry-agent)"}
         finally:
             self._waiting.pop(number, None)
         return {"error": reply.error} if reply.error else {"ok": msgspec.Raw(reply.data)}
-
-
-async def _write(writer: asyncio.StreamWriter, answer: object) -> None:
-    writer.write(msgspec.json.encode(answer) + b"\n")
-    await writer.drain()

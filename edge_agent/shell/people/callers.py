@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
 import socket
 import struct
+from asyncio.trsock import TransportSocket
 from pathlib import Path
 
 import msgspec
 
-from edge_agent.shell.people.rights import Owner, People, Rights
+from edge_agent.shell.people.rights import People, Rights
+from protocol import limits
 
 _CREDENTIALS = struct.Struct("3i")
 _SO_PEERGROUPS = 59  # linux/socket.h; Python has no name for it
-_GROUPS_BYTES_MAX = 1_024
+_ASKED_BYTES = 1_024  # as much as Python's getsockopt gives
 _NO_LOGIN = 4_294_967_295
 
 
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """The process at the other end, as it was when it connected.
+
+    `login`: with which uid the person behind root logged in; 0: it was root, or is not known.
+    """
+
+    uid: int
+    groups: frozenset[int]
+    login: int
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is root, or the user that the agent runs as."""
+        return self.uid in (0, os.geteuid())
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """`user` is for people: the account, or who became root by `sudo` (the kernel's own note of the login)."""
+    """`user` is for people: the account, and who is behind root (`ada as root`) if the kernel noted the login."""
 
     user: str
     uid: int
@@ -31,17 +50,23 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with the owner's file, if that is why they may little."""
 
 
-def of(sock: socket.socket, owner: Owner) -> Caller:
-    """Return who is at the other end of `sock`, and what they may."""
+def peer(sock: socket.socket | TransportSocket) -> Peer:
+    """Return who has just connected. Raises OSError when they are gone."""
     pid, uid, gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    people, error = owner.people()
-    rights = Rights.ACT if uid in (0, os.geteuid()) else _rights({gid, *_groups(sock)}, people)
-    login = _login(pid) if uid == 0 else 0
-    user = f"{_name(login)} (sudo)" if login else _name(uid)
-    return Caller(user=user, uid=login or uid, rights=rights, people=people, error=error)
+    return Peer(uid=uid, groups=frozenset({gid, *_groups(sock)}), login=_login(pid) if uid == 0 else 0)
 
 
-def _rights(groups: set[int], people: People) -> Rights:
+def of(peer: Peer, people: People, error: str) -> Caller:
+    """Return what `peer` may by the owner's table; `error`: what is wrong with it.
+
+    Asks the system for names, and those who keep them may be far away: nothing for an event loop.
+    """
+    rights = Rights.ACT if peer.is_root else _rights(peer.groups, people)
+    user = f"{_name(peer.login)} as root" if peer.login else _name(peer.uid)
+    return Caller(user=user, uid=peer.uid, rights=rights, people=people, error=error)
+
+
+def _rights(groups: frozenset[int], people: People) -> Rights:
     if gid(people.act) in groups:
         return Rights.ACT
     return Rights.READ if gid(people.read) in groups else Rights.NOTHING
@@ -55,12 +80,23 @@ def gid(group: str) -> int:
         return -1
 
 
-def _groups(sock: socket.socket) -> list[int]:
+def _groups(sock: socket.socket | TransportSocket) -> tuple[int, ...]:
     """Return the groups of the calling process; none where the kernel does not tell (before Linux 4.13)."""
-    with contextlib.suppress(OSError):
-        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BYTES_MAX)
-        return list(struct.unpack(f"{len(raw) // 4}I", raw))
-    return []
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _ASKED_BYTES)
+    except OSError as error:
+        raw = _all_groups(sock.fileno()) if error.errno == errno.ERANGE else b""
+    return struct.unpack(f"{len(raw) // 4}I", raw)
+
+
+def _all_groups(fd: int) -> bytes:
+    """Ask again with more room than Python's call has: somebody is in more than 256 groups."""
+    import ctypes  # only where there is somebody like that
+
+    room = ctypes.create_string_buffer(limits.CONTROL_GROUPS_BYTES_MAX)
+    size = ctypes.c_uint32(len(room))
+    failed = ctypes.CDLL(None).getsockopt(fd, socket.SOL_SOCKET, _SO_PEERGROUPS, room, ctypes.byref(size))
+    return b"" if failed else room.raw[: size.value]
 
 
 def _login(pid: int) -> int:

@@ -85,7 +85,7 @@ async def test_groups_say_who_looks_and_who_decides(tmp_path: Path, monkeypatch:
 
         assert await _may(it, ["sudo"], do="release", service="beat") == "yes"
         entry = (await asyncio.to_thread(_entries, it, "local."))[-1]
-        assert (entry["body"]["user"], entry["body"]["uid"]) == ("nobody (sudo)", _STRANGER)
+        assert (entry["body"]["user"], entry["body"]["uid"]) == ("nobody as root", 0)
 
         toml.write_text(f'[people]\nact = "{_OPERATORS}"\nstart = false\n')  # the owner narrows, at once
         assert "may not ask" in await _may(it, [_LOOKERS], do="status")
