@@ -250,8 +250,10 @@ class _Serving:
 
     async def _seek(self, up: Uplink) -> None:
         """Look for the parent, and go by where it has proved to be."""
-        up.parent, sought = await seeking.seek(self._home, up.parent)
-        self._file = msgspec.structs.replace(self._file, parent=up.parent)
+        parent, sought = await seeking.seek(self._home, up.parent)
+        if parent is not None:
+            up.parent = parent
+            self._file = msgspec.structs.replace(self._file, parent=parent)
         self.put(sought)
 
     def _help(self, work: Coroutine[None, None, None]) -> None:

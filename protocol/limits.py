@@ -160,6 +160,7 @@ WATCHERS_MAX = 1_000
 ENROLLMENTS_PER_S = 50
 INSTALLS_PER_CALLER_S = 20  # installers and packages, to one address that is nobody yet: a site may have but one
 PACKAGES_MAX = 64  # that a hub holds for its devices
+DEB_MEMBERS_MAX = 16  # of a package: deb(5) has three
 DRAIN_BYTES_MAX = 4 * REQUEST_BYTES_MAX  # of a refused request, read so that its sender hears why
 ENROLL_BYTES_MAX = 16 * KIB  # one enrollment request
 REQUEST_WAIT_S = 30.0  # for a request's whole body, and for the core's answer to it

@@ -24,8 +24,7 @@ _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hub:
     """One hub as its API sees it. `core` gives the core of now, for pure views; `mqtt` and `api` where it listens,
-    `packages` the
-    folder of what devices install, `knocks` who is turned away because this hub does not know it."""
+    `packages` the folder of what devices install, `knocks` who is turned away because this hub does not know it."""
 
     file: HubFile
     mqtt: Callable[[], Place]

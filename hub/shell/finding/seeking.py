@@ -19,24 +19,30 @@ from protocol import limits
 from protocol.aio import tls
 from protocol.aio.finding import places, proof
 from protocol.aio.upkeep import synced
-from protocol.errors import SkerryError
+from protocol.errors import Refused, SkerryError
 from protocol.trust import signing
 
 log = logging.getLogger("skerry.hub")
 
 
-async def seek(home: Home, parent: Parent) -> tuple[Parent, Sought]:
-    """Look for `parent`; return it as it is known from now on, which is stored, and what to tell the core."""
+async def seek(home: Home, parent: Parent) -> tuple[Parent | None, Sought]:
+    """Look for `parent`; return it as it stands in hub.json from now on, and what to tell the core.
+
+    None: it was not found, or that could not be kept, and nothing has changed. What was learned of it during the look
+    is kept.
+    """
     found = await _look(home, parent)
     if found.mqtt is None:
         log.info("%s was looked for: %s", parent.id, found.reason)
-        return parent, Sought(reason=found.reason)
-    place = proof.text(*found.mqtt)
-    mqtt = msgspec.structs.replace(parent.mqtt, host=found.mqtt[0], port=found.mqtt[1])
-    moved = msgspec.structs.replace(parent, mqtt=mqtt, api=Place(host=found.api[0], port=found.api[1]))
-    reason = _store(home, moved)
-    if reason:
-        return parent, Sought(reason=f"{parent.id} is at {place} now, which could not be kept: {reason}")
+        return None, Sought(reason=found.reason)
+    (host, port), (api, at) = found.mqtt, found.api
+    place = proof.text(host, port)
+    try:
+        known = _stored(home, parent.id)
+        mqtt = msgspec.structs.replace(known.mqtt, host=host, port=port)
+        moved = _store(home, msgspec.structs.replace(known, mqtt=mqtt, api=Place(host=api, port=at)))
+    except (SkerryError, OSError) as error:
+        return None, Sought(reason=f"{parent.id} is at {place} now, which could not be kept: {error}")
     log.warning("%s, the hub above, has moved: it is at %s now, and proved it", parent.id, place)
     return moved, Sought(place=place)
 
@@ -46,21 +52,27 @@ def note_names(home: Home, parent: Parent, names: list[str]) -> Parent:
     known = names[: limits.FOUND_TRIES_MAX]
     if not known or known == parent.names:
         return parent
-    noted = msgspec.structs.replace(parent, names=known)
-    reason = _store(home, noted)
-    if reason:
-        log.warning("where %s may be found later could not be kept: %s", parent.id, reason)
-    return parent if reason else noted
-
-
-def _store(home: Home, parent: Parent) -> str:
-    """Write hub.json with `parent`; return why that cannot be, or ""."""
     try:
-        file = msgspec.structs.replace(home.load(), parent=parent)
-        synced.write(home.file, msgspec.json.format(msgspec.json.encode(file)) + b"\n")
+        _store(home, msgspec.structs.replace(_stored(home, parent.id), names=known))
     except (SkerryError, OSError) as error:
-        return str(error)
-    return ""
+        log.warning("where %s may be found later could not be kept: %s", parent.id, error)
+        return parent
+    return msgspec.structs.replace(parent, names=known)
+
+
+def _stored(home: Home, id: str) -> Parent:  # noqa: A002 - what it is
+    """Return the parent `id` as hub.json has it. Raises Refused when that names another one by now."""
+    known = home.load().parent
+    if known is None or known.id != id:
+        raise Refused(f"{home.file} does not name {id} as the hub above any more: start this hub again")
+    return known
+
+
+def _store(home: Home, parent: Parent) -> Parent:
+    """Write hub.json with `parent`, and return that. Raises SkerryError, OSError."""
+    file = msgspec.structs.replace(home.load(), parent=parent)
+    synced.write(home.file, msgspec.json.format(msgspec.json.encode(file)) + b"\n")
+    return parent
 
 
 async def _look(home: Home, parent: Parent) -> places.Proven:

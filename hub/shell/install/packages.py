@@ -38,28 +38,39 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 def held(folder: Path) -> list[Package]:
     """Return the package that came last for each release and arch, in order. Reads them: not for the loop."""
     try:
-        names = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)[-limits.PACKAGES_MAX :]
+        named_so = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
     except OSError:
         return []
-    found = {(one.release, one.arch): one for one in map(_package, names) if one is not None}
+    latest = sorted((changed, path) for path in named_so if (changed := _changed_ns(path)) is not None)
+    found = {(one.release, one.arch): one for _, path in latest[-limits.PACKAGES_MAX :] if (one := _package(path))}
     return [found[key] for key in sorted(found)]
 
 
 def named(folder: Path, name: str) -> Path | None:
-    """Return where the package `name` lies; None when it is none of ours (C6)."""
+    """Return where the package `name` lies; None when it is none of ours (C6). Reads it: not for the loop."""
     path = folder / name
-    return path if _NAME.fullmatch(name) and _is_whole(path) else None
+    return path if _NAME.fullmatch(name) and _changed_ns(path) is not None and _is_whole(path) else None
+
+
+def _changed_ns(path: Path) -> int | None:
+    """Return when the file changed; None for a link that leads nowhere, and what is no file or cannot be read."""
+    try:
+        return path.stat().st_mtime_ns if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _package(path: Path) -> Package | None:
     found = _NAME.fullmatch(path.name)
-    if found is None:
-        return None
-    if not _is_whole(path):
+    if found is None or not _is_whole(path):
         log.warning("%s is no whole package: copy it again", path)
         return None
-    about = path.stat()
-    total = _sum(path, about.st_size, about.st_mtime_ns)
+    try:
+        about = path.stat()
+        total = _sum(path, about.st_size, about.st_mtime_ns)
+    except OSError as error:
+        log.warning("%s cannot be read: %s", path, error.strerror or error)
+        return None
     return Package(path=path, sha256=total, size=about.st_size, **found.groupdict())
 
 
@@ -77,7 +88,9 @@ def _is_whole(path: Path) -> bool:
             if file.read(len(_MAGIC)) != _MAGIC:
                 return False
             place, size = len(_MAGIC), path.stat().st_size
-            while place < size:
+            for _ in range(limits.DEB_MEMBERS_MAX):
+                if place >= size:
+                    break
                 file.seek(place)
                 head = file.read(_HEAD_BYTES)
                 if len(head) < _HEAD_BYTES or head[58:] != b"`\n":

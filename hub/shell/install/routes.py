@@ -39,7 +39,7 @@ def router(hub: Hub) -> APIRouter:
     @routes.get("/install/{name}")
     async def package(name: str) -> Response:
         """Return a package, or a part of it (Range)."""
-        path = packages.named(hub.packages, name)
+        path = await asyncio.to_thread(packages.named, hub.packages, name)
         if path is None:
             raise Failed("the hub holds no such package: copy it into the folder `packages` of its directory", 404)
         return _File(path, media_type="application/vnd.debian.binary-package")

@@ -100,6 +100,29 @@ def test_of_several_for_one_debian_the_one_that_came_last_is_offered(tmp_path: P
     assert packages.held(tmp_path / "absent") == []
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        archive(b"2.0\n").replace(b"4         `", b"-60       `"),
+        archive(*[b""] * (limits.DEB_MEMBERS_MAX + 1)),
+    ],
+)
+def test_an_archive_that_leads_in_a_circle_or_on_and_on_is_no_package(tmp_path: Path, raw: bytes) -> None:
+    put(tmp_path, "skerry-agent_0.1.0+deb12_amd64.deb", raw)
+    assert packages.held(tmp_path) == []
+
+
+def test_what_is_odd_in_the_folder_hides_no_package(tmp_path: Path) -> None:
+    whole = put(tmp_path, "skerry-agent_0.1.0+deb12_amd64.deb", archive(b"2.0\n", BODY))
+    (tmp_path / "skerry-agent_0.2.0+deb12_amd64.deb").symlink_to(tmp_path / "gone")
+    (tmp_path / "skerry-agent_0.3.0+deb12_amd64.deb").mkdir()
+    (tmp_path / "skerry-agent_0.4.0+deb13_amd64.deb").symlink_to("skerry-agent_0.4.0+deb13_amd64.deb")
+    os.mkfifo(tmp_path / "skerry-agent_0.5.0+deb12_amd64.deb")
+    (tmp_path / "notes").symlink_to(tmp_path / "gone")
+    assert [one.path for one in packages.held(tmp_path)] == [whole]
+    assert packages.named(tmp_path, "skerry-agent_0.5.0+deb12_amd64.deb") is None
+
+
 @pytest.mark.parametrize("host", ["", "a b", "x;id", "x\n", "$(id)", "`id`", "a'b", "[::1", "x:1:2"])
 def test_nothing_of_a_caller_gets_into_the_script(host: str) -> None:
     with pytest.raises(Refused, match="Host"):
