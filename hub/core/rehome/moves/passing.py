@@ -5,6 +5,7 @@ As long as the parent says them: what it asks is a level. What this hub itself o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,12 +22,15 @@ PASSING = "passing"
 
 
 class Passing:
-    """The Moves that are handed on, by node."""
+    """The Moves that are handed on: by node, and by the child hub that is told."""
 
     def __init__(self, snapshot: Snapshot, core: HubCore) -> None:
         decoder = msgspec.json.Decoder(documents.Move)
-        self._moves = {node: decoder.decode(raw) for node, raw in snapshot.spaces.get(PASSING, {}).items()}
+        self._moves: dict[str, documents.Move] = {}
+        self._of: dict[str, dict[str, documents.Move]] = {}
         self._core = core
+        for raw in snapshot.spaces.get(PASSING, {}).values():
+            self._note(decoder.decode(raw))
 
     def only(self, nodes: set[str], fx: Effects) -> None:
         """The parent says Moves of `nodes` alone: the others are over."""
@@ -40,15 +44,32 @@ class Passing:
             self._put(move.node, move if is_onward else None, fx)
 
     def _put(self, node: str, move: documents.Move | None, fx: Effects) -> None:
-        core, before = self._core, self._moves.pop(node, None)
+        told = self._forget(node)
         fx.store.append(Delete(PASSING, node))
         if move is not None:
-            self._moves[node] = move
+            told = [*told, *self._note(move)]
             fx.store.append(Put(PASSING, node, msgspec.json.encode(move)))
-        for one in (before, move):
-            for child in ways.onward(one, core.registry.path) if one is not None else ():
-                if core.registry.find(child) is not None:
-                    core.delegate.mark(child)
+        for child in told:
+            if self._core.registry.find(child) is not None:
+                self._core.delegate.mark(child)
+
+    def _note(self, move: documents.Move) -> Sequence[str]:
+        """Hand `move` on from now on; return the children that are told."""
+        self._moves[move.node] = move
+        told = ways.onward(move, self._core.registry.path)
+        for child in told:
+            self._of.setdefault(child, {})[move.node] = move
+        return told
+
+    def _forget(self, node: str) -> Sequence[str]:
+        """Return the children that were told of `node`."""
+        before = self._moves.pop(node, None)
+        told = ways.onward(before, self._core.registry.path) if before is not None else ()
+        for child in told:
+            del self._of[child][node]
+            if not self._of[child]:
+                del self._of[child]
+        return told
 
     def joins(self, node: str) -> str:
         """Return the child by which `node` is to come, if its Move is handed on; empty: by none."""
@@ -57,6 +78,5 @@ class Passing:
 
     def items(self, hub: str) -> dict[str, bytes]:
         """Return what is handed on to the child `hub`."""
-        path = self._core.registry.path
-        moves = [move for move in self._moves.values() if hub in ways.onward(move, path)]
+        moves = self._of.get(hub, {}).values()
         return {documents.document_id(move): documents.encode(move) for move in moves}
