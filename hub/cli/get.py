@@ -45,9 +45,7 @@ def get(
 ) -> None:
     """List nodes, regions, services, workflows, policies, runs or tokens; `hub` is this hub, and its link upward."""
     chosen = _kind(kind, name)
-    options.checked_selector(selector)
-    if selector and chosen != "nodes":
-        raise client.UsageError("-l selects nodes: skerry get nodes -l SELECTOR")
+    _check(chosen, name, selector, limit)
     with client.Client() as hub:
 
         def fetch(rows: int | None = None) -> Any:
@@ -61,18 +59,29 @@ def get(
             with contextlib.suppress(KeyboardInterrupt):
                 live.watch(hub, TOPICS.get(chosen, ""), fetch, table, form)
         elif form.is_exact:
-            _emit(fetch(), form)
+            _emit(fetch(), chosen, limit, form)
         else:
             noted = afterword.Noted(chosen, live.listed(fetch()))
             _show(table(noted), noted, form)
             afterword.say(hub, chosen, noted, selector, _now_ms())
 
 
-def _emit(found: Any, form: Format) -> None:
-    if isinstance(found, fetched.Nodes):
-        output.emit_each(found, form)
-    else:
+def _check(kind: str, name: str, selector: str, limit: int | None) -> None:
+    """Raise UsageError for options that mean nothing of this kind."""
+    options.checked_selector(selector)
+    if selector and kind != "nodes":
+        raise client.UsageError("-l selects nodes: skerry get nodes -l SELECTOR")
+    if limit and (name or kind not in ("nodes", "runs")):
+        raise client.UsageError("--limit is for lists of nodes and of runs; all others are shown whole")
+
+
+def _emit(found: Any, kind: str, limit: int | None, form: Format) -> None:
+    if not isinstance(found, fetched.Listed):
         output.emit(found, form)
+        return
+    output.emit_each(found, form)
+    if limit is None and found.has_more:
+        output.note(afterword.more(kind))
 
 
 def _show(made: tables.Table, noted: afterword.Noted, form: Format) -> None:

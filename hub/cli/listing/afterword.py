@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from hub.cli.listing.fetched import Nodes
+from hub.cli.listing.fetched import Listed
 from hub.cli.view import nodes, output
 from hub.cli.view.hubs import this
 
@@ -38,11 +38,16 @@ class Noted:
 
     def is_cut(self) -> bool:
         """Tell whether fewer are shown than there are."""
-        return isinstance(self._passing, Nodes) and self._passing.has_more
+        return isinstance(self._passing, Listed) and self._passing.has_more
 
 
 def _advice(kind: str, one: dict[str, Any]) -> str:
     return nodes.advice(one) if kind == "nodes" else nodes.short(one) if kind == "services" else ""
+
+
+def more(kind: str) -> str:
+    """Return how to see those that are not shown."""
+    return f"there are more: {'-l SELECTOR says which, --limit' if kind == 'nodes' else '--limit says'} how many"
 
 
 def say(hub: Client, kind: str, noted: Noted, selector: str, now_ms: int) -> None:
@@ -50,7 +55,7 @@ def say(hub: Client, kind: str, noted: Noted, selector: str, now_ms: int) -> Non
     if noted.first is None:
         output.note(f'no node matches "{selector}"' if selector else _HINTS.get(kind, "none"))
     elif noted.is_cut():
-        output.note("there are more: -l SELECTOR says which, --limit how many")
+        output.note(more(kind))
     if noted.text:
         output.note(noted.text)
     if kind == "nodes":

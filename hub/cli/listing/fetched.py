@@ -1,4 +1,4 @@
-"""What is listed, from the hub's API; nodes by the page, so that a fleet of thousands is never held whole."""
+"""What is listed, from the hub's API: nodes by the page, of runs the newest ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,33 @@ RUNS = 50
 """How many runs are listed when nobody says."""
 
 
-class Nodes:
-    """The nodes that a selector takes, by address, as programs get them; at most `limit`, None for all. Read once."""
+class Listed:
+    """What is read while it is gone through, once. `has_more`: whether there may be more than were asked for."""
+
+    has_more = False
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        raise NotImplementedError
+
+
+class Runs(Listed):
+    """The newest runs, at most `limit` (limits.PAGE_ROWS_MAX)."""
+
+    def __init__(self, hub: Client, limit: int) -> None:
+        self._hub, self._limit = hub, limit
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        found = self._hub.get("/v1/runs", limit=min(self._limit + 1, limits.PAGE_ROWS_MAX))
+        self.has_more = len(found) > self._limit or len(found) == limits.PAGE_ROWS_MAX
+        yield from found[: self._limit]
+
+
+class Nodes(Listed):
+    """The nodes that a selector takes, by address, as programs get them; at most `limit`, None for all."""
 
     def __init__(self, hub: Client, selector: str, limit: int | None) -> None:
         self._hub, self._selector, self._limit = hub, selector, limit
         self.count = 0
-        self.has_more = False
-        """Whether there may be more than were asked for."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         size = None if self._limit is None else min(self._limit, limits.NODES_PAGE_MAX)
@@ -37,7 +56,7 @@ class Nodes:
 
 
 def fetch(hub: Client, kind: str, name: str, selector: str, limit: int | None) -> Any:
-    """Return what a list of `kind` holds, or the one thing called `name`; nodes as they are read."""
+    """Return what a list of `kind` holds, or the one thing called `name`; nodes and runs as Listed."""
     if kind == "tokens":
         found = hub.get("/v1/tokens")
         if not name:
@@ -52,7 +71,7 @@ def fetch(hub: Client, kind: str, name: str, selector: str, limit: int | None) -
         return _exact(data) if kind == "nodes" else data
     if kind == "nodes":
         return Nodes(hub, selector, limit)
-    return hub.get(f"/v1/{kind}", limit=(limit or RUNS) if kind == "runs" else None)
+    return Runs(hub, limit or RUNS) if kind == "runs" else hub.get(f"/v1/{kind}")
 
 
 def _regions(hub: Client, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -47,6 +48,31 @@ def test_a_limit_ends_it_and_says_that_there_are_more(
     assert pages(fleet) == [f"/v1/nodes?{query}" for query in asked]
     _, _, err = skerry("get", "nodes", "--limit", "10")
     assert "there are more" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "shown", "more"),
+    [((), 50, True), (("--limit", "59"), 59, True), (("--limit", "60"), 60, False), (("--limit", "99"), 60, False)],
+)
+def test_of_more_runs_than_are_shown_it_says_so(
+    skerry: Skerry, api: FakeApi, words: tuple[str, ...], shown: int, more: bool
+) -> None:
+    api.page_rows = 1_000
+    one: dict[str, Any] = {"workflow": "w", "node": "a", "state": "ok", "trigger": "cron", "params": {}, "steps": []}
+    one |= {"started_ms": 1_700_000_000_000, "ended_ms": 1_700_000_001_000}
+    api.says("GET", "/v1/runs", [one | {"id": f"r{at}"} for at in range(60)])
+    code, out, err = skerry("get", "runs", *words)
+    assert (code, len(out.splitlines())) == (0, 1 + shown)
+    assert err == ("there are more: --limit says how many\n" if more else "")
+    code, out, err = skerry("get", "runs", "-o", "json", *words)
+    assert (code, len(json.loads(out))) == (0, shown)
+    assert err == ("there are more: --limit says how many\n" if more and not words else "")
+
+
+@pytest.mark.parametrize("words", [("services",), ("regions",), ("nodes", "a")])
+def test_a_limit_is_for_long_lists_alone(skerry: Skerry, api: FakeApi, words: tuple[str, ...]) -> None:
+    code, _, err = skerry("get", *words, "--limit", "3")
+    assert (code, "--limit is for lists of nodes and of runs" in err, api.asked) == (2, True, [])
 
 
 def test_json_and_yaml_of_many_pages_are_one_document(skerry: Skerry, fleet: FakeApi) -> None:
