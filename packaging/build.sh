@@ -3,7 +3,7 @@
 #
 # What comes from the network is fetched first, by this machine's pip, pinned by requirements.lock. The building itself
 # happens in a clean tree of that Debian, with its own Python and no network at all (packaging/inside.sh).
-# What is packed is what is committed. VERSION: another than pyproject's; EFFORT: of xz, 0 to 9.
+# What is packed is what is committed, this script apart. VERSION: another than pyproject's; EFFORT: of xz, 0 to 9.
 set -eu
 release=$1 arch=$2
 cd "$(dirname "$0")/.."
@@ -20,22 +20,23 @@ top=$PWD/build/packages
 tree=$top/trees/$release-$arch
 wheels=$top/wheels/$release-$arch
 work=$top/making/$release-$arch
-sh packaging/tree.sh "$release" "$arch" "$tree"
+packaging=$work/source/packaging
+rm -rf "$work"
+mkdir -p "$wheels" "$work/source"
+git archive HEAD protocol edge_agent hub packaging pyproject.toml requirements.lock README.md LICENSE | tar -x -C "$work/source"
+sh "$packaging/tree.sh" "$release" "$arch" "$tree"
 # shellcheck disable=SC1091 # the tree's own
 number=$(. "$tree/etc/os-release" && echo "$VERSION_ID")
 minor=$(readlink "$tree/usr/bin/python3" | sed 's/^python3\.//')
 libc=$(sed -n '/^Package: libc6$/,/^$/s/^Version: \([0-9.]*\).*/\1/p' "$tree/var/lib/dpkg/status")
-version=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)}
+version=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' "$work/source/pyproject.toml")}
 
 echo "fetching     wheels for Python 3.$minor on $arch"
-rm -rf "$work"
-mkdir -p "$wheels" "$work/source"
-git archive HEAD protocol edge_agent hub pyproject.toml README.md LICENSE | tar -x -C "$work/source"
 sed -i "s/^version = .*/version = \"$version\"/" "$work/source/pyproject.toml"
 rm -f "$wheels"/*.whl
 $python -m pip wheel --quiet --quiet --no-deps --no-build-isolation --wheel-dir "$wheels" "$work/source"
 cp -R "$($python -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$work/pip"
-$python packaging/pins.py hub <requirements.lock >"$work/pins"
+$python "$packaging/pins.py" hub <"$work/source/requirements.lock" >"$work/pins"
 platforms="--platform manylinux2014_$machine --platform linux_$machine"
 for glibc in $(seq 17 "${libc#2.}"); do platforms="$platforms --platform manylinux_2_${glibc}_$machine"; done
 # shellcheck disable=SC2086 # a list of words
@@ -49,7 +50,7 @@ unshare --mount --net --pid --fork --propagation private sh -eu -c '
     mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/overlay" "$2/merged"
     mkdir -p "$2/merged/mnt/wheels" "$2/merged/mnt/packaging" "$2/merged/mnt/making"
     mount --bind "$3" "$2/merged/mnt/wheels"
-    mount --bind packaging "$2/merged/mnt/packaging"
+    mount --bind "$2/source/packaging" "$2/merged/mnt/packaging"
     mount --bind "$2" "$2/merged/mnt/making"
     mount -t proc proc "$2/merged/proc"
     exec chroot "$2/merged" env -i sh /mnt/packaging/inside.sh' sh "$tree" "$work" "$wheels"
@@ -63,16 +64,16 @@ package() {
     # Symbols for debuggers: two thirds of what some wheels weigh.
     find "$files" -name '*.so*' -exec "$machine-linux-gnu-strip" --strip-unneeded {} +
     ln -s "../lib/$name/bin/$2" "$files/usr/bin/$2"
-    cp "packaging/$1/$name.service" "$files/usr/lib/systemd/system/"
-    cp "packaging/$1/$1.env" "$files/etc/skerry/"
-    cp packaging/README.md "$files/usr/share/doc/$name/"
+    cp "$packaging/$1/$name.service" "$files/usr/lib/systemd/system/"
+    cp "$packaging/$1/$1.env" "$files/etc/skerry/"
+    cp "$packaging/README.md" "$files/usr/share/doc/$name/"
     cp "$work/source/LICENSE" "$files/usr/share/doc/$name/copyright"
     echo "/etc/skerry/$1.env" >"$files/DEBIAN/conffiles"
-    for script in postinst prerm postrm; do install -m 755 "packaging/$1/$script" "$files/DEBIAN/$script"; done
+    for script in postinst prerm postrm; do install -m 755 "$packaging/$1/$script" "$files/DEBIAN/$script"; done
     size=$(du -sk --exclude=DEBIAN "$files" | cut -f 1)
     sed -e "s/@VERSION@/$version+deb$number/" -e "s/@ARCH@/$arch/" -e "s/@PYTHON@/3.$minor/" \
         -e "s/@PYTHON_NEXT@/3.$((minor + 1))/" -e "s/@LIBC@/$libc/" -e "s/@SIZE@/$size/" \
-        "packaging/$1/control" >"$files/DEBIAN/control"
+        "$packaging/$1/control" >"$files/DEBIAN/control"
     (cd "$files" && find usr etc -type f -exec md5sum {} + >DEBIAN/md5sums)
     chmod -R u+rwX,go+rX,go-w "$files"
     made=${name}_$version+deb${number}_$arch.deb

@@ -134,6 +134,7 @@ async def test_installed_by_one_command_it_survives_all_that_a_device_meets_and_
         await on.run("dpkg", "--remove", "skerry-agent")
         assert await on.tried("pgrep", "-f", "sleep 100000") == (1, ""), "what runs would have nobody to look after it"
         assert "agent.json" in await on.run("ls", STATE)
+        await on.run("sh", "-c", "echo '[people]' >/etc/skerry/agent.toml")
         await on.run("dpkg", "--purge", "skerry-agent")
         assert await _left(on) == ""
 
