@@ -246,6 +246,7 @@ class Faults:
         node.die("kill")
         self.world.fault("restore", node, f"{item.age_s:.0f} s old, {how}")
         node.disks += 1
+        self.world.put_back.add(node.name)
         node.disk.restore(image, in_place=item.in_place, lock_too=item.lock_too)
         papers = self._papers.get(f"{item.node}@{item.at}")
         if papers is not None and item.lock_too and isinstance(node, Device):
@@ -277,6 +278,7 @@ class Faults:
         node.die("kill")
         self.world.fault("corrupt", node, item.file)
         node.disks += 1
+        self.world.put_back.add(node.name)
         node.disk.corrupt(item.file, item.pages, node.chance)
         self.clock.after(1.0, node.boot)
 

@@ -93,7 +93,8 @@ def _workloads(device: Device) -> str:
 def operate(world: World) -> None:
     """The operators look at alarms and accept them, one look after the other.
 
-    Who came after a backup was made is enrolled again, as the alarm of a restored hub asks.
+    Who came after a backup was made, by a move too (decision 0038), is enrolled again, as the alarm of a restored hub
+    asks; whom a hub that was never put back does not know, nobody brings back.
     """
     for hub in world.hubs.values():
         if not hub.alive:
@@ -102,7 +103,7 @@ def operate(world: World) -> None:
             hub.ask(inputs.AcceptRestore(reason="we know"))
         for child in world.children(hub):
             found = hub.hub_core.registry.find(child.node)
-            if found is None and child.name in world.late:
+            if found is None and hub.name in world.put_back:
                 world.arrive(child)
             if found is None or found.revoked_ms:
                 continue

@@ -121,6 +121,16 @@ def test_a_tree_of_any_depth_comes_to_rest(tiers: int) -> None:
     assert outcome.hubs == tiers
 
 
+def test_who_was_moved_to_a_hub_after_its_backup_was_made_is_enrolled_there_again() -> None:
+    move = crossing.move(70.0, _TREE.hubs, "gw-1", "eu-north", "cloud")
+    world = World(
+        5, agents=2, plan=msgspec.structs.replace(_TREE, items=[move, plan.Restore(at=140.0, node="cloud", age_s=80.0)])
+    )
+    world.run()
+    assert world.rest_at is not None
+    assert world.devices["gw-1"].parent == "cloud"
+
+
 def test_a_device_comes_to_a_region_that_is_cut_off() -> None:
     cut, arrives = plan.Cut(at=60.0, node="eu-north", for_s=150.0), plan.Arrive(at=100.0, node="gw-1")
     items = [msgspec.structs.replace(_WEB, node="eu-north"), cut, arrives]

@@ -58,6 +58,8 @@ class World:
         self.images: dict[str, Image] = {}
         self.late = {item.node for item in self.plan.items if isinstance(item, plans.Arrive)}
         """Who comes in the course of the plan."""
+        self.put_back: set[str] = set()
+        """Machines whose store came from a backup, or from what damage left of it."""
         self._asking: set[str] = set()
         self.rest_at: float | None = None
         self._faults = Faults(self)
