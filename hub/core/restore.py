@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RETAKE = "retake"
 COMMAND = "skerry hub accept-restore"
 _NAMED_MAX = 3  # devices, in a text
-_SINCE = "Since the backup nothing is known: enroll again who came since, by a move too, and revoke again who was revoked"
+_SINCE = "Since the backup nothing is known: enroll again who came since (by a move too), revoke again who was revoked"
 
 
 def mended(snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
