@@ -69,7 +69,7 @@ def _connect(data: Path) -> socket.socket:
     except PermissionError as error:
         sock.close()
         raise Refused(
-            f"you may not ask the agent in {data}: use sudo, or become a member of the group skerry"
+            f"the folder {data} is closed to you: its mode should be 711 (sudo skerry-agent doctor)"
         ) from error
     except OSError as error:
         sock.close()

@@ -86,17 +86,25 @@ def _helped(text: str) -> str:
 
 
 def _texts(name: str) -> list[tuple[str, str]]:
-    """Return the files that were named: one, each *.yaml and *.yml of a folder, stdin for `-`. Raises SpecError."""
-    if name == "-":
-        return [("<stdin>", sys.stdin.read(limits.SPEC_BYTES_MAX + 1))]
+    """Return the files that were named: one, each *.yaml and *.yml of a folder, stdin for `-`. Raises SpecError.
+
+    What is too large is read no further: who checks it says so.
+    """
     path = Path(name)
     inside = sorted(one for one in path.glob("*") if one.suffix in _SUFFIXES) if path.is_dir() else [path]
     if not inside:
         raise SpecError(f"{name} holds no {', '.join('*' + suffix for suffix in _SUFFIXES)}")
     try:
-        return [(str(one), one.read_text()) for one in inside]
+        if name == "-":
+            return [("<stdin>", sys.stdin.read(limits.SPEC_BYTES_MAX + 1))]
+        return [(str(one), _head(one)) for one in inside]
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot read {name}: {getattr(error, 'strerror', '') or error}") from error
+
+
+def _head(path: Path) -> str:
+    with path.open() as file:
+        return file.read(limits.SPEC_BYTES_MAX + 1)
 
 
 def add(app: typer.Typer) -> None:

@@ -6,7 +6,7 @@ import datetime
 
 import typer
 
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_LIFE_S_MAX = 1e9
 _RELEASED = "released"
 _WHEN = "write 14:30, '2026-11-23 06:00', or released"
 
@@ -26,11 +26,13 @@ def of(life: str, until: str, now_ms: int) -> dict[str, object]:
 
 
 def _span_ms(life: str) -> int:
+    from protocol.spec import quantities  # the operator's language is large
+
     try:
-        seconds = float(life[:-1]) * _UNITS.get(life[-1], 0)
+        seconds = quantities.parse_duration(life)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < 1e9:
+    if not 0 < seconds < _LIFE_S_MAX:
         raise typer.BadParameter(f"{life!r} is no time: write 30m, 2h or 1d", param_hint="--for")
     return int(seconds * 1000)
 

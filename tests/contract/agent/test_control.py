@@ -176,3 +176,15 @@ async def test_far_away_names_keep_nobody_waiting(desk: Desk, monkeypatch: pytes
 async def test_a_member_of_very_many_groups_is_one_of_each(desk: Desk) -> None:
     async with desk.other(*range(100_000, 101_000), _ACTS) as decides:
         assert await decides.hear(0, b'{"do":"hold"}') == {"ok": {}}
+
+
+def test_who_cannot_pass_the_folder_reads_what_its_mode_should_be(tmp_path: Path) -> None:
+    code = "import os, pathlib, sys; from edge_agent.cli import client; os.setgroups([]); os.setuid(65534)\n"
+    code += "try: client.ask(pathlib.Path(sys.argv[1]), {})\nexcept client.Refused as error: print(error)"
+    (tmp_path / "agent").mkdir(mode=0o700)
+    words = [sys.executable, "-c", code, str(tmp_path / "agent")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert (
+        done.stdout
+        == f"the folder {tmp_path}/agent is closed to you: its mode should be 711 (sudo skerry-agent doctor)\n"
+    )
