@@ -75,7 +75,10 @@ put_in_place() {
     [ "$(sha256sum "$folder/$name" | cut -c 1-64)" = "$sum" ] || fail \
         'what was fetched is not what this hub promised (cut off, or changed on the way): run this again'
     case $before in
-    '' | not-installed*) if [ -e "$state" ]; then undo=remove; else undo=purge; fi ;;
+    '' | not-installed*)
+        undo=purge # of state, configuration and groups: only where none of them was
+        if [ -e "$state" ] || [ -e /etc/skerry ] || getent group skerry skerry-operators | grep -q .; then undo=remove; fi
+        ;;
     config-files*) undo=remove ;; # it was here, and its state may be
     esac
     # What its owner changed in /etc stays as it is, and nobody is asked: this line's input is the script.

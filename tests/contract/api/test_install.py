@@ -166,6 +166,7 @@ async def test_a_script_that_was_cut_off_on_its_way_does_nothing(hub: Served) ->
 _DEVICE = {
     "id": "echo 0",
     "systemctl": ":",
+    "getent": '[ ! -d "$HERE/groups" ] || echo skerry:x:900:ada; exit 2',
     "dpkg": 'if [ "$1" = --print-architecture ]; then echo amd64; else echo "$@" >>"$HERE/dpkg"; fi',
     "dpkg-query": '[ -z "$BEFORE" ] || echo "$BEFORE 0.0.9"',
     "apt-get": 'mkdir -p "$HERE/state"; echo "$@" >"$HERE/apt-get"; cat >>"$HERE/apt-get"',
@@ -177,33 +178,38 @@ _DEVICE = {
 @pytest.mark.parametrize(
     ("before", "held", "enrolled", "undone", "told"),
     [
-        ("", None, "", "--purge", "this device is as it was before"),
-        ("", None, "key.pem", "--remove", "what lies in"),  # the hub may know that key
+        ("", "", "", "--purge", "this device is as it was before"),
+        ("", "", "key.pem", "--remove", "what lies in"),  # the hub may know that key
         ("", "agent.json key.pem journal.db", "", "--remove", "what lies in"),
         ("", "telemetry.db", "", "--remove", "what lies in"),
+        ("", "agent.toml", "", "--remove", "what lies in"),  # its owner's, written ahead
+        ("", "group", "", "--remove", "what lies in"),  # with its members
         ("config-files", "agent.json key.pem journal.db", "", "--remove", "what lies in"),
-        ("config-files", None, "", "--remove", "what lies in"),
+        ("config-files", "", "", "--remove", "what lies in"),
         ("installed", "agent.json key.pem", "", "", ""),
         ("half-configured", "agent.json key.pem", "", "", ""),
     ],
 )
 async def test_what_was_here_before_a_failure_is_never_taken_back(
-    hub: Served, tmp_path: Path, before: str, held: str | None, enrolled: str, undone: str, told: str
+    hub: Served, tmp_path: Path, before: str, held: str, enrolled: str, undone: str, told: str
 ) -> None:
     put(hub.home.packages, "skerry-agent_0.1.0+deb12_amd64.deb", archive(b"2.0\n", BODY))
     token = (await hub.api.post("/v1/tokens", json={})).json()["token"]
     here = tmp_path / "device"
-    for folder in ("bin", "run", "state") if held is not None else ("bin", "run"):
+    for folder in ("bin", "run"):
         (here / folder).mkdir(parents=True)
-    for name in (held or "").split():
-        (here / "state" / name).write_text("mine")
+    for name in held.split():
+        folder = here / {"agent.toml": "etc", "group": "groups"}.get(name, "state")
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
     for name, does in _DEVICE.items():
         (here / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
         (here / "bin" / name).chmod(0o755)
     (here / "os-release").write_text("ID=debian\nVERSION_ID=12\n")
     text = await script_of(hub)
-    for there, name in (("/var/lib/skerry/agent", "state"), ("/run/systemd/system", "run"), ("/etc/os-release",) * 2):
-        text = text.replace(there, str(here / name.removeprefix("/etc/")))
+    elsewhere = {"/var/lib/skerry/agent": "state", "/run/systemd/system": "run", "/etc/skerry": "etc"}
+    for there, name in {**elsewhere, "/etc/os-release": "os-release"}.items():
+        text = text.replace(there, str(here / name))
     done = await asyncio.to_thread(
         subprocess.run,
         ["/bin/sh", "-s", "--", "--token", token, "--name", "oslo"],
