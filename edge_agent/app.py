@@ -30,6 +30,7 @@ from edge_agent.shell.runners import guard, proc
 from edge_agent.shell.runners.children import Helpers
 from edge_agent.shell.runners.process import ProcessRunner
 from edge_agent.shell.runners.script import Tools
+from edge_agent.shell.upgrade import daemon
 from protocol import limits
 from protocol.aio.clock import SystemClock
 from protocol.aio.driver import Driver
@@ -107,6 +108,7 @@ class _Serving:
         self._data, self._file, self._papers, self._tools = data, file, papers, tools
         self._version = VERSION
         self._platform = vitals.platform()
+        self._places = daemon.Places(data=data)
         self._pulling = True
         self._turning = asyncio.Event()
         self._link = self._make_link()
@@ -211,6 +213,7 @@ class _Serving:
             platform=self._platform,
             certificate_from_ms=certificate.from_ms,
             certificate_until_ms=certificate.until_ms,
+            slots=daemon.slots(self._places),
         )
         self._runner.watch()
         return started
@@ -283,6 +286,15 @@ class _Serving:
                 self._pulling = False
                 self._link.disconnect(action.reason)
                 log.warning("the hub turned this device away: %s; its work goes on", action.reason)
+            case inputs.Install():
+                self._helpers.create_task(daemon.install(self._places, action, self._put))
+            case inputs.Vouch():
+                self._helpers.create_task(daemon.vouch(self._places, action, self._put))
+            case _:
+                self._perform_for_papers(action)
+
+    def _perform_for_papers(self, action: Action) -> None:
+        match action:
             case inputs.MakeCsr():
                 self._helpers.create_task(self._papers.make_csr(self._put))
             case inputs.AskApart():

@@ -30,9 +30,11 @@ number=$(. "$tree/etc/os-release" && echo "$VERSION_ID")
 minor=$(readlink "$tree/usr/bin/python3" | sed 's/^python3\.//')
 libc=$(sed -n '/^Package: libc6$/,/^$/s/^Version: \([0-9.]*\).*/\1/p' "$tree/var/lib/dpkg/status")
 version=${VERSION:-$(sed -n 's/^version = "\(.*\)"/\1/p' "$work/source/pyproject.toml")}
+full=$version+deb$number
 
 echo "fetching     wheels for Python 3.$minor on $arch"
 sed -i "s/^version = .*/version = \"$version\"/" "$work/source/pyproject.toml"
+sed -i "s/^VERSION = .*/VERSION = \"$version\"/" "$work/source/edge_agent/app.py"
 rm -f "$wheels"/*.whl
 $python -m pip wheel --quiet --quiet --no-deps --no-build-isolation --wheel-dir "$wheels" "$work/source"
 cp -R "$($python -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$work/pip"
@@ -53,30 +55,35 @@ unshare --mount --net --pid --fork --propagation private sh -eu -c '
     mount --bind "$2/source/packaging" "$2/merged/mnt/packaging"
     mount --bind "$2" "$2/merged/mnt/making"
     mount -t proc proc "$2/merged/proc"
-    exec chroot "$2/merged" env -i sh /mnt/packaging/inside.sh' sh "$tree" "$work" "$wheels"
+    exec chroot "$2/merged" env -i VERSION="$4" sh /mnt/packaging/inside.sh' sh "$tree" "$work" "$wheels" "$full"
 
 # The package of $1, whose command is $2.
 package() {
-    name=skerry-$1 files=$work/files
+    name=skerry-$1 files=$work/files home=usr/lib/skerry-$1 runs=
     rm -rf "$files"
     for folder in DEBIAN usr/bin usr/lib/systemd/system etc/skerry "usr/share/doc/$name"; do mkdir -p "$files/$folder"; done
-    mv "$work/$1" "$files/usr/lib/$name"
+    if [ "$1" = agent ]; then home=$home/versions/$full runs=current/; mkdir -p "$files/${home%/*}"; fi
+    mv "$work/$1" "$files/$home"
     # Symbols for debuggers: two thirds of what some wheels weigh.
     find "$files" -name '*.so*' -exec "$machine-linux-gnu-strip" --strip-unneeded {} +
-    ln -s "../lib/$name/bin/$2" "$files/usr/bin/$2"
-    cp "$packaging/$1/$name.service" "$files/usr/lib/systemd/system/"
+    ln -s "../lib/$name/${runs}bin/$2" "$files/usr/bin/$2"
+    cp "$packaging/$1/$name"*.service "$files/usr/lib/systemd/system/"
+    if [ "$1" = agent ]; then cp "$packaging/$1/$name"*.path "$files/usr/lib/systemd/system/"; fi
     cp "$packaging/$1/$1.env" "$files/etc/skerry/"
     cp "$packaging/README.md" "$files/usr/share/doc/$name/"
     cp "$work/source/LICENSE" "$files/usr/share/doc/$name/copyright"
     echo "/etc/skerry/$1.env" >"$files/DEBIAN/conffiles"
-    for script in postinst prerm postrm; do install -m 755 "$packaging/$1/$script" "$files/DEBIAN/$script"; done
+    for script in postinst prerm postrm; do
+        sed "s/@VERSION@/$full/" "$packaging/$1/$script" >"$files/DEBIAN/$script"
+        chmod 755 "$files/DEBIAN/$script"
+    done
     size=$(du -sk --exclude=DEBIAN "$files" | cut -f 1)
-    sed -e "s/@VERSION@/$version+deb$number/" -e "s/@ARCH@/$arch/" -e "s/@PYTHON@/3.$minor/" \
+    sed -e "s/@VERSION@/$full/" -e "s/@ARCH@/$arch/" -e "s/@PYTHON@/3.$minor/" \
         -e "s/@PYTHON_NEXT@/3.$((minor + 1))/" -e "s/@LIBC@/$libc/" -e "s/@SIZE@/$size/" \
         "$packaging/$1/control" >"$files/DEBIAN/control"
     (cd "$files" && find usr etc -type f -exec md5sum {} + >DEBIAN/md5sums)
     chmod -R u+rwX,go+rX,go-w "$files"
-    made=${name}_$version+deb${number}_$arch.deb
+    made=${name}_${full}_$arch.deb
     dpkg-deb --root-owner-group -Zxz "-z${EFFORT:-6}" --build "$files" "$top/out/$made.part" >/dev/null
     mv "$top/out/$made.part" "$top/out/$made"
     echo "made         build/packages/out/$made: $(($(stat -c %s "$top/out/$made") / 1000)) kB, installed $size KiB"

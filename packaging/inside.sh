@@ -1,11 +1,13 @@
 #!/bin/sh
 # Runs in a clean tree of a Debian, with no network: /mnt holds wheels, packaging and what is being made (build.sh).
-# Makes the virtual environments of agent and hub, each where it will lie on the device.
+# Makes the virtual environments of agent and hub, each where it will lie on the device. VERSION: the package's.
 set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 umask 022
 for part in agent hub; do
     home=/usr/lib/skerry-$part
+    # Versions of the agent lie side by side (edge_agent/core/upgrade).
+    [ $part = hub ] || home=$home/versions/$VERSION
     python3 -m venv --without-pip "$home"
     PYTHONPATH=/mnt/making "$home/bin/python" -m pip install --quiet --no-index --no-compile --no-cache-dir \
         --disable-pip-version-check --root-user-action=ignore --find-links /mnt/wheels "skerry[$part]"

@@ -391,6 +391,10 @@ RELEASE_ASKED_S_MAX = 7 * 86_400.0  # a request for an override lapses
 
 # --- upgrades of the agent
 UPGRADE_CONFIRM_S = 120.0  # for a new version to say that all is well
+UPGRADE_CONFIRM_S_MIN, UPGRADE_CONFIRM_S_MAX = 10.0, 3_600.0
+UPGRADE_OFFLINE_S = 30.0  # a new version that hears no hub by then is judged by its work alone
+UPGRADE_SPARE_BYTES = 32 * MIB  # that stay free beside a version that is unpacked
+UPGRADE_LOOK_S = 0.5  # of root's part, at what the agent on trial says
 UPGRADE_TRIES_MAX = 2  # trials of one version that a device may be stopped in
 UPGRADE_ENDS_MAX = 3  # ends of an agent on trial, by itself
 

@@ -111,6 +111,19 @@ class Vitals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the agent itself."""
 
 
+class UpgradeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The version of the agent that is asked for, and the one that runs, as packages have them.
+
+    `state`: fetching, asked, trying, running, back (it was gone back from), refused (nothing was done).
+    """
+
+    number: Count
+    version: Word
+    running: Word
+    state: Word
+    reason: str = ""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that an agent says of itself. `lost` counts rows declared lost, by stream."""
 
@@ -121,6 +134,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost: dict[Word, Count] = {}
     platform: dict[str, str] = {}
     hold: HoldReport | None = None
+    upgrade: UpgradeReport | None = None
 
 
 # ------------------------------------------------------------------------------------------------ bodies of entries

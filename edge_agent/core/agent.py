@@ -22,6 +22,7 @@ from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.speech.emit import Emit
 from edge_agent.core.tasks import Tasks
+from edge_agent.core.upgrade.wanted import Upgrading
 from edge_agent.core.upward.absence import Absence
 from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks
@@ -106,6 +107,7 @@ class AgentCore:
         self._own = Own(snapshot, ctx, self._artifacts)
         absence = Absence(snapshot, ctx, config.parent)
         self._roster = Roster(snapshot, ctx, self._artifacts, self._overrides, absence)
+        self._upgrading = Upgrading(snapshot, ctx, self._artifacts, self._roster)
         self._runs = Runs(snapshot, ctx, self._artifacts)
         self._triggers = Triggers(snapshot, ctx, self._runs)
         self._tasks = Tasks(snapshot, ctx, self._runs)
@@ -127,6 +129,7 @@ class AgentCore:
             triggers=self._triggers,
             certificate=self._certificate,
             contact=self._contact,
+            upgrading=self._upgrading,
         )
         self._local = Local(
             ctx,
@@ -195,6 +198,8 @@ class AgentCore:
                 self._contact.failed(reason)
                 self._apart.closed(turned_away)
                 self._seek.closed(turned_away)
+                if turned_away:
+                    self._upgrading.trial.turned_away(reason)
                 self._told(self._child.closed(session, reason, now, fx), now, fx)
             case inputs.LogRead():
                 self._asks.read(event, now, fx)
@@ -218,6 +223,9 @@ class AgentCore:
                 self._gone.found(event, now, fx)
             case inputs.MoveChecked():
                 self._home.checked(event, now, fx)
+            case inputs.Installed():
+                self._upgrading.answered(event, now, fx)
+                self._settle(now, fx)
             case inputs.Sought():
                 self._contact.looked(event.reason)
                 self._seek.sought(event, now, fx)
@@ -238,6 +246,7 @@ class AgentCore:
         self._local.version = started.version
         self._reporter.platform = started.platform
         self._artifacts.start(started.artifacts)
+        self._upgrading.know(started.slots)
         self._certificate.start(started.certificate_from_ms, started.certificate_until_ms)
         self._contact.start(now)
         self._roster.start(now)
@@ -260,6 +269,7 @@ class AgentCore:
         if self._desired.known:
             self._want(now, fx)
         self._settle(now, fx)
+        self._upgrading.start(started.found, now, fx)
 
     def _doubted(self, doubt: Doubt, now: Now, fx: Effects) -> None:
         """The store was damaged, restored or copied: put it on record; what is absent from it proves nothing (A11)."""
@@ -297,6 +307,7 @@ class AgentCore:
         self._runs.want(self._desired, now, fx)
         self._triggers.settle(now, fx)
         self._tasks.want(self._desired, self._doubt is not None, now, fx)
+        self._upgrading.want(self._desired)
         self._trust_store(fx)
         self._ctx.changed = True
 
@@ -315,7 +326,8 @@ class AgentCore:
         self._triggers.settle(now, fx)
         self._tasks.settle(now, fx)
         if self._desired.known:
-            self._artifacts.collect([*self._roster.artifacts_wanted(), *self._runs.artifacts_wanted()], fx)
+            parts = (self._roster, self._runs, self._upgrading)
+            self._artifacts.collect([digest for part in parts for digest in part.artifacts_wanted()], fx)
 
     # ---------------------------------------------------------------------------------------- the link
 
@@ -390,6 +402,7 @@ class AgentCore:
         self._tasks.settle(now, fx)
         if not renew_only:
             self._artifacts.live(now, fx)
+            self._upgrading.trial.live(fx)
 
     def _note_losses(self, now: Now, fx: Effects) -> None:
         """Journal what a full quota made the streams let go: loss is declared (A16), also to the people here."""
@@ -423,6 +436,7 @@ class AgentCore:
         self._apart.tick(now, fx)
         self._seek.tick(now, fx)
         self._gone.tick(now, fx)
+        self._upgrading.tick(now, fx)
         self._triggers.tick(now, fx)
         self._runs.advance(now, fx)
 
@@ -440,6 +454,7 @@ class AgentCore:
             self._apart.next_wake(),
             self._seek.next_wake(),
             self._gone.next_wake(),
+            self._upgrading.trial.next_wake(),
             self._triggers.next_wake(now),
             self._runs.next_wake(now),
         )

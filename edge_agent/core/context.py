@@ -2,7 +2,7 @@
 
 Spaces of the state table that the core writes (all local; none of them crosses the link):
 
-    agent       `boot`, `instances` (the counter of service instances), `contact`, `absence`, `home`, `hold`
+    agent       `boot`, `instances` (the counter of service instances), `contact`, `absence`, `home`, `hold`, `upgrade`
     service     NAME -> workload.Record
     assignment  NAME -> the bytes of the assignment in force
     own         ID -> person.own.Declared, a document that was declared here

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from edge_agent.core.upgrade.words import Kept
 from protocol import documents, limits, status
 from protocol.effects import Action
 from protocol.link.table import Connect as Connect
@@ -44,6 +45,15 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     lease_until: float = 0.0
 
 
+class Slots(msgspec.Struct, frozen=True, kw_only=True):
+    """Where versions of the agent lie side by side: which one this is, for what, and what root's part keeps of them."""
+
+    version: str
+    release: str
+    arch: str
+    kept: Kept
+
+
 # ------------------------------------------------------------------------------------------------ inputs
 
 
@@ -63,6 +73,8 @@ class Started(Input, frozen=True, kw_only=True):
     platform: dict[str, str]
     certificate_until_ms: int
     certificate_from_ms: int
+    slots: Slots | None = None
+    """None: this agent was not installed from its package."""
 
 
 class Opened(Input, frozen=True, kw_only=True):
@@ -222,6 +234,13 @@ class MoveChecked(Input, frozen=True, kw_only=True):
     """What CheckMove came to: `error` says why the Move does not hold; empty: it does."""
 
     digest: str
+    error: str = ""
+
+
+class Installed(Input, frozen=True, kw_only=True):
+    """What root's part keeps, as far as it came with what was asked of it; `error`: why it did nothing."""
+
+    kept: Kept
     error: str = ""
 
 
@@ -484,6 +503,20 @@ class Turn(Action, frozen=True, kw_only=True):
     """Store that this device looks up to `to` from now on, and begin a life that does. Work goes on."""
 
     to: documents.Haven
+
+
+class Install(Action, frozen=True, kw_only=True):
+    """Ask root to put another version in place (`request`: the bytes of an Upgrade); Installed follows."""
+
+    number: int
+    request: bytes
+
+
+class Vouch(Action, frozen=True, kw_only=True):
+    """Say, as the version on trial, that all is well, or what is not; Installed follows."""
+
+    number: int
+    fault: str = ""
 
 
 class StopPulling(Action, frozen=True, kw_only=True):

@@ -48,6 +48,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     quota: dict[str, Quota]
     vitals: status.Vitals | None
     hold: status.HoldReport | None
+    upgrade: status.UpgradeReport | None
 
 
 class WhyReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -306,6 +307,7 @@ class Local:
             },
             vitals=report.vitals,
             hold=report.hold,
+            upgrade=report.upgrade,
         )
 
     def runs(self, workflow: str = "") -> list[status.RunReport]:

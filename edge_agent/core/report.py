@@ -13,6 +13,7 @@ from edge_agent.core.person.hold import Hold
 from edge_agent.core.person.own import Own, spoken
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.services.roster import Roster
+from edge_agent.core.upgrade.wanted import Upgrading
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
 from edge_agent.core.workflows.runs import Runs
@@ -43,6 +44,7 @@ class Reporter:
         triggers: Triggers,
         certificate: Certificate,
         contact: Contact,
+        upgrading: Upgrading,
     ) -> None:
         self._ctx = ctx
         self._desired = desired
@@ -50,8 +52,7 @@ class Reporter:
         self._overrides = overrides
         self._hold, self._own = hold, own
         self._runs, self._triggers = runs, triggers
-        self._certificate = certificate
-        self._contact = contact
+        self._certificate, self._contact, self._upgrading = certificate, contact, upgrading
         self._since_ms: dict[str, int] = {}
         """Since when each condition holds."""
         self._told, self._vitals_due = b"", 0.0
@@ -89,6 +90,7 @@ class Reporter:
             lost={stream: count for stream, count in self._ctx.child.lost.items() if count},
             platform=self.platform,
             hold=self._hold.report(),
+            upgrade=self._upgrading.report(),
         )
 
     def _signed(self, kind: str, reports: dict[str, R]) -> dict[str, R]:
@@ -120,6 +122,11 @@ class Reporter:
             ("certificate", expiry),
             ("store", f"damaged, and set aside as {', '.join(self._aside)}; {_GOES_ON}" if self._aside else ""),
         ]
+        asked = self._upgrading.report()
+        if asked is not None and asked.state in ("back", "refused"):
+            found.append(
+                ("upgrade", f"{asked.version} is asked for, {asked.running or 'another'} runs: {asked.reason}")
+            )
         found += [(f"document/{key}", text) for key, text in self._desired.bad.items()]
         found += [(f"workflow/{name}", text) for name, text in (self._runs.bad | self._triggers.bad).items()]
         found += [(spoken(key), _CLASH.format(one.user, spoken(key))) for key, one in self._own.clashes()]

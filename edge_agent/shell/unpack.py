@@ -21,6 +21,7 @@ from protocol.errors import Refused, TooLarge
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP = b"\x1f\x8b"
+_DEB = b"!<arch>\n"
 _WINDOW_BYTES_MAX = 32 * limits.MIB
 _CHUNK_BYTES = 256 * limits.KIB
 _PATH_BYTES_MAX = 1_024
@@ -35,12 +36,18 @@ def unpack(
 ) -> None:
     """Unpack a tar (zstd, gzip or plain) into the new folder `into`, durably, read-only.
 
+    A package of Debian is put there as it is, as `package.deb`: who installs it wants its very bytes.
+
     Raises Refused or TooLarge; then what was written so far is the caller's to delete. Raises OSError.
     """
     into.mkdir(mode=0o755)
     try:
         with open(archive, "rb") as raw:
-            _Unpacking(into, bytes_max, files_max).all(_tar(raw))
+            unpacking = _Unpacking(into, bytes_max, files_max)
+            if raw.peek(len(_DEB)).startswith(_DEB):
+                unpacking.file(raw, into / "package.deb", 0o444)
+            else:
+                unpacking.all(_tar(raw))
     except (tarfile.TarError, zstandard.ZstdError, EOFError, UnicodeError) as error:
         raise Refused(f"the artifact is not a whole archive: {error}") from error
     _seal(into)
@@ -65,6 +72,7 @@ class _Unpacking:
         self._links: set[str] = set()
 
     def all(self, tar: tarfile.TarFile) -> None:
+        """Make all that `tar` holds."""
         with tar:
             for member in tar:
                 self._files_left -= 1
@@ -85,7 +93,7 @@ class _Unpacking:
         elif member.isreg():
             source = tar.extractfile(member)
             assert source is not None, "a regular member has content"
-            self._file(source, place, member.mode)
+            self.file(source, place, member.mode)
         else:
             raise Refused(f"the artifact holds {member.name!r}, which is neither file, folder nor symbolic link")
 
@@ -110,7 +118,8 @@ class _Unpacking:
         except FileExistsError:
             raise Refused(f"the artifact holds {name[:200]!r} twice: refused") from None
 
-    def _file(self, source: IO[bytes], place: Path, mode: int) -> None:
+    def file(self, source: IO[bytes], place: Path, mode: int) -> None:
+        """Make the file `place` of what is left of `source`."""
         try:
             handle = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileExistsError:

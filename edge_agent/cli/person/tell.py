@@ -23,6 +23,8 @@ def status(answer: Json, form: Output = Output.table) -> None:
         view.say(wanted(answer))
     if answer["hold"] is not None:
         view.say(held(answer["hold"], now), "yellow")
+    if answer["upgrade"] is not None and answer["upgrade"]["state"] in ("fetching", "asked", "trying"):
+        view.say(upgrading(answer["upgrade"]), "yellow")
     services(answer, form)
     if answer["workflows"]:
         view.table(rows.WORKFLOWS, rows.workflows(answer), form)
@@ -75,6 +77,12 @@ def wanted(answer: Json) -> str:
     received = human.clock(link["received_ms"], answer["now_ms"])
     heard = human.clock(link["last_contact_ms"], answer["now_ms"])
     return f"the hub wants {term}generation {held['generation']}, received {received}; it was last heard {heard}"
+
+
+def upgrading(upgrade: Json) -> str:
+    """Return the sentence on a version that is on its way."""
+    did = {"fetching": "is being fetched", "asked": "is being put in place", "trying": "is on trial"}
+    return f"the agent's version {upgrade['version']} {did[upgrade['state']]}; what runs here goes on"
 
 
 def held(hold: Json, now: int) -> str:

@@ -1,9 +1,9 @@
 """Updates are kept away for a while: what the parent asks is received, stored and acknowledged, and not applied.
 
-A hold keeps the services (with their fences) and the workflows of this device as they are: changed, new and deleted
-ones wait. What disturbs no work, or must not wait, goes on: tasks, requests of the parent, moves, grants, leases (which
-no person's decision outranks) and revocation. A hold is a local person's fact with a life, as an override is: it
-survives generations and reboots, and nothing ends it silently.
+A hold keeps the services (with their fences), the workflows and the agent of this device as they are: changed, new and
+deleted ones wait. What disturbs no work, or must not wait, goes on: tasks, requests of the parent, moves, grants,
+leases (which no person's decision outranks) and revocation. A hold is a local person's fact with a life, as an override
+is: it survives generations and reboots, and nothing ends it silently.
 
 What is kept is one row (space `agent`, key `hold`), so that a damaged store has all of it or nothing: half of it would
 look like deletions (A11).
@@ -21,7 +21,7 @@ from protocol.errors import Refused
 from protocol.snapshot import Snapshot
 
 _SPACE, _KEY = "agent", "hold"
-_STAYS = ("assignment/", "fence/", "workflow/")
+_STAYS = ("assignment/", "fence/", "workflow/", "upgrade/")
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 _SCRIPTS = Path(__file__).parents[3] / "packaging" / "agent"
-_ELSEWHERE = ("/var/lib/skerry", "/etc/skerry", "/run/systemd/system", "/sys/fs/cgroup")
+_ELSEWHERE = ("/var/lib/skerry", "/usr/lib/skerry-agent", "/etc/skerry", "/run/systemd/system", "/sys/fs/cgroup")
 _SLICES = ("system.slice", "systemd/system.slice")
 
 
@@ -93,7 +93,7 @@ def test_what_ran_is_ended_at_once_where_the_kernel_can(device: Device, slice_: 
     assert device.run("prerm", "remove").returncode == 0
     assert (group / "cgroup.kill").read_text() == "1\n"
     assert not (group / "cgroup.procs").read_text()
-    assert device.calls[-1] == "systemctl disable --quiet skerry-agent"
+    assert device.calls[-1] == "systemctl disable --quiet skerry-agent skerry-agent-upgrade.path"
 
 
 @pytest.mark.parametrize("slice_", _SLICES)

@@ -123,3 +123,13 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, cut: int) -> None:
 
     with pytest.raises(Refused):
         unpack.unpack(archive, tmp_path / "out")
+
+
+def test_a_package_stays_as_it_is(tmp_path: Path) -> None:
+    raw = b"!<arch>\n" + bytes(range(256)) * 4_000
+    (tmp_path / "a.deb").write_bytes(raw)
+    unpack.unpack(tmp_path / "a.deb", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["package.deb"]
+    assert (tmp_path / "out" / "package.deb").read_bytes() == raw
+    with pytest.raises(TooLarge):
+        unpack.unpack(tmp_path / "a.deb", tmp_path / "more", bytes_max=1_000)

@@ -31,6 +31,7 @@ def answer(**link: Any) -> dict[str, Any]:
         "lost": {},
         "gaps": {},
         "hold": None,
+        "upgrade": None,
     }
 
 
@@ -142,6 +143,13 @@ def test_a_hold_is_told_with_what_waits(capsys: pytest.CaptureFixture[str]) -> N
     since, until = human.clock(NOW, NOW), human.clock(NOW + HOUR_MS, NOW)
     said = f'updates held here by ada since {since}, until {until}; "night shift"'
     assert f"{said}. 2 changes wait; to let them come: skerry-agent unhold" in capsys.readouterr().out
+
+
+def test_a_version_on_its_way_is_told_and_one_that_runs_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    tell.status(answer() | {"upgrade": {"version": "0.2.0+deb12", "state": "trying"}})
+    assert "the agent's version 0.2.0+deb12 is on trial; what runs here goes on" in capsys.readouterr().out
+    tell.status(answer() | {"upgrade": {"version": "0.2.0+deb12", "state": "running"}})
+    assert "0.2.0" not in capsys.readouterr().out
 
 
 def test_what_others_wrote_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,7 @@ class World:
         artifacts: tuple[str, ...] = (),
         reboot: bool = False,
         until_ms: int = int((WALL + 90 * DAY_S) * 1000),
+        slots: inputs.Slots | None = None,
     ) -> Effects:
         """Begin a life of the daemon on what is stored."""
         self.life += 1
@@ -114,6 +115,7 @@ class World:
                 platform={"machine": "arm64"},
                 certificate_from_ms=int(WALL * 1000),
                 certificate_until_ms=until_ms,
+                slots=slots,
             )
         )
 

@@ -1,0 +1,149 @@
+"""The daemon's part of an upgrade: it fetches what the root hub asks for, asks root to put it in place, and, as the new
+version, says whether all is well. What runs goes on throughout.
+
+    an Upgrade for this device, newer than what was answered     its package is fetched, as any artifact is
+    the package is here                                           Install: root's part takes over (slots)
+    a life begins as the version on trial                         it says whether all is well (trial): root's part keeps
+                                                                  this version, or goes back
+
+Of several Upgrades for this Debian and machine the newest counts. One is tried once: what it came to stays the answer
+until another one is asked for.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge_agent.core import inputs
+from edge_agent.core.artifacts import Artifacts
+from edge_agent.core.context import Context
+from edge_agent.core.desired import Desired
+from edge_agent.core.services.roster import Roster
+from edge_agent.core.upgrade.trial import Trial, lost, running
+from edge_agent.core.upgrade.words import Asked, Kept, Outcome, Stage, UpgradeFact
+from protocol import documents, status
+from protocol.effects import Effects, Now
+from protocol.snapshot import Snapshot
+
+_SPACE, _KEY = "agent", "upgrade"
+_NOT_HERE = "this agent was not installed from its package: install that first"
+
+
+class Upgrading:
+    """Which version is wanted here, and how far that is."""
+
+    def __init__(self, snapshot: Snapshot, ctx: Context, artifacts: Artifacts, roster: Roster) -> None:
+        self._ctx, self._artifacts, self._roster = ctx, artifacts, roster
+        raw = snapshot.spaces.get(_SPACE, {}).get(_KEY)
+        self._asked = msgspec.json.decode(raw, type=Asked) if raw is not None else Asked()
+        self._slots: inputs.Slots | None = None
+        self._kept = Kept()
+        self._doc: documents.Upgrade | None = None
+        self._raw = b""
+        self._is_asking = False
+        self._error = ""
+        self.trial = Trial()
+
+    # ---------------------------------------------------------------------------------------- a life begins
+
+    def know(self, slots: inputs.Slots | None) -> None:
+        """A life begins in which this is known, before anything else is decided."""
+        self._slots = slots
+        self._kept = slots.kept if slots is not None else Kept()
+
+    def start(self, found: list[inputs.Found], now: Now, fx: Effects) -> None:
+        """What the last life left was met again."""
+        kept = self._kept
+        if kept.stage is Stage.TRIAL and self._slots is not None and kept.version == self._slots.version:
+            is_known = self._asked.number == kept.number and not self._ctx.rebooted
+            fault = lost(self._asked.instances, self._roster, found) if is_known else ""
+            self.trial.begin(kept.number, fault, now, fx)
+        self._tell(now, fx)
+
+    # ---------------------------------------------------------------------------------------- what is wanted
+
+    def want(self, desired: Desired) -> None:
+        """Follow the manifest."""
+        slots, former, self._doc, self._raw = self._slots, self._doc, None, b""
+        for doc, one in desired.of(documents.Upgrade).values():
+            fits = slots is None or (slots.release, slots.arch) == (one.release, one.arch)
+            if fits and (self._doc is None or one.number > self._doc.number):
+                self._doc, self._raw = one, doc.raw
+        if self._doc != former:
+            self._error, self._ctx.changed = "", True
+
+    def artifacts_wanted(self) -> list[str]:
+        """Return the package, as long as it is of use."""
+        return [self._doc.artifact] if self._doc is not None and self._is_due(self._doc) else []
+
+    def _is_due(self, doc: documents.Upgrade) -> bool:
+        slots = self._slots
+        return slots is not None and doc.full != slots.version and self._kept.number < doc.number and not self._error
+
+    def tick(self, now: Now, fx: Effects) -> None:
+        """Do the next thing."""
+        self.trial.tick(now, fx)
+        doc = self._doc
+        if doc is None or not self._is_due(doc) or self._is_asking:
+            return
+        if not self._artifacts.has(doc.artifact):
+            self._artifacts.want(doc.artifact, now, fx)
+            return
+        self._is_asking = True
+        if self._asked.number != doc.number:
+            self._note("upgrade.asked", doc.full, doc.number, "", now, fx)
+        self._keep(Asked(number=doc.number, instances=running(self._roster)), fx)
+        fx.act.append(inputs.Install(number=doc.number, request=self._raw))
+
+    # ---------------------------------------------------------------------------------------- what comes
+
+    def answered(self, got: inputs.Installed, now: Now, fx: Effects) -> None:
+        """Root's part has answered, or did not."""
+        self._is_asking, self._kept, self._error = False, got.kept, got.error
+        self._tell(now, fx)
+
+    def _tell(self, now: Now, fx: Effects) -> None:
+        """Journal what became of what was asked for, once."""
+        kept = self._kept
+        self._ctx.changed = True
+        if kept.stage is not Stage.IDLE or kept.number != self._asked.number or self._asked.is_told:
+            return
+        if kept.outcome is not Outcome.NONE:
+            self._note(f"upgrade.{kept.outcome}", kept.version, kept.number, kept.reason, now, fx)
+            self._keep(msgspec.structs.replace(self._asked, is_told=True), fx)
+
+    def _note(self, kind: str, version: str, number: int, reason: str, now: Now, fx: Effects) -> None:
+        former = self._slots.version if self._slots is not None else ""
+        by = self._doc.by if self._doc is not None else ""
+        body = UpgradeFact(version=version, former=former, by=by, number=number, reason=reason)
+        self._ctx.note("audit", kind, "", body, now, fx)
+
+    def _keep(self, asked: Asked, fx: Effects) -> None:
+        self._asked = asked
+        self._ctx.put(_SPACE, _KEY, asked, fx)
+
+    # ---------------------------------------------------------------------------------------- what is shown
+
+    def report(self) -> status.UpgradeReport | None:
+        """Return how far it is; None: nothing is asked for."""
+        doc = self._doc
+        if doc is None:
+            return None
+        state, reason = self._state(doc)
+        here = self._slots.version if self._slots is not None else ""
+        return status.UpgradeReport(number=doc.number, version=doc.full, running=here, state=state, reason=reason)
+
+    def _state(self, doc: documents.Upgrade) -> tuple[str, str]:
+        slots, kept = self._slots, self._kept
+        if slots is None:
+            return "refused", _NOT_HERE
+        if kept.stage is not Stage.IDLE and kept.number == doc.number:
+            return "trying", ""
+        if doc.full == slots.version:
+            return "running", ""
+        if kept.number == doc.number and kept.outcome is not Outcome.DONE:
+            return kept.outcome, kept.reason
+        if self._error or kept.number >= doc.number:
+            return "refused", self._error or "a newer one was asked for here before"
+        error = self._artifacts.error(doc.artifact)
+        return ("asked", "") if self._is_asking else ("fetching", error)

@@ -1,0 +1,145 @@
+"""Root's part: does what edge_agent.core.upgrade.slots decides, one deed at a time, until nothing is left.
+
+It runs when the daemon asks, and after a boot in the middle of something (packaging/agent/skerry-agent-upgrade.*). It
+loads all that it needs before it begins: the version whose code it is may be removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.core.upgrade import slots, words
+from edge_agent.shell.upgrade import places, wish
+from edge_agent.shell.upgrade.places import Places
+from protocol import limits
+from protocol.aio.upkeep import synced
+from protocol.errors import Refused
+
+
+class Systemd:
+    """The agent's unit."""
+
+    def restart(self) -> None:
+        """Start the agent anew, and do not wait for it: one that is broken never says that it runs."""
+        subprocess.run(("systemctl", "--no-block", "restart", "skerry-agent"), check=True)
+
+    def restarts(self) -> int:
+        """Return how often it was started again because it had ended by itself."""
+        shown = ("systemctl", "show", "-P", "NRestarts", "skerry-agent")
+        text = subprocess.run(shown, capture_output=True, text=True, check=True).stdout.strip()
+        return int(text) if text.isdecimal() else 0
+
+
+class Root:
+    """One run."""
+
+    def __init__(self, at: Places, unit: Systemd, floor: str) -> None:
+        self._at, self._unit, self._floor = at, unit, floor
+        self._kept = places.kept(at)
+        self._unpacked, self._is_begun = "", False
+        self._started: float | None = None
+        self._ends_before = 0
+        self._wish: words.Wish | None = None
+
+    def run(self) -> None:
+        """Do all that there is to do, until the request is gone and so is the package. Raises OSError."""
+        while True:
+            asked = self._request()
+            try:
+                self._wish = wish.read(self._at, self._kept)
+            except wish.Unproven as error:
+                print(f"not believed: {error}", file=sys.stderr)
+            while (deed := slots.decide(self._kept, self._seen())) is not None:
+                self._do(deed)
+            if asked == self._request():  # else another one came meanwhile
+                break
+        self._drop()
+
+    def _request(self) -> tuple[int, int]:
+        try:
+            about = self._at.request.lstat()
+        except FileNotFoundError:
+            return 0, 0
+        return about.st_ino, about.st_mtime_ns
+
+    def _seen(self) -> words.Seen:
+        return words.Seen(
+            current=self._named("current"),
+            good=self._named("good"),
+            versions=frozenset(one.name for one in self._at.versions.iterdir() if not one.name.startswith(".")),
+            floor=self._floor,
+            unpacked=self._unpacked,
+            wish=self._wish,
+            said=places.said(self._at),
+            is_begun=self._is_begun,
+            waited_s=None if self._started is None else time.monotonic() - self._started,
+            ends=0 if self._started is None else max(self._unit.restarts() - self._ends_before, 0),
+        )
+
+    def _named(self, link: str) -> str:
+        return (self._at.lib / link).readlink().name
+
+    def _do(self, deed: words.Deed) -> None:
+        match deed:
+            case words.Unpack(version=version):
+                self._unpack(version)
+            case words.Keep(kept=kept):
+                self._keep(kept)
+            case words.Switch(link=link, version=version):
+                self._switch(link, version)
+            case words.Restart():
+                self._unit.restart()
+                self._started, self._ends_before = time.monotonic(), self._unit.restarts()
+            case words.Wait():
+                time.sleep(limits.UPGRADE_LOOK_S)
+            case words.Remove(version=version):
+                shutil.rmtree(self._at.versions / version)
+            case words.Drop():
+                self._wish = None
+
+    def _keep(self, kept: words.Kept) -> None:
+        self._is_begun = self._is_begun or kept.tries > self._kept.tries
+        if kept.stage is not self._kept.stage:
+            self._started = None
+        places.write(self._at.kept, kept)
+        self._kept = kept
+        print(f"{kept.version}: {kept.outcome or kept.stage} {kept.reason}".rstrip(), file=sys.stderr)
+
+    def _unpack(self, version: str) -> None:
+        """Put the package's version beside the others. What goes wrong speaks against the wish, and leaves nothing."""
+        new = self._at.versions / ".new"
+        shutil.rmtree(new, ignore_errors=True)
+        try:
+            done = subprocess.run(
+                ("dpkg-deb", "--extract", self._at.package, new), capture_output=True, text=True, check=False
+            )
+            inside = new / "usr/lib/skerry-agent/versions" / version
+            if done.returncode != 0 or not (inside / "bin" / "python").exists():
+                raise Refused(f"the package could not be unpacked: {done.stderr.strip()[-200:] or 'it is another one'}")
+            os.sync()
+            inside.rename(self._at.versions / version)
+            synced.sync_folder(self._at.versions)
+            self._unpacked = version
+        except (OSError, Refused) as error:
+            assert self._wish is not None
+            self._wish = msgspec.structs.replace(self._wish, fault=str(error))
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def _switch(self, link: str, version: str) -> None:
+        new = self._at.lib / f".{link}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(Path("versions") / version)
+        new.rename(self._at.lib / link)
+        synced.sync_folder(self._at.lib)
+
+    def _drop(self) -> None:
+        self._at.request.unlink(missing_ok=True)
+        self._at.package.unlink(missing_ok=True)
