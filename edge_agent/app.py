@@ -25,6 +25,7 @@ from edge_agent.shell.emit import EmitSockets, short_folder
 from edge_agent.shell.finding import seeking, turning
 from edge_agent.shell.papers import clerk
 from edge_agent.shell.papers.trust import DeviceTrust
+from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.probes import Probes
 from edge_agent.shell.runners import guard, proc
 from edge_agent.shell.runners.children import Helpers
@@ -111,6 +112,7 @@ class _Serving:
         self._places = daemon.Places(data=data)
         self._pulling = True
         self._turning = asyncio.Event()
+        self._contact_s = _contact_s()
         self._link = self._make_link()
         self._driver = self._make_driver(journal)
         self._sockets = EmitSockets(short_folder(data), self._put)
@@ -129,6 +131,7 @@ class _Serving:
             closed=self._closed,
             got=lambda message: papers.heard(message, self._helpers, self._got),
             seal=self._seal if file.mqtt.sealed else None,
+            contact_s=self._contact_s,
         )
 
     def _make_driver(self, journal: Journal) -> Driver[AgentCore]:
@@ -139,6 +142,7 @@ class _Serving:
             trust=DeviceTrust(self._papers.anchor, self._data),
             labels=file.labels,
             quota_bytes=file.quota_bytes,
+            contact_s=self._contact_s,
         )
         return Driver(
             make_core=lambda snapshot: AgentCore(snapshot, config),
@@ -334,6 +338,14 @@ class _Serving:
             anchor=self._papers.anchor,
             secret=os.urandom(32),
         )
+
+
+def _contact_s() -> float:
+    """Return the contact interval of a metered link; 0.0: the device's owner says nothing of that."""
+    link, error = Owner().link()
+    if error:
+        log.warning("%s: the link is not metered", error)
+    return link.contact_s if link.profile == "metered" else 0.0
 
 
 def _trace(node: str, store: Path) -> Trace | None:

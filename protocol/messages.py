@@ -112,7 +112,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
-    """Opens a session. `session` is a counter stored before connecting, `nonce` (hex) proves who minted it (A13)."""
+    """Opens a session. `session` is a counter stored before connecting, `nonce` (hex) proves who minted it (A13).
+
+    `contact_s`: the child is metered, and means to speak this seldom; 0.0: it speaks as the parent expects.
+    """
 
     session: Count
     nonce: Word
@@ -123,6 +126,7 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     streams: Annotated[dict[Word, StreamHead], msgspec.Meta(max_length=limits.LINK_STREAMS_MAX)] = {}
     held: Held = Held()
     time_ms: Moment = 0
+    contact_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
 class Status(Message, frozen=True, kw_only=True, tag="status"):
@@ -226,6 +230,7 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     cursors: dict[str, Cursor]
     time_ms: Moment
     contact_s: float
+    """How seldom the child may speak before it counts as a missed contact."""
     chain: str = ""
     version: str = ""
     renew_only: bool = False

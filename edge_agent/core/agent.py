@@ -55,6 +55,8 @@ class AgentConfig:
     capabilities: tuple[str, ...] = ()
     quota_bytes: int = 0
     """Of the journal and the telemetry on disk, shared by the classes; 0: limits.QUOTA_BYTES for each."""
+    contact_s: float = 0.0
+    """The link is metered, and this its contact interval (protocol.link.flow.contacts); 0.0: it is not."""
 
 
 class AgentStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +99,14 @@ class AgentCore:
         if self._doubt is not None and self._doubt.partial:
             snapshot, self._broken = mended(snapshot)
         shares = split(config.quota_bytes) if config.quota_bytes else None
-        self._child = Child(snapshot, node=config.node, parent=config.parent, trust=config.trust, shares=shares)
+        self._child = Child(
+            snapshot,
+            node=config.node,
+            parent=config.parent,
+            trust=config.trust,
+            shares=shares,
+            contact_s=config.contact_s,
+        )
         ctx = self._ctx = Context(snapshot, self._child)
         self._losses = Losses(snapshot, ctx)
         self._desired = Desired()

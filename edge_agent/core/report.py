@@ -63,11 +63,15 @@ class Reporter:
         """Why the last manifest was refused."""
 
     def sampled(self, got: inputs.Sampled, now: Now, fx: Effects) -> None:
-        """Take a sample of the device's vitals: one metrics entry and one change of the status a minute at most."""
+        """Take a sample of the device's vitals: one metrics entry and one change of the status a minute at most.
+
+        On a metered link there is no such entry: each costs bytes twice, on the card and on the wire.
+        """
         if now.mono >= self._vitals_due:
             self._vitals, self._aside = got.vitals, got.aside
             self._vitals_due = now.mono + limits.VITALS_EVERY_S * 0.9
-            self._ctx.note("metrics", "vitals", "", got.vitals, now, fx)
+            if not self._ctx.child.metered:
+                self._ctx.note("metrics", "vitals", "", got.vitals, now, fx)
             self._ctx.changed = True
 
     def tell(self, now: Now, fx: Effects) -> None:

@@ -272,6 +272,7 @@ class Tasks:
         record.stage, record.document = Stage.ENDED, None
         self._late.pop(task, None)
         record.end = self._note("ended", task, body, now, fx)
+        self._ctx.child.speak(now, fx)
         record.outcome = _without_output(body)
         if record.cancelled:
             self._forget(task, fx)

@@ -2,7 +2,7 @@
 
 The link lets only the newest Status through and stores it; here stands what goes with it, in the hub's own time, so
 that a node that is away is never just "away": it is away since then, and this is what was last known (B). After a
-restart every node is away until it says Hello.
+restart every node is away until it says Hello; but a metered one, whose next contact may be an hour off, is not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since_ms: int
     """When it last became live or away."""
     live: bool = False
-    """Whether it was live when this was stored; after a restart of the hub it is away since its last contact."""
+    """Whether it was online when this was stored; after a restart of the hub it is away since its last contact."""
     status_ms: int = 0
     version: str = ""
     held: messages.Held = messages.Held()
@@ -43,14 +43,18 @@ class Rollup:
         self._live: dict[str, None] = {}
         for node, raw in snapshot.spaces.get(SPACE, {}).items():
             seen = decoder.decode(raw)
-            self._seen[node] = msgspec.structs.replace(seen, since_ms=seen.contact_ms) if seen.live else seen
-            said = parent.view(node).status
+            link = parent.view(node)
+            if seen.live and link.quiet:
+                self._live[node] = None
+            elif seen.live:
+                seen = msgspec.structs.replace(seen, since_ms=seen.contact_ms)
+            self._seen[node], said = seen, link.status
             self._reports[node] = (_read(said) if said is not None else None) or status.Report()
 
     # -------------------------------------------------------------------------------------------- reading
 
     def is_online(self, node: str) -> bool:
-        """Tell whether `node` is connected and was heard within its lease."""
+        """Tell whether `node` is connected, and was heard within its lease; or is metered, and not overdue."""
         return node in self._live
 
     def seen(self, node: str) -> Seen | None:
@@ -63,8 +67,9 @@ class Rollup:
 
     def contact_ms(self, node: str) -> int:
         """Return when `node` was last heard, 0 for never."""
-        if node in self._live:
-            return int((self._parent.view(node).last_contact_wall or 0.0) * 1000)
+        link = self._parent.view(node)
+        if node in self._live and link.contact_mono:
+            return int((link.last_contact_wall or 0.0) * 1000)
         seen = self._seen.get(node)
         return 0 if seen is None else seen.contact_ms
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from protocol.link.seal import ChildSeal  # loaded only where it is used: it costs memory
 
 _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # without it each large message waits some 40 ms (measured)
-
+_GIVE_UP = (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.SILENT_S_MAX * 1000))
+"""A connection that a network forgot between two contacts is noticed by its first words, not by the next keep alive."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,10 @@ class Connection:
         context: ssl.SSLContext,
         heard: Callable[[str, bytes], None],
         will: tuple[str, bytes] | None = None,
+        contact_s: float = 0.0,
     ) -> None:
+        """`contact_s`: the contact interval of a metered link; 0.0: it is not metered."""
+        self._contact_s = contact_s
         self._host, self._port, self._identifier, self._context, self._will = host, port, identifier, context, will
         self._tap = _Tap(heard)
         self._waiting: deque[tuple[str, bytes]] = deque()
@@ -172,13 +176,13 @@ class Connection:
             logger=self._logger,
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,
-            keepalive=limits.KEEPALIVE_S,
+            keepalive=int(self._contact_s * limits.KEEPALIVE_SHARE) or limits.KEEPALIVE_S,
             timeout=limits.CONNECT_WAIT_S,
             tls_context=self._context,
             will=None if self._will is None else aiomqtt.Will(self._will[0], self._will[1], qos=1),
             queue_type=make_queue,
             properties=properties,
-            socket_options=[_NO_DELAY],
+            socket_options=[_NO_DELAY, _GIVE_UP] if self._contact_s else [_NO_DELAY],
         )
 
     def _queue(self, **_: Any) -> _Tap:
@@ -261,14 +265,15 @@ class MqttLink:
         closed: Callable[[int, str], None],
         got: Callable[[messages.AnyMessage], None],
         seal: Callable[[int, str], ChildSeal] | None = None,
+        contact_s: float = 0.0,
     ) -> None:
         """`context` is called for each connection, so that a renewed certificate is used from the next one on.
 
         `seal`: of (session, nonce); every message is authenticated end to end, for an external broker. None through
-        the embedded front door, where TLS does it.
+        the embedded front door, where TLS does it. `contact_s`: as Connection's.
         """
         self.node, self.parent, self.host, self.port = node, parent, host, port
-        self.context, self.seal = context, seal
+        self.context, self.seal, self.contact_s = context, seal, contact_s
         self.on_opened, self.on_closed, self.on_got = opened, closed, got
         self.peer_names: list[str] = []
         """Host names and addresses in the certificate of who answered last; right while `opened` is called."""
@@ -357,6 +362,7 @@ class _Attempt:
             context=link.context(),
             heard=self._heard,
             will=(topics.of(link.parent, link.node, bye), payload),
+            contact_s=link.contact_s,
         )
 
     def send(self, message: messages.AnyMessage) -> None:

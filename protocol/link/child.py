@@ -17,6 +17,7 @@ from protocol.errors import TrustError
 from protocol.link import events, table
 from protocol.link.child_desired import Intake
 from protocol.link.child_entries import Outbox
+from protocol.link.flow.contacts import Contacts
 from protocol.link.flow.leases import Requests
 from protocol.link.own_stream import Gap
 from protocol.link.table import ChildCue, ChildState
@@ -42,6 +43,9 @@ _InSession = (
 )
 """What a parent says within a session."""
 
+_Awaited = messages.Desired | messages.Documents | messages.Ask
+"""What it says because somebody above wants something: what comes of it is waited for."""
+
 
 class Child:
     """The child's end. The core calls `start` once, and tells it all that the transport and the clock say."""
@@ -54,8 +58,10 @@ class Child:
         parent: str,
         trust: events.ChildTrust,
         shares: dict[str, int] | None = None,
+        contact_s: float = 0.0,
     ) -> None:
-        """`shares`: bytes on disk of each stream (protocol.link.room.pool.split), else limits.QUOTA_BYTES."""
+        """`shares`: bytes on disk of each stream (protocol.link.room.pool.split), else limits.QUOTA_BYTES. `contact_s`:
+        of a metered link (protocol.link.flow.contacts); 0.0: it is none."""
         self._node, self._parent, self._trust = node, parent, trust
         stored = snapshot.spaces.get(SPACE, {})
         self.state = ChildState.IDLE
@@ -65,16 +71,15 @@ class Child:
         self.revoked = self.refusal = stored.get(REVOKED, b"").decode()
         self.last_contact_wall: float | None = None
         self.offset_ms = 0
-        self.contact_s, self.renew_only = limits.CONTACT_EVERY_S, False
+        self.contact_s, self.renew_only, self._contacts = limits.CONTACT_EVERY_S, False, Contacts(contact_s)
         self._outbox = Outbox(node, parent, snapshot, trust, lambda: self._entropy.hex(_EPOCH_BYTES), shares or {})
         self._intake = Intake(node, parent, trust, snapshot)
         self._entropy, self._leases = Entropy(b""), Requests()
         self._hello = messages.Hello(session=0, nonce="", node=node, version="")
         self._nonce = self._incarnation = ""
-        self._backoff_s = limits.BACKOFF_S_MIN
+        self._backoff_s, self._report = limits.BACKOFF_S_MIN, b"{}"
         self._timer: float | None = None
         self._greeted_at = self._live_at = 0.0
-        self._report = b"{}"
         self._negotiations = self._status_count = 0
         self._status_at: float | None = None
 
@@ -84,6 +89,11 @@ class Child:
     def live(self) -> bool:
         """Tell whether entries and status flow."""
         return self.state is ChildState.LIVE and not self.renew_only
+
+    @property
+    def metered(self) -> bool:
+        """Tell whether bytes cost on this link."""
+        return self._contacts.metered
 
     @property
     def held(self) -> messages.Held:
@@ -176,6 +186,7 @@ class Child:
             streams=self._outbox.heads(),
             held=self._intake.held,
             time_ms=int(now.wall * 1000),
+            contact_s=self._contacts.every_s,
         )
         fx.send.append(effects.Send(self._parent, hello))
 
@@ -211,7 +222,7 @@ class Child:
     def _next_backoff_s(self) -> float:
         """Draw a wait between the least and three times the last one: decorrelated jitter."""
         span = self._backoff_s * 3 - limits.BACKOFF_S_MIN
-        self._backoff_s = min(limits.BACKOFF_S_MAX, limits.BACKOFF_S_MIN + self._entropy.fraction() * span)
+        self._backoff_s = min(self._contacts.backoff_s_max, limits.BACKOFF_S_MIN + self._entropy.fraction() * span)
         return self._backoff_s
 
     def _connect(self, now: Now, fx: Effects) -> None:
@@ -262,6 +273,8 @@ class Child:
                 if message.incarnation != self._incarnation:
                     return []
                 self.last_contact_wall = now.wall
+                if isinstance(message, _Awaited):
+                    self.speak(now, fx)
                 return self._served(message, now, fx)
             case _:
                 return []  # a child's own words, come back
@@ -324,6 +337,7 @@ class Child:
         self._move(ChildCue.WELCOMED)
         self._timer, self._live_at, self._status_count, self.refusal = None, now.mono, 0, ""
         self._leases.begin()
+        self._contacts.open(now.mono)
         told.append(events.WentLive(renew_only=message.renew_only))
         if message.renew_only:
             return told
@@ -381,6 +395,8 @@ class Child:
         self._intake.tick(self.session, now, fx)
         if self._status_at is not None and now.mono >= self._status_at:
             self._send_status(now, fx)
+            self._outbox.release()
+            self._outbox.pump(self.session, now, fx)
         return told
 
     def _timeout(self, now: Now, fx: Effects) -> list[events.ChildEvent]:
@@ -394,12 +410,16 @@ class Child:
         return told
 
     def _settle(self, now: Now) -> None:
+        if not self._contacts.is_open(now.mono):
+            self._contacts.unsaid = True
+            return  # it goes with the next contact
         due = now.mono + limits.STATUS_SETTLE_S
         self._status_at = due if self._status_at is None else min(self._status_at, due)
 
     def _send_status(self, now: Now, fx: Effects) -> None:
         self._status_count += 1
-        self._status_at = now.mono + min(self.contact_s, limits.STATUS_EVERY_S, self._leases.every_s)
+        self._contacts.unsaid = False
+        self._status_at = now.mono + min(self.contact_s, self._contacts.status_s, self._leases.every_s)
         self._leases.sent(self._status_count, now.mono)
         status = messages.Status(
             session=self.session,
@@ -419,8 +439,10 @@ class Child:
     ) -> int:
         """Append `(kind, key, body)` items, bodies one JSON value each, to `stream`; return its last seq.
 
-        `hold`: they may wait for the next `pump`, so that several appends share a commit and a message.
+        `hold`: they may wait for the next `pump`, so that several appends share a commit and a message. On a metered
+        link they wait for the next contact.
         """
+        hold = hold or not self._contacts.is_open(now.mono)
         last = self._outbox.append(stream, items, now, fx, hold=hold)
         if not hold and self.live:
             self._outbox.pump(self.session, now, fx)
@@ -428,9 +450,19 @@ class Child:
 
     def pump(self, now: Now, fx: Effects) -> None:
         """Send what was appended and is not on its way, what was held back too, as far as credit allows."""
-        self._outbox.release()
+        if self._contacts.is_open(now.mono):
+            self._outbox.release()
         if self.live:
             self._outbox.pump(self.session, now, fx)
+
+    def speak(self, now: Now, fx: Effects) -> None:
+        """Somebody above waits for what is new here: it goes now, however seldom a metered link has a contact."""
+        if not self.metered:
+            return
+        self._contacts.open(now.mono)
+        self.pump(now, fx)
+        if self._contacts.unsaid:
+            self._settle(now)
 
     def set_report(self, report: bytes, now: Now, fx: Effects) -> None:
         """Set what Status says (JSON); it goes when it has settled, and first of all on every reconnect."""

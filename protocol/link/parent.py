@@ -49,7 +49,6 @@ class Parent:
         self._agenda = Agenda()
         self._credit = Credit()
         self.rosters = Rosters(snapshot)
-        self.contact_s = limits.CONTACT_EVERY_S
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: ""
         """The ticket of an artifact for a child; "" when it gets none, None when it is to come by `send_ticket`."""
         self.elsewhere: Elsewhere = lambda node, stream, head, lowest, fx: (lowest, lowest, [])
@@ -70,6 +69,7 @@ class Parent:
                 child.state = ParentState.QUARANTINED
             if child.record.revoked:
                 child.state = ParentState.REVOKED
+            child.quiet = bool(child.record.contact_s) and child.state is ParentState.AWAY
         for key, value in snapshot.spaces.get(CURSOR, {}).items():
             node, stream = key.split("/")
             self._children[node].incoming.load(stream, value)
@@ -121,6 +121,9 @@ class Parent:
     def start(self, entropy: Entropy, incarnation: str, version: str, now: Now, fx: Effects) -> None:
         """Begin this life. `incarnation` names it, in every message."""
         self._incarnation, self._version = incarnation, version
+        for child in self._children.values():
+            if child.quiet:  # its last contact may have been just before this life
+                self._agenda.put(child.node, now.mono + child.away_after_s)
 
     def look(self, now: Now) -> None:
         """Tell the children that are away to look again: an external broker kept them connected over our absence."""
@@ -165,13 +168,19 @@ class Parent:
             ours = (session, nonce) == (child.record.session, child.record.nonce)
         else:
             ours = connection == child.connection
-        return self._leave(child, reason, now) if ours else []
+        return self._leave(child, reason, now, may_be_quiet=True) if ours else []
 
-    def _leave(self, child: Child, reason: str, now: Now) -> Events:
+    def _leave(self, child: Child, reason: str, now: Now, *, may_be_quiet: bool = False) -> Events:
+        """Its session is over. `may_be_quiet`: nobody decided that; what a network forgets in the long time between
+        two contacts of a metered child says nothing of the child."""
         child.move(ParentCue.CLOSED)
         child.asked.forget_session()
         child.since_wall, child.postponed = now.wall, None
         self._credit.note(child.node, 0)
+        child.quiet = may_be_quiet and child.record.contact_s > 0
+        if child.quiet:
+            self._queue(child)
+            return []
         return [events.ChildAway(node=child.node, reason=reason)]
 
     # -------------------------------------------------------------------------------------------- messages
@@ -185,7 +194,8 @@ class Parent:
             case messages.Hello():
                 return self._hello(child, connection, message, now, fx)
             case messages.Bye():
-                return self.closed(node, connection, message.session, message.nonce, message.reason, now, fx)
+                ours = child.greeted and (message.session, message.nonce) == (child.record.session, child.record.nonce)
+                return self._leave(child, message.reason, now) if ours else []
             case (
                 messages.Status()
                 | messages.Roster()
@@ -348,7 +358,7 @@ class Parent:
             parent=self._node,
             cursors={},
             time_ms=int(now.wall * 1000),
-            contact_s=self.contact_s,
+            contact_s=child.contact_s,
             refused=reason,
         )
         fx.send.append(effects.Send(child.node, welcome))
@@ -389,7 +399,11 @@ class Parent:
         if adopted and not expired and not child.asked.waits:
             child.asked.succeed(hello.held, fx)
         child.record = msgspec.structs.replace(
-            child.record, session=hello.session, nonce=hello.nonce, adopted=adopted and (expired or child.asked.waits)
+            child.record,
+            session=hello.session,
+            nonce=hello.nonce,
+            adopted=adopted and (expired or child.asked.waits),
+            contact_s=min(hello.contact_s, limits.CONTACT_S_MAX) if hello.contact_s >= limits.CONTACT_S_MIN else 0.0,
         )
         child.save(fx)
 
@@ -402,7 +416,7 @@ class Parent:
             parent=self._node,
             cursors={} if renew_only else child.incoming.given(self._credit.rows(child.node)),
             time_ms=int(now.wall * 1000),
-            contact_s=self.contact_s,
+            contact_s=child.contact_s,
             chain=self._signer.chain,
             version=self._version,
             renew_only=renew_only,
@@ -540,7 +554,7 @@ class Parent:
 
     def _queue(self, child: Child) -> None:
         """Have `tick` look at `child` when its next timer is due."""
-        due = child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX
+        due = child.contact_mono + child.away_after_s
         if child.asked.retry_at is not None:
             due = min(due, child.asked.retry_at)
         if child.postponed is not None:
@@ -555,7 +569,7 @@ class Parent:
             if node is None:
                 break
             child = self._children[node]
-            if child.greeted:
+            if child.greeted or child.quiet:
                 told += self._check(child, now, fx)
         self.rosters.tick(now, fx)
         for node in self._looks.some(now.mono):
@@ -564,9 +578,10 @@ class Parent:
         return told
 
     def _check(self, child: Child, now: Now, fx: Effects) -> Events:
-        if now.mono >= child.contact_mono + self.contact_s * limits.CONTACT_MISSES_MAX:
+        if now.mono >= child.contact_mono + child.away_after_s:
             silent = [events.CloseAsked(node=child.node, connection=child.connection, reason="silent")]
-            return [*self._leave(child, "nothing heard for too long", now), *silent]
+            close = silent if child.greeted else []
+            return [*self._leave(child, "nothing heard for too long", now), *close]
         told: Events = []
         if child.postponed is not None and child.rates.take(Kind.STATUS, now.mono):
             told += self._take_status(child, child.postponed, fx)

@@ -1,4 +1,4 @@
-"""What an agent costs that has little to do: memory, processor, bytes on the wire and on the flash card."""
+"""What an agent costs that has little to do: memory, processor, and bytes on the flash card."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ while True:
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process (and the wire before it) has used until a moment (monotonic)."""
+    """What one process has used until a moment (monotonic)."""
 
     at: float
     cpu_s: float
     written: int
-    carried: int
 
 
 class Idle(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +45,6 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True):
 
     memory: dict[str, float]
     cpu_pct: float
-    wire_per_day: float
     disk_per_day: float
     per_event: dict[str, float]
 
@@ -65,12 +63,6 @@ async def agent_rss_mb(bench: Bench) -> dict[str, float]:
 async def agent_idle_cpu_pct(bench: Bench) -> float:
     """Of one processor, over a minute of the same run: all threads of the agent, not its services."""
     return (await _measured(bench)).cpu_pct
-
-
-@figure("wire_idle_bytes_per_day", unit="B")
-async def wire_idle_bytes_per_day(bench: Bench) -> float:
-    """Both ways on TCP, over a minute of the same run."""
-    return (await _measured(bench)).wire_per_day
 
 
 @figure("disk_idle_bytes_per_day", unit="B")
@@ -107,7 +99,6 @@ async def _run(it: Fleet) -> Idle:
     return Idle(
         memory=memory,
         cpu_pct=(after.cpu_s - before.cpu_s) / seconds * 100,
-        wire_per_day=(after.carried - before.carried) / seconds * _DAY_S,
         disk_per_day=(after.written - before.written) / seconds * _DAY_S,
         per_event=await _events(it, agent),
     )
@@ -133,7 +124,7 @@ def _spent(agent: Agent) -> Spent:
     pid = agent.daemon.pid
     io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
     ran_ns = sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
-    return Spent(at=time.monotonic(), cpu_s=ran_ns / 1e9, written=int(io["write_bytes"]), carried=agent.wire.carried)
+    return Spent(at=time.monotonic(), cpu_s=ran_ns / 1e9, written=int(io["write_bytes"]))
 
 
 def _memory(pid: int) -> dict[str, float]:

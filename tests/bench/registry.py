@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-GROUPS = ("floors", "store", "dispatch", "events", "steps", "doors", "storm", "backlog", "tiers", "idle")
+GROUPS = ("floors", "store", "dispatch", "events", "steps", "doors", "storm", "backlog", "tiers", "idle", "wire")
 
 Value = float | dict[str, float]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hub.cli.view import human
 from hub.cli.view.below import regions
+from protocol import limits
 from protocol.doctor import words
 
 GOOD = ("running", "exited")
@@ -37,12 +38,15 @@ def state(node: dict[str, Any], now_ms: int) -> str:
 
 
 def presence(node: dict[str, Any], now_ms: int) -> str:
-    """Return `online`, `away 3 h 12 m`, `revoked`; `unheard 2 h (eu-north is away)` of one whose hub is not heard."""
+    """Return `online`, `away 3 h 12 m`, `revoked`; `unheard 2 h (eu-north is away)` of one whose hub is not heard;
+    `online, heard 41 m ago` of a metered one, which speaks that seldom."""
     name = str(node["state"])
     if name == UNHEARD:
         return f"{name} {human.age(node['since_ms'], now_ms)} ({node['silent']} is away)"
     if name == "away":
         return f"away {human.age(node['since_ms'], now_ms)}" if node["last_contact_ms"] else "away, never connected"
+    if name == "online" and node.get("contact_s", 0.0) > limits.CONTACT_EVERY_S:
+        return f"online, heard {human.age(node['last_contact_ms'], now_ms)} ago"
     return name
 
 

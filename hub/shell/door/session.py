@@ -186,7 +186,7 @@ class Session:
             self._end(text)
             return
         asked = packet.keep_alive
-        self.keep_alive_s = asked if 0 < asked <= limits.KEEPALIVE_S_MAX else limits.KEEPALIVE_S_MAX
+        self.keep_alive_s = min(asked or limits.KEEPALIVE_S_UNSAID, limits.KEEPALIVE_S_MAX)
         self._explain = packet.request_problem_info
         self._peer_bytes_max = min(packet.max_packet_size or limits.PACKET_BYTES_MAX, limits.PACKET_BYTES_MAX)
         self.out += mqtt5.ConnAckPacket(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from protocol import effects, messages
+from protocol import effects, limits, messages
 from protocol.effects import Effects
 from protocol.link import events, table
 from protocol.link.flow.rate import Rates
@@ -23,6 +23,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is stored of a child's sessions, in space `child` under its node id. `quarantined`, `revoked`: reasons.
 
     `adopted`: it comes from another parent, and has not said Hello here since. `left`: it goes to another one.
+    `contact_s`: the contact interval that it declared, for it is metered; 0.0: it is not.
     """
 
     session: int = 0
@@ -31,6 +32,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revoked: str = ""
     adopted: bool = False
     left: bool = False
+    contact_s: float = 0.0
 
 
 class Child:
@@ -47,6 +49,7 @@ class Child:
         "looked_at",
         "node",
         "postponed",
+        "quiet",
         "rates",
         "record",
         "session",
@@ -70,6 +73,8 @@ class Child:
         self.rates = Rates()
         self.heads: dict[str, int] = {}
         self.postponed: messages.Status | None = None
+        self.quiet = False
+        """It is metered, and has no session; but its next contact is not overdue, and so it is not away."""
         self.status: messages.Status | None = None
         self.version = ""
         self.incoming = Incoming(node, doubt, reach)
@@ -80,12 +85,22 @@ class Child:
         """Whether it has a session, if only to renew its certificate."""
         return self.state is ParentState.LIVE or self.state is ParentState.RENEWING
 
+    @property
+    def contact_s(self) -> float:
+        """How seldom it may speak before it counts as a missed contact."""
+        return self.record.contact_s or limits.CONTACT_EVERY_S
+
+    @property
+    def away_after_s(self) -> float:
+        """For how long it may be silent until it has missed so many contacts that it is away."""
+        return self.contact_s * limits.CONTACT_MISSES_MAX
+
     def move(self, cue: ParentCue) -> bool:
         """Take the step of protocol.link.table for `cue`; return False, and stay, where there is none."""
         after = table.PARENT[self.state].get(cue)
         if after is None:
             return False
-        self.state = after
+        self.state, self.quiet = after, False
         return True
 
     def save(self, fx: Effects) -> None:

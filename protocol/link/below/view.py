@@ -20,6 +20,10 @@ class ChildView(msgspec.Struct, frozen=True, kw_only=True):
     live: bool
     since_wall: float | None
     last_contact_wall: float | None
+    quiet: bool
+    """It is metered and has no session, but its contacts are not overdue: that is not away."""
+    contact_s: float
+    """The contact interval by which its presence is judged."""
     contact_mono: float
     """When anything was last heard (Now.mono); 0.0: never in this life."""
     session: int
@@ -52,6 +56,8 @@ def of(child: Child, credit: Mapping[str, int]) -> ChildView:
         live=child.state is ParentState.LIVE,
         since_wall=child.since_wall,
         last_contact_wall=child.last_contact_wall,
+        quiet=child.quiet,
+        contact_s=child.contact_s,
         contact_mono=child.contact_mono,
         session=child.record.session,
         connection=child.connection,

@@ -18,7 +18,8 @@ from tests.support.net.host import Host
 FRAME_BYTES_MAX = 2_048
 FRAMES_PER_TURN = 64
 _EVERYBODY = b"\xff" * 6
-_SPOKEN = (b"\x08\x00", b"\x08\x06")  # IPv4 and ARP; what else a kernel says by itself is noise
+_IPV4 = b"\x08\x00"
+_SPOKEN = (_IPV4, b"\x08\x06")  # IPv4 and ARP; what else a kernel says by itself is noise
 
 
 @dataclass(kw_only=True)
@@ -35,6 +36,8 @@ class Way:
     rate_bytes_s: float = 0.0
     queue_s: float = 1.0
     carried_bytes: int = 0
+    ip_bytes: int = 0
+    """Of what was carried, as a provider counts: IP packets, without what frames them."""
     dropped: int = 0
     """Frames that were lost."""
     free_at: float = 0.0
@@ -104,6 +107,7 @@ class Switch:
                 return
             way.free_at = at
         way.carried_bytes += len(frame)
+        way.ip_bytes += int.from_bytes(frame[16:18]) if frame[12:14] == _IPV4 else 0
         for _ in range(2 if dice.random() < way.duplicate else 1):
             late = dice.random() * way.jitter_s + (way.reorder_s if dice.random() < way.reorder else 0.0)
             self._deliver(at + way.delay_s + late, now, target, frame)
