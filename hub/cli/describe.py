@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
+from hub.cli.listing import fetched
 from hub.cli.listing.paths import Paths
 from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.below import regions, spread
@@ -46,7 +47,7 @@ def describe(
     with client.Client() as hub:
         data = hub.get(f"/v1/{_PATHS.get(wanted, f'{wanted}s')}/{name}" if name else "/v1/hub")
         if form.is_exact:
-            output.emit(data, form)
+            output.emit(fetched.everywhere(hub, data) if "on" in data else data, form)
             return
         for title, rows in _TELL[wanted](hub, data, int(time.time() * 1000)):
             _print(title, rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from hub.cli.listing import fetched
 from hub.cli.listing.paths import Paths
 from hub.cli.view import human, output
 from hub.cli.view.hubs import judged, placed, short
@@ -40,7 +41,7 @@ class _Watch:
 
     def look(self, hub: Client) -> None:
         """Ask the hub, and say what changed."""
-        found = hub.get(self.path)
+        found = fetched.everywhere(hub, hub.get(self.path))
         self.states.clear()  # a node that it was taken from since is waited for no longer
         is_probed = "health" in found["spec"]["spec"]
         regions = {one["hub"]: one for one in found["in"] if one["is_asked"]}
@@ -98,6 +99,7 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
     watches = [_Watch(hub, result, quiet, widths) for result in results]
     until = time.monotonic() + wait_s
     while True:
+        began = time.monotonic()
         for watch in watches:
             watch.look(hub)
         open_states = {"waiting", "away"} if patient else {"waiting"}
@@ -105,7 +107,7 @@ def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, pat
         pending = pending or any(watch.may_move for watch in watches)
         if not pending or time.monotonic() > until:
             break
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(max(LOOK_EVERY_S, time.monotonic() - began))  # of thousands a look takes long, at the hub as here
     counts = {state: sum(list(w.states.values()).count(state) for w in watches) for state in _STYLES}
     if not quiet:
         for watch in watches:
@@ -141,9 +143,6 @@ def _verdict(counts: dict[str, int], away: list[str], lacking: int, wait_s: floa
         words.append(f"{counts['overridden']} overridden")
     if counts["waiting"]:
         words.append(f"{counts['waiting']} still not after {human.duration(wait_s)}")
-    tail = (
-        "; nothing failed (--wait=all waits for those away)"
-        if counts["away"] and not counts["failed"] and not lacking
-        else ""
-    )
+    is_well = counts["away"] and not counts["failed"] and not lacking
+    tail = "; nothing failed (--wait=all waits for those away)" if is_well else ""
     return ", ".join(words) + tail

@@ -74,6 +74,14 @@ def fetch(hub: Client, kind: str, name: str, selector: str, limit: int | None) -
     return Runs(hub, limit or RUNS) if kind == "runs" else hub.get(f"/v1/{kind}")
 
 
+def everywhere(hub: Client, found: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource with all nodes that it is on, by the page when they are many."""
+    if not found["has_more"]:
+        return found
+    pages = hub.pages(f"/v1/{found['kind']}s/{found['name']}/on")
+    return found | {"on": [one for page in pages for one in page], "has_more": False}
+
+
 def _regions(hub: Client, name: str) -> Any:
     found = hub.get("/v1/regions")
     if not name:

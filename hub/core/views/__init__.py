@@ -6,19 +6,23 @@ clock unless they stand inside a report of a device; of a node below another hub
 """
 
 from hub.core.views.above import hub
+from hub.core.views.everywhere import nodes_of, on
 from hub.core.views.nodes import away_text, named, node, nodes, regions
 from hub.core.views.policies import one as policy
 from hub.core.views.policies import policies
-from hub.core.views.resources import nodes_of, resource, resources, service, services, workflow, workflows
+from hub.core.views.resources import resource, resources, service, services, workflow, workflows
 from hub.core.views.work import run, runs, task_group, token, tokens
+from hub.core.views.worst import Worst
 
 __all__ = (
+    "Worst",
     "away_text",
     "hub",
     "named",
     "node",
     "nodes",
     "nodes_of",
+    "on",
     "policies",
     "policy",
     "regions",

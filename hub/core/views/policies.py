@@ -36,6 +36,7 @@ def one(core: HubCore, name: str) -> JSON:
     return _summary(core, record) | {
         "spec": msgspec.json.decode(record.spec),
         "on": [],
+        "has_more": False,
         "in": spread.regions(core, record),
         "in_force": _said(core.policies.rules())
         | {"from": [_named(core, found.record) for found in core.resources.policies()]},

@@ -53,17 +53,9 @@ def services(core: HubCore, now: Now) -> list[JSON]:
 
 
 def service(core: HubCore, name: str, now: Now) -> JSON:
-    """Return one service with its regions, and every node that is asked to run it, or still does.
-
-    Raises Refusal (404).
-    """
+    """Return one service with its regions (on which nodes it is: `everywhere`). Raises Refusal (404)."""
     record = core.resources.get("service", name)
     return _whole(core, record) | {"copies": copies.copies(core, record, now)}
-
-
-def nodes_of(core: HubCore, name: str) -> list[str]:
-    """Return the addresses of the nodes that have a service, or are asked to. Raises Refusal (404)."""
-    return [str(one["node"]) for one in spread.on(core, core.resources.get("service", name))]
 
 
 def workflows(core: HubCore, now: Now) -> list[JSON]:
@@ -72,17 +64,13 @@ def workflows(core: HubCore, now: Now) -> list[JSON]:
 
 
 def workflow(core: HubCore, name: str, now: Now) -> JSON:
-    """Return one workflow with its regions, and every node that is asked to have it, or still does.
-
-    Raises Refusal (404).
-    """
+    """Return one workflow with its regions (on which nodes it is: `everywhere`). Raises Refusal (404)."""
     return _whole(core, core.resources.get("workflow", name))
 
 
 def _whole(core: HubCore, record: Resource) -> JSON:
     return _summary(core, record, core.subtree.sum()) | {
         "spec": msgspec.json.decode(record.spec),
-        "on": spread.on(core, record),
         "in": spread.regions(core, record),
     }
 

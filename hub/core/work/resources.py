@@ -77,9 +77,17 @@ class Resources:
         live = self._live[key]
         if live.record.count is not None:
             return live.record.nodes
+        is_placed = self.placing(key, held_by)
+        return [node.name for node in self._registry if is_placed(node.name)]
+
+    def placing(self, key: str, held_by: Callable[[str], bool]) -> Callable[[str], bool]:
+        """Return the question whether a resource is placed on an own node, by its name; `held_by` as above."""
+        live = self._live[key]
+        if live.record.count is not None:
+            return frozenset(live.record.nodes).__contains__
         if live.regions is not None or live.document is None:
-            return []
-        return [node.name for node in self._registry if placement.may_hold(node, live.selector, held_by(node.name))]
+            return lambda node: False
+        return lambda node: placement.may_hold(self._registry.get(node), live.selector, held_by(node))
 
     def regions_of(self, key: str, held_by: Callable[[str], bool]) -> dict[str, int | None]:
         """Return how many copies each region is asked for; None: on all nodes that match there."""

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from protocol.errors import UNKNOWN_REQUEST, BadId, Refused, SkerryError, SpecError, TooLarge, TrustError
 
+MORE = "skerry-more"
 log = logging.getLogger("skerry.api")
 
 _STATUS: dict[type[SkerryError], int] = {BadId: 422, TooLarge: 413, TrustError: 403, SpecError: 422, Refused: 409}
@@ -30,6 +31,11 @@ def failure(status: int, error: str, **more: object) -> Response:
 def answer(data: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return `data` as JSON."""
     return Response(msgspec.json.encode(data), status, headers, media_type="application/json")
+
+
+def page(listed: object, more: str) -> Response:
+    """Return a page of a list; `more` is where the next one starts, empty when there is none."""
+    return answer(listed, headers={MORE: more} if more else None)
 
 
 def raw(data: bytes, status: int = 200) -> Response:

@@ -12,8 +12,6 @@ from hub.shell.api import errors
 from hub.shell.api.hub import Hub, who
 from protocol import limits
 
-MORE = "skerry-more"
-
 
 class LabelsBody(BaseModel):
     """Labels to set and to remove."""
@@ -92,7 +90,7 @@ def _of_all(routes: APIRouter, hub: Hub) -> None:
         what was last known of them. The header `skerry-more` is the `start` of the next page; there is none after the
         last one. A page may hold fewer than `limit`, or none, and yet have more after it."""
         page = views.nodes(hub.core(), selector, start, limit)
-        return errors.answer(page.nodes, headers={MORE: page.more} if page.more else None)
+        return errors.page(*page)
 
 
 def _describing(routes: APIRouter, hub: Hub) -> None:

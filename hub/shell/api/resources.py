@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +13,8 @@ from hub.shell.api import errors
 from hub.shell.api.hub import Hub, who
 from protocol import limits
 from protocol.spec import load
+
+Limit = Annotated[int, Query(ge=1, le=limits.NODES_PAGE_MAX)]
 
 
 class SourceBody(BaseModel):
@@ -80,6 +82,14 @@ def _changing(routes: APIRouter, hub: Hub) -> None:
         return errors.raw(await hub.desk.ask(who(request), op))
 
 
+async def _looked(hub: Hub, key: str) -> dict[str, Any]:
+    """Return the nodes of a resource, the worst first; others are served between one page and the next."""
+    worst = views.Worst(key)
+    while worst.look(hub.core()):
+        await asyncio.sleep(0)
+    return worst.told()
+
+
 def _reading(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/resources/{kind}")
     async def resources(kind: str) -> Response:
@@ -98,8 +108,14 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
 
     @routes.get("/v1/services/{name}")
     async def service(name: str) -> Response:
-        """Return one service, and how it is on each node."""
-        return errors.answer(views.service(hub.core(), name, hub.now()))
+        """Return one service, and how it is on its nodes, those in trouble first; if `has_more`, all are at `on`."""
+        found = await _looked(hub, f"service/{name}")
+        return errors.answer(views.service(hub.core(), name, hub.now()) | found)
+
+    @routes.get("/v1/services/{name}/on")
+    async def on(name: str, start: str = "", limit: Limit = limits.NODES_PAGE_MAX) -> Response:
+        """Return a page of how it is on each of its nodes, by address from `start` on; paged as `/v1/nodes` is."""
+        return errors.page(*views.on(hub.core(), f"service/{name}", start, limit))
 
     @routes.get("/v1/workflows")
     async def workflows() -> Response:
@@ -108,8 +124,14 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
 
     @routes.get("/v1/workflows/{name}")
     async def workflow(name: str) -> Response:
-        """Return one workflow, and how it is on each node."""
-        return errors.answer(views.workflow(hub.core(), name, hub.now()))
+        """Return one workflow, and how it is on its nodes: as of a service."""
+        found = await _looked(hub, f"workflow/{name}")
+        return errors.answer(views.workflow(hub.core(), name, hub.now()) | found)
+
+    @routes.get("/v1/workflows/{name}/on")
+    async def workflow_on(name: str, start: str = "", limit: Limit = limits.NODES_PAGE_MAX) -> Response:
+        """Return a page of how it is on each of its nodes, as for services."""
+        return errors.page(*views.on(hub.core(), f"workflow/{name}", start, limit))
 
     @routes.get("/v1/runs")
     async def runs(

@@ -136,6 +136,25 @@ async def test_a_page_of_nodes_says_where_the_next_one_starts(hub: Served):
     assert (refused.status_code, "limit" in refused.json()["error"]) == (422, True)
 
 
+async def test_what_is_on_many_nodes_is_read_by_the_page(hub: Served):
+    for name in ("gw-1", "gw-2", "gw-3"):
+        await hub.enrolled(name, site="oslo")
+    placed = "placement: {selector: site=oslo}"
+    web = (
+        f"apiVersion: skerry/v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{process: {{command: [a]}}, {placed}}}"
+    )
+    applied = await hub.api.post("/v1/apply", json={"sources": [{"name": "web.yaml", "text": web}]})
+    assert applied.status_code == 200, applied.text
+    whole = (await hub.api.get("/v1/services/web")).json()
+    assert ([one["node"] for one in whole["on"]], whole["has_more"]) == (["gw-1", "gw-2", "gw-3"], False)
+    page = await hub.api.get("/v1/services/web/on", params={"limit": 2})
+    assert (page.json(), page.headers["skerry-more"]) == (whole["on"][:2], "gw-3")
+    rest = await hub.api.get("/v1/services/web/on", params={"limit": 2, "start": "gw-3"})
+    assert (rest.json(), rest.headers.get("skerry-more")) == (whole["on"][2:], None)
+    for path in ("services/none", "services/none/on", "workflows/none/on"):
+        assert (await hub.api.get(f"/v1/{path}")).status_code == 404
+
+
 async def test_every_deed_of_an_operator_is_an_event_with_who_and_when(hub: Served):
     await hub.enrolled("gw-1")
     await hub.api.post("/v1/nodes/gw-1/cordon", json={"cordoned": True})

@@ -172,6 +172,7 @@ def service(**more: Any) -> dict[str, Any]:
         "owner": "cloud",
         "override": None,
         "on": [],
+        "has_more": False,
         "in": [],
     }
     return plain | more

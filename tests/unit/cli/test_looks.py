@@ -177,6 +177,7 @@ def service(**more: Any) -> dict[str, Any]:
         "spec": {"spec": {}},
         "copies": None,
         "on": [on("a")],
+        "has_more": False,
     }
     return plain | more
 

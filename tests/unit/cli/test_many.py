@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from rich.live import Live
 from hub.cli.view.table.table import PAGE_ROWS, Table
 from tests.unit.cli.conftest import Skerry
 from tests.unit.cli.fake_api import FakeApi, node
+from tests.unit.cli.test_looks import SPEC, applied, on, service
 
 
 @pytest.fixture
@@ -91,6 +93,34 @@ def test_the_doctor_looks_at_every_page(skerry: Skerry, fleet: FakeApi) -> None:
     fleet.says("GET", "/v1/nodes", [node(f"gw-{at}", clock_offset_ms=0, aside={}) for at in range(10)])
     skerry("doctor", "-o", "json")
     assert len(pages(fleet)) == 3
+
+
+@pytest.fixture
+def wide(api: FakeApi) -> FakeApi:
+    """A service on five nodes, of which one answer tells two: the one in trouble first."""
+    api.page_rows = 2
+    every = [on(f"gw-{at}", report={"state": "failed" if at == 3 else "running"}) for at in range(5)]
+    api.says("GET", "/v1/services/vision", service(on=[every[3], every[0]], has_more=True))
+    api.says("GET", "/v1/services/vision/on", every)
+    api.says("GET", "/v1/logs/vision", ({"node": "gw-3", "line": "x"},))
+    api.says("GET", "/v1/events", ())
+    return api
+
+
+def test_a_service_on_many_nodes_is_told_in_short_and_whole_for_programs(skerry: Skerry, wide: FakeApi) -> None:
+    out = skerry("describe", "service", "vision")[1]
+    rows = out.partition("on its nodes\n")[2].splitlines()[:3]
+    assert [row.split()[0] for row in rows] == ["gw-3", "gw-0", "…"]
+    assert "see them all with -o json" in rows[2]
+    found = json.loads(skerry("describe", "service", "vision", "-o", "json")[1])
+    assert ([one["node"] for one in found["on"]], found["has_more"]) == ([f"gw-{at}" for at in range(5)], False)
+
+
+def test_apply_waits_for_each_of_many(skerry: Skerry, wide: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(SPEC)
+    wide.says("POST", "/v1/apply", applied([f"gw-{at}" for at in range(5)]))
+    code, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait", "--timeout", "30s")
+    assert (code, "4 of 5 done, 1 failed" in out) == (1, True), out
 
 
 ROWS = [["eu-north/oslo-gw-7", "online", "a label that is long=yes", "gen 1"], ["日本", "away 3 h", "x", "gen 22"]]

@@ -32,7 +32,8 @@ def test_a_service_reaches_the_devices_that_match_and_is_seen_running(world: Wor
     assert "node/oslo-1" in topics(fx)
     seen = views.service(world.core, "line", world.now)
     assert (seen["placed"], seen["running"], seen["current"], seen["away"]) == (2, 1, 1, 0)
-    assert [(one["node"], one["current"], one["report"] and one["report"]["pid"]) for one in seen["on"]] == [
+    on = views.on(world.core, "service/line").nodes
+    assert [(one["node"], one["current"], one["report"] and one["report"]["pid"]) for one in on] == [
         ("oslo-1", True, 7),
         ("oslo-2", False, None),
     ]

@@ -233,7 +233,7 @@ def test_a_hold_of_updates_is_shown_and_its_end_is_asked_for(world: World) -> No
     device.report(status.Report(hold=hold))
     shown = views.node(world.core, "oslo-1", world.now)["hold"]
     assert (shown["user"], shown["waiting"], shown["generation"]) == ("kari", 2, 3)
-    (on,) = views.service(world.core, "line", world.now)["on"]
+    (on,) = views.on(world.core, "service/line").nodes
     assert on["hold"]["reason"] == "shift"
     device.see(world.request(release))
     assert "unhold/device" in device.items

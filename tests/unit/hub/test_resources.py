@@ -43,7 +43,7 @@ def test_applying_again_changes_nothing_and_a_change_counts_one_generation(world
     assert world.node("oslo-1")["desired_generation"] == before + 1
     assert [one["name"] for one in views.resources(world.core, "service")] == ["line"]
     assert [one["name"] for one in views.resources(world.core)] == ["line", "report"]
-    assert views.workflow(world.core, "report", world.now)["on"][0]["report"] is None
+    assert views.on(world.core, "workflow/report").nodes[0]["report"] is None
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing(world: World) -> None:
@@ -199,5 +199,5 @@ def test_a_service_that_is_gone_here_and_still_runs_there_is_shown(world: World)
     apply(world, service("line", "site=bergen"))
     running = {"line": status.ServiceReport(state="running", digest="sha256:old")}
     device.report(status.Report(services=running))
-    (on,) = views.service(world.core, "line", world.now)["on"]
+    (on,) = views.on(world.core, "service/line").nodes
     assert (on["placed"], on["current"], on["report"]["state"]) == (False, False, "running")

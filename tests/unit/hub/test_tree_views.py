@@ -30,6 +30,9 @@ class Fleet:
     def service(self) -> dict[str, Any]:
         return views.service(self.cloud.core, "vision", self.tree.now)
 
+    def on(self) -> list[dict[str, Any]]:
+        return views.on(self.cloud.core, "service/vision").nodes
+
     def regions(self) -> dict[str, dict[str, Any]]:
         return {one["hub"]: one for one in self.service()["in"]}
 
@@ -107,7 +110,7 @@ def test_a_service_is_shown_by_region_and_by_node(fleet: Fleet) -> None:
     south = fleet.regions()["eu-south"]
     assert (south["state"], south["is_asked"], south["placed"], south["running"]) == ("online", True, 2, 1)
     assert south["generation"] == service["generation"]
-    assert [(one["node"], one["region"], one["current"]) for one in service["on"]] == [
+    assert [(one["node"], one["region"], one["current"]) for one in fleet.on()] == [
         ("eu-north/a-1", "eu-north", True),
         ("eu-north/a-2", "eu-north", True),
         ("eu-south/b-1", "eu-south", True),
@@ -123,7 +126,7 @@ def test_what_a_silent_region_runs_is_last_known_and_counted_as_away(fleet: Flee
     south = fleet.regions()["eu-south"]
     assert (south["state"], south["placed"], south["running"], south["away"]) == ("away", 2, 1, 2)
     assert fleet.service()["away"] == 2
-    states = {one["node"]: (one["node_state"], one["silent"]) for one in fleet.service()["on"]}
+    states = {one["node"]: (one["node_state"], one["silent"]) for one in fleet.on()}
     assert states["eu-south/b-1"] == ("unheard", "eu-south")
     assert states["eu-north/a-1"] == ("online", "")
 

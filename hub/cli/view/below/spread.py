@@ -19,7 +19,11 @@ def on(one: dict[str, Any], tell: Words, now_ms: int) -> Rows:
         return _tree(one, tell, now_ms)
     if not one["on"]:
         return [("none", _nobody(one))]
-    return [(on["node"], words(on, tell, now_ms)) for on in one["on"]]
+    return [(on["node"], words(on, tell, now_ms)) for on in one["on"]] + _more(one)
+
+
+def _more(one: dict[str, Any]) -> Rows:
+    return [("…", "and more nodes; those in trouble come first: see them all with -o json")] if one["has_more"] else []
 
 
 def _nobody(one: dict[str, Any]) -> str:
@@ -47,6 +51,7 @@ def words(on: dict[str, Any], tell: Words, now_ms: int) -> str:
 def _tree(one: dict[str, Any], tell: Words, now_ms: int) -> Rows:
     branches = [_region(region, one["on"], tell, now_ms) for region in one["in"]]
     branches += [[(on["node"], words(on, tell, now_ms))] for on in one["on"] if not on["region"]]
+    branches += [_more(one)] if one["has_more"] else []
     rows: Rows = [("in all", regions.tally(one))]
     for at, branch in enumerate(branches):
         is_last = at == len(branches) - 1
