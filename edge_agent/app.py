@@ -29,6 +29,7 @@ from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.probes import Probes
 from edge_agent.shell.runners import guard, proc
 from edge_agent.shell.runners.children import Helpers
+from edge_agent.shell.runners.launcher import Launcher
 from edge_agent.shell.runners.process import ProcessRunner
 from edge_agent.shell.runners.script import Tools
 from edge_agent.shell.upgrade import daemon
@@ -116,7 +117,10 @@ class _Serving:
         self._link = self._make_link()
         self._driver = self._make_driver(journal)
         self._sockets = EmitSockets(short_folder(data), self._put)
-        self._runner = ProcessRunner(data, node=file.node, tools=tools, sockets=self._sockets, report=self._put)
+        self._launcher = Launcher.of_this_device()
+        self._runner = ProcessRunner(
+            data, node=file.node, tools=tools, sockets=self._sockets, report=self._put, launcher=self._launcher
+        )
         self._control = Control(data, self._put, self._driver.distrust)
 
     def _make_link(self) -> MqttLink:
@@ -208,6 +212,8 @@ class _Serving:
 
     def _started(self) -> inputs.Started:
         certificate = self._papers.certificate
+        if self._launcher is not None:
+            self._launcher.ask()
         started = inputs.Started(
             boot_id=proc.boot_id(),
             entropy=os.urandom(32),
@@ -215,6 +221,7 @@ class _Serving:
             found=self._runner.discover(),
             artifacts=self._artifacts.here(),
             platform=self._platform,
+            able=self._launcher.able if self._launcher is not None else [],
             certificate_from_ms=certificate.from_ms,
             certificate_until_ms=certificate.until_ms,
             slots=daemon.slots(self._places),

@@ -36,6 +36,25 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     processes: int | None = None
 
 
+class Isolation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a service is kept from. What the device cannot enforce is told as a condition; if `required`, it is refused.
+
+    Paths are absolute. `reads` and `writes`: all that it may touch (Landlock), besides the system's programs and its
+    own working directory; both empty: all that its user may. `rlimits`: by the kernel's names (core, stack, ...).
+    """
+
+    required: bool = False
+    groups: list[str] = []
+    new_privileges: bool = False
+    """It may gain rights that its user has not (sudo, ping)."""
+    read_only: list[str] = []
+    private_tmp: bool = False
+    no_network: bool = False
+    reads: list[str] = []
+    writes: list[str] = []
+    rlimits: dict[str, int] = {}
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The runtime part: only a change of this restarts a service (DESIGN 4).
 
@@ -50,6 +69,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: str = ""
     files: list[InlineFile] = []
     limits: Limits = Limits()
+    isolation: Isolation = Isolation()
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -281,6 +281,10 @@ EMIT_LINE_BYTES_MAX = ENTRY_BYTES_MAX + 4 * KIB
 EMIT_ITEMS_WAITING_MAX = 8_000  # of one connection, read and not yet committed
 FETCHES_MAX = 2  # downloads of one agent at a time
 PROBES_MAX = 8  # probes of one agent at a time
+ISOLATION_PATHS_MAX = 64  # of one list of paths in a service's isolation
+ISOLATION_GROUPS_MAX = 32
+LAUNCHER_WAIT_S = 10.0  # for the launcher to say what it can, when an agent starts
+LAUNCHER_AGAIN_S = 1.0  # after it could not be told to send a signal
 PROBE_TEXT_BYTES_MAX = 1 * KIB
 
 LEASE_S = 120.0  # of a service with `at_most_one` whose hub replaces nobody

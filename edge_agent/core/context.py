@@ -46,6 +46,8 @@ class Context:
         self.rebooted = True
         """Whether the device booted since the last life: what is not found then is lost, not merely unlaunched."""
         self.changed = True
+        self.able: frozenset[str] = frozenset()
+        """What of an isolation this device can enforce."""
         own = snapshot.spaces.get("agent", {})
         self._last_boot = own.get("boot", b"").decode()
         self._instances = int(own.get("instances", b"0"))

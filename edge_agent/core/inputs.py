@@ -71,6 +71,8 @@ class Started(Input, frozen=True, kw_only=True):
     artifacts: list[str]
     """Digests of artifacts that are unpacked and verified on this device."""
     platform: dict[str, str]
+    able: list[str] = []
+    """What of an isolation this device can enforce (core/services/isolation)."""
     certificate_until_ms: int
     certificate_from_ms: int
     slots: Slots | None = None

@@ -134,6 +134,7 @@ class Reporter:
         found += [(f"document/{key}", text) for key, text in self._desired.bad.items()]
         found += [(f"workflow/{name}", text) for name, text in (self._runs.bad | self._triggers.bad).items()]
         found += [(spoken(key), _CLASH.format(one.user, spoken(key))) for key, one in self._own.clashes()]
+        found += [(f"service/{name}", one.unconfined()) for name, one in self._roster.all.items()]
         found += [self._asked_back(asked) for _, asked in self._desired.of(documents.ReleaseRequest).values()]
         found += [
             (f"workflow/{workflow}", f"run {run} was interrupted in step {step}: answer retry or fail")

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.core import inputs
+from edge_agent.shell.people import callers
 from edge_agent.shell.runners import place
 from protocol import limits
 
@@ -64,16 +65,22 @@ class EmitSockets:
         """Bind the socket of `instance` for user `uid` and return its path. Raises OSError."""
         path = str(self._folder / f"{hashlib.sha256(instance.encode()).hexdigest()[:12]}.sock")
         self._bind(instance, path)
-        if uid != os.geteuid():
-            os.chown(path, uid, -1)
+        self._open_to(instance, path, uid)
         return path
 
-    def reopen(self, instance: str, path: str) -> None:
-        """Bind it again where the running workload looks for it; its owner stays who it was."""
+    def reopen(self, instance: str, path: str, uid: int = -1) -> None:
+        """Bind it again where the running workload looks for it; without `uid` its owner stays who it was."""
         with contextlib.suppress(OSError):
-            owner = os.stat(path).st_uid
+            owner = os.stat(path).st_uid if uid < 0 else uid
             self._bind(instance, path)
-            os.chown(path, owner, -1)
+            self._open_to(instance, path, owner)
+
+    def _open_to(self, instance: str, path: str, uid: int) -> None:
+        if uid != os.geteuid() and os.geteuid():  # it cannot be given away: all may knock, one is let in
+            self._doors[instance].uid = uid
+            os.chmod(path, 0o666)  # noqa: S103
+        elif uid != os.geteuid():
+            os.chown(path, uid, -1)
 
     def _bind(self, instance: str, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -127,6 +134,8 @@ class _Door:
 
     def __init__(self, house: EmitSockets, instance: str, path: str, listener: socket.socket) -> None:
         self.instance = instance
+        self.uid = -1
+        """The one who is let in, besides root and ourselves; -1: whoever the file's owner and mode let in."""
         self._house = house
         self._path = path
         self._listener = listener
@@ -136,9 +145,15 @@ class _Door:
 
     def _accept(self) -> None:
         """Take one connection. Over the bound, callers wait in the backlog until one of them leaves."""
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
+        for _ in range(_BACKLOG):
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.uid < 0 or callers.uid_of(sock) in (self.uid, 0, os.geteuid()):
+                break
+            sock.close()
+        else:
             return
         sock.setblocking(False)
         connection = self._house._welcome(self, sock)  # pyright: ignore[reportPrivateUsage]

@@ -100,6 +100,7 @@ def _process(spec: ServiceSpec) -> documents.Process:
         cwd=spec.process.cwd,
         user=spec.process.user,
         files=[documents.InlineFile(path=file.path, text=file.text, mode=file.mode) for file in spec.files],
+        isolation=spec.isolation.document(),
         limits=documents.Limits(
             memory_bytes=wished.memory, cpu=wished.cpu, open_files=wished.open_files, processes=wished.processes
         ),

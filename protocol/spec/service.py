@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, mo
 
 from protocol import limits
 from protocol.spec import common, quantities
-from protocol.spec.disconnect import Disconnect
+from protocol.spec.parts.disconnect import Disconnect
+from protocol.spec.parts.isolation import Isolation
 from protocol.spec.placement import Placement
 
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d{1,5})?(?:/\S*)?", re.ASCII)
@@ -126,6 +127,7 @@ class ServiceSpec(common.Model):
     health: Health | None = None
     resources: Resources = Resources()
     files: Annotated[list[File], Field(max_length=256), AfterValidator(_small)] = []
+    isolation: Isolation = Isolation()
     stop: Stop = Stop()
     logs: Logs = Logs()
     disconnect: Disconnect = Disconnect()

@@ -20,7 +20,7 @@ import msgspec
 from edge_agent.core import context, inputs
 from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
-from edge_agent.core.services import cut, health, reconcile
+from edge_agent.core.services import cut, health, isolation, reconcile
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.upward.absence import Absence
 from protocol import documents, limits, status
@@ -109,6 +109,8 @@ class Workload:
         if not self._artifacts.has(self.wanted.process.artifact):
             self._artifacts.want(self.wanted.process.artifact, now, fx)
             return
+        if self.refusal():
+            return
         before = self._process
         self._enforce(self.wanted, self._wanted_digest)
         if self.record.stage is Stage.RUNNING and not self.record.process:  # see `take_in`
@@ -194,7 +196,7 @@ class Workload:
         return "changed" if self.record.process != self._process else ""
 
     def _start_when_possible(self, now: Now, fx: Effects) -> None:
-        if self.force is None or now.mono < self._wait_until:
+        if self.force is None or now.mono < self._wait_until or isolation.refusal(self.force.process, self._ctx.able):
             return
         if self._artifacts.has(self.force.process.artifact):
             self._launch(self.force, now, fx)
@@ -214,7 +216,7 @@ class Workload:
     def _launch_action(self, force: documents.Assignment) -> inputs.Launch:
         return inputs.Launch(
             instance=self.record.instance,
-            process=force.process,
+            process=isolation.enforceable(force.process, self._ctx.able),
             key=force.service,
             stop_grace_s=force.stop_grace_s,
             lease_until=self.cut.launch() if force.lease.at_most_one else 0.0,
@@ -357,7 +359,7 @@ class Workload:
                 service=self.name,
                 instance=self.record.instance,
                 probe=self.health.probe,
-                process=self.force.process,
+                process=isolation.enforceable(self.force.process, self._ctx.able),
             )
             fx.act.append(probe)
         cut_at = self.cut.next_wake(self._lease(), now)
@@ -371,7 +373,8 @@ class Workload:
         return context.soonest(probe, cut_at, self._wait_until if self._waits() else None)
 
     def _waits(self) -> bool:
-        return self._wait_until > 0.0 and self.record.stage is Stage.RESTING and self.aim() is reconcile.Aim.RUN
+        waits = self._wait_until > 0.0 and self.record.stage is Stage.RESTING and self.aim() is reconcile.Aim.RUN
+        return waits and not self.refusal()
 
     def _watch(self, now: Now, healthy: bool | None) -> None:
         probe = self.force.health if self.force else None
@@ -418,6 +421,8 @@ class Workload:
             return "failed" if self.record.failed else "exited"
         if self.cut.why:
             return "waiting"
+        if self.refusal():
+            return "failed"
         if self.force is None or not self._artifacts.has(self.force.process.artifact):
             return "fetching"
         return "backoff" if self.record.failures else "starting"
@@ -425,6 +430,8 @@ class Workload:
     def _reason(self) -> str:
         if self.cut.why:
             return cut.TEXTS[self.cut.why]
+        if self.refusal():
+            return self.refusal()
         wanted = self.wanted.process.artifact if self.wanted else ""
         error = self._artifacts.error(wanted)
         if error:
@@ -432,6 +439,15 @@ class Workload:
         if self.health is not None and self.record.healthy is False:
             return self.health.text
         return self.record.reason
+
+    def refusal(self) -> str:
+        """Return why what is asked for may not run on this device; empty: it may."""
+        asked = self.wanted or self.force
+        return isolation.refusal(asked.process, self._ctx.able) if asked is not None else ""
+
+    def unconfined(self) -> str:
+        """Return what is to be known of a service that runs here without all that it declares; empty: nothing."""
+        return isolation.told(self.force.process, self._ctx.able) if self.force is not None else ""
 
     def _rest(self, now: Now, fx: Effects) -> str:
         instance, self.health = self.record.instance, None

@@ -52,8 +52,17 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 def peer(sock: socket.socket | TransportSocket) -> Peer:
     """Return who has just connected. Raises OSError when they are gone."""
-    pid, uid, gid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    pid, uid, gid = _credentials(sock)
     return Peer(uid=uid, groups=frozenset({gid, *_groups(sock)}), login=_login(pid) if uid == 0 else 0)
+
+
+def uid_of(sock: socket.socket) -> int:
+    """Return the uid of who is at the other end of `sock`."""
+    return _credentials(sock)[1]
+
+
+def _credentials(sock: socket.socket | TransportSocket) -> tuple[int, int, int]:
+    return _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
 
 
 def of(peer: Peer, people: People, error: str) -> Caller:

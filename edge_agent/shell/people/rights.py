@@ -64,6 +64,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     people: People = People()
     link: Link = Link()
+    work: dict[str, object] = {}
+    """What may run; the launcher's (edge_agent/launcher/policy.py)."""
 
 
 _NOBODY = People(read="", act="")

@@ -50,6 +50,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     stop_grace_s: float
     output: str
     socket: str
+    user: str = ""
+    """Whom the launcher started it as; empty: the agent did it by itself."""
+    uid: int = -1
+    """The number of `user`."""
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,6 +210,14 @@ def drop(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.rename(gone)
         tree.remove(gone)
+
+
+def has_own(path: Path) -> bool:
+    """Tell whether there is a working directory in the folder that belongs to somebody else."""
+    try:
+        return (path / "dir").lstat().st_uid != os.geteuid()
+    except OSError:
+        return False
 
 
 def sweep(root: Path) -> None:

@@ -13,7 +13,7 @@ while read -r mine <guard && [ "$mine" = $$ ]; do
     for place in w/*/; do
         read -r _ end <"$place/exit" || continue
         [ "$end" = end ] && continue
-        read -r pid _ <"$place/run" && kill -0 "$pid" && runs=yes
+        read -r pid _ <"$place/run" && [ -e "/proc/$pid" ] && runs=yes
     done 2>/dev/null
     [ "$runs" ] || exit 0
     find logs -name log -size +"$2"k | while read -r file; do

@@ -1,6 +1,7 @@
 # The lease's warden: stops one workload once its lease has run out, whether or not an agent or its shim lives.
 #
 #   $1  the instance's folder    $2  seconds between SIGTERM and SIGKILL    fd 6  where a note to people goes
+#   $3  where the workload's process is noted, when that is not `run` in the folder (the launcher trusts only its own)
 #
 # `lease` holds `SECONDS end`: the deadline on CLOCK_BOOTTIME, which is the clock of /proc/uptime (it counts a suspend
 # of the device, and no setting of the date moves it). Who extends the lease replaces the file; what cannot be read
@@ -8,14 +9,14 @@
 # part of limits.LEASE_SLACK_S. It ends with the last process of the workload's group, and not before.
 cd "$1" || exit 1
 trap '' HUP INT QUIT TERM PIPE
-deadline=0 shim=$PPID
+deadline=0 shim=$PPID run=${3:-run}
 
 # Tell whether something of the group lives. As long as a number is a group's, no new process gets it: one that bears it
 # and began at another time (field 22 of its stat) is a stranger, and the group is gone. A stat with an odd name in it
 # (a workload names itself) proves nothing.
 lives() {
     pid='' line='' stat=''
-    read -r line <run
+    read -r line <"$run"
     case $line in
         *' end') pid=${line%% *} ;;
         *) kill -0 "$shim"; return ;;

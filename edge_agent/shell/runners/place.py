@@ -41,11 +41,18 @@ def furnish(data: Path, action: inputs.Launch, folder: Path, who: Identity) -> P
     if base != artifact:
         if base.parent != folder:
             passage(base.parent)
-        base.chmod(0o755)
+        if base.stat().st_uid == os.geteuid():
+            base.chmod(0o755)
         _write_files(base, process.files, who)
-        if who.switch:
+        if who.switch and not who.given_later:
             _give(base, who)
     return _inside(base, process.cwd)
+
+
+def owned(data: Path, action: inputs.Launch, folder: Path) -> Path | None:
+    """Return the folder that `furnish` made for the workload's user; None: it works in a shared artifact."""
+    base = _base(data, action, folder)
+    return None if base == artifact_of(data, action.process) else base
 
 
 def find(data: Path, process: documents.Process, service: str, instance: str) -> Path:
@@ -81,12 +88,13 @@ def _from_artifact(artifact: Path, base: Path) -> None:
 def _write_files(base: Path, files: list[documents.InlineFile], who: Identity) -> None:
     if sum(len(file.text) for file in files) > limits.FILES_INLINE_BYTES_MAX:
         raise Refused(f"the inline files are over {limits.FILES_INLINE_BYTES_MAX} bytes: pack them as an artifact")
+    owner = (who.uid, who.gid) if who.switch and not who.given_later else None
     for file in files:
         parts = PurePosixPath(file.path).parts
         if not parts or file.path.startswith("/") or ".." in parts or "\0" in file.path:
             raise Refused(f"the inline file {file.path!r} is not inside the working directory")
         try:
-            tree.write(base, parts, file.text.encode(), file.mode, (who.uid, who.gid) if who.switch else None)
+            tree.write(base, parts, file.text.encode(), file.mode, owner)
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise

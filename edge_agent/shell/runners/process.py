@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import math
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from typing import Protocol
 
 from edge_agent.core import inputs
 from edge_agent.shell import logs
-from edge_agent.shell.runners import folder, place, proc, script
+from edge_agent.shell.runners import confined, folder, launcher, place, proc, script
 from protocol import limits
 from protocol.errors import BadId, Refused
 
@@ -44,8 +44,8 @@ class Sockets(Protocol):
         """Bind the socket of `instance` for `uid`; return its path."""
         ...
 
-    def reopen(self, instance: str, path: str) -> None:
-        """Bind it again after a restart of the agent."""
+    def reopen(self, instance: str, path: str, uid: int = -1) -> None:
+        """Bind it again after a restart of the agent, for `uid`; -1: for its owner."""
         ...
 
     def finish(self, instance: str) -> None:
@@ -64,6 +64,8 @@ class _Workload:
     """The shim's pipe, or the pidfd of an adopted process."""
     shim: int = 0
     """Pid of the shim when it is our own child."""
+    asked: socket.socket | None = None
+    """Where the launcher says why it was not started."""
     kill_at: float | None = None
     timers: tuple[asyncio.TimerHandle, ...] = ()
 
@@ -72,7 +74,14 @@ class ProcessRunner:
     """See base.Runner. `report` is called from the event loop only."""
 
     def __init__(
-        self, data: Path, *, node: str, tools: script.Tools, sockets: Sockets, report: Callable[[inputs.Input], None]
+        self,
+        data: Path,
+        *,
+        node: str,
+        tools: script.Tools,
+        sockets: Sockets,
+        report: Callable[[inputs.Input], None],
+        launcher: launcher.Launcher | None = None,
     ) -> None:
         proc.keep_descriptors()
         self._data = data
@@ -82,6 +91,8 @@ class ProcessRunner:
         self._tools = tools
         self._sockets = sockets
         self._report = report
+        self._launcher = launcher
+        """Starts what is started; None: the agent does by itself."""
         self._boot = proc.boot_id()
         self._live: dict[str, _Workload] = {}
         self._unwatched: list[_Workload] = []
@@ -136,7 +147,7 @@ class ProcessRunner:
         """See base.Runner."""
         while self._unwatched:
             workload = self._unwatched.pop()
-            self._sockets.reopen(workload.spec.instance, workload.spec.socket)
+            self._sockets.reopen(workload.spec.instance, workload.spec.socket, workload.spec.uid)
             self._arm_timeout(workload)
             self._follow(workload)
 
@@ -198,10 +209,33 @@ class ProcessRunner:
         return False
 
     def _start(self, action: inputs.Launch) -> None:
-        who = script.identity(action.process.user)
-        socket = self._sockets.open(action.instance, who.uid)
+        by = self._launcher
+        who = by.identity(action.process.user) if by is not None else script.identity(action.process.user)
+        door = self._sockets.open(action.instance, who.uid)
+        spec = self._spec(action, door, who)
+        path = folder.make(self._root, spec)
+        if action.lease_until:
+            folder.write_lease(path, action.lease_until)
+        setting = script.Setting(
+            cwd=place.furnish(self._data, action, path, who),
+            env=script.environment(action.process.env, action.instance, action.key, self._node, who)
+            | {"SKERRY_SOCKET": door, **({"SKERRY_FENCE": action.fence} if action.fence else {})},
+            identity=who,
+            tools=self._tools,
+            limits=action.process.limits,
+        )
+        workload = _Workload(path=path, spec=spec)
+        if by is not None:
+            asked = confined.asked(action, setting, place.owned(self._data, action, path), by.able)
+            self._ask(by, workload, asked)
+        else:
+            self._spawn(workload, script.script(action.process.command, setting))
+        self._live[action.instance] = workload
+
+    def _spec(self, action: inputs.Launch, door: str, who: script.Identity) -> folder.Spec:
         log = logs.service_log(self._data, action.key) if not action.capture else None
-        spec = folder.Spec(
+        by_other = self._launcher is not None
+        return folder.Spec(
             instance=action.instance,
             key=action.key,
             boot=self._boot,
@@ -209,22 +243,29 @@ class ProcessRunner:
             timeout_s=action.timeout_s,
             stop_grace_s=action.stop_grace_s,
             output=str(log) if log else "",
-            socket=socket,
+            socket=door,
+            user=who.name if by_other else "",
+            uid=who.uid if by_other else -1,
         )
-        path = folder.make(self._root, spec)
-        if action.lease_until:
-            folder.write_lease(path, action.lease_until)
-        setting = script.Setting(
-            cwd=place.furnish(self._data, action, path, who),
-            env=script.environment(action.process.env, action.instance, action.key, self._node, who)
-            | {"SKERRY_SOCKET": socket, **({"SKERRY_FENCE": action.fence} if action.fence else {})},
-            identity=who,
-            tools=self._tools,
-            limits=action.process.limits,
-        )
-        workload = _Workload(path=path, spec=spec)
-        self._spawn(workload, script.script(action.process.command, setting))
-        self._live[action.instance] = workload
+
+    def _ask(self, by: launcher.Launcher, workload: _Workload, asked: confined.Asked) -> None:
+        """Have the launcher start the shim: it gets the files of the folder, opened by us."""
+        pipe, to_agent = os.pipe()
+        handles = [to_agent]
+        try:
+            handles.append(folder.arm(workload.path, ""))
+            handles += self._open_outputs(workload)
+            handles.append(os.open(workload.path / "run", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            handles.append(os.open(workload.path / "exit", os.O_WRONLY | os.O_CLOEXEC))
+            workload.asked = by.start(asked, handles)
+        except (OSError, Refused):
+            os.close(pipe)
+            raise
+        finally:
+            for handle in handles:
+                os.close(handle)
+        workload.handle = pipe
+        self._loop.add_reader(pipe, self._on_pipe, workload)
 
     def _spawn(self, workload: _Workload, text: str) -> None:
         with contextlib.ExitStack() as stack:
@@ -239,11 +280,12 @@ class ProcessRunner:
             lock = high(folder.arm(workload.path, text))
             out, err = (high(handle) for handle in self._open_outputs(workload))
             pipe, to_agent = os.pipe()
+            grace = str(confined.grace(workload.spec.stop_grace_s))
             dup = os.POSIX_SPAWN_DUP2
             try:
                 pid = os.posix_spawn(
                     "/bin/sh",
-                    ["/bin/sh", _SHIM, str(workload.path), self._tools.sync, _WARDEN, _grace(workload.spec)],
+                    ["/bin/sh", _SHIM, str(workload.path), self._tools.sync, _WARDEN, grace],
                     {"PATH": script.PATH_DEFAULT},
                     file_actions=[
                         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
@@ -280,11 +322,13 @@ class ProcessRunner:
         if not ended:
             return
         self._drop_handle(workload)
-        self._ending.add(workload.shim)
-        self._reap()
+        if workload.shim:
+            self._ending.add(workload.shim)
+            self._reap()
         if workload.process is None:
             self._live.pop(workload.spec.instance)
-            self._fail(workload.spec.instance, f"cannot start {workload.spec.key}: is the disk full?")
+            why = launcher.answer(workload.asked) if workload.asked is not None else "is the disk full?"
+            self._fail(workload.spec.instance, f"cannot start {workload.spec.key}: {why}")
         elif folder.exit_of(workload.path) is None:
             self._follow(workload)  # somebody killed the shim; its workload may live
         else:
@@ -294,6 +338,9 @@ class ProcessRunner:
         workload.process = folder.process_of(workload.path)
         if workload.process is None:
             return
+        if workload.asked is not None:
+            workload.asked.close()
+            workload.asked = None
         self._report(inputs.Launched(instance=workload.spec.instance, pid=workload.process.pid))
         self._arm_timeout(workload)
         if workload.kill_at is not None:
@@ -302,7 +349,7 @@ class ProcessRunner:
     def _fail(self, instance: str, error: str) -> None:
         self._sockets.finish(instance)
         if _INSTANCE.fullmatch(instance):
-            folder.drop(self._root / instance)
+            self._drop(self._root / instance)
         self._report(inputs.LaunchFailed(instance=instance, error=error))
 
     # -------------------------------------------------------------------------------------------- the lease
@@ -317,16 +364,20 @@ class ProcessRunner:
             folder.write_lease(workload.path, action.until)
             if not has_warden:
                 self._guard(workload)
-        except OSError:
+        except (OSError, Refused):
             return  # no space: what stands there holds, and that ends sooner
 
     def _guard(self, workload: _Workload) -> None:
         """Start the warden of one that was launched without a lease; an orphan, as the shim's is."""
         with open(workload.spec.output or os.devnull, "ab") as notes:
+            if self._launcher is not None and workload.spec.user:
+                self._launcher.guard(workload.spec.instance, confined.grace(workload.spec.stop_grace_s), notes.fileno())
+                return
+            grace = str(confined.grace(workload.spec.stop_grace_s))
             dup = os.POSIX_SPAWN_DUP2
             pid = os.posix_spawn(
                 "/bin/sh",
-                ["/bin/sh", "-c", '"$@" &', "sh", "/bin/sh", _WARDEN, str(workload.path), _grace(workload.spec)],
+                ["/bin/sh", "-c", '"$@" &', "sh", "/bin/sh", _WARDEN, str(workload.path), grace],
                 {"PATH": script.PATH_DEFAULT},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0),
@@ -354,12 +405,21 @@ class ProcessRunner:
         workload.kill_at = at if workload.kill_at is None else min(at, workload.kill_at)
         if workload.process is None:
             return  # _note_start goes on
-        proc.signal_group(workload.process.pid, workload.process.start, signal.SIGTERM)
+        self._signal(workload, signal.SIGTERM)
         self._later(workload, workload.kill_at - self._loop.time(), self._kill)
 
     def _kill(self, workload: _Workload) -> None:
-        if workload.process is not None:
-            proc.signal_group(workload.process.pid, workload.process.start, signal.SIGKILL)
+        self._signal(workload, signal.SIGKILL)
+
+    def _signal(self, workload: _Workload, number: signal.Signals) -> None:
+        """Send it to all its processes: by the launcher, where that started it."""
+        process, by = workload.process, self._launcher
+        if process is None:
+            return
+        if by is None or not workload.spec.user:
+            proc.signal_group(process.pid, process.start, number)
+        elif not by.signal(workload.spec.instance, number):
+            self._later(workload, limits.LAUNCHER_AGAIN_S, lambda one: self._signal(one, number))
 
     def _arm_timeout(self, workload: _Workload) -> None:
         timeout_s, process = workload.spec.timeout_s, workload.process
@@ -400,7 +460,22 @@ class ProcessRunner:
     def forget(self, instance: str) -> None:
         """See base.Runner."""
         if instance not in self._live and _INSTANCE.fullmatch(instance):
-            folder.drop(self._root / instance)
+            self._drop(self._root / instance)
+
+    def _drop(self, path: Path) -> None:
+        """Delete the folder; what is another user's in it the launcher deletes first."""
+        spec = folder.spec_of(path)
+        if self._launcher is None or spec is None or not spec.user or not folder.has_own(path):
+            folder.drop(path)
+            return
+        with contextlib.suppress(OSError, Refused):  # at the next start, then
+            asked = self._launcher.empty(spec.instance, spec.user)
+            self._loop.add_reader(asked, self._on_emptied, asked, path)
+
+    def _on_emptied(self, asked: socket.socket, path: Path) -> None:
+        self._loop.remove_reader(asked)
+        asked.close()
+        folder.drop(path)
 
     # -------------------------------------------------------------------------------------------- housekeeping
 
@@ -418,6 +493,8 @@ class ProcessRunner:
         """See base.Runner."""
         for workload in self._live.values():
             self._drop_handle(workload)
+            if workload.asked is not None:
+                workload.asked.close()
             for timer in workload.timers:
                 timer.cancel()
         self._live.clear()
@@ -447,7 +524,3 @@ class ProcessRunner:
         if self._reaping is not None:
             self._reaping.cancel()
         self._reaping = self._loop.call_later(_REAP_S, self._reap) if self._ending else None
-
-
-def _grace(spec: folder.Spec) -> str:
-    return str(math.ceil(max(0.0, min(spec.stop_grace_s, limits.STOP_GRACE_S_MAX))))

@@ -47,13 +47,17 @@ class Tools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Whom a workload runs as. `switch` tells that the agent is somebody else."""
+    """Whom a workload runs as. `switch` tells that the agent is somebody else.
+
+    `given_later`: the launcher gives them their folder and becomes them; the agent may not.
+    """
 
     uid: int
     gid: int
     name: str
     home: str
     switch: bool
+    given_later: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from edge_agent.core import inputs
 from edge_agent.shell import emit
-from edge_agent.shell.runners import folder, proc, process, script
+from edge_agent.shell.runners import folder, launcher, proc, process, script
 from protocol import documents
 
 T = TypeVar("T", inputs.Launched, inputs.LaunchFailed, inputs.Ended, inputs.Emitted)
@@ -29,12 +29,12 @@ async def until(condition: Callable[[], object]) -> None:
 class World:
     """One life of the shell over a data directory; `again` gives the next one."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, data: Path, by: launcher.Launcher | None = None) -> None:
+        self.data, self.by = data, by
         self.seen: list[inputs.Input] = []
         self.sockets = emit.EmitSockets(emit.short_folder(data), self.seen.append)
         self.runner = process.ProcessRunner(
-            data, node="oslo-1", tools=script.Tools.find(), sockets=self.sockets, report=self.seen.append
+            data, node="oslo-1", tools=script.Tools.find(), sockets=self.sockets, report=self.seen.append, launcher=by
         )
         self.found = {one.instance: one for one in self.runner.discover()}
         self.runner.watch()
@@ -43,7 +43,7 @@ class World:
     def again(self) -> World:
         """The agent dies without a word and a new one starts."""
         self.close()
-        self.later.append(World(self.data))
+        self.later.append(World(self.data, self.by))
         return self.later[-1]
 
     def close(self) -> None:

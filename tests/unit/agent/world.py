@@ -99,6 +99,7 @@ class World:
         reboot: bool = False,
         until_ms: int = int((WALL + 90 * DAY_S) * 1000),
         slots: inputs.Slots | None = None,
+        able: tuple[str, ...] = (),
     ) -> Effects:
         """Begin a life of the daemon on what is stored."""
         self.life += 1
@@ -113,6 +114,7 @@ class World:
                 found=list(found),
                 artifacts=list(artifacts),
                 platform={"machine": "arm64"},
+                able=list(able),
                 certificate_from_ms=int(WALL * 1000),
                 certificate_until_ms=until_ms,
                 slots=slots,

@@ -1,0 +1,100 @@
+"""Control groups, one for each workload, of whichever version the device has: they bound memory, cpu and processes.
+
+Version 2: `ROOT/BASE/INSTANCE`, BASE with the controllers handed down. Version 1: `ROOT/CONTROLLER/BASE/INSTANCE`. BASE
+is the group of a unit that delegates it (skerry-work.service), so that systemd knows whose they are and lets them be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_agent.launcher.request import Refused, Request
+
+ROOT = Path("/sys/fs/cgroup")
+_PERIOD_US = 100_000
+_SHIM = 1
+"""Processes of ours among those of the workload."""
+
+
+class Groups:
+    """`base` is relative; `root` is where control groups are mounted."""
+
+    def __init__(self, base: str, root: Path = ROOT) -> None:
+        self._base, self._root = base, root
+        self._second = (root / "cgroup.controllers").exists()
+        """Version 2, and only that."""
+
+    def able(self) -> list[str]:
+        """Return what can be bounded here: memory, cpu, pids."""
+        if not self._second:
+            return [name for name in ("memory", "cpu", "pids") if self._makes(self._root / name)]
+        base = self._root / self._base
+        for name in ("memory", "cpu", "pids"):
+            with contextlib.suppress(OSError):
+                (base / "cgroup.subtree_control").write_text(f"+{name}")
+        with contextlib.suppress(OSError):
+            handed = (base / "cgroup.subtree_control").read_text().split()
+            return [name for name in ("memory", "cpu", "pids") if name in handed]
+        return []
+
+    def _makes(self, controller: Path) -> bool:
+        if not controller.is_dir():
+            return False
+        with contextlib.suppress(OSError):
+            (controller / self._base).mkdir(parents=True, exist_ok=True)
+            return os.access(controller / self._base, os.W_OK)
+        return False
+
+    def enter(self, asked: Request) -> None:
+        """Make the group of the instance, bound it, and go there. Raises Refused."""
+        able = self.able()
+        wanted = {"memory": asked.memory_bytes, "cpu": asked.cpu_share, "pids": asked.processes}
+        for name, value in wanted.items():
+            if value >= 0 and name not in able:
+                raise Refused(f"this device cannot bound {name}: it hands no control group `{name}` to {self._base}")
+        for name, group in self._groups(asked.instance, able):
+            try:
+                group.mkdir(exist_ok=True)
+                for file, text in self._bounds(name, wanted):
+                    (group / file).write_text(text)
+                (group / "cgroup.procs").write_text(str(os.getpid()))
+            except OSError as error:
+                if name:
+                    raise Refused(f"the control group {group} cannot be bounded: {error}") from error
+
+    def _groups(self, instance: str, able: list[str]) -> Iterator[tuple[str, Path]]:
+        """Yield (the controller, "" for all or none, its group for the instance)."""
+        if self._second:
+            if (self._root / self._base).is_dir():
+                yield "all" if able else "", self._root / self._base / instance
+            return
+        for name in able:
+            yield name, self._root / name / self._base / instance
+        if (self._root / "systemd" / self._base).is_dir():
+            yield "", self._root / "systemd" / self._base / instance
+
+    def _bounds(self, name: str, wanted: dict[str, int]) -> Iterator[tuple[str, str]]:
+        memory, cpu, pids = (wanted[one] if name in (one, "all") else -1 for one in ("memory", "cpu", "pids"))
+        quota = max(1_000, cpu * _PERIOD_US // 1_000)
+        if memory >= 0:
+            yield ("memory.max" if self._second else "memory.limit_in_bytes"), str(memory)
+        if pids >= 0:
+            yield "pids.max", str(pids + _SHIM)
+        if cpu >= 0 and self._second:
+            yield "cpu.max", f"{quota} {_PERIOD_US}"
+        elif cpu >= 0:
+            yield "cpu.cfs_period_us", str(_PERIOD_US)
+            yield "cpu.cfs_quota_us", str(quota)
+
+    def sweep(self) -> None:
+        """Remove the groups that nobody is in any more."""
+        tops = [self._root] if self._second else [*(self._root / one for one in ("memory", "cpu", "pids", "systemd"))]
+        for top in tops:
+            with contextlib.suppress(OSError):
+                for group in os.scandir(top / self._base):
+                    if group.is_dir(follow_symlinks=False):
+                        with contextlib.suppress(OSError):
+                            os.rmdir(group.path)  # the kernel removes none that is in use

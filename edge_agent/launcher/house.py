@@ -1,0 +1,84 @@
+"""Where the launcher works, what it knows of what it started, and how a fork of it becomes something else."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.launcher.groups import Groups
+from edge_agent.launcher.policy import Who
+from edge_agent.launcher.request import Refused
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LOW_FDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Where the launcher works, and for whom."""
+
+    agent: Who
+    data: str
+    state: Path
+    """Its records: INSTANCE holds the stat line of the workload's first process. Only root writes there."""
+    groups: Groups
+    network: str = ""
+    """The device's network namespace; empty: the launcher's own."""
+
+
+def in_fork(work: Callable[[], None], tell: Callable[[str], None]) -> int:
+    """Do `work`, which does not return when it succeeds, in a process of its own; `tell` says why it failed."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        work()
+    except Refused as error:
+        tell(str(error))
+    except Exception as error:
+        tell(f"the launcher cannot do this: {error}")
+    finally:
+        os._exit(125)
+
+
+def arrange(handles: list[int]) -> None:
+    """Make `handles` the descriptors 0, 1, 2, ... of what is executed next; all others close by themselves."""
+    high = [fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, _LOW_FDS) for handle in handles]
+    for number, handle in enumerate(high):
+        os.dup2(handle, number)
+
+
+def process_of(record: Path) -> tuple[int, int] | None:
+    """Return (pid, start time) of what was recorded; None when it is not whole."""
+    try:
+        text = record.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return (int(text.partition(" ")[0]), int(fields[19])) if len(fields) > 20 and fields[-1] == "end" else None
+
+
+def lives(record: Path) -> bool:
+    """Tell whether a process of the recorded group may live (shell/runners/proc.py says why this is enough)."""
+    found = process_of(record)
+    if found is None:
+        return False
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{found[0]}/stat").read_text().rpartition(")")[2].split()
+        if int(fields[19]) != found[1]:
+            return False
+        if fields[0] not in "ZXx":
+            return True
+    try:
+        os.killpg(found[0], 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""The launcher's desk: who calls, what they ask, what is answered. One request at a time; what lasts is a fork's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import select
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from edge_agent.launcher import kernel, living, policy, request, start
+from edge_agent.launcher.house import House, in_fork
+from edge_agent.launcher.policy import Allowed, Who
+from edge_agent.launcher.request import Refused, Request
+
+_CREDENTIALS = struct.Struct("3i")
+_PATIENCE_S = 2.0  # with a caller who says nothing
+_HANDLES_MAX = 8
+
+
+class Launcher:
+    """Serves `house`; the owner's file is `rules`."""
+
+    def __init__(self, house: House, rules: Path) -> None:
+        self._house, self._rules = house, rules
+
+    def serve(self, listener: socket.socket, idle_s: float) -> None:
+        """Take requests until none came for `idle_s`."""
+        while select.select([listener], [], [], idle_s)[0]:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    self._hear(connection)
+
+    def _hear(self, connection: socket.socket) -> None:
+        peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        if _CREDENTIALS.unpack(peer)[1] != self._house.agent.uid:
+            _answer(connection, {"error": f"only {self._house.agent.name} is served here"})
+            return
+        connection.settimeout(_PATIENCE_S)
+        raw, handles, _, _ = socket.recv_fds(connection, request.BYTES_MAX + 1, _HANDLES_MAX)
+        try:
+            asked = request.decode(raw)
+            said = self._do(asked, handles, connection)
+            if said is not None:
+                _answer(connection, said)
+        except Refused as error:
+            print(f"refused: {error}", file=sys.stderr, flush=True)
+            _answer(connection, {"error": str(error)})
+        finally:
+            for handle in handles:
+                os.close(handle)
+
+    def _do(self, asked: Request, handles: list[int], connection: socket.socket) -> dict[str, object] | None:
+        """Return the answer; None when a fork gives it. Raises Refused."""
+
+        def tell(error: str) -> None:
+            print(f"refused: {error}", file=sys.stderr, flush=True)
+            _answer(connection, {"error": error})
+
+        house = self._house
+        if asked.do == "able":
+            living.forget_the_dead(house)
+            return {"able": self._able(), "user": self._allowed().user}
+        if asked.do == "signal":
+            living.send_signal(house, asked)
+        elif asked.do == "guard":
+            if len(handles) != 1:
+                raise Refused("a guard comes with one open file, for its note")
+            in_fork(lambda: living.become_warden(house, asked, handles[0]), tell)
+        elif asked.do == "empty":
+            allowed = self._allowed()
+            who = account(asked.user or allowed.user)
+            if why := policy.user_refusal(asked, who, allowed, house.agent.uid):
+                raise Refused(why)
+            in_fork(lambda: living.sweep_up(house, asked, who), tell)
+            return None  # the end of the connection tells that it is done
+        else:
+            self._launch(asked, handles, tell)
+            return None
+        return {}
+
+    def _launch(self, asked: Request, handles: list[int], tell: Callable[[str], None]) -> None:
+        allowed = self._allowed()
+        who = account(asked.user or allowed.user)
+        real = os.path.realpath(asked.command[0])
+        why = policy.refusal(asked, who, real, allowed, self._house.agent.uid)
+        if why:
+            raise Refused(why)
+        start.check_handles(self._house, asked, handles)
+        if asked.lease:
+            in_fork(lambda: living.become_warden(self._house, asked, handles[3]), tell)
+        in_fork(lambda: start.become_workload(self._house, asked, who, handles), tell)
+
+    def _able(self) -> list[str]:
+        found = ["user", "groups", "no_new_privileges", "rlimits", "private_tmp", "no_network"]
+        found += ["read_only"] if kernel.can_make_read_only() else []
+        found += ["paths"] if kernel.has_landlock() else []
+        return found + self._house.groups.able()
+
+    def _allowed(self) -> Allowed:
+        """Return what the owner allows, as of now. Raises Refused: nobody knows."""
+        import tomllib
+
+        try:
+            return policy.parse(tomllib.loads(self._rules.read_text()))
+        except FileNotFoundError:
+            return Allowed()
+        except (OSError, ValueError) as error:
+            raise Refused(f"{self._rules} is wrong, so nothing may run: {error}") from error
+
+
+def account(name: str) -> Who:
+    """Return the account `name`. Raises Refused."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        raise Refused(f"no such user {name!r} on this device: create it, or change `user`") from None
+    return Who(name=found.pw_name, uid=found.pw_uid, gid=found.pw_gid)
+
+
+def _answer(connection: socket.socket, said: dict[str, object]) -> None:
+    with contextlib.suppress(OSError):  # who does not listen need not know
+        connection.send(json.dumps(said).encode())

@@ -1,0 +1,1 @@
+"""Parts of a service that are worth a page of their own."""

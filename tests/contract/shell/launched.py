@@ -1,0 +1,120 @@
+"""A real launcher for tests: root, with an agent that is somebody else. This process becomes that agent meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge_agent.shell.runners import launcher
+from tests.contract.shell.world import World
+
+AGENT, WORK, OTHER = "daemon", "nobody", "games"
+ROOT = Path(__file__).parents[3]
+RULES = f'[work]\nuser = "{WORK}"\nusers = ["{OTHER}"]\n'
+
+
+class Launched:
+    """A launcher in `top`, and what an agent (or whoever took it over) does with it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top, self.data = top, top / "data"
+        self.rules, self.state = top / "agent.toml", top / "state"
+        self.group = f"skerry-test-{os.getpid()}-{top.name}"
+        self._socket = top / "s"
+        self._process: subprocess.Popen[str] | None = None
+        self.worlds: list[World] = []
+
+    def start(self, *more: str) -> None:
+        """Start it, and return when it listens."""
+        words = ["--agent", AGENT, "--data", self.data, "--socket", self._socket, "--state", self.state]
+        words += ["--group", self.group, "--rules", self.rules, *more]
+        with self._as(0, 0):
+            self._socket.unlink(missing_ok=True)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "edge_agent.launcher.main", *map(str, words)],
+                env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ""},
+                cwd="/",
+                text=True,
+            )
+        while not self.says({"do": "able"}):
+            assert self._process.poll() is None, "it did not start"
+
+    def stop(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            with self._as(0, 0):
+                self._process.kill()
+                self._process.wait()
+
+    def world(self) -> World:
+        """Return a life of the agent's shell, over this launcher."""
+        by = launcher.Launcher(str(self._socket))
+        by.ask()
+        self.worlds.append(World(self.data, by))
+        return self.worlds[-1]
+
+    def says(self, asked: dict[str, Any] | bytes, handles: Sequence[int] = ()) -> dict[str, Any]:
+        """Return what it answers; nothing when it is not there, or hangs up."""
+        raw = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.settimeout(20.0)
+            with contextlib.suppress(FileNotFoundError, PermissionError, ConnectionError):
+                sock.connect(str(self._socket))
+                socket.send_fds(sock, [raw], list(handles))
+                return json.loads(sock.recv(65_536) or b"{}")
+        return {}
+
+    @contextlib.contextmanager
+    def _as(self, uid: int, gid: int) -> Generator[None]:
+        before = os.geteuid(), os.getegid()
+        os.seteuid(0)
+        os.setegid(gid)
+        os.seteuid(uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(before[1])
+            os.seteuid(before[0])
+
+    @contextlib.contextmanager
+    def being(self, name: str) -> Generator[None]:
+        """Be the user `name` meanwhile."""
+        found = pwd.getpwnam(name)
+        with self._as(found.pw_uid, found.pw_gid):
+            yield
+
+
+@contextlib.contextmanager
+def launched(rules: str = RULES) -> Generator[Launched]:
+    """Have a launcher, and be its agent; leave nothing running and nothing lying about."""
+    top = Path(tempfile.mkdtemp(prefix="skl-"))
+    top.chmod(0o755)
+    one = Launched(top)
+    one.data.mkdir(mode=0o711)
+    found = pwd.getpwnam(AGENT)
+    os.chown(one.data, found.pw_uid, found.pw_gid)
+    one.rules.write_text(rules)
+    try:
+        with one.being(AGENT):
+            one.start()
+            yield one
+    finally:
+        for world in one.worlds:
+            world.end_all()
+        one.stop()
+        shutil.rmtree(top)
+        for kind in ("memory", "cpu", "pids", "."):
+            for path in (*Path("/sys/fs/cgroup", kind, one.group).glob("*/"), Path("/sys/fs/cgroup", kind, one.group)):
+                with contextlib.suppress(OSError):
+                    path.rmdir()

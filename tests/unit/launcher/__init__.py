@@ -1,0 +1,1 @@
+"""What the launcher refuses, and what the core does about what a device cannot enforce."""
