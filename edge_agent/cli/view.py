@@ -6,7 +6,6 @@ A terminal gets colours and its own width; a pipe gets plain text that is never 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.cli.options import Output
+from protocol.aio.terminal import written
 
 Row = Sequence[str | Text]
 GAP = 3  # between two columns
@@ -27,24 +27,9 @@ _unbounded = Console(highlight=False, width=UNBOUNDED_COLUMNS)
 def exact(answer: object, form: Output) -> None:
     """Print the stable form for programs: one JSON value on one line, or a document of YAML."""
     if form is Output.yaml:
-        print(f"---\n{as_yaml(answer)}", end="", flush=True)
+        print(f"---\n{written.as_yaml(answer)}", end="", flush=True)
     else:
         print(msgspec.json.encode(answer).decode(), flush=True)
-
-
-def as_yaml(answer: object) -> str:
-    """Return `answer` as YAML in block style."""
-    import io
-
-    from ruamel.yaml import YAML
-
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.width = 120
-    text = io.StringIO()
-    yaml.dump(answer, text)
-    return text.getvalue()
 
 
 def say(text: str, style: str = "") -> None:

@@ -14,6 +14,7 @@ from hub.cli.overriding import release
 from hub.cli.view import applied, output
 from hub.cli.view.hubs import placed
 from hub.cli.view.output import Format
+from protocol.aio.terminal import written
 
 if TYPE_CHECKING:
     from protocol.spec.load import Source
@@ -126,4 +127,4 @@ def _ordered(document: dict[str, Any]) -> str:
 
     from protocol.spec import load
 
-    return output.as_yaml(load.from_json(json.loads(json.dumps(document, sort_keys=True))).to_json())
+    return written.as_yaml(load.from_json(json.loads(json.dumps(document, sort_keys=True))).to_json())

@@ -9,30 +9,24 @@ from typing import TYPE_CHECKING, Any
 from hub.cli import client
 from hub.cli.view import human, output
 from protocol import limits
+from protocol.errors import SpecError
 
 if TYPE_CHECKING:
     from hub.cli.pack import Packed
     from protocol.spec.load import AnyResource, Source
 
-SUFFIXES = (".yaml", ".yml")
 SHOWN_UPLOAD_BYTES_MIN = 1 * limits.MIB
 
 
 def read_sources(files: list[str]) -> list[Source]:
     """Return the files that were named: each file, each *.yaml and *.yml of a folder, stdin for `-`."""
+    from protocol.aio.terminal import sources
     from protocol.spec.load import Source
 
-    found: list[Source] = []
-    for name in files:
-        if name == "-":
-            found.append(Source(name="<stdin>", text=sys.stdin.read(limits.SPEC_BYTES_MAX + 1)))
-            continue
-        path = Path(name)
-        inside = sorted(one for one in path.glob("*") if one.suffix in SUFFIXES) if path.is_dir() else [path]
-        if not inside:
-            raise client.UsageError(f"{name} holds no {', '.join('*' + suffix for suffix in SUFFIXES)}")
-        found += [Source(name=str(one), text=_text(one)) for one in inside]
-    return found
+    try:
+        return [Source(name=name, text=text) for name, text in sources.named(files)]
+    except SpecError as error:
+        raise client.UsageError(str(error)) from error
 
 
 def loaded(sources: list[Source], scratch: Path) -> tuple[list[AnyResource], dict[str, Packed]]:
@@ -101,16 +95,3 @@ def show_mistakes(mistakes: list[dict[str, Any]]) -> None:
         left, middle = max(map(len, places)), min(44, max(map(len, paths)))
         for place, path, one in zip(places, paths, mine, strict=True):
             err.print(f"  {place:<{left}}  {path:<{middle}}  {one['text']}", markup=False)
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > limits.SPEC_BYTES_MAX:
-            raise client.UsageError(
-                f"{path} is over {limits.SPEC_BYTES_MAX >> 20} MiB: large files go into an artifact"
-            )
-        return path.read_text()
-    except OSError as error:
-        raise client.UsageError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise client.UsageError(f"{path} is no text (byte {error.start} is not UTF-8)") from error

@@ -5,7 +5,6 @@ What reads and checks them is large; only these commands load it, never the daem
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +12,8 @@ import typer
 
 from edge_agent.cli import client, options, view
 from edge_agent.cli.options import As, Data, Output, Reason
-from protocol import limits
 from protocol.errors import SpecError
 
-_SUFFIXES = (".yaml", ".yml")
 _KINDS = ("service", "workflow")
 _PLACELESS = '"placement" is missing'
 _ANYWHERE = '; here every one will do: write placement: {selector: "*"}'
@@ -63,10 +60,11 @@ def _decide(data: Path | None, output: Output, request: dict[str, object]) -> No
 def _compiled(files: list[str]) -> list[bytes]:
     """Return the documents of these files, as agents read them. Raises SpecError, with every mistake told."""
     from protocol import documents
+    from protocol.aio.terminal import sources
     from protocol.spec import compile as compiler
     from protocol.spec.load import Source, load
 
-    found = load([Source(name=name, text=text) for one in files for name, text in _texts(one)])
+    found = load([Source(name=name, text=text) for name, text in sources.named(files)])
     if found.mistakes:
         rows: list[view.Row] = [[_place(one), one.path, _helped(one.text)] for one in found.mistakes]
         view.table(("WHERE", "WHAT", "MISTAKE"), rows)
@@ -83,28 +81,6 @@ def _place(one: Any) -> str:
 
 def _helped(text: str) -> str:
     return text + _ANYWHERE if text == _PLACELESS else text
-
-
-def _texts(name: str) -> list[tuple[str, str]]:
-    """Return the files that were named: one, each *.yaml and *.yml of a folder, stdin for `-`. Raises SpecError.
-
-    What is too large is read no further: who checks it says so.
-    """
-    path = Path(name)
-    inside = sorted(one for one in path.glob("*") if one.suffix in _SUFFIXES) if path.is_dir() else [path]
-    if not inside:
-        raise SpecError(f"{name} holds no {', '.join('*' + suffix for suffix in _SUFFIXES)}")
-    try:
-        if name == "-":
-            return [("<stdin>", sys.stdin.read(limits.SPEC_BYTES_MAX + 1))]
-        return [(str(one), _head(one)) for one in inside]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot read {name}: {getattr(error, 'strerror', '') or error}") from error
-
-
-def _head(path: Path) -> str:
-    with path.open() as file:
-        return file.read(limits.SPEC_BYTES_MAX + 1)
 
 
 def add(app: typer.Typer) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from protocol.aio.terminal import written
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -76,7 +78,9 @@ def say(text: str = "", style: str = "") -> None:
 
 def emit(data: Any, form: Format) -> None:
     """Print `data` exactly, as one JSON or YAML document."""
-    sys.stdout.write(as_yaml(data) if form is Format.YAML else json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(
+        written.as_yaml(data) if form is Format.YAML else json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    )
     sys.stdout.flush()
 
 
@@ -85,7 +89,7 @@ def emit_each(listed: Iterable[Any], form: Format) -> None:
     is_empty = True
     for one in listed:
         if form is Format.YAML:
-            sys.stdout.write(as_yaml([one]))
+            sys.stdout.write(written.as_yaml([one]))
         else:
             text = msgspec.json.format(msgspec.json.encode([one]), indent=2).decode()
             sys.stdout.write(("[" if is_empty else ",") + text[1:-2])
@@ -100,24 +104,10 @@ def emit_each(listed: Iterable[Any], form: Format) -> None:
 def emit_line(data: Any, form: Format) -> None:
     """Print one of many: one JSON object a line, or one YAML document."""
     if form is Format.YAML:
-        sys.stdout.write("---\n" + as_yaml(data))
+        sys.stdout.write("---\n" + written.as_yaml(data))
     else:
         sys.stdout.write(json.dumps(data, ensure_ascii=False, separators=(",", ":")) + "\n")
     sys.stdout.flush()
-
-
-def as_yaml(data: Any) -> str:
-    """Return `data` as YAML in block style."""
-    import io
-
-    from ruamel.yaml import YAML
-
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = False, False, 120
-    yaml.representer.add_multi_representer(dict, yaml.representer.represent_dict.__func__)
-    text = io.StringIO()
-    yaml.dump(data, text)
-    return text.getvalue()
 
 
 def colour(text: str) -> str:

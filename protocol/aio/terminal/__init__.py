@@ -1,0 +1,1 @@
+"""What the command lines of hub and agent do alike with files and a terminal; no daemon loads it."""
