@@ -251,8 +251,7 @@ class AgentCore:
 
     def _start(self, started: inputs.Started, now: Now, fx: Effects) -> None:
         ctx = self._ctx
-        ctx.start(started.boot_id, started.entropy, fx)
-        ctx.able = frozenset(started.able)
+        ctx.start(started.boot_id, started.entropy, started.able, fx)
         self._local.version = started.version
         self._reporter.platform = started.platform
         self._artifacts.start(started.artifacts)

@@ -52,8 +52,9 @@ class Context:
         self._last_boot = own.get("boot", b"").decode()
         self._instances = int(own.get("instances", b"0"))
 
-    def start(self, boot_id: str, entropy: bytes, fx: Effects) -> None:
+    def start(self, boot_id: str, entropy: bytes, able: Iterable[str], fx: Effects) -> None:
         """Begin a life: `entropy` is 32 random bytes, `boot_id` names the device's boot."""
+        self.able = frozenset(able)
         self.entropy = Entropy(entropy)
         self.boot = boot_id
         self.rebooted = boot_id != self._last_boot
