@@ -25,6 +25,7 @@ from edge_agent.shell.emit import EmitSockets, short_folder
 from edge_agent.shell.finding import seeking, turning
 from edge_agent.shell.papers import clerk
 from edge_agent.shell.papers.trust import DeviceTrust
+from edge_agent.shell.people.asking import Asking
 from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.probes import Probes
 from edge_agent.shell.runners import guard, proc
@@ -32,6 +33,7 @@ from edge_agent.shell.runners.children import Helpers
 from edge_agent.shell.runners.launcher import Launcher
 from edge_agent.shell.runners.process import ProcessRunner
 from edge_agent.shell.runners.script import Tools
+from edge_agent.shell.stick.sticks import Sticks
 from edge_agent.shell.upgrade import daemon
 from protocol import limits
 from protocol.aio.clock import SystemClock
@@ -121,7 +123,9 @@ class _Serving:
         self._runner = ProcessRunner(
             data, node=file.node, tools=tools, sockets=self._sockets, report=self._put, launcher=self._launcher
         )
-        self._control = Control(data, self._put, self._driver.distrust)
+        self._asking = Asking(self._put)
+        sticks = Sticks(data=data, papers=papers, journal=journal)
+        self._control = Control(data, self._asking, sticks.answers, self._driver.distrust)
 
     def _make_link(self) -> MqttLink:
         file, papers = self._file, self._papers
@@ -276,7 +280,7 @@ class _Serving:
             case inputs.RunProbe():
                 self._probes.run(action)
             case inputs.LocalReply():
-                self._control.reply(action)
+                self._asking.reply(action)
             case inputs.Fetch():
                 self._artifacts.fetch(action)
             case inputs.Collect():
@@ -328,7 +332,7 @@ class _Serving:
         log.error("%s; workloads run on, nothing is acknowledged until it can be written again", error)
 
     def _dropped(self, error: StoreError) -> None:
-        self._control.lost(str(error))
+        self._asking.lost(str(error))
         self._sockets.lost(str(error))
 
     def _seal(self, session: int, nonce: str) -> ChildSeal:

@@ -428,3 +428,11 @@ DOCTOR_RENEW_SHARE = 0.9  # of a certificate's life: later than this its renewal
 DOCTOR_ROOT_S_LOW = 180 * 86_400.0  # a root that ends sooner is a warning
 DOCTOR_FILE_BYTES_MAX = 256 * KIB  # of a key, a certificate, a configuration
 DOCTOR_ANSWER_BYTES_MAX = 64 * KIB  # of a hub's answer
+
+# --- bundles: the link with files for a transport
+BUNDLE_HEAD_BYTES_MAX = 2 * MIB  # what a bundle says of itself: a whole manifest's digests fit
+BUNDLE_PARTS_MAX = 8_192  # documents and artifacts, or messages with rows, of one bundle
+BUNDLE_DOCUMENTS_BYTES_MAX = 32 * MIB  # of one bundle, in a device's memory at once
+BUNDLE_CHUNK_BYTES = 96 * KIB  # of a part, in one line to an agent's control socket
+BUNDLE_ROWS_BYTES = 256 * KIB  # of the rows of one part, about
+BUNDLES_OPEN_MAX = 64  # that a hub takes at a time: each of another node

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from edge_agent.cli import client, view
+from edge_agent.cli.carrying import sticks
 from edge_agent.cli.options import As, Data, Output, pairs
 from edge_agent.cli.person import deciding, declaring, looking
 from edge_agent.shell import identity
@@ -41,6 +42,7 @@ app = typer.Typer(
 looking.add(app)
 deciding.add(app)
 declaring.add(app)
+sticks.add(app)
 
 
 def _version(wanted: bool) -> None:

@@ -28,6 +28,7 @@ from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
+from edge_agent.core.upward.courier import Courier
 from edge_agent.core.upward.gone import Gone
 from edge_agent.core.upward.home import Home
 from edge_agent.core.upward.losses import Losses
@@ -152,6 +153,7 @@ class AgentCore:
             runs=self._runs,
         )
         self._asks = Asks(ctx, self._local)
+        self._courier = Courier(ctx, self._artifacts, node=config.node, parent=config.parent, trust=config.trust)
 
     def handle(self, event: inputs.Input, now: Now, /) -> Effects:
         """Return what `event` leads to."""
@@ -186,6 +188,9 @@ class AgentCore:
             case inputs.Probed():
                 fx.lazy = True
                 self._roster.probed(event, now, fx)
+            case inputs.Local(command=command) if isinstance(command, inputs.Bundles):
+                self._told(self._courier.asked(event, now, fx), now, fx)
+                self._settle(now, fx)
             case inputs.Local():
                 self._local.asked(event, now, fx)
             case inputs.Fetched():

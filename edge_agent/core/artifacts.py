@@ -102,6 +102,12 @@ class Artifacts:
             wait = self._ctx.backoff_s(wanted.failures, limits.RESTART_BACKOFF_S_MIN, limits.RESTART_BACKOFF_S_MAX)
             wanted.stage, wanted.due = Stage.WAITING, now.mono + wait
 
+    def brought(self, digests: list[str]) -> None:
+        """These were carried here, and are verified and unpacked."""
+        for digest in digests:
+            self._wanted.pop(digest, None)
+            self._here[digest] = None
+
     def live(self, now: Now, fx: Effects) -> None:
         """The link is up: ask for what is wanted, at once."""
         for digest, wanted in self._wanted.items():

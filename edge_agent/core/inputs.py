@@ -354,6 +354,31 @@ class LocalRunAnswer(LocalCommand, frozen=True, kw_only=True, tag="run-answer"):
     answer: str
 
 
+class LocalBundleRefused(LocalCommand, frozen=True, kw_only=True, tag="bundle-refused"):
+    """A bundle was not taken, for a reason that showed before the core saw it."""
+
+    reason: str
+
+
+class LocalBundleOpen(LocalCommand, frozen=True, kw_only=True, tag="bundle-open"):
+    """Check the `bundle.json` of a bundle that was brought, its signing chain being proven or refused."""
+
+    head: bytes
+
+
+class LocalBundleTake(LocalCommand, frozen=True, kw_only=True, tag="bundle-take"):
+    """Take a bundle: every part is here and is what its name says. `artifacts` are unpacked; nobody asks this over the
+    socket, where the parts come by themselves."""
+
+    head: bytes
+    documents: list[bytes]
+    artifacts: list[str]
+
+
+class LocalBundleExport(LocalCommand, frozen=True, kw_only=True, tag="bundle-export"):
+    """Say what a bundle for the hub takes."""
+
+
 AnyLocalCommand = (
     LocalStatus
     | LocalWhy
@@ -369,7 +394,10 @@ AnyLocalCommand = (
     | LocalWorkflowStart
     | LocalRunCancel
     | LocalRunAnswer
+    | LocalBundleRefused
 )
+
+Bundles = LocalBundleOpen | LocalBundleTake | LocalBundleExport | LocalBundleRefused
 
 
 # ------------------------------------------------------------------------------------------------ actions

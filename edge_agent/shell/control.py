@@ -18,32 +18,27 @@ import msgspec
 
 from edge_agent.core import inputs
 from edge_agent.shell.people import callers, doors, listening, streams
+from edge_agent.shell.people.asking import Asking
 from edge_agent.shell.people.callers import Caller, Peer
 from edge_agent.shell.people.places import Places
 from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.people.streams import Events, Logs
+from edge_agent.shell.stick.words import Carry, Words
 from protocol import limits
 from protocol.errors import Refused, SkerryError, StoreDamaged
 
-_Request = inputs.AnyLocalCommand | Logs | Events
+_Request = inputs.AnyLocalCommand | Logs | Events | Words
 _requests: msgspec.json.Decoder[_Request] = msgspec.json.Decoder(_Request)
 
 
 class Control:
-    """The socket's server. `put` hands a Local to the driver; `reply` performs its LocalReply.
+    """The socket's server. `asking` has the core answer, `carry` what concerns sticks; `damaged` is told when reading
+    entries meets damage."""
 
-    `damaged` is told when reading entries meets damage.
-    """
-
-    def __init__(
-        self, data: Path, put: Callable[[inputs.Local], None], damaged: Callable[[StoreDamaged], None]
-    ) -> None:
-        self._data, self._damaged = data, damaged
+    def __init__(self, data: Path, asking: Asking, carry: Carry, damaged: Callable[[StoreDamaged], None]) -> None:
+        self._data, self._asking, self._carry, self._damaged = data, asking, carry, damaged
         self._path = data / "control.sock"
-        self._put = put
         self._owner, self._places = Owner(), Places()
-        self._count = 0
-        self._waiting: dict[int, asyncio.Future[inputs.LocalReply]] = {}
         self._callers: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -64,17 +59,6 @@ class Control:
         await asyncio.gather(*self._callers, return_exceptions=True)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-
-    def reply(self, action: inputs.LocalReply) -> None:
-        """Perform a LocalReply; harmless when the caller is gone."""
-        waiting = self._waiting.pop(action.request, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(action)
-
-    def lost(self, reason: str) -> None:
-        """The store failed and what was asked is dropped: say so to all who wait."""
-        for number in list(self._waiting):
-            self.reply(inputs.LocalReply(request=number, error=f"not done: {reason}"))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -128,22 +112,13 @@ class Control:
     ) -> bool:
         """Do what is asked; tell whether it was the last request of the connection."""
         caller = await self._look(peer, request)
+        if isinstance(request, Words):
+            async for one in self._carry(request, lambda command: self._asking.ask(command, caller)):
+                await streams.write(writer, one)
+            return False
         if not isinstance(request, Logs | Events):
-            await streams.write(writer, await self._ask(request, caller))
+            await streams.write(writer, {"ok": msgspec.Raw(await self._asking.ask(request, caller))})
             return False
         telling = streams.tell(self._data, request, writer)
         await (streams.attended(telling, reader, lambda: self._look(peer, request)) if request.follow else telling)
         return request.follow
-
-    async def _ask(self, command: inputs.AnyLocalCommand, caller: Caller) -> dict[str, object]:
-        self._count += 1
-        number = self._count
-        self._waiting[number] = answer = asyncio.get_running_loop().create_future()
-        self._put(inputs.Local(request=number, user=caller.user, uid=caller.uid, command=command))
-        try:
-            reply = await asyncio.wait_for(answer, limits.ASK_WAIT_S)
-        except TimeoutError:
-            return {"error": "the agent does not answer: see its log (journalctl -u skerry-agent)"}
-        finally:
-            self._waiting.pop(number, None)
-        return {"error": reply.error} if reply.error else {"ok": msgspec.Raw(reply.data)}

@@ -14,11 +14,9 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from edge_agent.shell import unpack
-from edge_agent.shell.runners import tree
+from edge_agent.shell import placing
 from protocol import ids, limits
 from protocol.aio import tls
-from protocol.aio.upkeep import synced
 from protocol.errors import Refused, SkerryError, TooLarge
 
 _REFUSED = frozenset({401, 403, 410})
@@ -55,7 +53,7 @@ def fetch(job: Job, client: httpx.Client) -> None:
     if not (folder / name).is_dir():
         _download(job, part, client)
         _verify(part, name)
-        _place(part, folder, name)
+        placing.place(part, folder, name)
     part.unlink(missing_ok=True)
 
 
@@ -87,19 +85,6 @@ def _verify(part: Path, name: str) -> None:
     if found != name:
         part.unlink()
         raise Refused(f"the bytes that came are not the artifact sha256:{name[:12]}… (they are {found[:12]}…)")
-
-
-def _place(part: Path, folder: Path, name: str) -> None:
-    unborn = folder / f".new-{name}"
-    tree.remove(unborn)
-    try:
-        unpack.unpack(part, unborn)
-    except BaseException:
-        tree.remove(unborn)
-        part.unlink(missing_ok=True)
-        raise
-    unborn.rename(folder / name)
-    synced.sync_folder(folder)
 
 
 def main() -> None:

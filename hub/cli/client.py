@@ -178,6 +178,26 @@ class Client:
         _check(answer)
         return answer
 
+    def send_bytes(self, path: str, body: bytes) -> Any:
+        """Return the JSON that answers a body of bytes."""
+        with self._watching():
+            answer = self._http.post(_escaped(path), content=body, extensions=self._extensions)
+        self._show_alarm(answer)
+        _check(answer)
+        return answered.read(answer.content)
+
+    def download(self, path: str, at: int) -> Iterator[bytes]:
+        """Yield the bytes at `path` from byte `at` on."""
+        headers = {"Range": f"bytes={at}-"} if at else {}
+        with (
+            self._watching(),
+            self._http.stream("GET", _escaped(path), headers=headers, extensions=self._extensions) as answer,
+        ):
+            if answer.is_error:
+                answer.read()
+                _check(answer)
+            yield from answer.iter_raw()
+
     def lines(
         self, method: str, path: str, *, params: dict[str, object] | None = None, body: object = None
     ) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli import apply, client, describe, events, get, node, options, sources, tasks
+from hub.cli.carrying import sticks
 from hub.cli.doctor import command as doctor
 from hub.cli.listing import answered
 from hub.cli.overriding import release
@@ -31,8 +32,7 @@ Examples:
   skerry apply -f line.yaml --wait                   declare what runs where, and watch it come true
   skerry get nodes -l site=oslo                      who is there, and what each last said
   skerry run -l site=oslo -- df -h /                 one command on many devices
-  skerry logs line-vision -f                         what a service prints, as it prints it
-  SKERRY_CONTEXT=~/north.json skerry get nodes       at another hub, with the context that `hub init` wrote there"""
+  skerry logs line-vision -f                         what a service prints, as it prints it"""
 
 app = typer.Typer(
     help=HELP,
@@ -57,6 +57,8 @@ app.add_typer(tasks.workflows, name="workflow")
 app.command("events", epilog=examples.EVENTS)(events.events)
 app.command("logs", epilog=examples.LOGS)(events.logs)
 app.add_typer(node.nodes, name="node")
+app.add_typer(sticks.bundles, name="bundle")
+app.command("import", epilog=examples.IMPORT, hidden=True)(sticks.take)  # listed as `bundle import`, too
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 
 

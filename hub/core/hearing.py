@@ -13,7 +13,7 @@ import msgspec
 from hub.core import inputs
 from hub.core.down import errands
 from hub.core.work import runs
-from protocol import limits, status
+from protocol import limits, messages, status
 from protocol.effects import Effects, Now
 from protocol.errors import Refused
 from protocol.link import events
@@ -58,6 +58,8 @@ class Hearing:
                 self._status(event, now, fx)
             case events.ChildLive():
                 self._live(event, now, fx)
+            case events.ChildCarried():
+                self._carried(event, now, fx)
             case events.ChildAway():
                 self.away(node, event.reason, now, fx)
             case events.ChildAnswer(answer=answer):
@@ -116,13 +118,24 @@ class Hearing:
             return
         core.registry.calm(node, "odd-status", fx)
         core.failover.heard(node, event.status, report, now, fx)
-        link = core.parent.view(node)
+        self._reported(node, event.status, report, now, fx)
+
+    def _carried(self, event: events.ChildCarried, now: Now, fx: Effects) -> None:
+        """A bundle says how `node` stood. It is not here, and is given no lease."""
+        core, node = self._core, event.node
+        report = core.rollup.carried(node, event.hello, event.status, now, fx)
+        fx.act.append(inputs.Notify(topic=f"node/{node}"))
+        if report is not None and core.subtree.is_readable(node):
+            self._reported(node, event.status, report, now, fx)
+
+    def _reported(self, node: str, said: messages.Status, report: status.Report, now: Now, fx: Effects) -> None:
+        core, link = self._core, self._core.parent.view(node)
         cursor = link.cursors.get("state")
         for workflow in report.workflows.values():
             if workflow.last is not None and cursor is not None:
-                core.runs.report(node, cursor.epoch, event.status.heads.get("state", 0), workflow.last)
+                core.runs.report(node, cursor.epoch, said.heads.get("state", 0), workflow.last)
         self._flush_runs(fx)
-        held = event.status.held
+        held = said.held
         if (held.term, held.generation) == (link.term, link.generation):
             self._caught_up(node, fx)
             if core.delegate.has_releases(node):

@@ -15,6 +15,7 @@ import msgspec
 from hub.core import inputs
 from hub.core.delegate import Delegate
 from hub.core.down.asking import Asking
+from hub.core.down.courier import Courier
 from hub.core.down.delegated import Delegated
 from hub.core.down.errands import Errands
 from hub.core.down.overrides import Overrides
@@ -100,7 +101,7 @@ class HubCore:
         self.registry = Registry(snapshot, config.path or [one for one in (config.parent, config.node) if one])
         self.parent = Parent(snapshot, node=config.node, signer=config.signer)
         self.parent.ticket_for = self._ticket_for
-        self.parent.key_of = lambda node: self.registry.get(node).key
+        self.parent.key_of = self.parent.couriers.key_of = lambda node: self.registry.get(node).key
         self.rollup = Rollup(snapshot, self.parent)
         self.enrollment = Enrollment(snapshot, self.registry, self.streams)
         self.resources = Resources(snapshot, self.registry, self.rollup.is_online)
@@ -127,7 +128,7 @@ class HubCore:
         self.restore = Restore(snapshot, self, lost)
         self.asking = Asking(self)
         self.questions = Questions(self, child) if child is not None else None
-        self.operations = Operations(self)
+        self.operations, self.courier = Operations(self), Courier(self)
         self._hearing = Hearing(self)
 
     def handle(self, input: inputs.Input, now: Now) -> Effects:  # noqa: A002 - THE shape's word
@@ -221,6 +222,10 @@ class HubCore:
         if self._connections.get(input.node) == input.connection:
             del self._connections[input.node]
         told = self.parent.closed(input.node, input.connection, input.session, input.nonce, input.reason, now, fx)
+        self._hearing.take(told, now, fx)
+
+    def hear(self, told: list[events.ParentEvent], now: Now, fx: Effects) -> None:
+        """Act on what a child's bundle told."""
         self._hearing.take(told, now, fx)
 
     def cut(self, node: str, reason: str, now: Now, fx: Effects) -> None:

@@ -344,8 +344,33 @@ class MakeRoom(Op, frozen=True, kw_only=True, tag="make-room"):
     coming: int = 0
 
 
+class ExportBundle(Op, frozen=True, kw_only=True, tag="export-bundle"):
+    """Make a bundle for a device: its head, signed, with the names and sizes of its parts."""
+
+    node: str
+
+
+class TakeBundle(Op, frozen=True, kw_only=True, tag="take-bundle"):
+    """A device's bundle was brought: its `bundle.json`. Its parts with rows follow, in order."""
+
+    head: bytes
+
+
+class TakePart(Op, frozen=True, kw_only=True, tag="take-part"):
+    """A part with rows of the bundle of `node` that was begun."""
+
+    node: str
+    raw: bytes
+
+
+AnyNodeOp = (
+    LabelNode | CordonNode | DrainNode | RevokeNode | AcceptNode | RequestRelease | ExportBundle | TakeBundle | TakePart
+)
+"""What is done with one node."""
+
 AnyOp = (
-    Enroll
+    AnyNodeOp
+    | Enroll
     | Renew
     | CreateToken
     | DeleteToken
@@ -353,13 +378,7 @@ AnyOp = (
     | DeleteResource
     | ReleaseOverride
     | CreateTasks
-    | LabelNode
-    | CordonNode
-    | DrainNode
-    | RevokeNode
-    | AcceptNode
     | AskNode
-    | RequestRelease
     | MoveNode
     | NoteArtifact
     | MakeRoom

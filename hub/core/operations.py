@@ -73,6 +73,17 @@ class Operations:
             case inputs.AskNode() as op:
                 return self._ask(op, now, fx)
             case op:
+                return self._perform_on_node(op, who, now, fx)
+
+    def _perform_on_node(self, op: inputs.AnyNodeOp, who: str, now: Now, fx: Effects) -> object:
+        match op:
+            case inputs.ExportBundle():
+                return self._core.courier.export(op, who, now, fx)
+            case inputs.TakeBundle():
+                return self._core.courier.take(op, who, now, fx)
+            case inputs.TakePart():
+                return self._core.courier.part(op, now, fx)
+            case _:
                 return self._change_node(op, who, now, fx)
 
     def _artifact(self, op: inputs.NoteArtifact | inputs.MakeRoom, who: str, now: Now, fx: Effects) -> object:

@@ -113,6 +113,19 @@ class Rollup:
         self._reports[node] = report or status.Report()
         return report
 
+    def carried(
+        self, node: str, hello: messages.Hello, said: messages.Status, now: Now, fx: Effects
+    ) -> status.Report | None:
+        """Keep what a node's bundle says, as `status`. It was last known when it made that, as far as can be known."""
+        now_ms = int(now.wall * 1000)
+        before = self._seen.get(node) or Seen(contact_ms=0, since_ms=now_ms)
+        made_ms = max(before.contact_ms, min(now_ms, said.time_ms))
+        known = {"status_ms": made_ms, "version": hello.version, "held": said.held, "heads": said.heads}
+        self._put(node, msgspec.structs.replace(before, contact_ms=made_ms, **known), fx)
+        report = _read(said)
+        self._reports[node] = report or status.Report()
+        return report
+
     def _put(self, node: str, seen: Seen, fx: Effects) -> None:
         self._seen[node] = seen
         self._reports.setdefault(node, status.Report())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from protocol import effects, limits, messages
+from protocol.bundle import head
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
@@ -26,6 +27,7 @@ from protocol.snapshot import Snapshot, doubt
 SPACE = "link"
 _SESSION = "session"
 REVOKED = "revoked"
+_TOLD = "told"
 _NONCE_BYTES = 16
 _EPOCH_BYTES = 8
 _JUMP_BYTES = 4
@@ -66,6 +68,7 @@ class Child:
         stored = snapshot.spaces.get(SPACE, {})
         self.state = ChildState.IDLE
         self.session = int(stored.get(_SESSION, b"0"))
+        self._told = msgspec.json.decode(stored.get(_TOLD, b"null"), type=tuple[int, int] | None)
         found = doubt(snapshot)
         self._is_behind = found is not None and found.in_place
         self.revoked = self.refusal = stored.get(REVOKED, b"").decode()
@@ -79,9 +82,8 @@ class Child:
         self._nonce = self._incarnation = ""
         self._backoff_s, self._report = limits.BACKOFF_S_MIN, b"{}"
         self._timer: float | None = None
-        self._greeted_at = self._live_at = 0.0
-        self._negotiations = self._status_count = 0
         self._status_at: float | None = None
+        self._greeted_at, self._live_at, self._negotiations, self._status_count = 0.0, 0.0, 0, 0
 
     # -------------------------------------------------------------------------------------------- views
 
@@ -179,16 +181,18 @@ class Child:
             return
         self._timer = now.mono + limits.HELLO_WAIT_S
         self._greeted_at = now.mono
-        hello = msgspec.structs.replace(
+        fx.send.append(effects.Send(self._parent, self._greeting(now)))
+
+    def _greeting(self, now: Now) -> messages.Hello:
+        return msgspec.structs.replace(
             self._hello,
-            session=session,
+            session=self.session,
             nonce=self._nonce,
             streams=self._outbox.heads(),
             held=self._intake.held,
             time_ms=int(now.wall * 1000),
             contact_s=self._contacts.every_s,
         )
-        fx.send.append(effects.Send(self._parent, hello))
 
     def hand_over(self, parent: str, now: Now, fx: Effects) -> None:
         """The next life looks up to `parent`: what the present one asked stays in force there. `stop` follows.
@@ -325,12 +329,7 @@ class Child:
         self.last_contact_wall = now.wall
         if message.refused:
             return self._turned_away(message.refused, now, fx)
-        told: list[events.ChildEvent] = []
-        if message.chain:
-            try:
-                self._trust.learn(message.chain, self._parent)
-            except TrustError as error:
-                told.append(events.DesiredRefused(reason=str(error)))
+        told = self._learn(message.chain)
         trip_s = now.mono - self._greeted_at
         self.offset_ms = message.time_ms + int(trip_s * 500) - int(now.wall * 1000)
         self._incarnation, self.contact_s, self.renew_only = message.incarnation, message.contact_s, message.renew_only
@@ -338,6 +337,7 @@ class Child:
         self._timer, self._live_at, self._status_count, self.refusal = None, now.mono, 0, ""
         self._leases.begin()
         self._contacts.open(now.mono)
+        self._note_told((self.session, 0), fx, only_if_kept=True)
         told.append(events.WentLive(renew_only=message.renew_only))
         if message.renew_only:
             return told
@@ -349,6 +349,14 @@ class Child:
         self._send_status(now, fx)
         self._outbox.pump(self.session, now, fx)
         return told
+
+    def _learn(self, chain: str) -> list[events.ChildEvent]:
+        try:
+            if chain:
+                self._trust.learn(chain, self._parent)
+        except TrustError as error:
+            return [events.DesiredRefused(reason=str(error))]
+        return []
 
     def _turned_away(self, reason: str, now: Now, fx: Effects) -> list[events.ChildEvent]:
         self._move(ChildCue.TURNED_AWAY)
@@ -417,20 +425,62 @@ class Child:
         self._status_at = due if self._status_at is None else min(self._status_at, due)
 
     def _send_status(self, now: Now, fx: Effects) -> None:
-        self._status_count += 1
+        status = self._status(self._leases.names, now)
         self._contacts.unsaid = False
         self._status_at = now.mono + min(self.contact_s, self._contacts.status_s, self._leases.every_s)
-        self._leases.sent(self._status_count, now.mono)
-        status = messages.Status(
+        self._leases.sent(status.count, now.mono)
+        fx.send.append(effects.Send(self._parent, status))
+
+    def _status(self, leases: list[str], now: Now) -> messages.Status:
+        self._status_count += 1
+        return messages.Status(
             session=self.session,
             count=self._status_count,
             held=self._intake.held,
             heads={name: one.last for name, one in self._outbox.streams.items()},
             time_ms=int(now.wall * 1000),
             body=msgspec.Raw(self._report),
-            leases=self._leases.names,
+            leases=leases,
         )
-        fx.send.append(effects.Send(self._parent, status))
+
+    # -------------------------------------------------------------------------------------------- without a session
+
+    def carried(self, down: head.Down, documents: Sequence[bytes], now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Take a bundle of the parent, whose proof is checked, with its documents; a link may be live or not."""
+        is_newest = self._told is not None and down.seen > self._told
+        if is_newest:
+            self._note_told(down.seen, fx)
+        told = self._outbox.carried(down.cursors, now, fx, is_newest=is_newest)
+        is_behind = down.session > self.session
+        if is_behind or any(isinstance(one, events.EpochBegun) for one in told):
+            told += self._overtake(down.session, now, fx)
+        if down.desired is not None:
+            bodies = [msgspec.Raw(one) for one in documents]
+            wanted = self._intake.carried(msgspec.structs.replace(down.desired, documents=bodies), now, fx)
+            told += self._note_held(wanted, now)
+        return told
+
+    def _overtake(self, session: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Our store may be behind its own past, or holds a new epoch: what is said next is of a session above all."""
+        if self.state in (ChildState.CONNECTING, ChildState.GREETING, ChildState.LIVE):
+            return self._again("a bundle of the parent knows of a later session", now, fx, above=session)
+        self.session = max(self.session, session) + 1
+        self._nonce = self._entropy.hex(_NONCE_BYTES)
+        fx.store.append(effects.Put(SPACE, _SESSION, str(self.session).encode()))
+        return []
+
+    def _note_told(self, seen: tuple[int, int], fx: Effects, *, only_if_kept: bool = False) -> None:
+        """Keep session and count of our newest Status that the parent spoke of, from our first bundle on."""
+        if only_if_kept and self._told is None:
+            return
+        self._told = seen
+        fx.store.append(effects.Put(SPACE, _TOLD, msgspec.json.encode(seen)))
+
+    def carry(self, now: Now, fx: Effects) -> tuple[messages.Hello, messages.Status, list[effects.SendRows]]:
+        """Return what a bundle for the parent says: how all stands, and the rows that it is not known to have."""
+        if self._told is None:
+            self._note_told((0, 0), fx)
+        return self._greeting(now), self._status([], now), self._outbox.plan()
 
     # -------------------------------------------------------------------------------------------- what the core says
 

@@ -117,6 +117,15 @@ class Intake:
         self._pending = Manifest(signed=signed, items=items)
         return self._complete(message.documents, session, now, fx)
 
+    def carried(self, message: Desired, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        """Take a whole manifest that came without a session, with all the documents that are not here, or nothing."""
+        came = {documents.digest_of(bytes(one)) for one in message.documents}
+        lacking = [one for one in message.put.values() if one not in came and one not in self._documents]
+        if message.base or lacking:
+            what = f"{len(lacking)} documents of {_text(message.signed)} are missing"
+            return [events.DesiredRefused(reason=f"the bundle is not whole: {what}; copy it again")]
+        return self.desired(message, 0, now, fx)
+
     def _items(self, message: Desired) -> dict[str, str] | None:
         if not message.base:
             return dict(message.put)

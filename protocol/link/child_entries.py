@@ -182,6 +182,48 @@ class Outbox:
             self._pace.forget(stream.name)
         return told
 
+    def carried(self, cursors: dict[str, Cursor], now: Now, fx: Effects, *, is_newest: bool) -> list[events.ChildEvent]:
+        """Take cursors of the parent that came without a session: as acks, however old. Lower ones count only if they
+        are its newest word (`is_newest`): then it was restored. One that is beyond us shows that our store is old; of
+        another epoch than ours only a session can say which is the true one."""
+        told: list[events.ChildEvent] = []
+        for flow in self._flows.values():
+            given = cursors.get(flow.stream.name)
+            if given is None or given.epoch != flow.stream.epoch or given.seq == flow.stream.acked:
+                continue
+            distrust = _distrust(flow.stream, given)
+            if distrust:
+                told.append(self._begin_epoch(flow, distrust, fx, given))
+            elif given.seq > flow.stream.acked:
+                flow.stream.note_acked(given.seq, fx)
+                flow.sent = max(flow.sent, given.seq)
+                told.append(events.Acked(stream=flow.stream.name, seq=given.seq))
+            elif is_newest:
+                told += self._behind(flow, given.seq, now, fx)
+        return told
+
+    def _behind(self, flow: _Flow, seq: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
+        stream = flow.stream
+        told: list[events.ChildEvent] = [events.ParentBehind(stream=stream.name, seq=seq, acked=stream.acked)]
+        stream.note_acked(seq, fx)
+        lost = stream.refill_gap(seq, now, fx)
+        if lost:
+            told.append(events.GapDeclared(stream=stream.name, count=lost, reason="the parent was restored"))
+        flow.sent = seq
+        return told
+
+    def plan(self) -> list[effects.SendRows]:
+        """Return what a bundle takes: all that the parent is not known to have, in parts, class by class."""
+        found: list[effects.SendRows] = []
+        for flow in self._flows.values():
+            stream = flow.stream
+            after = min(stream.acked, stream.last)
+            while after < stream.last and len(found) < limits.BUNDLE_PARTS_MAX:
+                upto, _ = stream.chunk(after, stream.last, limits.BUNDLE_ROWS_BYTES)
+                found.append(effects.SendRows(self._parent, 0, stream.name, stream.epoch, after, upto))
+                after = upto
+        return found
+
     def tick(self, now: Now) -> bool:
         """Rewind the streams whose acks are overdue. Return False when the parent answers no more."""
         for flow in self._flows.values():

@@ -13,6 +13,7 @@ import msgspec
 from protocol import messages
 
 if TYPE_CHECKING:
+    from protocol.bundle.head import Proof
     from protocol.link.relay import runs
 
 
@@ -28,12 +29,15 @@ class ChildTrust(GapSigner, Protocol):
     def learn(self, chain_pem: str, parent: str) -> object: ...
     def check_manifest(self, signed: messages.Signed, parent: str, child: str) -> None: ...
     def check_revoked(self, revoked: messages.Revoked, parent: str, child: str) -> None: ...
+    def check(self, covered: bytes, signature: str, key: str, parent: str) -> None: ...
 
 
 class Signer(GapSigner, Protocol):
     """What a parent's end asks of trust (protocol.trust.signing.Signer)."""
 
     chain: str
+    key: str
+    """The id of the signing key."""
 
     def sign(self, covered: bytes) -> str:
         """Return the signature (base64) over `covered`, which begins with a purpose of its own."""
@@ -43,6 +47,10 @@ class Signer(GapSigner, Protocol):
     def revoked(self, child: str, time_ms: int, reason: str, incarnation: str) -> messages.Revoked: ...
     def check_gap(self, node: str, key: str, epoch: str, stream: str, body: messages.GapBody) -> None:
         """Raise TrustError unless `body` is signed for (node, epoch, stream); `key`: its key's SHA-256 (hex)."""
+        ...
+
+    def check_node(self, node: str, key: str, covered: bytes, proof: Proof) -> None:
+        """Raise TrustError unless `proof` over `covered` is by `node`, whose key has this SHA-256 (hex)."""
         ...
 
 
@@ -278,6 +286,13 @@ class HeldBack(ParentEvent, frozen=True, kw_only=True):
     stream: str
     epoch: str
     held: runs.Held
+
+
+class ChildCarried(ParentEvent, frozen=True, kw_only=True):
+    """The newest word of a child that came without a session, in a bundle: how it stood when that was made."""
+
+    hello: messages.Hello
+    status: messages.Status
 
 
 class LossDeclared(ParentEvent, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ from protocol.entropy import Entropy
 from protocol.errors import RemoteProtocolError, TrustError
 from protocol.link import events, parent_entries
 from protocol.link.below import view
-from protocol.link.below.child import CHILD, Child, Record
+from protocol.link.below.child import CHILD, STATUS, Child, Record
+from protocol.link.below.courier import Couriers
 from protocol.link.below.view import ChildView
 from protocol.link.flow.agenda import Agenda
 from protocol.link.flow.credit import Credit
@@ -29,8 +30,6 @@ from protocol.link.room.losses import LOSS
 from protocol.link.roster.parent import Rosters
 from protocol.link.table import ParentCue, ParentState
 from protocol.snapshot import Snapshot
-
-STATUS = "status"
 
 _LOOK_AGAIN_S = 5.0  # a child that speaks without a session is told to look again, this seldom
 
@@ -49,6 +48,7 @@ class Parent:
         self._agenda = Agenda()
         self._credit = Credit()
         self.rosters = Rosters(snapshot)
+        self.couriers = Couriers(self._children, node, signer)
         self.ticket_for: Callable[[str, str], str | None] = lambda node, digest: ""
         """The ticket of an artifact for a child; "" when it gets none, None when it is to come by `send_ticket`."""
         self.elsewhere: Elsewhere = lambda node, stream, head, lowest, fx: (lowest, lowest, [])

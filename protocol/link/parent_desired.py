@@ -207,6 +207,18 @@ class Delegation:
             documents=list(self._inline(put)),
         )
 
+    def whole(self) -> Desired | None:
+        """Return the whole of what is asked, without bodies, for a bundle; None: nothing ever was."""
+        record = self.record
+        if not record.generation:
+            return None
+        signed = self._signer.manifest(self._node, record.term, record.generation, record.digest)
+        return Desired(incarnation="", session=0, signed=signed, put=record.items)
+
+    def body(self, digest: str) -> bytes | None:
+        """Return a document that is asked."""
+        return self._bodies.get(digest) if digest in self.record.items.values() else None
+
     def _inline(self, put: dict[str, str]) -> Iterator[msgspec.Raw]:
         room = limits.INLINE_DOCUMENTS_BYTES_MAX
         for digest in dict.fromkeys(put.values()):

@@ -42,12 +42,17 @@ class GapSigner:
 
     def sign(self, node: str, epoch: str, stream: str, body: GapBody) -> GapBody:
         """Return `body` with signature and key."""
-        covered = gap_bytes(node, epoch, stream, body)
+        return msgspec.structs.replace(
+            body, key=self.key, signature=self.signature(gap_bytes(node, epoch, stream, body))
+        )
+
+    def signature(self, covered: bytes) -> str:
+        """Return the signature over `covered`, base64; it must begin with a purpose of its own."""
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
-            signature = self._key.sign(covered)
+            raw = self._key.sign(covered)
         else:
-            signature = self._key.sign(covered, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
-        return msgspec.structs.replace(body, key=self.key, signature=base64.b64encode(signature).decode())
+            raw = self._key.sign(covered, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        return base64.b64encode(raw).decode()
 
 
 def _read(pem: bytes) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
@@ -62,18 +67,27 @@ def _read(pem: bytes) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
 
 def check(node: str, key_hash: str, epoch: str, stream: str, body: GapBody) -> None:
     """Raise TrustError unless `body` is signed for (node, epoch, stream) by the key with SHA-256 `key_hash` (hex)."""
-    if not body.signature or not body.key:
+    covered = gap_bytes(node, epoch, stream, body)
+    check_signed(node, key_hash, covered, body.key, body.signature, bound="node, epoch or stream")
+
+
+def check_signed(node: str, key_hash: str, covered: bytes, key: str, signed: str, *, bound: str) -> None:
+    """Raise TrustError unless `signed` over `covered` is by `key` (both base64), whose SHA-256 is `key_hash` (hex).
+
+    `bound` names what the signature binds, for people.
+    """
+    if not signed or not key:
         raise TrustError("it is not signed")
     try:
-        if len(body.key) > _KEY_CHARS_MAX:
+        if len(key) > _KEY_CHARS_MAX:
             raise ValueError("too long a key")
-        spki = base64.b64decode(body.key, validate=True)
-        signature = base64.b64decode(body.signature, validate=True)
+        spki = base64.b64decode(key, validate=True)
+        signature = base64.b64decode(signed, validate=True)
         if hashlib.sha256(spki).hexdigest() != key_hash:
             raise TrustError(f"it is signed with another key than the one {node} was enrolled with")
-        _verify(spki, signature, gap_bytes(node, epoch, stream, body))
+        _verify(spki, signature, covered)
     except (InvalidSignature, UnsupportedAlgorithm, binascii.Error, ValueError) as error:
-        raise TrustError("its signature is wrong: altered, or made for another node, epoch or stream") from error
+        raise TrustError(f"its signature is wrong: altered, or made for another {bound}") from error
 
 
 def _verify(spki: bytes, signature: bytes, covered: bytes) -> None:

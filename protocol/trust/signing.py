@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from protocol import ids, messages
+from protocol.bundle.head import Proof as BundleProof
 from protocol.errors import BadId, TrustError
 from protocol.link.anchor import Proof, ProvenAnchor, chain_hash, key_id, manifest_bytes, revoked_bytes
 from protocol.trust import chains, gaps
@@ -101,6 +102,10 @@ class Signer:
     def check_gap(self, node: str, key: str, epoch: str, stream: str, body: messages.GapBody) -> None:
         """Raise TrustError unless `body` is signed for (node, epoch, stream) by the key with SHA-256 `key` (hex)."""
         gaps.check(node, key, epoch, stream, body)
+
+    def check_node(self, node: str, key: str, covered: bytes, proof: BundleProof) -> None:
+        """Raise TrustError unless `proof` over `covered` is by `node`, whose key has the SHA-256 `key` (hex)."""
+        gaps.check_signed(node, key, covered, proof.key, proof.signature, bound="hub or node")
 
     def revoked(self, child: str, time_ms: int, reason: str, incarnation: str) -> messages.Revoked:
         """Sign the message that tells `child` that it is no longer part of the fleet."""

@@ -16,6 +16,7 @@ from typing import cast
 import msgspec
 
 from protocol import codec, documents, effects, messages
+from protocol.bundle import head
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
 from protocol.errors import TrustError
@@ -33,6 +34,7 @@ class FakeSigner:
     """Signs with a shared secret; both protocol.link.events.Signer and ChildTrust."""
 
     chain = "CHAIN"
+    key = "k"
 
     def __init__(self, secret: bytes = b"secret") -> None:
         self.secret = secret
@@ -43,6 +45,17 @@ class FakeSigner:
 
     def sign(self, covered: bytes) -> str:
         return self._sign("sign", covered)
+
+    def check(self, covered: bytes, signature: str, key: str, parent: str) -> None:
+        if signature != self.sign(covered):
+            raise TrustError("the signature is wrong")
+
+    def check_node(self, node: str, key: str, covered: bytes, proof: head.Proof) -> None:
+        if proof.signature != self._sign("node", covered):
+            raise TrustError("its signature is wrong")
+
+    def sign_node(self, covered: bytes) -> head.Proof:
+        return head.Proof(key="", signature=self._sign("node", covered))
 
     def manifest(self, child: str, term: int, generation: int, digest: str) -> messages.Signed:
         signature = self._sign(PARENT, child, term, generation, digest)

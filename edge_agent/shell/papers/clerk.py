@@ -11,11 +11,14 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from edge_agent.core import inputs
 from edge_agent.shell import identity
 from edge_agent.shell.papers import errands, notes
 from edge_agent.shell.runners import children
 from protocol import limits, messages
+from protocol.bundle import head
 from protocol.errors import TrustError
 from protocol.link.anchor import ProvenAnchor
 
@@ -81,6 +84,17 @@ class Clerk:
             log.warning("what the hub signs is refused: %s", error)
 
     # -------------------------------------------------------------------------------------------- our own
+
+    async def prove(self, chain: str) -> None:
+        """Prove the parent's signing chain that came without a Welcome; the core finds it proven, or refused."""
+        if chain and not self.anchor.knows(chain, self._parent):
+            await self._prove(chain)
+
+    async def sign(self, hub: str, node: str, body: bytes) -> head.Proof:
+        """Sign a bundle for `hub` with the device's key. Raises TrustError, OSError."""
+        answer = await errands.ask(self._data, "sign", msgspec.json.encode([hub, node, head.hash_of(body)]).decode())
+        assert answer.signed is not None
+        return answer.signed
 
     async def make_csr(self, report: Callable[[inputs.Input], None]) -> None:
         """Make a certificate request for the device's key; CsrMade follows, or nothing: the core asks again."""

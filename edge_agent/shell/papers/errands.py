@@ -18,7 +18,7 @@ _ANSWER_BYTES_MAX = 32 * limits.KIB
 
 async def ask(
     data: Path,
-    do: Literal["read", "csr", "store", "prove", "apart", "move"],
+    do: Literal["read", "csr", "store", "prove", "apart", "move", "sign"],
     pem: str = "",
     wait_s: float = limits.NOTARY_WAIT_S,
 ) -> notes.Answer:

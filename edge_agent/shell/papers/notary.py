@@ -33,6 +33,8 @@ def perform(job: Job) -> Answer:
                 return Answer(proof=own.prove_signer(data, file, job.pem))
             case "move":
                 return Answer(error=moves.doubt(data, file, job.pem))
+            case "sign":
+                return Answer(signed=own.sign_bundle(data, *msgspec.json.decode(job.pem, type=tuple[str, str, str])))
             case "apart":
                 from edge_agent.shell.papers import apart  # an HTTP client, for this job only
 

@@ -14,6 +14,7 @@ import msgspec
 
 from protocol import limits
 from protocol.aio.upkeep import synced
+from protocol.bundle import head
 from protocol.link.anchor import Proof
 from protocol.messages import Revoked
 
@@ -36,9 +37,10 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """`read` our certificate, make a `csr`, check and `store` the certificate or `prove` the signing chain in `pem`,
-    or ask the hub's API, `apart` from the link, how we stand; or check the `move` (a document) in `pem`."""
+    or ask the hub's API, `apart` from the link, how we stand; or check the `move` (a document) in `pem`; or `sign`
+    a bundle: its hub, its node, the hash of its head."""
 
-    do: Literal["read", "csr", "store", "prove", "apart", "move"]
+    do: Literal["read", "csr", "store", "prove", "apart", "move", "sign"]
     data: str
     pem: str = ""
 
@@ -56,6 +58,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refused: str = ""
     unknown: bool = False
     revoked: Revoked | None = None
+    signed: head.Proof | None = None
 
 
 def read(data: Path, root_pin: str) -> Notes:

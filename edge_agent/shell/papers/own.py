@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from edge_agent.shell import identity
 from edge_agent.shell.papers import notes
 from protocol.aio.upkeep import synced
+from protocol.bundle import head
 from protocol.errors import TrustError
-from protocol.trust import certificates, chains, signing
+from protocol.trust import certificates, chains, gaps, signing
 
 
 def key_of(data: Path) -> bytes:
@@ -69,6 +70,12 @@ def signer(data: Path) -> Callable[[bytes], bytes]:
     """Return what signs with the device's key: ECDSA with SHA-256, DER."""
     key = signing.load_key(key_of(data))
     return lambda covered: key.sign(covered, ec.ECDSA(hashes.SHA256()))
+
+
+def sign_bundle(data: Path, hub: str, node: str, hashed: str) -> head.Proof:
+    """Sign the bundle of `node` for `hub` whose head has this hash, with the device's key."""
+    signer = gaps.GapSigner(key_of(data))
+    return head.Proof(key=signer.key, signature=signer.signature(head.covered("up", hub, node, hashed, signer.key)))
 
 
 def _note(data: Path, found: notes.Notes) -> None:

@@ -24,6 +24,7 @@ class DeviceTrust:
         self.learn = anchor.learn
         self.check_manifest = anchor.check_manifest
         self.check_revoked = anchor.check_revoked
+        self.check = anchor.check
         self._signer: GapSigner | None = None
         try:
             self._pem = (data / "key.pem").read_bytes()

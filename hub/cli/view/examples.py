@@ -58,3 +58,8 @@ LOGS = _lines(
 )
 MOVE = _lines(("skerry node move oslo-gw-7 --to eu-south", "at a hub above both; `--to cloud` is that hub itself"))
 REVOKE = _lines(('skerry node revoke oslo-gw-7 --reason "stolen"', ""))
+BUNDLE = _lines(
+    ("skerry bundle export mast-7 --to /media/stick", "what is asked of it, and what it needs"),
+    ("skerry import /media/stick", "when the stick comes back"),
+)
+IMPORT = _lines(("skerry import /media/stick", "what happened at the devices it was at"))

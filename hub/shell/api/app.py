@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from hub.shell.api import artifacts, enrollment, errors, events, logs, nodes, resources, tasks, tokens
 from hub.shell.api.gate.gate import Gate
 from hub.shell.api.hub import Hub
+from hub.shell.api.sticks import routes as sticks
 from hub.shell.api.tiers import routes as tiers
 from hub.shell.install import routes as install
 
@@ -26,6 +27,6 @@ def make(hub: Hub) -> ASGIApp:
         redoc_url=None,
     )
     errors.install(app)
-    for noun in (enrollment, install, tokens, resources, tiers, nodes, tasks, events, logs, artifacts):
+    for noun in (enrollment, install, tokens, resources, tiers, nodes, tasks, events, logs, artifacts, sticks):
         app.include_router(noun.router(hub))
     return Gate(app, hub.operators, lambda: hub.core().restore.alarm)

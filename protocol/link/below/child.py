@@ -17,6 +17,7 @@ from protocol.link.parent_entries import Doubt, Incoming, Reach
 from protocol.link.table import ParentCue, ParentState
 
 CHILD = "child"
+STATUS = "status"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,6 +33,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revoked: str = ""
     adopted: bool = False
     left: bool = False
+    carried: tuple[int, int] = (0, 0)
+    """Session and count of the Status of the newest bundle that was taken."""
+    carrier: str = ""
+    """The nonce of that session."""
     contact_s: float = 0.0
 
 

@@ -18,7 +18,9 @@ import pytest
 
 from edge_agent.core import inputs
 from edge_agent.shell.control import Control
+from edge_agent.shell.people.asking import Asking
 from edge_agent.shell.people.rights import VARIABLE
+from edge_agent.shell.stick.words import Ask, Words
 from protocol import limits
 
 _WAIT_S = 20.0
@@ -60,6 +62,10 @@ class Other:
         return json.loads(await asyncio.wait_for(self._process.stdout.readline(), _WAIT_S))
 
 
+async def _carry(request: Words, ask: Ask) -> AsyncIterator[object]:
+    yield {"ok": None}
+
+
 class Desk:
     """A control socket whose core answers all that is asked with an empty object."""
 
@@ -67,10 +73,11 @@ class Desk:
         self.data = data
         self.log = data / "logs" / "beat" / "log"
         self.toml = data / "agent.toml"
-        self.control = Control(data, self._put, lambda _: None)
+        self.asking = Asking(self._put)
+        self.control = Control(data, self.asking, _carry, lambda _: None)
 
     def _put(self, asked: inputs.Local) -> None:
-        self.control.reply(inputs.LocalReply(request=asked.request, data=b"{}"))
+        self.asking.reply(inputs.LocalReply(request=asked.request, data=b"{}"))
 
     async def ask(self) -> object:
         """Return what root is answered."""

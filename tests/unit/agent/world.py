@@ -31,6 +31,9 @@ class Trust:
     def check_revoked(self, revoked: messages.Revoked, parent: str, child: str) -> None:
         pass
 
+    def check(self, covered: bytes, signature: str, key: str, parent: str) -> None:
+        pass
+
     def sign_gap(self, node: str, epoch: str, stream: str, body: messages.GapBody) -> messages.GapBody:
         return body
 

@@ -1,0 +1,1 @@
+"""What is carried: bundles for devices, and of them."""

@@ -1,0 +1,1 @@
+"""Bundles on a stick: folders that are whole, or are not taken."""

@@ -1,0 +1,1 @@
+"""Bundles: what a link carries, in files, for where no link reaches (decision 0050)."""
