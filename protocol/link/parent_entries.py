@@ -165,8 +165,7 @@ class Incoming:
             told += place[2] if place is not None else []
             if place is not None and (held is None or held.seq < place[0][0]):
                 was = head.was.seq if head.was is not None else 0  # so far the rows may be here under the former epoch
-                former = held.former if held else []
-                self._adopt(stream, head.epoch, place[0], former, 0, fx, base=place[1], again=was)
+                self._adopt(stream, head.epoch, place[0], _before(held, head), 0, fx, base=place[1], again=was)
                 told += self._met(stream, head) if head.was is not None else []
                 told += self._same(stream, self.cursors[stream], head, fx)
             elif held is None:
@@ -456,6 +455,15 @@ def _fenced(held: Record, head: StreamHead) -> list[FormerCursor]:
             epoch=was.epoch, seq=seq, hash=tip, heir=head.epoch, shared=was.seq, shared_hash=was.hash
         )
     return list(former.values())[-limits.EPOCHS_KEPT_MAX :]
+
+
+def _before(held: Record | None, head: StreamHead) -> list[FormerCursor]:
+    """Return the former epochs of a stream another parent had: of that which it goes on from rows may come late."""
+    known, was = list(held.former) if held is not None else [], head.was
+    if was is not None and was.seq and all(one.epoch != was.epoch for one in known):
+        shared = FormerCursor(epoch=was.epoch, seq=0, hash="", heir=head.epoch, shared=was.seq, shared_hash=was.hash)
+        known.append(shared)
+    return known[-limits.EPOCHS_KEPT_MAX :]
 
 
 def _ack(message: Entries, held: Record, *, refill: bool = False, fork: bool = False) -> EntriesAck:

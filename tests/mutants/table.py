@@ -599,9 +599,9 @@ MUTANTS = [
         "own-rows-are-a-hole",
         "A4",
         "what a device said to a hub itself is missing there once it comes by way of a region",
-        "protocol/link/relay/records.py",
-        "            if held.seq > record.seq:\n",
-        "            if False:\n",
+        "protocol/link/relay/record.py",
+        "        if held is not None and held.seq > self.seq:\n",
+        "        if False:\n",
         tests=["tests/unit/hub/test_rehome.py"],
     ),
     _one(

@@ -7,6 +7,7 @@ node its lowest class goes first, its audit last.
 
 from __future__ import annotations
 
+from protocol import limits
 from protocol.link.room.shares import Shares
 from protocol.messages import STREAMS
 
@@ -76,3 +77,33 @@ class Epochs:
         if not keys:
             del self._keys[place]
         self._held.add(address, -1)
+
+
+class Heirs:
+    """An index of the epochs that go on from a former one, with some of its rows: by the key of the former."""
+
+    def __init__(self) -> None:
+        self._heirs: dict[str, list[str]] = {}
+        self._formers: dict[str, str] = {}
+
+    def put(self, key: str, former: str) -> None:
+        """Know that `key` goes on from the epoch `former`; "": from none. Of one former the newest count."""
+        if former and key not in self._formers:
+            node, _, stream = key.split("/")
+            self._formers[key] = f"{node}/{former}/{stream}"
+            heirs = self._heirs.setdefault(self._formers[key], [])
+            heirs.append(key)
+            if len(heirs) > limits.EPOCHS_KEPT_MAX:
+                del self._formers[heirs.pop(0)]
+
+    def drop(self, key: str) -> None:
+        """Forget `key`."""
+        former = self._formers.pop(key, "")
+        if former:
+            self._heirs[former].remove(key)
+            if not self._heirs[former]:
+                del self._heirs[former]
+
+    def of(self, key: str) -> list[str]:
+        """Return the keys of those that go on from `key`, known or not."""
+        return self._heirs.get(key, [])

@@ -55,15 +55,19 @@ def fill(
         found = missing.touched(record.missing, segment.prev, segment.items[-1][0])
         told.extend(_fill(record, run, segment, one, fx) for one in found)
     for gap in walk.unproven:
-        first, last, tip = gap.body.first, gap.body.last, gap.body.hash
-        ends = any((one.why, one.last, one.hash) == (Why.HOLE, last, tip) for one in record.missing)
-        is_joined = bool(tip) and (last, tip) not in known
-        if ends and not doubt(gap.body, is_joined) and missing.explain(record.missing, first, last, Why.LOST):
-            told.extend(_declare(record, run, gap, walk, fx))
+        ends = gap.body.last, gap.body.hash
+        hole = missing.hole(record.missing, (gap.held, gap.tip.hex()), ends)
+        if hole is not None and not doubt(
+            gap.body, ends == (hole.last, hole.hash) and bool(ends[1]) and ends not in known
+        ):
+            told.extend(_declare(record, run, hole, gap, walk, fx))
 
 
-def _declare(record: Record, run: runs.Run, gap: Unproven, walk: Walk, fx: Effects) -> list[events.ParentEvent]:
+def _declare(
+    record: Record, run: runs.Run, hole: Missing, gap: Unproven, walk: Walk, fx: Effects
+) -> list[events.ParentEvent]:
     rows, last = [row for row in walk.rows if row[1] == gap.raw], gap.body.last
+    count = missing.lose(record.missing, hole, (gap.held, gap.tip.hex()), (last, gap.body.hash))
     fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, record.again, False, record.at))
     said = events.ChildEntries(
         node=record.at,
@@ -75,7 +79,7 @@ def _declare(record: Record, run: runs.Run, gap: Unproven, walk: Walk, fx: Effec
         last=last,
         hash=rows[0][2],
     )
-    return [said, outcome.lost(record, run, last - gap.held, gap.body.reason)]
+    return [said, outcome.lost(record, run, count, gap.body.reason)]
 
 
 def _segments(walk: Walk) -> list[_Segment]:

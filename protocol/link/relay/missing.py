@@ -41,6 +41,10 @@ class Missing(msgspec.Struct, frozen=True, array_like=True):
         return self.last - self.first + 1
 
 
+Place = tuple[int, str]
+"""A row's seq, and its hash in hex."""
+
+
 class NoFit(Exception):
     """Rows that fall into a range do not come to the hash at one of its ends; the argument is the seq."""
 
@@ -69,6 +73,29 @@ def explain(ranges: list[Missing], first: int, last: int, why: Why) -> bool:
     return known != ranges
 
 
+def hole(ranges: list[Missing], starts: Place, ends: Place) -> Missing | None:
+    """Return the hole that rows after `starts` up to `ends`, each (seq, hash), end in; None: there is none, or it has
+    another hash there. Before a GAP that is the lowest row left stands nobody knows what: "".
+    """
+    (after, before), (upto, tip) = starts, ends
+    one = next((one for one in ranges if one.why is Why.HOLE and one.first <= upto <= one.last), None)
+    if one is None or (one.last == upto and one.hash not in ("", tip)):
+        return None
+    return None if before and one.first == after + 1 and one.before not in ("", before) else one
+
+
+def lose(ranges: list[Missing], one: Missing, starts: Place, ends: Place) -> int:
+    """Those rows of the hole `one` are lost; return how many that are."""
+    (after, before), (upto, tip) = starts, ends
+    is_within = one.first <= after
+    lost = Missing(after + 1 if is_within else one.first, upto, before if is_within else one.before, tip, Why.LOST)
+    below = [msgspec.structs.replace(one, last=after, hash=before)] if is_within else []
+    above = [msgspec.structs.replace(one, first=upto + 1, before=tip)] if upto < one.last else []
+    place = ranges.index(one)
+    ranges[place : place + 1] = [*below, lost, *above]
+    return lost.count
+
+
 def cut(ranges: list[Missing], upto: int, tip: str) -> bool:
     """Nothing up to row `upto`, with hash `tip`, is a hole; tell whether anything was."""
     known = list(ranges)
@@ -81,7 +108,7 @@ def cut(ranges: list[Missing], upto: int, tip: str) -> bool:
     return known != ranges
 
 
-def fill(ranges: list[Missing], one: Missing, ends: tuple[int, str], starts: tuple[int, str]) -> None:
+def fill(ranges: list[Missing], one: Missing, ends: Place, starts: Place) -> None:
     """Rows of `one` came: those after `starts` up to `ends`, each (seq, hash). Raises NoFit."""
     (after, before), (upto, tip) = starts, ends
     if after + 1 == one.first and one.before and before != one.before:

@@ -8,6 +8,7 @@ import hashlib
 
 import msgspec
 
+from protocol.link import parent_entries
 from protocol.link.parent_entries import Place
 from protocol.link.relay.missing import Missing, Why, add
 from protocol.messages import FormerEpoch
@@ -24,6 +25,8 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Counts records in the order in which they began."""
     again: int = 0
     """Rows up to here may have come under another epoch, and are stored only when they have not."""
+    former: str = ""
+    """The epoch that this one goes on from, with some of its rows."""
     key: str = ""
     """The SHA-256 of the key that its GAPs are signed with, since the first one."""
     forked: str = ""
@@ -42,6 +45,14 @@ class Record(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.closed += add(self.missing, Missing(self.seq + 1, place[0], self.hash, place[1], Why.HOLE))
         self.seq, self.hash = place
         return True
+
+    def met(self, held: parent_entries.Record | None, again: int) -> None:
+        """Take over what its node brought here itself (`held`). Rows up to `again` came under epochs that go on from
+        this one."""
+        if held is not None and held.seq > self.seq:
+            self.go_on((held.base, held.base_hash))
+            self.seq, self.hash = held.seq, held.hash
+        self.allow(max(again, held.again if held is not None else 0))
 
     @property
     def reach(self) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from protocol import effects, limits
 from protocol.effects import Effects
 from protocol.link import cursor, events, parent_entries
-from protocol.link.relay.epochs import Epochs
+from protocol.link.relay.epochs import Epochs, Heirs
 from protocol.link.relay.record import Place, Record, decode, encode
 from protocol.link.relay.runs import About
 from protocol.link.room.lacking import Lacking, Ranges
@@ -34,7 +34,7 @@ class Records:
         self.direct, self._belongs = direct, belongs
         stored = {key: decode(value) for key, value in snapshot.spaces.get(ORIGIN, {}).items()}
         self._records: dict[str, Record] = {}
-        self._epochs, self._lacking = Epochs(), Lacking()
+        self._epochs, self.heirs, self._lacking = Epochs(), Heirs(), Lacking()
         self._newest = 0
         for key, record in sorted(stored.items(), key=lambda one: one[1].since):
             self._add(key, record)
@@ -43,6 +43,7 @@ class Records:
         self._records[key] = record
         self._newest = max(self._newest, record.since)
         self._epochs.put(key, record.at)
+        self.heirs.put(key, record.former)
         self._lacking.note(key, record.at, record.missing)
 
     def all(self) -> Iterator[tuple[str, Record]]:
@@ -63,13 +64,9 @@ class Records:
     def at(self, child: str, about: About, fx: Effects) -> tuple[str, Record] | None:
         """Return the key and record of what `child` relays, a new one if need be. None: there are too many."""
         found = self.find(about) or self._begin(f"{child}/{about.at}", child, about, fx)
-        held = self.direct(about.node, about.epoch, about.stream)
-        if found is not None and held is not None:  # it was a child of this hub itself
-            record = found[1]
-            if held.seq > record.seq:
-                record.go_on((held.base, held.base_hash))
-                record.seq, record.hash = held.seq, held.hash
-            record.again = max(record.again, held.again if held.again > record.seq else 0)
+        if found is not None:
+            heirs = (self._records[heir].reach for heir in self.heirs.of(found[0]))
+            found[1].met(self.direct(about.node, about.epoch, about.stream), max(heirs, default=0))
         return found
 
     def meet(self, about: About, was: FormerEpoch | None, lowest: Place, fx: Effects) -> parent_entries.Met:
@@ -108,6 +105,7 @@ class Records:
     def _forget(self, key: str, fx: Effects) -> None:
         gone = self._records.pop(key)
         self._epochs.drop(key, gone.at)
+        self.heirs.drop(key)
         self._lacking.note(key, gone.at, [])
         fx.store.append(effects.Delete(ORIGIN, key))
 

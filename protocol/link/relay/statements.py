@@ -82,6 +82,9 @@ def turn(records: Records, child: str, turn: runs.Turn, fx: Effects) -> Told:
     else:
         told += _begun(records, former, record, turn, fx)
     record.allow(again)
+    if again and not record.former:
+        record.former = turn.former
+        records.heirs.put(key, turn.former)
     return told + records.save(key, fx)
 
 

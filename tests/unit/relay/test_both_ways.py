@@ -13,6 +13,7 @@ from protocol.effects import Effects
 from protocol.link import events, parent_entries
 from protocol.link.parent_entries import Incoming, Met, Place
 from protocol.link.relay import runs
+from protocol.link.relay.epochs import Heirs
 from protocol.link.relay.origins import Origins
 from protocol.messages import Entries, FormerEpoch, StreamHead
 from protocol.snapshot import Snapshot
@@ -92,12 +93,11 @@ def heir(gw: Origin, upto: int, epoch: str = "b" * 16) -> Origin:
     return new
 
 
-def turned(copy: Origin, seq: int, *, ends: int = 0, again: int = 0) -> runs.Turn:
+def turned(copy: Origin, seq: int, *, former: str = EPOCH, ends: int = 0, again: int = 0) -> runs.Turn:
     """Return what a hub says that meets `copy` and has the device's rows up to `seq`; `ends`: as its own child's."""
     tip, end = copy.hash(seq).hex(), copy.hash(ends).hex() if ends else ""
-    return runs.Turn(
-        at=NODE, epoch=copy.epoch, stream=STREAM, seq=seq, hash=tip, former=EPOCH, ends=ends, ends_hash=end, again=again
-    )
+    said = runs.Turn(at=NODE, epoch=copy.epoch, stream=STREAM, seq=seq, hash=tip, former=former)
+    return msgspec.structs.replace(said, ends=ends, ends_hash=end, again=again)
 
 
 @pytest.mark.parametrize("stream", [STREAM, "metrics"])
@@ -228,3 +228,42 @@ def test_what_fills_a_hole_may_have_come_under_another_epoch_since() -> None:
     hub.take("bergen", turned(new, 2, again=9), *new.runs(2, 10))
     hub.take("oslo", *gw.runs(2, 5))
     assert hub.stands() == list(range(1, 11))
+
+
+def test_a_former_epoch_that_nobody_here_knew_comes_after_its_heir() -> None:
+    hub, gw = Hub(), Origin().say(9)
+    new = heir(gw, 9).say(2)
+    hub.take("bergen", turned(new, 3, again=9), *new.runs(3, 11))
+    hub.take("oslo", *gw.runs(0, 6))
+    assert hub.stands() == list(range(1, 12)), "they are the same rows, under either epoch"
+
+
+def test_a_former_epoch_that_nobody_here_knew_comes_after_the_device_itself() -> None:
+    hub, gw = Hub(), Origin().say(9)
+    new = heir(gw, 9).say(2)
+    hub.meets(new, was=gw, shared=9, first=4)
+    hub.brings(new, 11)
+    hub.take("oslo", *gw.runs(0, 6))
+    assert hub.stands() == list(range(1, 12)), "they are the same rows, under either epoch"
+
+
+def test_an_epoch_before_the_former_one_comes_late() -> None:
+    hub, gw = Hub(), Origin().say(9)
+    between = heir(gw, 9)
+    last = heir(between, 9, "c" * 16).say(2)
+    hub.take("oslo", *gw.runs(0, 3))
+    hub.take("bergen", turned(between, 3, again=9), turned(last, 3, former=between.epoch, again=9), *last.runs(3, 11))
+    hub.take("oslo", *gw.runs(3, 6))
+    assert hub.stands() == list(range(1, 12)), "they are the same rows, under either epoch"
+
+
+def test_what_goes_on_from_one_epoch_is_bounded_and_forgotten_with_its_record() -> None:
+    heirs, keys = Heirs(), [f"{NODE}/{number:016x}/{STREAM}" for number in range(limits.EPOCHS_KEPT_MAX + 1)]
+    for key in keys:
+        heirs.put(key, EPOCH)
+        heirs.put(key, "e" * 16)  # where it goes on from is said once
+    of = f"{NODE}/{EPOCH}/{STREAM}"
+    assert heirs.of(of) == keys[1:], "the newest count"
+    for key in keys:
+        heirs.drop(key)
+    assert (heirs.of(of), heirs.of(f"{NODE}/{'e' * 16}/{STREAM}")) == ([], [])

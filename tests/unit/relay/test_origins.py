@@ -284,6 +284,29 @@ def test_a_hole_that_its_origin_declares_lost_is_lost_though_it_says_so_late() -
     assert (root.missing(), root.holds(gw)) == ([], list(range(1, 13))), "what comes after all takes its place"
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["what stood before is known", "nobody knows"])
+def test_a_late_gap_in_the_midst_of_a_hole_parts_it(before: bool) -> None:
+    root, gw = Root(), Origin().say(12)
+    root.take("oslo", *gw.runs(0, 2), *gw.runs(10, 12))
+    [run] = gw.runs(4, 7, (5, 7))
+    told = root.take("oslo", run if before else msgspec.structs.replace(run, before=""))
+    assert kinds(told) == ["ChildEntries", "LossDeclared"]
+    assert root.missing() == [(3, 4, "hole"), (5, 7, "lost"), (8, 10, "hole")]
+    assert root.take("oslo", *gw.runs(4, 7, (5, 7))) == []
+    root.take("oslo", *gw.runs(7, 8, (8, 8)), *gw.runs(2, 4, (3, 4)))
+    assert root.missing() == [(3, 4, "lost"), (5, 7, "lost"), (8, 8, "lost"), (9, 10, "hole")]
+    root.take("oslo", *gw.runs(2, 4), *gw.runs(7, 10))
+    assert (root.missing(), root.holds(gw)) == ([(5, 7, "lost")], [1, 2, 3, 4, 8, 9, 10, 11, 12])
+
+
+@pytest.mark.parametrize(("first", "last"), [(3, 5), (5, 10)])
+def test_a_late_gap_that_begins_or_ends_as_the_hole_with_another_hash_leaves_it(first: int, last: int) -> None:
+    root, gw, other = Root(), Origin().say(12), Origin().say(12, "other")
+    root.take("oslo", *gw.runs(0, 2), *gw.runs(10, 12))
+    root.take("oslo", *other.runs(first - 1, last, (first, last)))
+    assert root.missing() == [(3, 10, "hole")]
+
+
 def test_a_late_gap_that_nobody_vouches_for_leaves_the_hole() -> None:
     root, gw = Root(), Origin().say(12)
     root.take("oslo", *gw.runs(0, 2), *gw.runs(8, 12))
