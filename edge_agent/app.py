@@ -200,7 +200,14 @@ class _Serving:
     def _join(self, group: asyncio.TaskGroup) -> None:
         helpers = self._helpers = Helpers(group)
         self._artifacts = Artifacts(self._data, self._file, report=self._put, group=helpers)
-        self._probes = Probes(self._data, node=self._file.node, tools=self._tools, report=self._put, group=helpers)
+        self._probes = Probes(
+            self._data,
+            node=self._file.node,
+            tools=self._tools,
+            report=self._put,
+            group=helpers,
+            launcher=self._launcher,
+        )
 
     async def _stop(self) -> None:
         """Nobody asks any more; say Bye; store what was heard. Workloads run on."""

@@ -54,6 +54,14 @@ def join_network(path: str) -> None:
         os.close(handle)
 
 
+def join(pid: int) -> None:
+    """Go into the network and the mounts of a process."""
+    handles = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt")]
+    for handle, kind in zip(handles, (_NEWNET, _NEWNS), strict=True):
+        _call(_libc.setns(handle, kind), "the namespaces of what it runs beside")
+        os.close(handle)
+
+
 def no_network() -> None:
     """Have a loopback of one's own and nothing else."""
     _call(_libc.unshare(_NEWNET), "network")

@@ -18,7 +18,7 @@ import sys
 _CREATE, _ADD, _RESTRICT, _VERSION = 444, 445, 446, 1
 _NO_NEW_PRIVS = 38
 _READ = 0b1101  # execute, read a file, list a folder
-_OF_FILES = 0b1_0000_0000_0111 | 1 << 14 | 1 << 15  # execute, write, read; truncate; ioctl
+_OF_FILES = 0b111 | 1 << 14 | 1 << 15  # execute, write, read; truncate; ioctl
 _BY_VERSION = {1: 13, 2: 14, 3: 15, 4: 15}  # how many rights each knows; from the fifth on 16
 
 _libc = ctypes.CDLL(None, use_errno=True)

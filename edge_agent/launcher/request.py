@@ -22,6 +22,10 @@ class Refused(Exception):
     """What is asked is not done; the text is one sentence for people."""
 
 
+class Stranger(Refused):
+    """It speaks as another version does: this launcher makes room for the one that is installed now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request. Paths are absolute; what is empty or -1 is not asked for."""
@@ -39,6 +43,8 @@ class Request:
     """The folder that is to be the user's; empty: none."""
     files: list[str] = field(default_factory=list[str])
     """Files in it that were written for this start."""
+    beside: str = ""
+    """The instance whose namespaces it shares (a probe's); empty: it has its own."""
     grace_s: int = 10
     lease: bool = False
     number: int = 15
@@ -74,7 +80,7 @@ def decode(raw: bytes) -> Request:
     words = cast("dict[str, object]", found)
     do = words.pop("do", "")
     if not isinstance(do, str) or do not in DOES:
-        raise Refused(f"nobody does {str(do)[:40]!r} here: {', '.join(DOES)}")
+        raise Stranger(f"nobody does {str(do)[:40]!r} here: {', '.join(DOES)}")
     for name, value in words.items():
         _check_kind(name, value)
     request = Request(do=do, **words)  # pyright: ignore[reportArgumentType] - each was looked at
@@ -85,7 +91,7 @@ def decode(raw: bytes) -> Request:
 def _check_kind(name: str, value: object) -> None:
     kind = _KINDS.get(name)
     if kind is None:
-        raise Refused(f"no request has a field {name[:40]!r}: agent and launcher are of different versions")
+        raise Stranger(f"no request has a field {name[:40]!r}: agent and launcher are of different versions")
     right = type(value) is kind
     if isinstance(value, list | dict):
         of = _is_number if name == "rlimits" else _is_text
@@ -111,8 +117,9 @@ def _is_number(value: object) -> bool:
 
 def _check(asked: Request) -> None:
     """Raises Refused for what no honest agent says, whatever the owner allows."""
-    if asked.do != "able" and _INSTANCE.fullmatch(asked.instance) is None:
-        raise Refused(f"{asked.instance[:40]!r} is not the name of an instance")
+    for name in [asked.instance] * (asked.do != "able") + [asked.beside] * bool(asked.beside):
+        if _INSTANCE.fullmatch(name) is None:
+            raise Refused(f"{name[:40]!r} is not the name of an instance")
     for name in [asked.user, *asked.groups]:
         if name and _NAME.fullmatch(name) is None:
             raise Refused(f"{name[:40]!r} is no name of a user or a group")

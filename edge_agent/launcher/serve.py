@@ -16,11 +16,12 @@ from pathlib import Path
 from edge_agent.launcher import kernel, living, policy, request, start
 from edge_agent.launcher.house import House, in_fork
 from edge_agent.launcher.policy import Allowed, Who
-from edge_agent.launcher.request import Refused, Request
+from edge_agent.launcher.request import Refused, Request, Stranger
 
 _CREDENTIALS = struct.Struct("3i")
 _PATIENCE_S = 2.0  # with a caller who says nothing
 _HANDLES_MAX = 8
+_FORGET_EVERY = 64  # launches
 
 
 class Launcher:
@@ -28,10 +29,12 @@ class Launcher:
 
     def __init__(self, house: House, rules: Path) -> None:
         self._house, self._rules = house, rules
+        self._outlived = False
+        self._launches = 0
 
     def serve(self, listener: socket.socket, idle_s: float) -> None:
-        """Take requests until none came for `idle_s`."""
-        while select.select([listener], [], [], idle_s)[0]:
+        """Take requests until none came for `idle_s`, or somebody speaks as another version does."""
+        while not self._outlived and select.select([listener], [], [], idle_s)[0]:
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
                 with connection:
@@ -39,8 +42,8 @@ class Launcher:
 
     def _hear(self, connection: socket.socket) -> None:
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        if _CREDENTIALS.unpack(peer)[1] != self._house.agent.uid:
-            _answer(connection, {"error": f"only {self._house.agent.name} is served here"})
+        if (uid := _CREDENTIALS.unpack(peer)[1]) != self._house.agent.uid:
+            print(f"uid {uid} is not served", file=sys.stderr, flush=True)
             return
         connection.settimeout(_PATIENCE_S)
         raw, handles, _, _ = socket.recv_fds(connection, request.BYTES_MAX + 1, _HANDLES_MAX)
@@ -50,6 +53,7 @@ class Launcher:
             if said is not None:
                 _answer(connection, said)
         except Refused as error:
+            self._outlived = isinstance(error, Stranger)
             print(f"refused: {error}", file=sys.stderr, flush=True)
             _answer(connection, {"error": str(error)})
         finally:
@@ -93,6 +97,9 @@ class Launcher:
         if why:
             raise Refused(why)
         start.check_handles(self._house, asked, handles)
+        self._launches += 1
+        if self._launches % _FORGET_EVERY == 0:
+            living.forget_the_dead(self._house)
         if asked.lease:
             in_fork(lambda: living.become_warden(self._house, asked, handles[3]), tell)
         in_fork(lambda: start.become_workload(self._house, asked, who, handles), tell)

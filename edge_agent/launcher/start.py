@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from edge_agent.launcher import give, kernel
-from edge_agent.launcher.house import PATH, House, arrange, lives
+from edge_agent.launcher.house import PATH, House, arrange, lives, process_of
 from edge_agent.launcher.policy import Who
 from edge_agent.launcher.request import Refused, Request
 from edge_agent.shell.runners import tree
@@ -32,14 +32,18 @@ HANDLES = 6  # the pipe, then the files `start`, out, err, `run`, `exit`
 
 def check_handles(house: House, asked: Request, handles: list[int]) -> None:
     """Raises Refused unless the agent handed over what it has to: its own regular files of this instance, and a pipe.
+    A probe has pipes alone.
 
     Root will write into some of them. Whoever could open them has shown their right; that they are what they should be
     is for the launcher to see.
     """
     if len(handles) != HANDLES:
         raise Refused(f"a launch comes with {HANDLES} open files, not {len(handles)}")
-    if not stat.S_ISFIFO(os.fstat(handles[0]).st_mode):
-        raise Refused("the first open file of a launch is a pipe")
+    pipes = handles if asked.beside else handles[:1]
+    if not all(stat.S_ISFIFO(os.fstat(handle).st_mode) for handle in pipes):
+        raise Refused("the first open file of a launch is a pipe, and all are that a probe has")
+    if asked.beside:
+        return
     folder = f"{house.data}/w/{asked.instance}"
     places = [(f"{folder}/start",), (f"{house.data}/logs/", f"{folder}/out"), (f"{house.data}/logs/", f"{folder}/err"),
               (f"{folder}/run",), (f"{folder}/exit",)]  # fmt: skip
@@ -60,6 +64,23 @@ def become_workload(house: House, asked: Request, who: Who, handles: list[int]) 
     if asked.owned:
         give.give(asked, who, house.agent)
     house.groups.enter(asked)
+    _part(house, asked)
+    _bound(asked)
+    pipe, lock, out, err, run, end = handles
+    arrange([end, null, null, pipe, lock, out, err, script, record, run])
+    os.chdir("/")
+    sync = tree.find_program("sync", PATH)
+    os.execve("/bin/sh", ["/bin/sh", _SHIM, sync, *_words(asked, who)], {"PATH": PATH})  # noqa: S606
+
+
+def _part(house: House, asked: Request) -> None:
+    """Go into the namespaces of what it runs beside, or make those that are asked for. Raises Refused, OSError."""
+    if asked.beside:
+        found = process_of(house.state / asked.beside)
+        if found is None or not lives(house.state / asked.beside):
+            raise Refused(f"{asked.beside} does not run")
+        kernel.join(found[0])
+        return
     if asked.no_network:
         kernel.no_network()
     elif house.network:
@@ -70,12 +91,6 @@ def become_workload(house: House, asked: Request, who: Who, handles: list[int]) 
         kernel.make_read_only(path)
     if asked.private_tmp:
         kernel.private_tmp()
-    _bound(asked)
-    pipe, lock, out, err, run, end = handles
-    arrange([end, null, null, pipe, lock, out, err, script, record, run])
-    os.chdir("/")
-    sync = tree.find_program("sync", PATH)
-    os.execve("/bin/sh", ["/bin/sh", _SHIM, sync, *_words(asked, who)], {"PATH": PATH})  # noqa: S606
 
 
 def _record(house: House, instance: str) -> int:

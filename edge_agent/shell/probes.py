@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_agent.core import inputs
-from edge_agent.shell.runners import children, place, script
+from edge_agent.shell.runners import children, confined, passing, place, script
 from edge_agent.shell.runners.children import Helpers
+from edge_agent.shell.runners.launcher import Launcher
 from protocol import documents, limits
 from protocol.errors import BadId, Refused
 
@@ -29,12 +30,14 @@ class Probes:
         tools: script.Tools,
         report: Callable[[inputs.Input], None],
         group: Helpers,
+        launcher: Launcher | None = None,
     ) -> None:
         self._data = data
         self._node = node
         self._tools = tools
         self._report = report
         self._group = group
+        self._launcher = launcher
         self._room = asyncio.Semaphore(limits.PROBES_MAX)
 
     def run(self, action: inputs.RunProbe) -> None:
@@ -57,20 +60,20 @@ class Probes:
         return await self._execute(action)
 
     async def _execute(self, action: inputs.RunProbe) -> tuple[bool, str]:
-        process = action.process
-        who = script.identity(process.user)
+        process, by = action.process, self._launcher
+        who = by.identity(process.user) if by is not None else script.identity(process.user)
         cwd = place.find(self._data, process, action.service, action.instance)
         env = script.environment(process.env, action.instance, action.service, self._node, who)
-        command = [*script.as_user(who, self._tools), *script.command(action.probe.exec, cwd, env["PATH"])]
-        outcome = await children.run(
-            command,
-            timeout_s=action.probe.timeout_s,
-            cwd=cwd,
-            env=env,
-            output_bytes_max=limits.PROBE_TEXT_BYTES_MAX,
-        )
+        timeout_s, most = action.probe.timeout_s, limits.PROBE_TEXT_BYTES_MAX
+        if by is not None:
+            setting = script.Setting(cwd=cwd, env=env, identity=who, tools=self._tools)
+            asked = confined.beside(action, setting, by.able)
+            outcome = await passing.run(by, asked, timeout_s=timeout_s, output_bytes_max=most)
+        else:
+            command = [*script.as_user(who, self._tools), *script.command(action.probe.exec, cwd, env["PATH"])]
+            outcome = await children.run(command, timeout_s=timeout_s, cwd=cwd, env=env, output_bytes_max=most)
         if outcome.code is None:
-            return False, f"no answer within {action.probe.timeout_s:g} s"
+            return False, f"no answer within {timeout_s:g} s"
         return outcome.code == 0, outcome.output.decode(errors="replace").strip() or f"code {outcome.code}"
 
 

@@ -45,13 +45,14 @@ class Outcome:
     output: bytes
 
 
-class _Tail:
-    """The last bytes that a pipe brought."""
+class Tail:
+    """The last bytes that a pipe brought; `ended` when its other end is closed, or this one."""
 
     def __init__(self, pipe: IO[bytes], bytes_max: int) -> None:
         self._pipe = pipe
         self._max = bytes_max
         self.data = b""
+        self.ended = asyncio.Event()
         self._open = True
         os.set_blocking(pipe.fileno(), False)
         asyncio.get_running_loop().add_reader(pipe, self.read)
@@ -77,6 +78,7 @@ class _Tail:
     def _detach(self) -> None:
         if self._open:
             self._open = False
+            self.ended.set()
             asyncio.get_running_loop().remove_reader(self._pipe)
 
 
@@ -104,7 +106,7 @@ async def run(
     )
     assert child.stdin is not None
     assert child.stdout is not None
-    tail = _Tail(child.stdout, output_bytes_max)
+    tail = Tail(child.stdout, output_bytes_max)
     try:
         with contextlib.suppress(BrokenPipeError):
             child.stdin.write(stdin)
@@ -121,7 +123,7 @@ async def run(
         tail.close()
 
 
-def _closed(tail: _Tail) -> bytes:
+def _closed(tail: Tail) -> bytes:
     tail.close()
     return tail.data
 

@@ -24,6 +24,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cwd: str
     grace_s: int
     lease: bool
+    beside: str = ""
     owned: str = ""
     files: list[str] = []
     groups: list[str] = []
@@ -39,9 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rlimits: dict[str, int] = {}
 
 
-def asked(
-    action: inputs.Launch, setting: script.Setting, owned: Path | None, able: Collection[str], *, guarded: bool = True
-) -> Asked:
+def asked(action: inputs.Launch, setting: script.Setting, owned: Path | None, able: Collection[str]) -> Asked:
     """Return what to ask for. Raises Refused when the command cannot run here. `owned`: the folder of its user."""
     process, wanted = action.process, action.process.isolation
     program, *arguments = script.command(process.command, setting.cwd, setting.env["PATH"])
@@ -52,7 +51,7 @@ def asked(
         env=setting.env,
         cwd=str(setting.cwd),
         grace_s=grace(action.stop_grace_s),
-        lease=guarded and action.lease_until > 0.0,
+        lease=action.lease_until > 0.0,
         owned=str(owned) if owned is not None else "",
         files=[file.path for file in process.files] if owned is not None else [],
         groups=wanted.groups,
@@ -67,6 +66,13 @@ def asked(
         processes=_or_none(process.limits.processes, "pids" in able),
         rlimits=wanted.rlimits | _of_each_process(process.limits, able),
     )
+
+
+def beside(action: inputs.RunProbe, setting: script.Setting, able: Collection[str]) -> Asked:
+    """Return what to ask for to run a probe beside its service. Raises Refused as `asked` does."""
+    process = msgspec.structs.replace(action.process, command=action.probe.exec)
+    launch = inputs.Launch(instance=action.instance, process=process, key=action.service)
+    return msgspec.structs.replace(asked(launch, setting, None, able), beside=action.instance)
 
 
 def grace(seconds: float) -> int:

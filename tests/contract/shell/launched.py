@@ -30,16 +30,16 @@ class Launched:
         self.top, self.data = top, top / "data"
         self.rules, self.state = top / "agent.toml", top / "state"
         self.group = f"skerry-test-{os.getpid()}-{top.name}"
-        self._socket = top / "s"
+        self.socket = top / "s"
         self._process: subprocess.Popen[str] | None = None
         self.worlds: list[World] = []
 
     def start(self, *more: str) -> None:
         """Start it, and return when it listens."""
-        words = ["--agent", AGENT, "--data", self.data, "--socket", self._socket, "--state", self.state]
+        words = ["--agent", AGENT, "--data", self.data, "--socket", self.socket, "--state", self.state]
         words += ["--group", self.group, "--rules", self.rules, *more]
         with self._as(0, 0):
-            self._socket.unlink(missing_ok=True)
+            self.socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "edge_agent.launcher.main", *map(str, words)],
                 env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ""},
@@ -58,7 +58,7 @@ class Launched:
 
     def world(self) -> World:
         """Return a life of the agent's shell, over this launcher."""
-        by = launcher.Launcher(str(self._socket))
+        by = launcher.Launcher(str(self.socket))
         by.ask()
         self.worlds.append(World(self.data, by))
         return self.worlds[-1]
@@ -69,7 +69,7 @@ class Launched:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
             sock.settimeout(20.0)
             with contextlib.suppress(FileNotFoundError, PermissionError, ConnectionError):
-                sock.connect(str(self._socket))
+                sock.connect(str(self.socket))
                 socket.send_fds(sock, [raw], list(handles))
                 return json.loads(sock.recv(65_536) or b"{}")
         return {}
@@ -98,7 +98,7 @@ class Launched:
 @contextlib.contextmanager
 def launched(rules: str = RULES) -> Generator[Launched]:
     """Have a launcher, and be its agent; leave nothing running and nothing lying about."""
-    top = Path(tempfile.mkdtemp(prefix="skl-"))
+    top = Path(tempfile.mkdtemp(prefix="skl-", dir="/var/lib"))
     top.chmod(0o755)
     one = Launched(top)
     one.data.mkdir(mode=0o711)

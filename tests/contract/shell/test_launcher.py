@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import pwd
-from collections.abc import Iterator
+import socket
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core import inputs
+from edge_agent.shell import probes
+from edge_agent.shell.runners import folder, proc, script
+from edge_agent.shell.runners.children import Helpers
 from protocol import documents
 from tests.contract.shell.launched import OTHER, WORK, Launched, launched
 from tests.contract.shell.world import until
@@ -18,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can launch 
 
 
 @pytest.fixture
-def one() -> Iterator[Launched]:
+def one() -> Generator[Launched]:
     with launched() as found:
         yield found
 
@@ -94,3 +100,143 @@ async def test_whom_the_owner_does_not_name_nothing_runs_as(one: Launched, user:
     error = (await world.one(inputs.LaunchFailed)).error
     assert f"this device's owner does not allow it: the user '{user}' is not among `users`" in error
     assert not (one.data / "w" / "t-1").exists()
+
+
+async def test_what_a_service_is_kept_from_it_cannot_do(one: Launched) -> None:
+    world = one.world()
+    assert {"read_only", "private_tmp", "no_network"} <= set(world.by.able if world.by else ())
+    isolation = documents.Isolation(private_tmp=True, read_only=["/dev/shm"], rlimits={"core": 0, "stack": 1024 * 1024})
+    words = "ls -A /tmp | wc -l; touch /tmp/mine && ls /tmp; ulimit -c; ulimit -s; touch /dev/shm/x"
+
+    world.launch("t-1", process=documents.Process(command=["sh", "-c", words], isolation=isolation))
+    ended = await world.one(inputs.Ended)
+
+    assert ended.stdout.split() == ["0", "mine", "0", "1024"]
+    assert "Read-only file system" in ended.stderr
+    assert not Path("/tmp/mine").exists()
+
+
+async def test_a_service_without_a_network_reaches_nobody_but_itself(one: Launched) -> None:
+    world = one.world()
+    tell = "grep -c : /proc/net/dev; grep -o lo: /proc/net/dev"
+
+    isolation = documents.Isolation(no_network=True)
+    world.launch("t-1", process=documents.Process(command=["sh", "-c", tell], isolation=isolation))
+
+    assert (await world.one(inputs.Ended)).stdout.split() == ["1", "lo:"]
+
+
+async def test_by_landlock_it_touches_its_paths_and_no_others(one: Launched) -> None:
+    world = one.world()
+    if world.by is None or "paths" not in world.by.able:
+        pytest.skip("this kernel has no Landlock")
+    with one.being("root"):
+        for name in ("seen", "mine", "hidden"):
+            place = one.top / name
+            place.mkdir()
+            (place / "file").write_text(name)
+            os.chown(place, pwd.getpwnam(WORK).pw_uid, 0)
+    words = f"cd {one.top}; cat seen/file; touch seen/x; touch mine/x && echo made; cat hidden/file; touch ~/../x; ls"
+    isolation = documents.Isolation(reads=[f"{one.top}/seen"], writes=[f"{one.top}/mine"])
+
+    world.launch("t-1", process=documents.Process(command=["sh", "-c", words], isolation=isolation))
+    ended = await world.one(inputs.Ended)
+
+    assert ended.stdout == "seenmade\n"
+    assert ended.stderr.count("Permission denied") >= 3
+
+
+async def test_more_memory_or_processes_than_declared_it_does_not_get(one: Launched) -> None:
+    world = one.world()
+    if world.by is None or not {"memory", "pids"} <= set(world.by.able):
+        pytest.skip("no control groups here")
+    limits = documents.Limits(memory_bytes=32 * 1024 * 1024, processes=4)
+    eat = ["sh", "-c", "head -c 200000000 /dev/zero | tail -c 190000000 >/dev/null"]  # the end is kept in memory
+    fork = ["sh", "-c", "for n in 1 2 3 4 5 6 7 8; do sleep 9 & done; echo all"]
+
+    world.launch("t-1", process=documents.Process(command=eat, limits=limits))
+    world.launch("t-2", process=documents.Process(command=fork, limits=limits))
+
+    assert (await world.one(inputs.Ended, "t-1")).exit.signal == 9
+    ended = await world.one(inputs.Ended, "t-2")
+    assert "all" not in ended.stdout
+    assert "ork" in ended.stderr  # dash: Cannot fork
+
+
+async def test_a_probe_runs_as_the_user_of_its_service_and_in_its_network(one: Launched) -> None:
+    world = one.world()
+    process = documents.Process(
+        command=["sleep", "60"], user=OTHER, isolation=documents.Isolation(no_network=True, private_tmp=True)
+    )
+    world.launch("s-web-1", key="web", capture=False, process=process)
+    pid = (await world.one(inputs.Launched)).pid
+    await until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+
+    async def probed(*command: str, timeout_s: float = 20.0) -> inputs.Probed:
+        probe = documents.Probe(exec=list(command), timeout_s=timeout_s)
+        told: list[inputs.Input] = []
+        async with asyncio.TaskGroup() as group:
+            made = probes.Probes(
+                one.data,
+                node="n",
+                tools=script.Tools.find(),
+                report=told.append,
+                group=Helpers(group),
+                launcher=world.by,
+            )
+            made.run(inputs.RunProbe(service="web", instance="s-web-1", probe=probe, process=process))
+        found = told[0]
+        assert isinstance(found, inputs.Probed)
+        return found
+
+    assert (await probed("id", "-un")).text == OTHER
+    assert (await probed("grep", "-c", ":", "/proc/net/dev")).text == "1"
+    failed = await probed("sh", "-c", "echo no; exit 3")
+    assert (failed.ok, failed.text) == (False, "no")
+    assert "no answer within" in (await probed("sleep", "60", timeout_s=0.3)).text
+    world.stop("s-web-1", 1.0)
+    await world.one(inputs.Ended)
+    assert "s-web-1 does not run" in (await probed("id")).text
+
+
+async def test_a_lease_ends_what_runs_as_another_user_though_agent_and_launcher_are_gone(one: Launched) -> None:
+    world = one.world()
+    world.launch(
+        "s-once-1",
+        capture=False,
+        process=documents.Process(command=["sleep", "60"], user=OTHER),
+        lease_until=proc.boot_seconds() + 3.0,
+        stop_grace_s=1.0,
+    )
+    pid = (await world.one(inputs.Launched)).pid
+    world.close()
+    one.stop()
+
+    await until(lambda: not Path(f"/proc/{pid}").exists())
+
+    one.start()
+    found = one.world().found["s-once-1"].exit
+    assert found is not None
+    assert found.expired
+
+
+async def test_who_talks_through_the_socket_of_a_service_is_its_user_and_nobody_else(one: Launched) -> None:
+    world = one.world()
+    world.launch("s-a-1", capture=False, process=documents.Process(command=["sleep", "60"]))
+    await world.one(inputs.Launched)
+    spec = folder.spec_of(one.data / "w" / "s-a-1")
+    assert spec is not None
+
+    for user, is_let_in in ((WORK, True), (OTHER, False)):
+        with one.being(user):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(spec.socket)
+        with sock:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(sock, b'{"kind": "app.x"}\n')
+            if is_let_in:
+                await until(lambda: world.all(inputs.Emitted))
+            else:
+                with contextlib.suppress(ConnectionError):
+                    assert await asyncio.get_running_loop().sock_recv(sock, 10) == b""
+    assert len(world.all(inputs.Emitted)) == 1
