@@ -13,6 +13,7 @@ from __future__ import annotations
 import msgspec
 
 from hub.core import inputs, registry
+from hub.core.rehome import orders
 from protocol import effects, messages
 from protocol.link import parent, parent_desired, parent_entries
 from tests.checkers import base
@@ -39,6 +40,8 @@ class RestoredPeer(base.Checker):
         self._doubted: set[str] = set()
         self._taken: set[tuple[str, str]] = set()
         """(hub, child) that an operator has accepted one by one."""
+        self._moved: set[str] = set()
+        """Whom some hub has told to move."""
         self.on(Born, self._born)
         self.on(Fault, self._fault)
         self.on_took(inputs.Request, self._asked)
@@ -88,8 +91,8 @@ class RestoredPeer(base.Checker):
         stored, asked = hub.get(parent.CHILD, hello.node), hub.get(parent_desired.ASKED, hello.node)
         record = _decode_child(stored) if stored is not None else parent.Record()
         elsewhere = record.adopted or record.left  # another parent asked; it is taken over, or waited for
-        is_sure = hub.is_sure(parent_desired.ASKED, hello.node) and hub.is_sure(parent.CHILD, hello.node)
-        if asked is not None and not elsewhere and is_sure:
+        is_known = hub.is_sure(parent.CHILD, hello.node) or hello.node not in self._moved
+        if asked is not None and not elsewhere and is_known and hub.is_sure(parent_desired.ASKED, hello.node):
             one = _decode_asked(asked)
             if (hello.held.term, hello.held.generation) > (one.term, one.generation):
                 self._due[fact.node, hello.node] = f"generation {hello.held.generation} of term {hello.held.term}"
@@ -135,17 +138,13 @@ class RestoredPeer(base.Checker):
             )
 
     def _put(self, fact: Stored, op: effects.Put) -> None:
-        stored = self.machine(fact).get(parent.CHILD, op.key)
-        is_adopted = stored is not None and _decode_child(stored).adopted  # its term follows that of another hub
-        if (
-            op.space == parent_desired.ASKED
-            and not is_adopted
-            and fact.node in self._doubted
-            and (fact.node, op.key) not in self._taken
-        ):
+        is_asked = op.space == parent_desired.ASKED
+        if is_asked and fact.node in self._doubted and (fact.node, op.key) not in self._taken:
             raise self.broken(
                 f"{fact.node} lives from a backup, and asks {op.key} for more before anybody accepts that"
             )
+        if op.space == orders.ORDER:
+            self._moved.add(op.key)
         if op.space != parent_entries.CURSOR:
             return
         node, _, stream = op.key.partition("/")

@@ -4,7 +4,8 @@ Demands, of the disks that are read at most CONVERGE_S after Calm: a parent's cu
 child's head stands (epoch, seq, hash; of real daemons, which are stopped before the disks are read: at least where it
 stood at Calm); the child holds the manifest that the parent asks (term, generation, digest),
 with its assignments in force where no artifact is to be fetched; every process belongs to a service or a run that the
-device knows; nothing is kept of a service that was deleted; every task has ended, unknown included.
+device knows; nothing is kept of a service that was deleted; every task has ended, unknown included; and nobody holds to
+be revoked whom no operator has revoked.
 
 Cannot see: nodes that are revoked or quarantined (nobody promises them anything), and machines whose disk is not read.
 """
@@ -55,8 +56,11 @@ class Convergence(base.Checker):
 
     def end(self) -> None:
         """Compare every parent with its children."""
+        for own in self._disks.values():
+            known = own.node in self.world.revoked or not served.is_out(own)
+            self.demand(known, f"{own.node} holds that it was revoked, and nobody did that")
         for hub in self._disks.values():
-            for name in served.by(hub, self._disks):
+            for name in served.by(hub, self._disks, self.world.revoked):
                 child = self._disks.get(name)
                 if child is not None:
                     self._cursors(hub, child)

@@ -137,6 +137,7 @@ class Checkers:
             case Acted(action=action):
                 for do in self._acted.get(type(action), ()):
                     do(fact, action)
+                world.learn(fact)
             case _:
                 world.learn(fact)
 
@@ -154,6 +155,7 @@ class Checkers:
         else:
             for do in self._took.get(type(taken), ()):
                 do(fact, taken)
+            self.world.learn(fact)
 
     def end(self) -> dict[str, int]:
         """The history is over: return how much each rule has judged. Raises Broken."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 import msgspec
 
 from edge_agent.core.upward import home
-from hub.core import inputs, registry
+from hub.core import registry
 from hub.core.rehome import orders
 from protocol import effects
 from protocol.link import child_desired
 from tests.checkers import base, served
-from tests.checkers.history import Disk, Operated, Sent, Stored
+from tests.checkers.history import Disk, Sent, Stored
 
 _ALARM = b'"restored-parent"'
 _decode_home = msgspec.json.Decoder(home.Kept).decode
@@ -38,10 +38,8 @@ class Moves(base.Checker):
         """Machine -> the hub that it turned to, and in which life."""
         self._before: dict[str, tuple[int, int]] = {}
         """Machine -> what it held when it turned, until its new hub asks."""
-        self._gone: set[str] = set()
         self._disks: dict[str, Disk] = {}
         self.on(Sent, self._sent)
-        self.on(Operated, self._operated)
         self.on(Disk, self._disk)
         self.on_op(effects.Put, self._put)
 
@@ -82,27 +80,24 @@ class Moves(base.Checker):
 
     # -------------------------------------------------------------------------------------------- at the end
 
-    def _operated(self, fact: Operated) -> None:
-        if isinstance(fact.op, inputs.RevokeNode) and not fact.error:
-            self._gone.add(fact.op.node)
-
     def _disk(self, fact: Disk) -> None:
         if self.machine(fact).role == "hub" and self.world.calm_at is not None:
             self._disks[fact.node] = fact
 
     def end(self) -> None:
         """Look who serves it, and whether somebody still says that it is to move."""
-        hubs = [hub for hub in self._disks.values() if hub.node not in self._gone]
+        gone = self.world.revoked
+        hubs = [hub for hub in self._disks.values() if hub.node not in gone]
         for machine, (to, _) in self._home.items() if hubs else ():
             node = self.world.machine(machine).node
-            if node in self._gone or to in self._gone or self.world.machine(machine).foreign:
+            if node in gone or to in gone or self.world.machine(machine).foreign:
                 continue
-            serving = [hub.node for hub in hubs if node in served.by(hub, self._disks)]
+            serving = [hub.node for hub in hubs if node in served.by(hub, self._disks, gone)]
             self.demand(not set(serving) - {to}, f"{node} belongs to {to}, and is served by {' and '.join(serving)}")
             for hub in hubs if self.world.exact else ():
                 raw = hub.spaces.get(orders.ORDER, {}).get(node)
                 order = _decode_order(raw) if raw is not None else None
-                is_open = order is not None and order.is_open and order.move.former not in self._gone
+                is_open = order is not None and order.is_open and order.move.former not in gone
                 self.demand(not is_open, f"{hub.node} still says that {node} is to move to {to}")
 
 

@@ -86,7 +86,7 @@ class NothingLost(base.Checker):
 
     def _below(self, hub: Disk) -> set[str]:
         """Return who is served below `hub`, at any depth."""
-        below = set(served.by(hub, self._disks))
+        below = set(served.by(hub, self._disks, self.world.revoked))
         for node in list(below):
             if node in self._disks and node != hub.node:
                 below |= self._below(self._disks[node])

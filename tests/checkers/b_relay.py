@@ -15,14 +15,12 @@ import msgspec
 
 from protocol import effects, limits, messages
 from protocol.link import cursor, parent_entries
-from protocol.link.relay import records, runs
+from protocol.link.relay import records, runs, unwrap
 from protocol.link.relay.missing import Missing, Why
 from protocol.messages import RELAYS
-from tests.checkers import base, served, world
+from tests.checkers import base, forgotten, served, world
+from tests.checkers.forgotten import Origin
 from tests.checkers.history import Born, Disk, Stored, Took
-
-Origin = tuple[str, str, str]
-"""(node, epoch, stream)."""
 
 _Relayed = dict[tuple[str, str], dict[int, tuple[Origin, int]]]
 """(child, stream) -> row of it -> whose rows it brings, and up to which."""
@@ -43,6 +41,8 @@ class _Row(msgspec.Struct, array_like=True):
     body: _Run
 
 
+_HELD = f'"{runs.HELD}"'.encode()
+
 _decode_row = msgspec.json.Decoder(_Row).decode
 
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
@@ -58,10 +58,13 @@ class Relay(base.Checker):
         """Ask for what is relayed and what becomes of it."""
         self._heard: dict[str, _Relayed] = {}
         self._disks: dict[str, Disk] = {}
+        self._held_back: dict[Origin, list[tuple[int, int]]] = {}
+        """The rows of whom some hub said that it holds them back."""
         self.on(Born, self._born)
         self.on(Stored, self._stored)
         self.on(Disk, self._disk)
         self.on_heard(messages.Entries, self._entries)
+        self.on_op(effects.Rows, self._said)
 
     def _born(self, fact: Born) -> None:
         self._heard.pop(fact.node, None)
@@ -80,6 +83,13 @@ class Relay(base.Checker):
                 row = _decode_row(raw)
                 node = row.body.at.rpartition("/")[2]
                 table[row.seq] = (node, row.body.epoch, row.body.stream), row.body.last
+
+    def _said(self, fact: Stored, op: effects.Rows) -> None:
+        for _, raw, _ in op.rows if op.stream in RELAYS else ():
+            said = unwrap.decode(runs.HELD, raw) if _HELD in raw[:80] else None
+            if isinstance(said, runs.Held):
+                found = self._held_back.setdefault((said.node, said.epoch, said.stream), [])
+                found.append((said.gap.first, said.gap.last))
 
     # -------------------------------------------------------------------------------------------- as it comes
 
@@ -160,7 +170,7 @@ class Relay(base.Checker):
         """Compare every hub with its child hubs."""
         for hub in self._disks.values():
             self._once(hub)
-            for name in served.by(hub, self._disks):
+            for name in served.by(hub, self._disks, self.world.revoked):
                 child = self._disks.get(name)
                 if child is not None:
                     self._equal(hub, child)
@@ -191,15 +201,21 @@ class Relay(base.Checker):
             self._declared(hub, child, key, [one for one in held.missing if one.first <= seq], listed)
 
     def _forgotten(self, hub: Disk, child: Disk, key: Origin, text: str) -> None:
-        """Only what newer epochs took the room of may be unknown; of audit, which always goes up, the rows stand."""
+        """Only what newer epochs took the room of may be unknown; its rows stand, but those that a hub holds back."""
         node, _, stream = key
-        others = [world.origin(name) for name in hub.spaces.get(records.ORIGIN, {})]
-        if sum((one[0], one[2]) == (node, stream) for one in others) <= limits.EPOCHS_KEPT_MAX:
+        at, older = forgotten.before(child, key)
+        is_moved = node in self.world.homes  # its epochs are known at several addresses
+        known = forgotten.known(hub, key, "" if is_moved else f"{child.node}/{at}")
+        if len(known) <= limits.EPOCHS_KEPT_MAX:
             raise self.broken(f"{text}; {hub.node} has never heard of it")
+        if not is_moved and not self.world.machine(child.node).foreign:
+            self.demand(not older & {*known}, f"{text}; {hub.node} has forgotten that, and knows what was before it")
         stands = {(row.seq, row.raw) for row in hub.entries if (row.node, row.stream) == (node, stream)}
-        for row in child.entries if stream == "audit" else ():
+        held = self._held_back.get(key, [])
+        for row in child.entries if stream in ("audit", "state") else ():
             lacks = (row.node, row.epoch, row.stream) == key and (row.seq, row.raw) not in stands
-            self.demand(not lacks, f"{text}; {hub.node} has forgotten that, and lacks row {row.seq}")
+            if lacks and not any(first <= row.seq <= last for first, last in held):
+                raise self.broken(f"{text}; {hub.node} has forgotten that, and lacks row {row.seq}")
 
     def _declared(
         self, hub: Disk, child: Disk, key: Origin, above: list[Missing], listed: list[Missing] | None
@@ -245,5 +261,5 @@ def _held_by(hub: Disk) -> dict[Origin, tuple[int, str, list[Missing] | None]]:
         if stream not in RELAYS and one.seq:
             listed = [Missing(1, one.base, "", one.base_hash, Why.HOLE)] if one.base else None
             relayed = held.get((node, one.epoch, stream), (0, "", listed))
-            held[node, one.epoch, stream] = one.seq, one.hash, relayed[2]
+            held[node, one.epoch, stream] = one.seq, one.hash, relayed[2] if one.base else None
     return held

@@ -65,7 +65,7 @@ class Shares(base.Checker):
     def _handed(self, hub: Disk, record: declared.Resource) -> None:
         for name, share in record.shares.items():
             region = self._disks.get(name)
-            if region is None or name not in served.by(hub, self._disks):
+            if region is None or name not in served.by(hub, self._disks, self.world.revoked):
                 continue
             text = f"{hub.node} has a share of {share} of {record.key} at {name}"
             given = region.spaces.get(delegated.SPACE, {}).get(record.key)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from edge_agent.core.upward import home
+from hub.core import inputs
 from protocol import effects, limits
 from protocol.link import child, cursor, parent_entries
 from protocol.link.relay import records
@@ -121,6 +122,13 @@ class World:
         """Each node that has turned to another hub -> that hub."""
         self.homes: dict[str, set[str]] = {}
         """Each of these -> all hubs that it has belonged to."""
+        self._revoking: dict[tuple[str, int, int], str] = {}
+        """(hub, its life, request) -> the node that an operator revoked by it, there or above."""
+
+    @property
+    def revoked(self) -> set[str]:
+        """Whom an operator has revoked, at whatever hub. A request that was not answered may have done so."""
+        return set(self._revoking.values())
 
     def machine(self, name: str) -> Machine:
         """Return the machine `name`."""
@@ -150,6 +158,10 @@ class World:
                 self.machine(fact.node).running.pop(fact.instance, None)
             case history.Calm():
                 self.calm_at = fact.at
+            case history.Took(input=inputs.Request(op=inputs.RevokeNode(node=address), request=request)):
+                self._revoking[fact.node, self.machine(fact.node).life, request] = address.rpartition("/")[2]
+            case history.Acted(action=inputs.Reply(request=request, error=error)) if error:
+                self._revoking.pop((fact.node, self.machine(fact.node).life, request), None)
             case _:
                 pass
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.core import inputs
 from protocol.link import cursor
 from protocol.link.relay import records
 from protocol.messages import Entry
@@ -29,7 +28,6 @@ class Ledger:
         self.tried: dict[str, str] = {}
         self.kept: dict[str, str] = {}
         self._excused: set[str] = set()
-        self._revoked: set[str] = set()
         self._at_home: set[str] = set()
         self._arrived: dict[str, dict[str, int]] = {}
         """Item -> how often it stands at each hub."""
@@ -46,11 +44,9 @@ class Ledger:
                 self.kept[item] = node
             case history.Fault(kind=kind, node=node) if kind in _LOSING:
                 self._excused.add(history.identity(node))
-            case history.Operated(op=inputs.RevokeNode(node=node), error=""):
-                self._revoked.add(node)
             case history.Disk(entries=entries, own=own, node=node, spaces=spaces) as disk:
-                self._children[node] = served.by(disk, {})
-                if node in self._revoked:  # what it says at home is all that it can say
+                self._children[node] = served.by(disk, {}, ())
+                if node in self._world.revoked:  # what it says at home is all that it can say
                     self._at_home.update(_item(row.raw) for row in own)
                     self._declare(own)
                 self._declare(entries)
@@ -98,7 +94,8 @@ class Ledger:
     def _over(self, node: str) -> set[str]:
         """Return the hubs above `node`, up to the root, or to one that is revoked: it is heard no more."""
         above: set[str] = set()
-        while node not in self._revoked:
+        revoked = self._world.revoked
+        while node not in revoked:
             home = next((hub for hub, children in self._children.items() if node in children), "")
             if not home:
                 break

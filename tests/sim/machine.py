@@ -26,12 +26,17 @@ Report = Callable[[inputs.Input], None]
 Note = Callable[[history.AnyFact], None]
 
 
+_OTHER = {"state": "metrics", "metrics": "state"}
+"""What a process says seldom, by what it says mostly."""
+
+
 @dataclass(frozen=True)
 class Load:
-    """What a service's process says: `burst` items every `every_s` seconds, mostly on `state`."""
+    """What a service's process says: `burst` items every `every_s` seconds, mostly on `mostly`, state or metrics."""
 
     every_s: float = 10.0
     burst: int = 1
+    mostly: str = "state"
     plain: bool = False
     """All on `state`, numbered; for measurements."""
 
@@ -288,7 +293,8 @@ class Machine:
         item = f"{self.name}/{process.pid}/{process.said}"
         to = "state"
         if not self.load.plain:
-            to = "audit" if process.said % 7 == 3 else "metrics" if process.said % 5 == 4 else "state"
+            mostly = self.load.mostly
+            to = "audit" if process.said % 7 == 3 else _OTHER[mostly] if process.said % 5 == 4 else mostly
         body = msgspec.Raw(msgspec.json.encode({"item": item}))
         process.unsent.append((inputs.Item(kind="measured", body=body, to=to, id=process.said), item))
         self._note(history.Tried(at=self.clock.now, node=self.name, stream=to, item=item))

@@ -237,6 +237,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Device -> its hub; who is not named is under the root."""
     say_every_s: float = 10.0
     say_burst: int = 1
+    say_mostly: str = "state"
     quota_bytes: int = 0
     """Of every device; 0: the agent's default, which no world fills."""
     relay_bytes: int = limits.RELAY_BYTES

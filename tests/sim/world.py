@@ -51,7 +51,7 @@ class World:
         self.hub = Hub(self, HUB)
         """The root."""
         self.hubs = {HUB: self.hub, **{name: Hub(self, name, parent) for name, parent in self.plan.hubs.items()}}
-        load = Load(every_s=self.plan.say_every_s, burst=self.plan.say_burst)
+        load = Load(every_s=self.plan.say_every_s, burst=self.plan.say_burst, mostly=self.plan.say_mostly)
         names = [f"gw-{number}" for number in range(1, agents + 1)]
         self.devices = {name: Device(self, name, self.plan.homes.get(name, HUB), load) for name in names}
         self.clones: dict[str, Device] = {}
@@ -167,7 +167,8 @@ class World:
 
     def _enrolled(self, child: Child, token: str, data: dict[str, str], error: str) -> None:
         if error:
-            if "for a new one" in error:  # that is what it says: an operator makes another token
+            is_unknown = "knows no token" in error and child.parent in self.put_back  # it was made after the backup
+            if "has expired" in error or is_unknown:  # an operator makes another one, as the word says
                 token = f"tok-{child.role}-{self.clock.now:.0f}"
                 self._invite(child.home, child.role, token)
             self.clock.after(5.0, lambda: self._ask(child, token))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub.core import inputs
 from hub.core.work import tasks
 from protocol import documents, effects
 from tests.checkers import history
@@ -33,7 +34,7 @@ def task(state: str) -> tuple[effects.Put, ...]:
 
 
 def test_all_agree() -> None:
-    assert ending(*task("unknown")).judged(Convergence) == 5
+    assert ending(*task("unknown")).judged(Convergence) == 7
 
 
 def test_a_cursor_stands_elsewhere() -> None:
@@ -46,7 +47,17 @@ def test_a_cursor_with_another_hash() -> None:
 
 def test_who_was_revoked_and_can_prove_it_is_promised_nothing_though_its_parent_has_forgotten() -> None:
     held = (telling.manifest(3), effects.Put("link", "revoked", b"stolen"))
-    ending(at_cursor(1), child=held).judged(Convergence)
+    revoke = inputs.Request(request=7, who="me", op=inputs.RevokeNode(node=f"north/{NODE}"))
+    tale = ending(at_cursor(1), child=held)
+    tale.took(revoke, HUB)
+    tale.judged(Convergence)
+    tale.acted(inputs.Reply(request=7, error="nobody of that name"), HUB)
+    tale.breaks(Convergence, "oslo holds that it was revoked, and nobody did that")
+
+
+def test_who_holds_to_be_revoked_and_is_not_is_served_nowhere() -> None:
+    held = (telling.manifest(3), effects.Put("link", "revoked", b"stolen"))
+    ending(child=held).breaks(Convergence, "oslo holds that it was revoked, and nobody did that")
 
 
 def test_another_manifest_is_held() -> None:

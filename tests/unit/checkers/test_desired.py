@@ -114,6 +114,23 @@ class TestStatusNames:
         tale.sent(status(2), peer="west")
         assert tale.judged(StatusNames) == 1
 
+    def test_the_last_word_to_a_former_hub_names_what_it_asked_in_that_session_and_in_no_other(self) -> None:
+        tale = Tale()
+        tale.stored(manifest(1), effects.Put("link", "session", b"3"))
+        tale.sent(status(1, session=3, generation=1))
+        tale.stored(effects.Delete("manifest", HUB))
+        tale.sent(status(2, session=3, generation=1))
+        assert tale.judged(StatusNames) == 3
+        tale.sent(status(1, session=4, generation=1))
+        tale.breaks(StatusNames, "says that it holds generation 1 of term 1, and has stored None")
+
+    def test_a_word_to_another_hub_in_between_starts_no_count_anew(self) -> None:
+        tale = Tale()
+        tale.sent(status(1))
+        tale.sent(status(1), peer="west")
+        tale.sent(status(1))
+        tale.breaks(StatusNames, "counts its statuses 1, 1")
+
     def test_older_over_newer(self) -> None:
         tale = Tale()
         tale.stored(telling.put("status", NODE, status(1, session=2)), node=HUB)

@@ -81,7 +81,7 @@ def test_at_the_end_one_hub_serves_it_and_nobody_says_more() -> None:
     disks(turned(), HUB, WEST).breaks(Moves, "oslo belongs to west, and is served by hub and west")
     disks(turned(), WEST, done_ms=0).breaks(Moves, "hub still says that oslo is to move to west")
     revoked = turned()
-    revoked.tell(history.Operated(at=revoked.at, node=HUB, op=inputs.RevokeNode(node=NODE)))
+    revoked.took(inputs.Request(request=1, who="me", op=inputs.RevokeNode(node=NODE)), HUB)
     assert disks(revoked, HUB, WEST).judged(Moves) == 0
 
 

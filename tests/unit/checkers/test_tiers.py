@@ -11,7 +11,7 @@ from hub.core.down import delegated, overrides
 from hub.core.work import declared, resources
 from protocol import documents, effects, messages
 from protocol.link import parent, parent_entries
-from protocol.link.relay import records, wrap
+from protocol.link.relay import records, runs, wrap
 from protocol.link.relay.missing import Missing, Why
 from tests.checkers import history
 from tests.checkers.a20_region_decides import ANSWER_S, RegionDecides
@@ -33,10 +33,12 @@ WEB = documents.encode(documents.Assignment(service="web", process=documents.Pro
 
 def origin(seq: int, *missing: Missing, aside: int = 0) -> effects.Put:
     """What a hub holds of the device by way of its region."""
-    record = records.Record(
-        at=f"{REGION}/{NODE}", seq=seq, hash=TIPS[seq - 1], since=1, missing=[*missing], aside=aside
-    )
-    return telling.put(records.ORIGIN, f"{NODE}/{EPOCH}/state", record)
+    return telling.put(records.ORIGIN, f"{NODE}/{EPOCH}/state", record(seq, *missing, aside=aside))
+
+
+def record(seq: int, *missing: Missing, aside: int = 0, at: str = f"{REGION}/{NODE}") -> records.Record:
+    """What is known of it."""
+    return records.Record(at=at, seq=seq, hash=TIPS[seq - 1], since=1, missing=[*missing], aside=aside)
 
 
 def some(first: int, last: int) -> effects.Received:
@@ -143,39 +145,73 @@ def test_relay_a_hole_in_what_came_after_a_node_had_left_is_not_the_former_hubs(
     assert tale.judged(Relay) > 2
 
 
+FORMER = "f" * 16
+
+
+@pytest.mark.parametrize("stream", ["audit", "state"])
 @pytest.mark.parametrize(
-    ("newer", "rows_at_root", "text"),
-    [(17, 3, ""), (17, 2, "has forgotten that, and lacks row 3"), (16, 3, "never heard")],
+    ("newer", "rows_at_root", "at", "text"),
+    [
+        (17, 3, NODE, ""),
+        (17, 2, NODE, "has forgotten that, and lacks row 3"),
+        (16, 3, NODE, "never heard"),
+        (17, 3, "gw-2", "never heard"),
+        (17, 3, f"sub/{NODE}", "never heard"),
+    ],
 )
-def test_relay_an_origin_whose_room_newer_epochs_took_may_be_forgotten_once_its_trail_stands(
-    newer: int, rows_at_root: int, text: str
+def test_relay_an_origin_whose_room_newer_epochs_took_may_be_forgotten_once_its_rows_stand(
+    newer: int, rows_at_root: int, at: str, text: str, stream: str
 ) -> None:
-    tale = Tree()
-    tale.tell(history.Calm(at=tale.at))
-    cursors = {f"{NODE}/audit": msgspec.json.encode(parent_entries.Record(epoch=EPOCH, seq=3, hash=TIPS[2]))}
-    known = {f"{NODE}/{number:016x}/audit": origin(3).value for number in range(newer)}
-    children = {NODE: msgspec.json.encode(parent.Record(session=1))}
-    for hub, count, spaces in (
-        (REGION, 3, {"cursor": cursors, "child": children}),
-        (HUB, rows_at_root, {"origin": known, "child": CHILDREN}),
-    ):
-        kept = [history.Row(NODE, EPOCH, "audit", *row) for row in ROWS.rows[:count]]
-        tale.tell(history.Disk(at=tale.at, node=hub, own=[], heads={}, spaces=spaces, entries=kept))
+    tale = forgetting(stream, [f"{number:016x}" for number in range(newer)], rows_at_root, at)
     if text:
         tale.breaks(Relay, text)
     else:
-        assert tale.judged(Relay) == 3
+        assert tale.judged(Relay) == 1
 
 
-def test_relay_what_a_device_told_its_former_hub_is_no_loss_on_the_way_up() -> None:
+def test_relay_an_epoch_is_not_forgotten_before_those_that_were_there_first() -> None:
+    tale = forgetting("state", [FORMER, *(f"{number:016x}" for number in range(16))], 3, NODE)
+    tale.breaks(Relay, "has forgotten that, and knows what was before it")
+
+
+def test_relay_of_a_forgotten_epoch_what_a_hub_said_to_hold_back_may_lack() -> None:
+    tale = forgetting("state", [f"{number:016x}" for number in range(17)], 2, NODE)
+    gap = messages.GapBody(first=3, last=3, count=1, reason="by policy", hash=TIPS[2])
+    held = runs.Held(at=NODE, epoch=EPOCH, stream="state", before=TIPS[1], by=REGION, gap=gap)
+    row = msgspec.json.encode([1, 0, *wrap.item(runs.HELD, held)[:2], msgspec.Raw(wrap.item(runs.HELD, held)[2])])
+    tale.stored(effects.Rows("relay_state", EPOCH, [(1, row, b"")]), node=REGION)
+    tale.judged(Relay)
+
+
+def forgetting(stream: str, known: list[str], rows_at_root: int, at: str) -> Tree:
+    """The region has an epoch of the device of which the root knows only `known` others, at `at` below the region."""
+    tale = Tree()
+    tale.tell(history.Calm(at=tale.at))
+    former = [parent_entries.FormerCursor(epoch=FORMER, seq=0, hash="")]
+    cursor = parent_entries.Record(epoch=EPOCH, seq=3, hash=TIPS[2], former=former)
+    cursors = {f"{NODE}/{stream}": msgspec.json.encode(cursor)}
+    origins = {f"{NODE}/{one}/{stream}": msgspec.json.encode(record(3, at=f"{REGION}/{at}")) for one in known}
+    children = {NODE: msgspec.json.encode(parent.Record(session=1))}
+    for hub, count, spaces in (
+        (REGION, 3, {"cursor": cursors, "child": children}),
+        (HUB, rows_at_root, {"origin": origins, "child": CHILDREN}),
+    ):
+        kept = [history.Row(NODE, EPOCH, stream, *row) for row in ROWS.rows[:count]]
+        tale.tell(history.Disk(at=tale.at, node=hub, own=[], heads={}, spaces=spaces, entries=kept))
+    return tale
+
+
+@pytest.mark.parametrize("is_relayed", [False, True])
+def test_relay_what_a_device_told_its_former_hub_is_no_loss_on_the_way_up(is_relayed: bool) -> None:
     for base in (2, 0):
         tale = Tree()
         tale.stored(some(3, 3), origin(3, Missing(1, 2, "", TIPS[1], Why.HOLE)), node=HUB)
         tale.tell(history.Calm(at=tale.at))
         held = parent_entries.Record(epoch=EPOCH, seq=3, hash=TIPS[2], base=base, base_hash=TIPS[base - 1])
         served = {NODE: msgspec.json.encode(parent.Record(session=1))}
-        tale.disk(REGION, 0, cursor={f"{NODE}/state": msgspec.json.encode(held)}, child=served)
         missing = {f"{NODE}/{EPOCH}/state": origin(3, Missing(1, 2, "", TIPS[1], Why.HOLE)).value}
+        cursors = {f"{NODE}/state": msgspec.json.encode(held)}
+        tale.disk(REGION, 0, cursor=cursors, child=served, origin=missing if is_relayed else {})
         tale.disk(HUB, 0, origin=missing, child=CHILDREN)
         if base == 2:
             assert tale.judged(Relay) > 2
