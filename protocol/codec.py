@@ -1,8 +1,9 @@
 """Bytes <-> message: the only serializer of a link.
 
-JSON by msgspec, so that anyone can look with an ordinary MQTT client; zstd above limits.COMPRESS_BYTES_MIN. The first
-byte tells: `{` is plain, zstd's magic is compressed. Sizes are checked before parsing, that of the decompressed bytes
-included (INVARIANTS C10). Rows cross as the very bytes that are stored and hashed: msgspec.Raw is never re-encoded.
+JSON by msgspec, so that anyone can look with an ordinary MQTT client; zstd above limits.COMPRESS_BYTES_MIN; packed
+(protocol.link.flow.dense) where bytes cost. The first byte tells: `{` is plain, zstd's and zlib's magic are not. Sizes
+are checked before parsing, that of the decompressed bytes included (INVARIANTS C10). Rows cross as the very bytes that
+are stored and hashed: msgspec.Raw is never re-encoded.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 
 from protocol import limits, messages
 from protocol.errors import LocalProtocolError, RemoteProtocolError, TooLarge
+from protocol.link.flow import dense
 from protocol.topics import Direction
 
 if TYPE_CHECKING:
@@ -34,12 +36,17 @@ _pairs = bytes.maketrans(b"{}", b"[]")
 _not_brackets = bytes(one for one in range(256) if one not in b"[]{}")
 
 
-def encode(message: messages.Message) -> bytes:
-    """Return the bytes of `message`. Raises LocalProtocolError when they are over limits.MESSAGE_BYTES_MAX."""
+def encode(message: messages.Message, *, costly: bool = False) -> bytes:
+    """Return the bytes of `message`, few of them when they are `costly`.
+
+    Raises LocalProtocolError when they are over limits.MESSAGE_BYTES_MAX.
+    """
     raw = _encoder.encode(message)
     if len(raw) > limits.MESSAGE_BYTES_MAX:
         name = type(message).__name__
         raise LocalProtocolError(f"{name} of {len(raw)} bytes is over {limits.MESSAGE_BYTES_MAX}: send it in parts")
+    if costly and len(raw) <= limits.DENSE_BYTES_MAX:
+        return dense.pack(raw)
     if len(raw) < limits.COMPRESS_BYTES_MIN:
         return raw
     packed = _compressor().compress(raw)
@@ -50,7 +57,11 @@ def decode(payload: bytes, direction: Direction) -> messages.AnyMessage:
     """Return the message in `payload`, which came `direction`-wards. Raises TooLarge or RemoteProtocolError only."""
     if len(payload) > limits.MESSAGE_BYTES_MAX:
         raise TooLarge(f"a message of {len(payload)} bytes is over {limits.MESSAGE_BYTES_MAX}")
-    raw = _decompressed(payload) if payload.startswith(_ZSTD_MAGIC) else payload
+    raw = payload
+    if payload.startswith(_ZSTD_MAGIC):
+        raw = _decompressed(payload)
+    elif payload.startswith(dense.MAGIC):
+        raw = dense.unpack(payload)
     decoder = _from_child if direction is UP else _from_parent
     try:
         message = decoder.decode(raw)
@@ -64,7 +75,9 @@ def decode(payload: bytes, direction: Direction) -> messages.AnyMessage:
 
 
 def size_of(payload: bytes) -> int:
-    """Return how many bytes `payload` is when it is decompressed, as it says: what it costs to hold its message."""
+    """Return how many bytes `payload` is when it is decompressed, as it says or at most: what it costs to hold."""
+    if payload.startswith(dense.MAGIC):
+        return limits.DENSE_BYTES_MAX
     if not payload.startswith(_ZSTD_MAGIC):
         return len(payload)
     import zstandard

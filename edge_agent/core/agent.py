@@ -224,6 +224,7 @@ class AgentCore:
                 self._home.certified(fx)
                 self._told(self._child.certified(now, fx), now, fx)
             case inputs.Stopping():
+                self._reporter.history.record(now, fx)
                 self._child.stop(now, fx)
             case _:
                 self._route_found(event, now, fx)

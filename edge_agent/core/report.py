@@ -16,6 +16,7 @@ from edge_agent.core.services.roster import Roster
 from edge_agent.core.upgrade.wanted import Upgrading
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
+from edge_agent.core.upward.history import History
 from edge_agent.core.workflows.runs import Runs
 from edge_agent.core.workflows.triggers import Triggers
 from protocol import documents, limits, status
@@ -46,7 +47,7 @@ class Reporter:
         contact: Contact,
         upgrading: Upgrading,
     ) -> None:
-        self._ctx = ctx
+        self._ctx, self.history = ctx, History(ctx)
         self._desired = desired
         self._roster = roster
         self._overrides = overrides
@@ -63,15 +64,11 @@ class Reporter:
         """Why the last manifest was refused."""
 
     def sampled(self, got: inputs.Sampled, now: Now, fx: Effects) -> None:
-        """Take a sample of the device's vitals: one metrics entry and one change of the status a minute at most.
-
-        On a metered link there is no such entry: each costs bytes twice, on the card and on the wire.
-        """
+        """Take a sample of the device's vitals: one change of the status a minute at most, and one metrics entry."""
         if now.mono >= self._vitals_due:
             self._vitals, self._aside = got.vitals, got.aside
             self._vitals_due = now.mono + limits.VITALS_EVERY_S * 0.9
-            if not self._ctx.child.metered:
-                self._ctx.note("metrics", "vitals", "", got.vitals, now, fx)
+            self.history.sampled(got.vitals, now, fx)
             self._ctx.changed = True
 
     def tell(self, now: Now, fx: Effects) -> None:

@@ -371,7 +371,8 @@ class _Attempt:
             return
         link = self._link
         try:
-            payload = codec.encode(message) if self._seal is None else self._seal.seal(message)
+            costly = link.contact_s > 0
+            payload = codec.encode(message, costly=costly) if self._seal is None else self._seal.seal(message)
         except LocalProtocolError as error:
             _log.error("not sent to %s: %s", link.parent, error)
             return

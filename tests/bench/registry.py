@@ -16,7 +16,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-GROUPS = ("floors", "store", "dispatch", "events", "steps", "doors", "storm", "backlog", "tiers", "idle", "wire")
+GROUPS = (
+    "floors",
+    "store",
+    "dispatch",
+    "events",
+    "steps",
+    "doors",
+    "storm",
+    "backlog",
+    "tiers",
+    "idle",
+    "wire",
+    "boot",
+    "package",
+)
 
 Value = float | dict[str, float]
 

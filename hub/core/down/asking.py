@@ -72,7 +72,7 @@ class Asking:
         spot = core.subtree.get(address)
         if not spot.through:
             core.registry.living(spot.name)
-        if spot.state != "online":
+        if spot.state != "online" or (not spot.through and core.parent.view(spot.name).quiet):
             raise Refusal(views.away_text(core, spot))
         if sum(1 for one in self._open.values() if one.address == spot.address) >= limits.ASKS_OPEN_MAX:
             raise Refusal(f"{limits.ASKS_OPEN_MAX} questions to {spot.address} are open: try again in a moment", 503)

@@ -100,6 +100,10 @@ def away_text(core: HubCore, spot: Spot) -> str:
         assert hub is not None
         text = f"{spot.silent} is away (since_ms {hub.since_ms}), and nothing below it is heard"
         return f"{text}: {core.node}/{spot.address} was {spot.brief.state} then, {heard} through it"
+    if spot.state == "online":
+        every_s = core.parent.view(spot.name).contact_s
+        text = f"{spot.name} is metered and speaks every {every_s:g} s; the network let go of its connection"
+        return f"{text} ({heard}): it is reached at its next contact"
     if not spot.brief.contact_ms:
         return f"{spot.name} has never connected since it was enrolled (since_ms {spot.since_ms})"
     return f"{spot.name} is away (since_ms {spot.since_ms}, {heard}): it answers when it is back"

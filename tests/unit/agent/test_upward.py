@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from edge_agent.core import inputs
-from protocol import limits, messages, status
+from protocol import effects, limits, messages, status
 from protocol.link import own_stream
 from protocol.snapshot import DOUBT, STORE, Doubt, StreamState
 from tests.unit.agent.world import DAY_S, WALL, World, acts, body, only, running, sent, service
@@ -55,16 +55,29 @@ def test_what_did_not_change_is_not_reported_again(world: World) -> None:
     assert not statuses(world, 5)
 
 
-def test_vitals_are_one_metrics_entry_and_one_status_a_minute(world: World) -> None:
+def test_vitals_are_one_status_a_minute_and_their_entries_share_commits(world: World) -> None:
     statuses(world, 1)
     world.do(vitals(0.1))
     world.do(vitals(0.2))
     (report,) = statuses(world, 1)
     assert report.vitals is not None
     assert report.vitals.cpu == 0.1
-    world.mono += limits.VITALS_EVERY_S
-    world.do(vitals(0.3))
-    assert [body(entry)["cpu"] for entry in world.entries("metrics", "vitals")] == [0.1, 0.3]
+    assert [body(entry)["cpu"] for entry in world.entries("metrics", "vitals")] == [0.1]
+    stored: list[effects.Rows] = []
+    for number in range(limits.VITALS_TOGETHER):
+        assert len(world.entries("metrics", "vitals")) == 1
+        world.mono += limits.VITALS_EVERY_S
+        stored += [op for op in world.do(vitals(number)).store if isinstance(op, effects.Rows)]
+    assert [body(entry)["cpu"] for entry in world.entries("metrics", "vitals")] == [0.1, 0, 1, 2, 3, 4]
+    assert len(stored) == 1
+
+
+def test_a_life_that_ends_in_order_leaves_no_sample_behind(world: World) -> None:
+    for number in range(3):
+        world.do(vitals(number))
+        world.mono += limits.VITALS_EVERY_S
+    world.do(inputs.Stopping())
+    assert [body(entry)["cpu"] for entry in world.entries("metrics", "vitals")] == [0, 1, 2]
 
 
 def test_each_life_and_each_generation_is_an_audit_entry(world: World) -> None:

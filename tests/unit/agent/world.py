@@ -68,7 +68,8 @@ class Store:
 class World:
     """One device. Time moves only by `wait`; inputs go in by `do`, effects are applied and returned."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, contact_s: float = 0.0) -> None:
+        self.contact_s = contact_s
         self.store = Store()
         self.mono = 1_000.0
         self.wall: float = WALL
@@ -82,7 +83,9 @@ class World:
         self.core = self._core()
 
     def _core(self) -> AgentCore:
-        config = AgentConfig(node="gw-1", parent="cloud", trust=Trust(), labels={"site": "oslo"})
+        config = AgentConfig(
+            node="gw-1", parent="cloud", trust=Trust(), labels={"site": "oslo"}, contact_s=self.contact_s
+        )
         return AgentCore(self.store.snapshot(), config)
 
     def now(self) -> Now:
@@ -167,7 +170,7 @@ class World:
             parent="cloud",
             cursors={name: messages.Cursor(epoch="0" * 16, seq=0) for name in STREAMS} | (cursors or {}),
             time_ms=int((self.wall + offset_s) * 1000),
-            contact_s=60.0,
+            contact_s=self.contact_s or 60.0,
             renew_only=renew_only,
             refused=refused,
         )

@@ -37,6 +37,7 @@ def test_a_table_of_nodes_says_as_of_when_what_is_away_was_known(skerry: Skerry,
             node("oslo-gw-4", state="away", last_contact_ms=0, cursors={}, services={}, cordoned=True),
             node("bergen-gw-1", state="revoked", labels={}),
             node("roma-gw-1", state="moved", moved="eu-south", cordoned=True, drained=True),
+            node("roma-gw-2", contact_s=3_600.0, last_contact_ms=now_ms() - 41 * 60_000),
         ],
     )
     code, out, err = skerry("get", "nodes")
@@ -55,6 +56,7 @@ def test_a_table_of_nodes_says_as_of_when_what_is_away_was_known(skerry: Skerry,
     assert "away, never connected, cordoned" in lines[4]
     assert "revoked" in lines[5]
     assert "  moved to eu-south  " in lines[6]
+    assert "  online, heard 41 m ago  " in lines[7]
     assert err == "vision on oslo-gw-3: see `skerry describe service vision`, or `skerry logs vision`\n"
 
 

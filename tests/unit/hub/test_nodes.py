@@ -5,7 +5,7 @@ import pytest
 
 from hub.core import inputs, views
 from protocol import documents, effects, limits, messages, status
-from tests.unit.hub.world import World, acts, key_of, only, service, topics
+from tests.unit.hub.world import Device, World, acts, key_of, only, service, topics
 
 
 @pytest.fixture
@@ -42,6 +42,61 @@ def test_a_node_that_falls_silent_is_away_after_its_lease(world: World) -> None:
     fx = world.later(limits.CONTACT_EVERY_S * limits.CONTACT_MISSES_MAX)
     assert only(fx, inputs.CloseChild).node == "oslo-1"
     assert world.node("oslo-1")["state"] == "away"
+
+
+def metered(world: World) -> Device:
+    """A device that speaks once an hour, enrolled, connected, heard."""
+    device = world.fleet(oslo_1={"site": "oslo"})["oslo-1"]
+    device.contact_s = 3_600.0
+    device.connect()
+    device.report(status.Report(vitals=status.Vitals(cpu=0.5)))
+    return device
+
+
+def test_a_metered_node_is_online_while_its_own_contacts_are_not_overdue(world: World) -> None:
+    device = metered(world)
+    heard = world.node("oslo-1")["last_contact_ms"]
+    world.later(3_000.0)
+    device.take(inputs.Closed(node="oslo-1", connection=device.connection, reason="reset by peer"))
+    world.later(4_000.0)
+    node = world.node("oslo-1")
+    assert (node["state"], node["contact_s"], node["last_contact_ms"]) == ("online", 3_600.0, heard)
+    world.restart()
+    node = world.node("oslo-1")
+    assert (node["state"], node["contact_s"], node["last_contact_ms"]) == ("online", 3_600.0, heard)
+    world.later(3 * 3_600.0 - 1)
+    assert world.node("oslo-1")["state"] == "online"
+    fx = world.later(2.0)
+    assert "node/oslo-1" in topics(fx)
+    node = world.node("oslo-1")
+    assert (node["state"], node["last_contact_ms"]) == ("away", heard)
+    assert [row[0] for row in world.store.rows["state"]] == ["node.live", "node.away"], "once, and no more"
+
+
+def test_a_metered_node_that_comes_back_in_time_was_never_away(world: World) -> None:
+    device = metered(world)
+    device.take(inputs.Closed(node="oslo-1", connection=device.connection, reason="reset by peer"))
+    world.restart()
+    world.later(3_600.0)
+    device.connect()
+    assert [row[0] for row in world.store.rows["state"]] == ["node.live"]
+    world.restart()
+    assert world.node("oslo-1")["state"] == "online"
+
+
+def test_a_metered_node_that_was_stopped_is_away_at_once_and_after_a_restart(world: World) -> None:
+    device = metered(world)
+    device.leave()
+    assert world.node("oslo-1")["state"] == "away"
+    world.restart()
+    assert world.node("oslo-1")["state"] == "away"
+
+
+def test_nobody_is_asked_over_a_connection_that_is_gone(world: World) -> None:
+    device = metered(world)
+    device.take(inputs.Closed(node="oslo-1", connection=device.connection, reason="reset by peer"))
+    refusal = world.refused(inputs.AskNode(id="q1", node="oslo-1", what="status"))
+    assert "reached at its next contact" in refusal.error
 
 
 def test_a_late_close_of_an_older_connection_changes_nothing(world: World) -> None:

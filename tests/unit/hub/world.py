@@ -184,6 +184,8 @@ class Device:
         self.epoch = "a" * 16
         self.seq = 0
         self.hash = cursor.genesis(name, self.epoch, "state")
+        self.contact_s = 0.0
+        """The contact interval that it declares, if it is metered."""
         self.held_first = 1
         """The lowest row that it still holds."""
         self.was: messages.FormerEpoch | None = None
@@ -231,6 +233,7 @@ class Device:
             nonce=nonce or f"{self.session:032x}",
             node=self.name,
             version="0.1.0",
+            contact_s=self.contact_s,
             streams={
                 "state": messages.StreamHead(
                     epoch=self.epoch,
