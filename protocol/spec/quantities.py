@@ -9,11 +9,13 @@ from typing import Annotated
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from protocol import limits
+
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _UNITS_BYTES = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "k": 10**3, "M": 10**6, "G": 10**9}
 _DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?(?:ms|s|m|h|d))+", re.ASCII)
 _DURATION_PART = re.compile(r"([\d.]+)(ms|s|m|h|d)", re.ASCII)
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?)(Ki|Mi|Gi|Ti|k|M|G|)B?", re.ASCII)
+_SIZE = re.compile(r"(\d{1,16}(?:\.\d{1,3})?)(Ki|Mi|Gi|Ti|k|M|G|)B?", re.ASCII)
 
 
 def shown(value: object) -> str:
@@ -44,11 +46,14 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(text: object) -> int:
-    """Return the bytes in `256Mi`, `1.5Gi`, `500k` or a plain number. Raises ValueError."""
+    """Return the bytes in `256Mi`, `1.5Gi`, `500k` or a plain number, up to limits.INTEGER_MAX. Raises ValueError."""
     found = _SIZE.fullmatch(str(text)) if isinstance(text, str | int) and not isinstance(text, bool) else None
     if found is None:
         raise ValueError(f"{shown(text)} is no size: write a number and a unit: 512Ki, 256Mi, 2Gi")
-    return int(float(found[1]) * _UNITS_BYTES[found[2]])
+    size = int(float(found[1]) * _UNITS_BYTES[found[2]])
+    if not 0 < size <= limits.INTEGER_MAX:
+        raise ValueError(f"{shown(text)} is out of bounds: write 1 to 8191Ti")
+    return size
 
 
 def format_size(size: int) -> str:

@@ -56,7 +56,7 @@ class Isolation(common.Model):
     private_tmp: bool = False
     network: Literal["host", "none"] = "host"
     paths: Paths = Paths()
-    rlimits: dict[Annotated[str, AfterValidator(_rlimit)], Annotated[int, Field(ge=0, le=2**60)]] = {}
+    rlimits: dict[Annotated[str, AfterValidator(_rlimit)], Annotated[int, Field(ge=0, le=limits.INTEGER_MAX)]] = {}
 
     def document(self) -> documents.Isolation:
         """Return it in the agent's language."""

@@ -121,6 +121,11 @@ def test_an_unknown_field_that_is_like_nothing_lists_what_there_is() -> None:
             "spec.files[0].mode",
             "is no mode",
         ),
+        (
+            "{process: {command: [a]}, placement: {selector: a}, isolation: {rlimits: {fsize: 9007199254740992}}}",
+            "spec.isolation.rlimits.fsize",
+            "less than or equal to 9007199254740991",
+        ),
         ("null", "spec", "write a mapping, not a null"),
     ],
 )

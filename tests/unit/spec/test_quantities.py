@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol import limits
 from protocol.spec import quantities
 
 
@@ -45,9 +46,16 @@ def test_what_is_no_size_is_refused(text: object) -> None:
         quantities.parse_size(text)
 
 
-@given(st.integers(0, 10**11))
+@given(st.integers(1, limits.INTEGER_MAX))
 def test_sizes_read_back(size: int) -> None:
     assert quantities.parse_size(quantities.format_size(size)) == size
+
+
+@pytest.mark.parametrize("text", ["0", 0, "8192Ti", "999999999999Ti"])
+def test_a_size_is_something_and_no_larger_than_what_crosses(text: object) -> None:
+    assert quantities.parse_size("8191Ti") == 8191 << 40
+    with pytest.raises(ValueError, match="is out of bounds: write 1 to 8191Ti"):
+        quantities.parse_size(text)
 
 
 def test_a_span_has_two_ends_or_one() -> None:
