@@ -184,21 +184,18 @@ class Relay(base.Checker):
             seen.add(where)
 
     def _equal(self, hub: Disk, child: Disk) -> None:
-        above = hub.spaces.get(records.ORIGIN, {})
-        theirs = _held_by(child)
-        for key, (seq, tip, listed) in theirs.items():
-            name = "/".join(key)
-            raw = above.get(name)
+        above = _held_by(hub)
+        for key, (seq, tip, listed) in _held_by(child).items():
             text = f"{child.node} holds {key[2]} of {key[0]} up to {seq}"
-            if raw is None:
+            if key not in above:
                 self._forgotten(hub, child, key, text)
                 continue
-            held = _decode_origin(raw)
-            same = held.seq == seq and (not tip or held.hash == tip)
-            least = held.seq <= seq and not self.world.exact
-            left = held.seq > seq and key[0] in self.world.homes  # what it said since came by another way
-            self.demand(same or least or left, f"{text}; {hub.node} stands at {held.seq} of it")
-            self._declared(hub, child, key, [one for one in held.missing if one.first <= seq], listed)
+            stands, hash_, missing = above[key]
+            same = stands == seq and (not tip or hash_ == tip)
+            least = stands <= seq and not self.world.exact
+            left = stands > seq and key[0] in self.world.homes  # what it said since came by another way
+            self.demand(same or least or left, f"{text}; {hub.node} stands at {stands} of it")
+            self._declared(hub, child, key, [one for one in missing or () if one.first <= seq], listed)
 
     def _forgotten(self, hub: Disk, child: Disk, key: Origin, text: str) -> None:
         """Only what newer epochs took the room of may be unknown; its rows stand, but those that a hub holds back."""
@@ -258,8 +255,9 @@ def _held_by(hub: Disk) -> dict[Origin, tuple[int, str, list[Missing] | None]]:
     for name, raw in hub.spaces.get(parent_entries.CURSOR, {}).items():
         node, _, stream = name.partition("/")
         one = _decode_cursor(raw)
-        if stream not in RELAYS and one.seq:
-            listed = [Missing(1, one.base, "", one.base_hash, Why.HOLE)] if one.base else None
-            relayed = held.get((node, one.epoch, stream), (0, "", listed))
-            held[node, one.epoch, stream] = one.seq, one.hash, relayed[2] if one.base else None
+        seq, hash_, listed = held.get((node, one.epoch, stream), (0, "", None))
+        if stream not in RELAYS and one.seq >= max(1, seq):
+            if one.base > seq:
+                listed = [*(listed or ()), Missing(seq + 1, one.base, hash_, one.base_hash, Why.HOLE)]
+            held[node, one.epoch, stream] = one.seq, one.hash, listed if one.base else None
     return held
