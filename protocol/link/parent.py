@@ -17,7 +17,7 @@ from protocol.entropy import Entropy
 from protocol.errors import RemoteProtocolError, TrustError
 from protocol.link import events, parent_entries
 from protocol.link.below import view
-from protocol.link.below.child import CHILD, STATUS, Child, Record
+from protocol.link.below.child import CHILD, CLONE, STATUS, Child, Record
 from protocol.link.below.courier import Couriers
 from protocol.link.below.view import ChildView
 from protocol.link.flow.agenda import Agenda
@@ -338,16 +338,14 @@ class Parent:
         return [events.ChildRestored(node=child.node, session=hello.session, newest=newest)]
 
     def _clone(self, child: Child, connection: int, hello: messages.Hello, now: Now, fx: Effects) -> Events:
-        reason = "a second device uses this node's identity: remove one, then `skerry node accept` takes the other back"
-        told: Events = [events.CloseAsked(node=child.node, connection=connection, reason=reason)]
-        if child.greeted:
-            told += self._leave(child, reason, now)
-            if child.connection != connection:
-                told.append(events.CloseAsked(node=child.node, connection=child.connection, reason=reason))
-        child.move(ParentCue.CLONED)
-        child.record = msgspec.structs.replace(child.record, quarantined=reason)
-        child.save(fx)
-        self._refuse(child, hello, reason, now, fx)
+        told: Events = [events.CloseAsked(node=child.node, connection=connection, reason=CLONE)]
+        was_connected = child.greeted
+        if was_connected or child.quiet:
+            told += self._leave(child, CLONE, now)
+        if was_connected and child.connection != connection:
+            told.append(events.CloseAsked(node=child.node, connection=child.connection, reason=CLONE))
+        child.quarantine(fx)
+        self._refuse(child, hello, CLONE, now, fx)
         return [events.CloneSeen(node=child.node, session=hello.session), *told]
 
     def _refuse(self, child: Child, hello: messages.Hello, reason: str, now: Now, fx: Effects) -> None:

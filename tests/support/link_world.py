@@ -119,6 +119,7 @@ class World:
 
     seed: bytes = b"seed"
     external: bool = False
+    contact_s: float = 0.0
     late: list[Flying] = field(default_factory=list[Flying])
     disk: MemoryStore = field(default_factory=lambda: MemoryStore(CHILD))
     hub_disk: MemoryStore = field(default_factory=lambda: MemoryStore(PARENT))
@@ -156,7 +157,8 @@ class World:
     def boot_child(self) -> None:
         """A new life of the child from its disk."""
         self.lives += 1
-        self.child = Child(self.disk.snapshot(), node=CHILD, parent=PARENT, trust=self.signer)
+        snapshot = self.disk.snapshot()
+        self.child = Child(snapshot, node=CHILD, parent=PARENT, trust=self.signer, contact_s=self.contact_s)
         self.wanted = None
         fx = Effects()
         told = self.child.start(Entropy(self.seed + b"c%d" % self.lives), "1", [], {"site": "oslo"}, self.now, fx)

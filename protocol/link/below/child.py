@@ -18,6 +18,7 @@ from protocol.link.table import ParentCue, ParentState
 
 CHILD = "child"
 STATUS = "status"
+CLONE = "a second device uses this node's identity: remove one, then `skerry node accept` takes the other back"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,6 +107,14 @@ class Child:
         if after is None:
             return False
         self.state, self.quiet = after, False
+        return True
+
+    def quarantine(self, fx: Effects) -> bool:
+        """Two devices use its identity: neither is heard before an operator decides (A13). False: it was not anyway."""
+        if not self.move(ParentCue.CLONED):
+            return False
+        self.record = msgspec.structs.replace(self.record, quarantined=CLONE)
+        self.save(fx)
         return True
 
     def save(self, fx: Effects) -> None:

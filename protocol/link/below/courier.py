@@ -17,12 +17,10 @@ from protocol.bundle.head import Down, Proof, Up
 from protocol.effects import Effects, Now
 from protocol.errors import Refused, RemoteProtocolError, TrustError
 from protocol.link import events
-from protocol.link.below.child import STATUS, Child
-from protocol.link.table import ParentCue, ParentState
+from protocol.link.below.child import CLONE, STATUS, Child
+from protocol.link.table import ParentState
 
 Events = list[events.ParentEvent]
-
-_CLONE = "a second device uses this node's identity: remove one, then `skerry node accept` takes the other back"
 
 
 class Couriers:
@@ -120,23 +118,28 @@ class Couriers:
 
     def _clone(self, child: Child, hello: messages.Hello, now: Now, fx: Effects) -> Events:
         """The same counter with another nonce: one of two devices (A13)."""
-        record, was_live = child.record, child.greeted
+        record, was_connected, was_here = child.record, child.greeted, child.greeted or child.quiet
         known = {record.session: record.nonce} | {record.carried[0]: record.carrier}
-        if known.get(hello.session, hello.nonce) == hello.nonce or not child.move(ParentCue.CLONED):
+        if known.get(hello.session, hello.nonce) == hello.nonce or not child.quarantine(fx):
             return []
-        child.record = msgspec.structs.replace(record, quarantined=_CLONE)
-        child.save(fx)
         told: Events = [events.CloneSeen(node=child.node, session=hello.session)]
-        if was_live:
+        if was_here:
             child.asked.forget_session()
             child.since_wall, child.postponed = now.wall, None
-            told.append(events.ChildAway(node=child.node, reason=_CLONE))
-            told.append(events.CloseAsked(node=child.node, connection=child.connection, reason=_CLONE))
+            told.append(events.ChildAway(node=child.node, reason=CLONE))
+        if was_connected:
+            told.append(events.CloseAsked(node=child.node, connection=child.connection, reason=CLONE))
         return told
 
     def rows(self, node: str, message: messages.Entries, fx: Effects) -> tuple[messages.EntriesAck | None, Events]:
-        """Take one part's rows, by the rules of the cursor; the ack says where their stream stands; None: fenced."""
-        return self._children[node].incoming.take(message, fx)
+        """Take one part's rows, by the rules of the cursor; the ack says where their stream stands; None: fenced.
+
+        Raises Refused for who was revoked or quarantined since the bundle was begun (C5).
+        """
+        child = self._children[node]
+        if reason := child.record.revoked or child.record.quarantined:
+            raise Refused(f"{node} was turned away since its bundle was begun ({reason}): the rest of it is not taken")
+        return child.incoming.take(message, fx)
 
 
 def _is_news(child: Child, stream: str, given: messages.StreamHead) -> bool:

@@ -206,6 +206,17 @@ def test_a_quarantined_device_is_not_heard_by_stick_either(mast: Mast) -> None:
     assert "quarantined" in only(world.request(inputs.ExportBundle(node="mast-7")), inputs.Reply).error
 
 
+def test_who_is_revoked_while_a_bundle_of_it_is_taken_is_heard_no_further(mast: Mast) -> None:
+    world = mast.world
+    raw, parts = mast.bundle("app.one")
+    (part,) = parts.values()
+    world.ask(inputs.TakeBundle(head=raw))
+    world.ask(inputs.RevokeNode(node="mast-7", reason="stolen"))
+    reply = only(world.request(inputs.TakePart(node="mast-7", raw=part)), inputs.Reply)
+    assert reply.error.startswith("mast-7 was turned away since its bundle was begun (stolen")
+    assert world.store.received == []
+
+
 def test_bundles_of_many_devices_are_open_at_a_time_within_a_bound(mast: Mast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BUNDLES_OPEN_MAX", 1)
     world, other = mast.world, Mast(mast.world, 8)

@@ -211,6 +211,21 @@ def test_a_clone_found_out_by_a_stick_ends_the_session_of_the_one_that_is_connec
     assert not world.parent.view(CHILD).live
 
 
+def test_a_clone_of_a_quiet_device_found_out_by_a_stick_is_here_no_more() -> None:
+    world = World(contact_s=3_600.0)
+    world.settle()
+    other = World(seed=b"a clone", disk=world.disk.copy())
+    other.reachable = False
+    other.cut()
+    other.child.session = world.child.session
+    world.reachable = False
+    world.cut()
+    assert world.parent.view(CHILD).quiet
+    _, told = sticks.import_up(world, sticks.up(other))
+    assert [type(one) for one in told] == [events.CloneSeen, events.ChildAway]
+    assert not world.parent.view(CHILD).quiet
+
+
 def _altered(bundle: Bundle, old: bytes, new: bytes) -> Bundle:
     assert old in bundle.raw
     return Bundle(bundle.raw.replace(old, new, 1), bundle.parts)

@@ -157,6 +157,14 @@ def test_a_metered_child_that_says_goodbye_is_away_at_once() -> None:
     assert not one.view(CHILD).quiet
 
 
+def test_a_quiet_child_of_which_there_are_two_is_here_no_more() -> None:
+    one = greeted()
+    one.closed(CHILD, 1, 0, "", "reset", after(60), Effects())
+    told = one.got(CHILD, 2, above.hello(nonce="other", contact_s=HOUR_S), after(61), Effects())
+    assert above.kinds(told) == ["CloneSeen", "CloseAsked", "ChildAway"]
+    assert not one.view(CHILD).quiet
+
+
 def test_a_revoked_child_is_quiet_no_more() -> None:
     one = greeted()
     one.closed(CHILD, 1, 0, "", "reset", after(60), Effects())
