@@ -34,11 +34,9 @@ def aim(*, wanted: bool, known: bool, override: str, done: bool, cut: bool) -> A
     return Aim.RUN
 
 
-def is_done(restart: str, exit_: inputs.Exit) -> bool:
+def is_done(restart: str, *, failed: bool) -> bool:
     """Tell whether a service that ended so stays ended. An unknown outcome counts as a failure."""
-    if restart == "never":
-        return True
-    return restart == "on-failure" and exit_.code == 0
+    return restart == "never" or (restart == "on-failure" and not failed)
 
 
 def process_digest(process: documents.Process) -> str:

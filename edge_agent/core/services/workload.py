@@ -118,7 +118,8 @@ class Workload:
             self._keep(fx)
         fx.store.append(Put("assignment", self.name, self._wanted_raw))
         self._artifacts.used(f"service/{self.name}", self.wanted.process.artifact, fx)
-        if before != self._process:
+        goes_on = self.record.done and not reconcile.is_done(self._restart(), failed=self.record.failed)
+        if before != self._process or goes_on:  # it stays ended no longer
             self.fresh(fx)
         if self.record.stage is Stage.RUNNING:
             self._watch(now, self.record.healthy)
@@ -285,7 +286,7 @@ class Workload:
         """It could not be started; nothing runs."""
         instance = self._rest(now, fx)
         self.record.failed, self.record.reason = True, error
-        self._after_failure(reconcile.is_done(self._restart(), inputs.Exit()), now, fx)
+        self._after_failure(reconcile.is_done(self._restart(), failed=True), now, fx)
         self._note("failed", status.ServiceFact(instance=instance, error=error), now, fx)
         fx.act.append(inputs.Forget(instance=instance))
         self.settle(now, fx)
@@ -303,11 +304,11 @@ class Workload:
         if asked and record.cause != "unhealthy":
             record.failures, self._wait_until = 0, 0.0
         elif booted:
-            record.failures, record.done = 0, reconcile.is_done(self._restart(), exit_)
+            record.failures, record.done = 0, reconcile.is_done(self._restart(), failed=record.failed)
         else:
             if ran_s >= limits.RESTART_RESET_S:
                 record.failures = 0
-            self._after_failure(not asked and reconcile.is_done(self._restart(), exit_), now, fx)
+            self._after_failure(not asked and reconcile.is_done(self._restart(), failed=record.failed), now, fx)
         fact = status.ServiceFact(
             instance=instance,
             code=exit_.code,

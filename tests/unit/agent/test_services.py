@@ -91,6 +91,26 @@ def test_a_new_version_starts_what_had_ended_for_good(world: World) -> None:
     assert only(world.desire(service("web", "./new", restart="never")), inputs.Launch).instance == "s-web-2"
 
 
+@pytest.mark.parametrize(
+    ("policy", "code", "now", "starts"),
+    [
+        ("never", 0, "always", True),
+        ("on-failure", 0, "always", True),
+        ("never", 3, "on-failure", True),
+        ("never", 0, "on-failure", False),
+        ("on-failure", 0, "never", False),
+    ],
+)
+def test_a_new_restart_policy_starts_what_does_not_stay_ended_under_it(
+    world: World, policy: str, code: int, now: str, starts: bool
+) -> None:
+    world.desire(service("web", restart=policy))
+    running(world, "s-web-1")
+    world.do(exited("s-web-1", code))
+    world.desire(service("web", restart=now))
+    assert [launch.instance for launch in world.all(inputs.Launch)] == ["s-web-1", *(["s-web-2"] if starts else [])]
+
+
 def test_a_command_that_does_not_exist_is_tried_again_and_said(world: World) -> None:
     world.desire(service("web", backoff=FAST))
     fx = world.do(inputs.LaunchFailed(instance="s-web-1", error="no such command: ./serve"))
