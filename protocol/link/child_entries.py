@@ -89,23 +89,12 @@ class Outbox:
         return told
 
     def _resume(self, flow: _Flow, given: Cursor, now: Now, fx: Effects) -> list[events.ChildEvent]:
-        stream = flow.stream
-        distrust = _distrust(stream, given)
+        distrust = _distrust(flow.stream, given)
         if distrust:
             return [self._begin_epoch(flow, distrust, fx, given)]
-        told: list[events.ChildEvent] = []
-        if given.seq < stream.acked:
-            told.append(events.ParentBehind(stream=stream.name, seq=given.seq, acked=stream.acked))
-        if given.seq > stream.acked:
-            told.append(events.Acked(stream=stream.name, seq=given.seq))
-        if given.seq != stream.acked:
-            stream.note_acked(given.seq, fx)
-        lost = stream.refill_gap(given.seq, now, fx)
-        if lost:
-            told.append(events.GapDeclared(stream=stream.name, count=lost, reason="the parent was restored"))
         flow.sent, flow.credit = given.seq, given.credit
         flow.misses, flow.refilled, flow.held = 0, -1, 0
-        return told
+        return _stands(flow.stream, given.seq, now, fx)
 
     def _begin_epoch(self, flow: _Flow, reason: str, fx: Effects, given: Cursor) -> events.ChildEvent:
         stream = flow.stream
@@ -194,22 +183,9 @@ class Outbox:
             distrust = _distrust(flow.stream, given)
             if distrust:
                 told.append(self._begin_epoch(flow, distrust, fx, given))
-            elif given.seq > flow.stream.acked:
-                flow.stream.note_acked(given.seq, fx)
-                flow.sent = max(flow.sent, given.seq)
-                told.append(events.Acked(stream=flow.stream.name, seq=given.seq))
-            elif is_newest:
-                told += self._behind(flow, given.seq, now, fx)
-        return told
-
-    def _behind(self, flow: _Flow, seq: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
-        stream = flow.stream
-        told: list[events.ChildEvent] = [events.ParentBehind(stream=stream.name, seq=seq, acked=stream.acked)]
-        stream.note_acked(seq, fx)
-        lost = stream.refill_gap(seq, now, fx)
-        if lost:
-            told.append(events.GapDeclared(stream=stream.name, count=lost, reason="the parent was restored"))
-        flow.sent = seq
+            elif given.seq > flow.stream.acked or is_newest:
+                flow.sent = max(flow.sent, given.seq) if given.seq > flow.stream.acked else given.seq
+                told += _stands(flow.stream, given.seq, now, fx)
         return told
 
     def plan(self) -> list[effects.SendRows]:
@@ -241,6 +217,21 @@ class Outbox:
         """Return when the next ack is overdue (mono), while a session is live."""
         due = [one.waits_since + one.wait_s for one in self._flows.values() if one.sent > one.stream.acked]
         return min(due, default=None)
+
+
+def _stands(stream: OwnStream, seq: int, now: Now, fx: Effects) -> list[events.ChildEvent]:
+    """The parent says where it stands; below what it acked it was restored, and what is gone here is declared lost."""
+    told: list[events.ChildEvent] = []
+    if seq < stream.acked:
+        told.append(events.ParentBehind(stream=stream.name, seq=seq, acked=stream.acked))
+    if seq > stream.acked:
+        told.append(events.Acked(stream=stream.name, seq=seq))
+    if seq != stream.acked:
+        stream.note_acked(seq, fx)
+    lost = stream.refill_gap(seq, now, fx)
+    if lost:
+        told.append(events.GapDeclared(stream=stream.name, count=lost, reason="the parent was restored"))
+    return told
 
 
 def _distrust(stream: OwnStream, given: Cursor) -> str:
