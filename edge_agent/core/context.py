@@ -2,12 +2,14 @@
 
 Spaces of the state table that the core writes (all local; none of them crosses the link):
 
-    agent       `boot`, `instances` (the counter of service instances), `contact`, `absence`, `home`, `hold`, `upgrade`
+    agent       `boot`, `instances` (the counter of service instances), `contact`, `absence`, `home`, `hold`, `losses`,
+                `upgrade`
     service     NAME -> workload.Record
     assignment  NAME -> the bytes of the assignment in force
     own         ID -> person.own.Declared, a document that was declared here
     override    NAME -> overrides.Override
     task        ID -> tasks.Record, as long as the manifest lists the task
+    task-past   ID -> when, among all, it was forgotten: the newest ended ones, which do not run again
     workflow    NAME -> the digest of the definition in force
     definition  DIGEST -> the bytes of a workflow that is in force or that a run still follows
     run         ID -> run.Record

@@ -55,7 +55,7 @@ class Asks:
             read = inputs.ReadLogs(
                 ask=ask.id,
                 service=service,
-                tail=min(int(tail), limits.TAIL_LINES_MAX) if tail.isdecimal() else limits.TAIL_LINES_MAX,
+                tail=min(int(tail[:9]), limits.TAIL_LINES_MAX) if tail.isdecimal() else limits.TAIL_LINES_MAX,
                 follow=ask.params.get("follow", "") == "true",
                 until_ms=until_ms,
             )

@@ -127,11 +127,11 @@ class Courier:
         return told, Taken(text=text, generation=child.held.generation, news=child.held != before, acked=acked)
 
     def _export(self, local: inputs.Local, now: Now, fx: Effects) -> Plan:
+        if not self._ctx.child.session:
+            raise Refused("the agent has only begun: try again in a moment")
         body = Carried(user=local.user, uid=local.uid)
         self._ctx.note("audit", "bundle.exported", "", body, now, fx)
         hello, status, rows = self._ctx.child.carry(now, fx)
-        if not hello.session:
-            raise Refused("the agent has only begun: try again in a moment")
         return Plan(hub=self._parent, node=self._node, time_ms=context.ms(now), hello=hello, status=status, rows=rows)
 
     def _refuse(self, local: inputs.Local, reason: str, now: Now, fx: Effects) -> None:

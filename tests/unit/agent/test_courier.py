@@ -125,4 +125,5 @@ def _refused_before_start() -> str:
         world.do(inputs.Local(request=7, user="ada", uid=1, command=inputs.LocalBundleExport())), inputs.LocalReply
     )
     assert not acts(world.fx, inputs.Launch)
+    assert "bundle.exported" not in world.kinds("audit")
     return reply.error

@@ -211,6 +211,11 @@ def test_the_parent_asks_for_logs_and_gets_them_part_by_part(world: World) -> No
     assert not world.do(inputs.LogRead(ask="q1", part=2, last=True, lines=["late"])).send
 
 
+def test_a_question_for_more_lines_than_there_are_numbers_for_is_bounded(world: World) -> None:
+    ask(world, "logs", service="web", tail="9" * 5_000)
+    assert world.all(inputs.ReadLogs)[0].tail == limits.TAIL_LINES_MAX
+
+
 def test_a_part_that_is_too_large_is_said_to_be(world: World) -> None:
     ask(world, "logs", service="web", tail="x")
     (answer,) = sent(world.do(inputs.LogRead(ask="q1", part=0, last=True, lines=["x" * 200_000])), messages.Answer)
