@@ -68,7 +68,7 @@ package() {
     find "$files" -name '*.so*' -exec "$machine-linux-gnu-strip" --strip-unneeded {} +
     ln -s "../lib/$name/${runs}bin/$2" "$files/usr/bin/$2"
     cp "$packaging/$1/$name"*.service "$files/usr/lib/systemd/system/"
-    if [ "$1" = agent ]; then cp "$packaging/$1/$name"*.path "$files/usr/lib/systemd/system/"; fi
+    if [ "$1" = agent ]; then cp "$packaging/$1/$name"*.path "$packaging/$1/$name"*.socket "$files/usr/lib/systemd/system/"; fi
     cp "$packaging/$1/$1.env" "$files/etc/skerry/"
     cp "$packaging/README.md" "$files/usr/share/doc/$name/"
     cp "$work/source/LICENSE" "$files/usr/share/doc/$name/copyright"

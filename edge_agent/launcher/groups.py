@@ -1,7 +1,7 @@
 """Control groups, one for each workload, of whichever version the device has: they bound memory, cpu and processes.
 
 Version 2: `ROOT/BASE/INSTANCE`, BASE with the controllers handed down. Version 1: `ROOT/CONTROLLER/BASE/INSTANCE`. BASE
-is the group of a unit that delegates it (skerry-work.service), so that systemd knows whose they are and lets them be.
+is the group of a unit that delegates it (skerry-agent-work.service), so that systemd knows whose they are and lets them be.
 """
 
 from __future__ import annotations
