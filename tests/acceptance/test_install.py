@@ -141,7 +141,7 @@ async def test_installed_by_one_command_it_survives_all_that_a_device_meets_and_
 
 async def _agent_starts_again(it: Lands, on: Debian, pid: int) -> None:
     """In order, killed, and hanging: each time its work goes on."""
-    assert await on.run("cat", "/var/tmp/who") == "skerry-agent\n"
+    assert await on.run("cat", "/var/tmp/who") == "skerry-work\n"
     former = await _main_pid(on)
     await on.run("systemctl", "restart", "skerry-agent")
     assert await _main_pid(on) != former

@@ -7,17 +7,19 @@ import contextlib
 import os
 import pwd
 import socket
+import tomllib
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core import inputs
+from edge_agent.launcher import policy
 from edge_agent.shell import probes
 from edge_agent.shell.runners import folder, proc, script
 from edge_agent.shell.runners.children import Helpers
 from protocol import documents
-from tests.contract.shell.launched import OTHER, WORK, Launched, launched
+from tests.contract.shell.launched import OTHER, ROOT, WORK, Launched, launched
 from tests.contract.shell.world import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can launch as somebody else")
@@ -240,3 +242,7 @@ async def test_who_talks_through_the_socket_of_a_service_is_its_user_and_nobody_
                 with contextlib.suppress(ConnectionError):
                     assert await asyncio.get_running_loop().sock_recv(sock, 10) == b""
     assert len(world.all(inputs.Emitted)) == 1
+
+
+def test_the_example_of_agent_toml_says_what_holds_without_it() -> None:
+    assert policy.parse(tomllib.loads((ROOT / "config" / "agent.toml").read_text())) == policy.Allowed()
