@@ -15,6 +15,8 @@ from edge_agent.launcher.request import Refused, Request
 
 ROOT = Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
+_HOLDER = "unit"
+"""Version 2: where the unit's own process goes, for a group that hands controllers down has none itself."""
 _SHIM = 1
 """Processes of ours among those of the workload."""
 
@@ -32,6 +34,10 @@ class Groups:
         if not self._second:
             return [name for name in ("memory", "cpu", "pids") if self._makes(self._root / name)]
         base = self._root / self._base
+        with contextlib.suppress(OSError):
+            (base / _HOLDER).mkdir(exist_ok=True)
+            for pid in (base / "cgroup.procs").read_text().split():
+                (base / _HOLDER / "cgroup.procs").write_text(pid)
         for name in ("memory", "cpu", "pids"):
             with contextlib.suppress(OSError):
                 (base / "cgroup.subtree_control").write_text(f"+{name}")

@@ -132,6 +132,12 @@ class ServiceSpec(common.Model):
     logs: Logs = Logs()
     disconnect: Disconnect = Disconnect()
 
+    @model_validator(mode="after")
+    def _reachable(self) -> ServiceSpec:
+        if self.isolation.network == "none" and self.health is not None and self.health.http is not None:
+            raise ValueError("isolation.network: none and health.http contradict each other: probe it by exec")
+        return self
+
 
 class Service(common.Resource):
     """A service: it runs on."""

@@ -61,7 +61,9 @@ class Launcher:
                 sock.settimeout(limits.LAUNCHER_WAIT_S)
                 said = _decode(sock.recv(_ANSWER_BYTES_MAX) or b"{}")
         except (OSError, Refused, msgspec.DecodeError) as error:
-            log.error("the launcher (skerry-agent-launch) does not answer: %s; nothing can be started before it does", error)
+            log.error(
+                "the launcher (skerry-agent-launch) does not answer: %s; nothing can be started before it does", error
+            )
             return
         if said.error:
             log.error("the launcher (skerry-agent-launch) answers: %s", said.error)
@@ -109,7 +111,9 @@ class Launcher:
             socket.send_fds(sock, [raw], list(handles))
         except OSError as error:
             sock.close()
-            raise OSError(error.errno, f"the launcher (skerry-agent-launch) cannot be asked: {error.strerror}") from error
+            raise OSError(
+                error.errno, f"the launcher (skerry-agent-launch) cannot be asked: {error.strerror}"
+            ) from error
         return sock
 
 
