@@ -1,7 +1,7 @@
 """Control groups, one for each workload, of whichever version the device has: they bound memory, cpu and processes.
 
 Version 2: `ROOT/BASE/INSTANCE`, BASE with the controllers handed down. Version 1: `ROOT/CONTROLLER/BASE/INSTANCE`. BASE
-is the group of a unit that delegates it (skerry-agent-work.service), so that systemd knows whose they are and lets them be.
+is the group of a unit that delegates it (skerry-agent-work.service): systemd knows whose they are and lets them be.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ ROOT = Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
 _HOLDER = "unit"
 """Version 2: where the unit's own process goes, for a group that hands controllers down has none itself."""
+_NAMED = ("systemd", "unified")
+"""Version 1: the hierarchies by which systemd knows what belongs to which unit, and bounds nothing."""
 _SHIM = 1
 """Processes of ours among those of the workload."""
 
@@ -79,8 +81,9 @@ class Groups:
             return
         for name in able:
             yield name, self._root / name / self._base / instance
-        if (self._root / "systemd" / self._base).is_dir():
-            yield "", self._root / "systemd" / self._base / instance
+        for name in _NAMED:
+            if (self._root / name / self._base).is_dir():
+                yield "", self._root / name / self._base / instance
 
     def _bounds(self, name: str, wanted: dict[str, int]) -> Iterator[tuple[str, str]]:
         memory, cpu, pids = (wanted[one] if name in (one, "all") else -1 for one in ("memory", "cpu", "pids"))
@@ -97,7 +100,7 @@ class Groups:
 
     def sweep(self) -> None:
         """Remove the groups that nobody is in any more."""
-        tops = [self._root] if self._second else [*(self._root / one for one in ("memory", "cpu", "pids", "systemd"))]
+        tops = [self._root] if self._second else [self._root / one for one in ("memory", "cpu", "pids", *_NAMED)]
         for top in tops:
             with contextlib.suppress(OSError):
                 for group in os.scandir(top / self._base):

@@ -23,6 +23,7 @@ from edge_agent.launcher.serve import Launcher, account
 
 _BACKLOG = 64
 _FROM_SYSTEMD = 3
+_GROUP = "system.slice/skerry-agent-work.service"
 
 
 def _listen(path: str, agent: Who) -> socket.socket:
@@ -45,9 +46,7 @@ def main() -> None:
     options.add_argument("--data", default="/var/lib/skerry/agent", help="the agent's folder")
     options.add_argument("--socket", default="/run/skerry/launch.sock")
     options.add_argument("--state", type=Path, default="/run/skerry-launch", help="where it notes what it started")
-    options.add_argument(
-        "--group", default="system.slice/skerry-agent-work.service", help="the control group of workloads"
-    )
+    options.add_argument("--group", default=_GROUP, help="the control group of workloads")
     options.add_argument("--network", default="", help="the network namespace of workloads; empty: this one")
     options.add_argument("--rules", type=Path, default=policy.FILE, help="what the device's owner allows")
     options.add_argument("--idle", type=float, default=60.0, help="seconds without a request after which it ends")

@@ -61,12 +61,10 @@ class Launcher:
                 sock.settimeout(limits.LAUNCHER_WAIT_S)
                 said = _decode(sock.recv(_ANSWER_BYTES_MAX) or b"{}")
         except (OSError, Refused, msgspec.DecodeError) as error:
-            log.error(
-                "the launcher (skerry-agent-launch) does not answer: %s; nothing can be started before it does", error
-            )
+            log.error("skerry-agent-launch does not answer: %s; nothing can be started before it does", error)
             return
         if said.error:
-            log.error("the launcher (skerry-agent-launch) answers: %s", said.error)
+            log.error("the launcher answers: %s", said.error)
         self.able, self.user = said.able, said.user
 
     def identity(self, user: str) -> script.Identity:
@@ -111,9 +109,7 @@ class Launcher:
             socket.send_fds(sock, [raw], list(handles))
         except OSError as error:
             sock.close()
-            raise OSError(
-                error.errno, f"the launcher (skerry-agent-launch) cannot be asked: {error.strerror}"
-            ) from error
+            raise OSError(error.errno, f"skerry-agent-launch cannot be asked: {error.strerror}") from error
         return sock
 
 
@@ -121,5 +117,5 @@ def answer(sock: socket.socket) -> str:
     """Return why a workload was not started, and close: the launcher says so before it lets go of the pipe."""
     with sock, contextlib.suppress(OSError, msgspec.DecodeError):
         said = _decode(sock.recv(_ANSWER_BYTES_MAX) or b"{}")
-        return said.error or "the launcher (skerry-agent-launch) went away before it was started"
-    return "the launcher (skerry-agent-launch) said nothing"
+        return said.error or "the launcher went away before it was started"
+    return "the launcher said nothing"
