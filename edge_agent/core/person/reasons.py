@@ -44,8 +44,6 @@ def _decided(override: Override | None) -> Iterator[Reason]:
 def _so_it_is(service: Workload, report: status.ServiceReport) -> Iterator[Reason]:
     if report.reason:
         yield report.reason, report.since_ms
-    if service.unconfined():
-        yield service.unconfined(), 0
     if report.last_exit and report.state != "running":
         yield _last_exit(service, report)
 

@@ -439,7 +439,7 @@ class Workload:
             return f"the artifact is not here yet: {error}"
         if self.health is not None and self.record.healthy is False:
             return self.health.text
-        return self.record.reason
+        return self.record.reason or self.unconfined()
 
     def refusal(self) -> str:
         """Return why what is asked for may not run on this device; empty: it may."""
