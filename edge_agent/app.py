@@ -81,7 +81,6 @@ async def _live(data: Path, tools: Tools, ready: Callable[[str], None], stop: as
         raise TrustError(
             f"{data}/cert.pem is for {papers.certificate.id!r}, not {file.node!r}: enroll this device again"
         )
-    tools = Tools.find(_raise_open_files())
     journal = await until_it_can(lambda: _journal(data, file), log)
     try:
         return await _Serving(data, file, papers, tools, journal).run(ready, stop)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -97,6 +98,24 @@ async def test_work_outlives_the_agent_whether_it_is_killed_or_stopped(tmp_path:
 
 async def _is_away(it: Fleet) -> bool:
     return (await it.node("oslo"))["state"] == "away"
+
+
+async def test_work_may_open_as_many_files_as_it_might_without_the_agent(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_000, hard))  # what daemons that start here begin with
+    try:
+        async with deeds.site(tmp_path, "oslo") as it:
+            await deeds.declare(it, deeds.service("beat", ["sleep", "600"]))
+            agent, work = (psutil.Process(pid) for pid in (it.agents["oslo"].daemon.pid, await _pid(it)))
+            assert agent.rlimit(psutil.RLIMIT_NOFILE)[0] > 1_000
+
+            async def is_started() -> bool:
+                return work.name() == "sleep"
+
+            await it.until(is_started, "the shim has become the work")
+            assert work.rlimit(psutil.RLIMIT_NOFILE) == (1_000, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_second_agent_in_the_same_directory_names_the_first(tmp_path: Path) -> None:
