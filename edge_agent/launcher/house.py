@@ -59,8 +59,8 @@ def arrange(handles: list[int]) -> None:
 def process_of(record: Path) -> tuple[int, int] | None:
     """Return (pid, start time) of what was recorded; None when it is not whole."""
     try:
-        text = record.read_text()
-    except (OSError, UnicodeDecodeError):
+        text = record.read_text(errors="replace")
+    except OSError:
         return None
     fields = text.rpartition(")")[2].split()
     return (int(text.partition(" ")[0]), int(fields[19])) if len(fields) > 20 and fields[-1] == "end" else None
@@ -72,7 +72,7 @@ def lives(record: Path) -> bool:
     if found is None:
         return False
     with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{found[0]}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{found[0]}/stat").read_text(errors="replace").rpartition(")")[2].split()
         if int(fields[19]) != found[1]:
             return False
         if fields[0] not in "ZXx":

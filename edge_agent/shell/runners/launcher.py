@@ -54,7 +54,14 @@ class Launcher:
         return cls(path) if path else None
 
     def ask(self) -> None:
-        """Find out what it can. May wait limits.LAUNCHER_WAIT_S; without an answer it can nothing."""
+        """Find out what it can. May wait twice limits.LAUNCHER_WAIT_S; without an answer it can nothing.
+
+        A launcher of another version says so once and makes room for the one that is installed now.
+        """
+        if not self._asked():
+            self._asked()
+
+    def _asked(self) -> bool:
         try:
             with self._call({"do": "able"}) as sock:
                 sock.setblocking(True)
@@ -62,10 +69,11 @@ class Launcher:
                 said = _decode(sock.recv(_ANSWER_BYTES_MAX) or b"{}")
         except (OSError, Refused, msgspec.DecodeError) as error:
             log.error("skerry-agent-launch does not answer: %s; nothing can be started before it does", error)
-            return
+            return False
         if said.error:
             log.error("the launcher answers: %s", said.error)
         self.able, self.user = said.able, said.user
+        return not said.error
 
     def identity(self, user: str) -> script.Identity:
         """Return whom `user` means. Raises Refused: no such user; whether they are allowed is the launcher's to say."""

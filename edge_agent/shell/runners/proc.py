@@ -38,7 +38,7 @@ def fields(stat: str) -> list[str]:
 def start_of(pid: int) -> int | None:
     """Return the start time (ticks since boot) of a living process; None when it is gone or a zombie."""
     try:
-        parts = fields(Path(f"/proc/{pid}/stat").read_text())
+        parts = fields(Path(f"/proc/{pid}/stat").read_text(errors="replace"))
     except OSError:
         return None
     return None if parts[0] in _GONE else int(parts[19])
@@ -84,7 +84,7 @@ def signal_group(pid: int, start: int, number: signal.Signals) -> None:
 
 def _stat(pid: int) -> list[str] | None:
     try:
-        return fields(Path(f"/proc/{pid}/stat").read_text())
+        return fields(Path(f"/proc/{pid}/stat").read_text(errors="replace"))
     except OSError:
         return None
 

@@ -38,6 +38,9 @@ def _is_taken_away(name: str, top: int) -> bool:
     with contextlib.suppress(OSError):
         if _is_unlinked(name, top):
             return True
+        with contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=top)  # an empty one may be another's, and closed to us
+            return True
         inner = _opened(name, top)
         try:
             for one in os.listdir(inner):
@@ -68,7 +71,8 @@ def _opened(name: Path | str, at: int | None = None) -> int:
     """Open a folder, whatever its mode is, and make it ours to empty. Raises OSError, also for a link."""
     place = os.open(name, os.O_PATH | _FOLDER, dir_fd=at)
     try:
-        os.chmod(f"/proc/self/fd/{place}", 0o700)
+        with contextlib.suppress(PermissionError):  # another's, who may have left it to our group
+            os.chmod(f"/proc/self/fd/{place}", 0o700)
         return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     finally:
         os.close(place)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core import inputs
-from edge_agent.shell.runners import tree
+from edge_agent.shell.runners import proc, tree
 from protocol import documents
 from tests.contract.shell.world import World
 
@@ -16,6 +18,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become ano
 
 _DEEP = """
 import os
+import subprocess
+import sys
 for number in range(3_000):
     os.mkdir('d')
     os.chdir('d')
@@ -87,3 +91,16 @@ async def test_a_service_folder_that_nests_without_end_does_not_end_the_agent(wo
             await world.one(inputs.Ended, f"s-a-{number}")
     assert "nests too deep" in (await world.one(inputs.LaunchFailed)).error
     tree.remove(world.data / "data/a")
+
+
+def test_a_process_may_have_any_name_that_the_kernel_takes() -> None:
+    name = "import ctypes; ctypes.CDLL(None).prctl(15, b'\\xff) Z (', 0, 0, 0); print('named', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout is not None
+        assert stranger.stdout.readline() == b"named\n"
+
+        start = proc.start_of(stranger.pid)
+        assert start is not None
+        assert proc.is_running(stranger.pid, start)
+        assert not proc.has_group(2**22 - 1, 1)
+        stranger.communicate(b"\n")

@@ -60,7 +60,7 @@ async def test_a_task_tells_its_end_and_its_outputs_and_its_folder_goes(one: Lau
 
     assert (ended.exit.code, ended.stdout, ended.stderr) == (3, f"{WORK}\n", "err\n")
     world.runner.forget("t-1")
-    await until(lambda: not (one.data / "w" / "t-1").exists())
+    await until(lambda: not list((one.data / "w").glob("*t-1*")))
 
 
 async def test_a_declared_user_has_the_folder_of_the_service_and_writes_there(one: Launched) -> None:
@@ -220,6 +220,31 @@ async def test_a_lease_ends_what_runs_as_another_user_though_agent_and_launcher_
     found = one.world().found["s-once-1"].exit
     assert found is not None
     assert found.expired
+
+
+async def test_what_was_started_without_a_lease_can_be_given_one(one: Launched) -> None:
+    world = one.world()
+    process = documents.Process(command=["sleep", "60"])
+    world.launch("s-once-1", capture=False, process=process, stop_grace_s=1.0)
+    await world.one(inputs.Launched)
+
+    world.runner.extend(inputs.Extend(instance="s-once-1", until=proc.boot_seconds() + 1.0))
+
+    assert (await world.one(inputs.Ended)).exit.expired
+
+
+async def test_a_start_that_is_refused_after_all_leaves_nothing(one: Launched) -> None:
+    world = one.world()
+    process = documents.Process(
+        command=["id"],
+        files=[documents.InlineFile(path="a/b", text="x")],
+        isolation=documents.Isolation(read_only=["/nowhere"]),
+    )
+
+    world.launch("t-1", process=process)
+
+    assert "No such file or directory: '/nowhere'" in (await world.one(inputs.LaunchFailed)).error
+    await until(lambda: not list((one.data / "w").glob("*t-1*")))
 
 
 async def test_who_talks_through_the_socket_of_a_service_is_its_user_and_nobody_else(one: Launched) -> None:
