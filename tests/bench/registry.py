@@ -77,12 +77,14 @@ class Bench:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One key of build/bench.json. `targets` by the number's name, "" for a single one."""
+    """One key of build/bench.json. `targets` by the number's name, "" for a single one. `beside`: what others publish
+    of the same thing."""
 
     key: str
     unit: str
     measure: Callable[[Bench], Awaitable[Value]]
     targets: Mapping[str, Target] = field(default_factory=dict[str, Target])
+    beside: str = ""
 
     def needs(self) -> set[str]:
         """Return the floors that its targets are shares of."""
@@ -93,14 +95,14 @@ FIGURES: dict[str, Figure] = {}
 
 
 def figure(
-    key: str, *, unit: str, targets: Mapping[str, Target] | Target | None = None
+    key: str, *, unit: str, targets: Mapping[str, Target] | Target | None = None, beside: str = ""
 ) -> Callable[[Callable[[Bench], Awaitable[Value]]], Callable[[Bench], Awaitable[Value]]]:
     """Register the decorated function as what measures `key`."""
     by_name = {"": targets} if isinstance(targets, Target) else (targets or {})
 
     def register(measure: Callable[[Bench], Awaitable[Value]]) -> Callable[[Bench], Awaitable[Value]]:
         assert key not in FIGURES
-        FIGURES[key] = Figure(key=key, unit=unit, measure=measure, targets=by_name)
+        FIGURES[key] = Figure(key=key, unit=unit, measure=measure, targets=by_name, beside=beside)
         return measure
 
     return register

@@ -58,6 +58,9 @@ def show(figures: Sequence[Figure], found: dict[str, Value], failed: dict[str, s
         if figure.key in failed:
             table.add_row(figure.key, "", "[red]failed", "", "", failed[figure.key])
     console.print(table)
+    for figure in figures:
+        if figure.beside:
+            console.print(f"beside {figure.key}: {figure.beside}", style="dim", soft_wrap=True)
 
 
 def write(path: Path, found: dict[str, Value], failed: dict[str, str]) -> None:
