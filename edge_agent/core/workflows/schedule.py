@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import zoneinfo
+from collections.abc import Iterator
 
 import cronsim
 import msgspec
@@ -50,7 +51,7 @@ def is_behind(trigger: Trigger, wall_ms: int) -> bool:
 
 
 def look(trigger: Trigger, cron: documents.Cron, wall_ms: int) -> Due | None:
-    """Return what is due at `wall_ms`, None when nothing is."""
+    """Return what is due at `wall_ms`, None when nothing is. Raises Refused as `arm`."""
     if wall_ms < trigger.next_ms:
         return None
     wanted = limits.CATCH_UP_FIRINGS_MAX if cron.catch_up == "all" else 1
@@ -64,28 +65,29 @@ def look(trigger: Trigger, cron: documents.Cron, wall_ms: int) -> Due | None:
 
 def next_after(cron: documents.Cron, wall_ms: int) -> int:
     """Return the first firing after `wall_ms`, in ms; one in a far future when there is none. Raises Refused."""
-    try:
-        moment = next(cronsim.CronSim(cron.cron, _moment(cron, wall_ms)), None)
-    except cronsim.CronSimError as error:
-        raise Refused(f"{cron.cron!r} is no schedule: {error}") from error
+    moment = next(_moments(cron, wall_ms), None)
     return _ms(moment) if moment is not None else _NEVER_MS
 
 
 def _between(cron: documents.Cron, first_ms: int, wall_ms: int, count_max: int) -> list[int]:
     """Return the last `count_max` firings from `first_ms` (itself one) to `wall_ms`, ascending."""
     # Backwards from now: after a long absence the way forward would take a step for each firing of all that time.
-    past = cronsim.CronSim(cron.cron, _moment(cron, wall_ms + 1000), reverse=True)
+    past = _moments(cron, wall_ms + 1000, reverse=True)
     found = itertools.takewhile(lambda at: at > first_ms, (_ms(moment) for moment in past))
     latest = [at for at in itertools.islice(found, count_max) if at <= wall_ms]
     return sorted({first_ms, *latest})[-count_max:]
 
 
-def _moment(cron: documents.Cron, wall_ms: int) -> datetime.datetime:
+def _moments(cron: documents.Cron, wall_ms: int, *, reverse: bool = False) -> Iterator[datetime.datetime]:
     try:
         zone = zoneinfo.ZoneInfo(cron.timezone)
     except (KeyError, ValueError, OSError) as error:
         raise Refused(f"this device knows no time zone {cron.timezone!r}") from error
-    return datetime.datetime.fromtimestamp(wall_ms / 1000, zone)
+    begin = datetime.datetime.fromtimestamp(wall_ms / 1000, zone)
+    try:
+        return cronsim.CronSim(cron.cron, begin, reverse=reverse)
+    except cronsim.CronSimError as error:
+        raise Refused(f"{cron.cron!r} is no schedule: {error}") from error
 
 
 def _ms(moment: datetime.datetime) -> int:

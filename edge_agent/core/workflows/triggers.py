@@ -65,21 +65,26 @@ class Triggers:
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Start what is due."""
-        for key, cron in self._crons.items():
-            trigger = self._all.get(key)
-            if trigger is None:
-                continue
-            if schedule.is_behind(trigger, context.ms(now)):
-                self._tick_behind(key, cron, now, fx)
-                if trigger.pending:
-                    self._catch_up(key, trigger, now, fx)
-                continue
-            self._behind.pop(key, None)
-            due = schedule.look(trigger, cron, context.ms(now))
-            if due is not None:
-                self._fire(key, cron, due, now, fx)
-            elif trigger.pending:
+        for key in self._armed():
+            try:
+                self._tick(key, self._crons[key], self._all[key], now, fx)
+            except Refused as error:  # its time zone went with another version of the system
+                del self._crons[key]
+                self.bad[key.partition("/")[0]] = str(error)
+                self._ctx.changed = True
+
+    def _tick(self, key: str, cron: documents.Cron, trigger: Trigger, now: Now, fx: Effects) -> None:
+        if schedule.is_behind(trigger, context.ms(now)):
+            self._tick_behind(key, cron, now, fx)
+            if trigger.pending:
                 self._catch_up(key, trigger, now, fx)
+            return
+        self._behind.pop(key, None)
+        due = schedule.look(trigger, cron, context.ms(now))
+        if due is not None:
+            self._fire(key, cron, due, now, fx)
+        elif trigger.pending:
+            self._catch_up(key, trigger, now, fx)
 
     def _fire(self, key: str, cron: documents.Cron, due: schedule.Due, now: Now, fx: Effects) -> None:
         name = key.partition("/")[0]
@@ -107,10 +112,10 @@ class Triggers:
     def _tick_behind(self, key: str, cron: documents.Cron, now: Now, fx: Effects) -> None:
         wall_ms = context.ms(now)
         next_ms = self._behind.get(key)
-        if next_ms is not None and next_ms <= wall_ms:
-            self._start(key.partition("/")[0], now, fx)
         if next_ms is None or next_ms <= wall_ms:
             self._behind[key] = schedule.next_after(cron, wall_ms)
+        if next_ms is not None and next_ms <= wall_ms:
+            self._start(key.partition("/")[0], now, fx)
 
     def _start(self, name: str, now: Now, fx: Effects) -> None:
         try:
@@ -137,7 +142,7 @@ class Triggers:
         return found
 
     def _next(self) -> dict[str, int]:
-        return {key: self._behind.get(key, trigger.next_ms) for key, trigger in self._all.items()}
+        return {key: self._behind.get(key, self._all[key].next_ms) for key in self._armed()}
 
     def _keep(self, key: str, trigger: Trigger, fx: Effects) -> None:
         self._all[key] = trigger

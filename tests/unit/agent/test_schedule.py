@@ -6,6 +6,7 @@ import datetime
 import zoneinfo
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge_agent.core import inputs
@@ -208,3 +209,26 @@ def test_a_schedule_that_is_not_understood_is_shown_and_the_others_go_on() -> No
     assert conditions[0]["text"] == "this device knows no time zone 'Mars/Base'"
     world.wait(301)
     assert fired(world) == 1
+
+
+@pytest.mark.parametrize("wall", [WALL, 0.0], ids=["in time", "in 1970"])
+def test_a_schedule_whose_time_zone_is_gone_from_the_device_is_shown_and_the_others_go_on(wall: float) -> None:
+    world = device(cron("* * * * *", "Mars/Base"), cron("*/5 * * * *"))
+    armed = schedule.Trigger(cron="* * * * *", timezone="Mars/Base", last_ms=int(WALL * 1000), next_ms=int(WALL * 1000))
+    world.store.spaces["trigger"]["flow/0"] = msgspec.json.encode(armed)
+    world.wall = wall
+    world.start(reboot=True)
+    assert world.local(inputs.LocalStatus())["conditions"][0]["text"] == "this device knows no time zone 'Mars/Base'"
+    world.wait(301)
+    assert fired(world) == 1
+    assert "flow/0" in world.store.spaces["trigger"], "it goes on when the device knows it again"
+
+
+@pytest.mark.parametrize("text", ["61 * * * *", "* * *"])
+def test_a_schedule_that_changes_to_one_that_is_not_understood_fires_no_more_and_is_shown(text: str) -> None:
+    world = device(cron("0 * * * *"))
+    world.online()
+    world.desire(flow(cron(text)))
+    world.wait(3_700)
+    assert fired(world) == 0
+    assert world.local(inputs.LocalStatus())["conditions"][0]["text"].startswith(f"'{text}' is no schedule")
