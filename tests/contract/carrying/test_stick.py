@@ -39,6 +39,14 @@ async def _device(it: Fleet, *words: str) -> str:
     return done.stdout
 
 
+async def _refused(it: Fleet, program: str, *words: str) -> str:
+    data = ("--data", str(it.agents["oslo"].data)) if program == "skerry-agent" else ()
+    done = await _run(it, program, *words, *data)
+    assert done.returncode == 1, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    return " ".join(done.stderr.split())
+
+
 async def _entries(it: Fleet) -> list[dict[str, Any]]:
     said = await _hub(it, "events", "--node", "oslo", "--since", "1d", "-o", "json")
     return [json.loads(line) for line in said.splitlines()]
@@ -94,3 +102,65 @@ async def _is_away(it: Fleet) -> bool:
 async def _is_level(it: Fleet) -> bool:
     backlog = deeds.local(it, "oslo")["backlog"]
     return all(backlog[stream]["rows"] == 0 for stream in ("audit", "state"))
+
+
+async def test_what_is_half_altered_or_of_others_is_refused_and_told_and_a_service_comes_with_its_files(
+    tmp_path: Path,
+) -> None:
+    stick, folder = tmp_path / "stick", tmp_path / "beat"
+    folder.mkdir()
+    (folder / "beat.sh").write_text("#!/bin/sh\nexec sleep 600\n")
+    (folder / "beat.sh").chmod(0o755)
+    spec = tmp_path / "beat.yaml"
+    spec.write_text(
+        "apiVersion: skerry/v1\nkind: Service\nmetadata: {name: beat}\nspec:\n  artifact: ./beat\n"
+        "  process: {command: [./beat.sh]}\n  placement: {selector: '*', count: all}\n"
+    )
+    async with deeds.site(tmp_path / "fleet", "oslo", "bergen", wire=True) as it:
+        it.agents["oslo"].wire.cut()
+        await it.until(lambda: _is_away(it), "oslo is away")
+        await _hub(it, "apply", "-f", str(spec))
+        await _hub(it, "bundle", "export", "oslo", "--to", str(stick))
+        await _hub(it, "bundle", "export", "bergen", "--to", str(tmp_path / "other"))
+        assert "for bergen; this device is oslo" in await _refused(
+            it, "skerry-agent", "import", str(tmp_path / "other")
+        )
+
+        down = stick / "oslo.down"
+        parts = {path.name: path.read_bytes() for path in down.iterdir()}
+        large = max((name for name in parts if name != "bundle.json"), key=lambda name: len(parts[name]))
+        for broken in (parts[large][:-1], None):
+            (down / large).unlink() if broken is None else (down / large).write_bytes(broken)
+            assert "is not whole: 1 of its" in await _refused(it, "skerry-agent", "import", str(stick))
+        (down / large).write_bytes(bytes(len(parts[large])))
+        assert "was altered or damaged" in await _refused(it, "skerry-agent", "import", str(stick))
+        (down / large).write_bytes(parts[large])
+        (down / "bundle.json").write_bytes(parts["bundle.json"].replace(b'"time_ms":', b'"time_ms":1', 1))
+        assert "altered or signed by another" in await _refused(it, "skerry-agent", "import", str(stick))
+        (down / "bundle.json").unlink()
+        assert "no readable bundle.json" in await _refused(it, "skerry-agent", "import", str(stick))
+        (down / "bundle.json").write_bytes(parts["bundle.json"])
+        assert not (await it.node("oslo"))["services"]
+        assert await _device(it, "services", "-o", "json") == "[]\n"
+
+        await _device(it, "import", str(stick))
+        pid = await deeds.pid_of(it, "oslo", "beat")
+        kinds = [json.loads(one)["kind"] for one in (await _device(it, "events", "-o", "json")).splitlines()]
+        assert kinds.count("bundle.refused") == 5
+
+        await _device(it, "export", str(stick))
+        up = stick / "oslo.up"
+        head = (up / "bundle.json").read_bytes()
+        (up / "bundle.json").write_bytes(head.replace(b'"version":"', b'"version":"9', 1))
+        assert "its signature is wrong" in await _refused(it, "skerry", "import", str(stick))
+        assert [one["what"] for one in (await it.node("oslo"))["alarms"]] == ["bundle-refused"]
+        (up / "bundle.json").write_bytes(head)
+        next(one for one in up.iterdir() if one.name != "bundle.json").unlink()
+        assert "is not whole" in await _refused(it, "skerry", "import", str(stick))
+        assert not (await it.node("oslo"))["services"]
+        await _device(it, "export", str(stick))
+        assert "state up to" in await _hub(it, "import", str(stick))
+        assert (await it.node("oslo"))["services"]["beat"]["state"] == "running"
+        assert await deeds.pid_of(it, "oslo", "beat") == pid
+        trail = await _hub(it, "events", "--node", "cloud", "--since", "1d", "-o", "json")
+        assert "bundle.refused" in [json.loads(line)["kind"] for line in trail.splitlines()]
