@@ -33,6 +33,7 @@ from edge_agent.shell.runners.children import Helpers
 from edge_agent.shell.runners.launcher import Launcher
 from edge_agent.shell.runners.process import ProcessRunner
 from edge_agent.shell.runners.script import Tools
+from edge_agent.shell.stick import joining
 from edge_agent.shell.stick.sticks import Sticks
 from edge_agent.shell.upgrade import daemon
 from protocol import limits
@@ -113,7 +114,7 @@ class _Serving:
         self._platform = vitals.platform()
         self._places = daemon.Places(data=data)
         self._pulling = True
-        self._turning = asyncio.Event()
+        self._turning, self._joining = asyncio.Event(), asyncio.Lock()
         self._contact_s = _contact_s()
         self._link = self._make_link()
         self._driver = self._make_driver(journal)
@@ -123,7 +124,7 @@ class _Serving:
             data, node=file.node, tools=tools, sockets=self._sockets, report=self._put, launcher=self._launcher
         )
         self._asking = Asking(self._put)
-        sticks = Sticks(data=data, papers=papers, journal=journal)
+        sticks = Sticks(data=data, clerk=papers, journal=journal)
         self._control = Control(data, self._asking, sticks.answers, self._driver.distrust)
 
     def _make_link(self) -> MqttLink:
@@ -299,7 +300,9 @@ class _Serving:
     def _perform_for_link(self, action: Action) -> None:
         match action:
             case inputs.Connect():
-                if self._pulling:
+                if identity.is_invited(self._data):
+                    self._helpers.create_task(self._enroll(action.session))
+                elif self._pulling:
                     self._link.connect(action.session, action.nonce)
             case inputs.Disconnect():
                 self._link.disconnect(action.reason)
@@ -333,6 +336,17 @@ class _Serving:
                 self._helpers.create_task(self._papers.store(action.certificate, self._put))
             case _:
                 raise AssertionError(f"nobody performs {action}")
+
+    async def _enroll(self, session: int) -> None:
+        """Enroll, if the hub is there: another life begins then, with a link. One try at a time."""
+        if self._joining.locked():
+            return
+        async with self._joining:
+            reason = await joining.join(self._data, self._file)
+        if reason:
+            self._put(inputs.Closed(session=session, reason=reason))
+        else:
+            self._turning.set()
 
     def _store_failed(self, error: StoreError) -> None:
         log.error("%s; workloads run on, nothing is acknowledged until it can be written again", error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from edge_agent.cli import client, view
-from edge_agent.cli.carrying import sticks
+from edge_agent.cli.carrying import inviting, sticks
 from edge_agent.cli.options import As, Data, Output, pairs
 from edge_agent.cli.person import deciding, declaring, looking
 from edge_agent.shell import identity
@@ -87,12 +87,19 @@ def enroll(
     ] = "",
     again: Annotated[bool, typer.Option("--again", help="Even if the hub knows it: same key, same name.")] = False,
     discover: Annotated[bool, typer.Option("--discover", help="Find the token's hub on this network.")] = False,
+    stick: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="With no network: the stick of `skerry bundle device`."),
+    ] = None,
     data: Data = None,
 ) -> None:
     """Make this device a part of a fleet. The key is made here and stays here; twice is harmless.
 
     A device that its hub does not know any more (it was restored from an older backup) is enrolled again.
     """
+    if stick is not None:
+        inviting.prepare(stick, name, pairs(label, "--label"), data)
+        return
     from edge_agent.shell import enroll as enrollment
 
     place = data or identity.default_data()

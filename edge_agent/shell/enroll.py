@@ -119,7 +119,7 @@ def _is_wanted(data: Path, former: identity.AgentFile, request: Request) -> tupl
             f"this device is {former.node} at hub {former.hub} (in {data}), and the token is of another hub: "
             "name another --data to enroll a second agent"
         )
-    if request.again:
+    if request.again or identity.is_invited(data):
         return True, ""
     asked = former if not request.hub else msgspec.structs.replace(former, api=_api(words.base(request.hub)))
     try:
@@ -211,6 +211,7 @@ def _keep(data: Path, answer: words.Enrolled, base: str, request: Request) -> id
         synced.write(data / "root.pem", answer.root.encode(), 0o644)
         own.store_certificate(data, file, answer.certificate)
         identity.save(data, file)
+        (data / identity.INVITE).unlink(missing_ok=True)
     except OSError as error:
         raise Unreachable(f"cannot write to {data}: {error.strerror}; make room and enroll again") from error
     return file

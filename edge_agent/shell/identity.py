@@ -23,6 +23,8 @@ from protocol.aio.upkeep import synced
 from protocol.errors import Refused, StoreError
 
 ARTIFACTS = "artifacts"
+INVITE = "invite.json"
+"""What a device was installed with from a stick (protocol.aio.carrying.invite), until it has a certificate."""
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +114,11 @@ def load(data: Path) -> AgentFile:
         raise Refused(f"cannot read {path}: run as the user that enrolled this device") from error
     except msgspec.DecodeError as error:
         raise StoreError(f"{path} is damaged ({error}): restore it, or enroll again with a new token") from error
+
+
+def is_invited(data: Path) -> bool:
+    """Tell whether this device has yet to enroll: it has no certificate, and nothing of it is on a link."""
+    return (data / INVITE).exists()
 
 
 def save(data: Path, file: AgentFile) -> None:

@@ -37,6 +37,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     used: int = 0
     labels: dict[str, str] = {}
     kind: str = "agent"
+    node: str = ""
+    """The reserved name that it is for."""
 
 
 class _Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +97,7 @@ class Enrollment:
             created_ms=int(now.wall * 1000),
             labels=check_labels(op.labels),
             kind=op.kind,
+            node=op.node,
         )
         self._put(token, fx)
         said = {"who": who, "uses": op.uses, "expires_ms": token.expires_ms, "labels": op.labels, "kind": op.kind}
@@ -147,6 +150,8 @@ class Enrollment:
     def _newcomer(self, op: inputs.Enroll, token: Token, now: Now) -> Node:
         if len(self._registry) >= limits.NODES_MAX:
             raise Refusal(f"this hub has {limits.NODES_MAX} nodes, its most: enroll at another hub", 503)
+        if token.node:
+            return self._expected(op, token, now)
         return Node(
             name=self._free_name(op),
             key=op.key,
@@ -156,6 +161,21 @@ class Enrollment:
             facts=_checked_facts(op.facts),
             kind=token.kind,
             ca=op.ca_key,
+        )
+
+    def _expected(self, op: inputs.Enroll, token: Token, now: Now) -> Node:
+        """Return the node that a token was made for, with the key of who shows it."""
+        known = self._registry.find(token.node)
+        if known is None or known.reserved != token.id or op.name not in ("", token.node):
+            raise Refusal(f"token {token.id} is for a device called {token.node} alone: ask for one of your own", 403)
+        return msgspec.structs.replace(
+            known,
+            key=op.key,
+            token=token.id,
+            enrolled_ms=int(now.wall * 1000),
+            labels=check_labels({**op.labels, **known.labels}),
+            facts=_checked_facts(op.facts),
+            reserved="",
         )
 
     def _free_name(self, op: inputs.Enroll) -> str:
@@ -242,7 +262,7 @@ class Enrollment:
         if error:
             return outcome
         self._count_use(pending, now, fx)
-        node = known or pending.node
+        node = known if known is not None and not known.reserved else pending.node
         changed = {"serial": input.serial, "until_ms": input.until_ms, "token": pending.token or node.token}
         self._registry.put(msgspec.structs.replace(node, **changed), fx)
         return outcome

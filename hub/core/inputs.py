@@ -193,7 +193,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CreateToken(Op, frozen=True, kw_only=True, tag="create-token"):
     """`secret_hash` is SHA-256 hex of the secret; the secret itself never enters the core.
 
-    `kind` is what it lets in: `agent` or `hub`.
+    `kind` is what it lets in: `agent` or `hub`. `node`: the reserved name that it is for, if it is for one.
     """
 
     id: str
@@ -202,6 +202,7 @@ class CreateToken(Op, frozen=True, kw_only=True, tag="create-token"):
     uses: int
     labels: dict[str, str] = {}
     kind: str = "agent"
+    node: str = ""
 
 
 class DeleteToken(Op, frozen=True, kw_only=True, tag="delete-token"):
@@ -344,6 +345,16 @@ class MakeRoom(Op, frozen=True, kw_only=True, tag="make-room"):
     coming: int = 0
 
 
+class ReserveNode(Op, frozen=True, kw_only=True, tag="reserve"):
+    """Keep a name for a device that has not been met, and make the token that it gets it by, as CreateToken."""
+
+    node: str
+    token: str
+    secret_hash: str
+    ttl_s: float
+    labels: dict[str, str] = {}
+
+
 class ExportBundle(Op, frozen=True, kw_only=True, tag="export-bundle"):
     """Make a bundle for a device: its head, signed, with the names and sizes of its parts."""
 
@@ -364,7 +375,16 @@ class TakePart(Op, frozen=True, kw_only=True, tag="take-part"):
 
 
 AnyNodeOp = (
-    LabelNode | CordonNode | DrainNode | RevokeNode | AcceptNode | RequestRelease | ExportBundle | TakeBundle | TakePart
+    LabelNode
+    | CordonNode
+    | DrainNode
+    | RevokeNode
+    | AcceptNode
+    | RequestRelease
+    | ReserveNode
+    | ExportBundle
+    | TakeBundle
+    | TakePart
 )
 """What is done with one node."""
 

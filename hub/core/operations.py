@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.core import inputs, registry, views
-from hub.core.down import recalling
+from hub.core.down import recalling, reserving
 from hub.core.hearing import child_of
 from hub.core.registry import Refusal
 from hub.core.rehome.asked import Asked
@@ -77,6 +77,8 @@ class Operations:
 
     def _perform_on_node(self, op: inputs.AnyNodeOp, who: str, now: Now, fx: Effects) -> object:
         match op:
+            case inputs.ReserveNode():
+                return reserving.reserve(self._core, op, who, now, fx)
             case inputs.ExportBundle():
                 return self._core.courier.export(op, who, now, fx)
             case inputs.TakeBundle():

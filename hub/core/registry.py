@@ -53,6 +53,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The hub that it belonged to, and came from by a grant: asked nothing here until the hub above both says more."""
     moved: str = ""
     """The hub that it belongs to now: this one asks nothing of it any more."""
+    reserved: str = ""
+    """The token that whoever is to have this name shows; until then it has no key, and is asked by sticks alone."""
     kind: str = "agent"
     """`agent` or `hub`."""
     ca: str = ""

@@ -51,6 +51,15 @@ class Down(Head, frozen=True, kw_only=True, omit_defaults=True, tag="down"):
         return set() if self.desired is None else {name_of(one) for one in self.desired.put.values()}
 
 
+class Join(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device asks that was invited by a stick and has met no hub: its token, a request for a certificate (PEM),
+    and what it says of itself."""
+
+    token: Annotated[str, msgspec.Meta(max_length=512)]
+    csr: Annotated[str, msgspec.Meta(max_length=limits.CSR_BYTES_MAX)]
+    facts: Annotated[dict[Word, Word], msgspec.Meta(max_length=limits.FACTS_MAX)] = {}
+
+
 class Up(Head, frozen=True, kw_only=True, omit_defaults=True, tag="up"):
     """From a device to its hub. `hello`: the streams and what is held; `status`: the state at that time.
 
@@ -60,6 +69,7 @@ class Up(Head, frozen=True, kw_only=True, omit_defaults=True, tag="up"):
     hello: Hello
     status: Status
     rows: Annotated[list[Word], msgspec.Meta(max_length=limits.BUNDLE_PARTS_MAX)] = []
+    join: Join | None = None
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):

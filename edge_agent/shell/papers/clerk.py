@@ -11,14 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from edge_agent.core import inputs
 from edge_agent.shell import identity
 from edge_agent.shell.papers import errands, notes
 from edge_agent.shell.runners import children
 from protocol import limits, messages
-from protocol.bundle import head
 from protocol.errors import TrustError
 from protocol.link.anchor import ProvenAnchor
 
@@ -43,8 +40,9 @@ class Clerk:
     async def of(cls, data: Path, file: identity.AgentFile) -> Clerk:
         """Read the papers in `data`. Raises TrustError or OSError when the certificate cannot be read."""
         found = notes.read(data, file.root_pin)
-        certificate = found.certificate or _certified(await errands.ask(data, "read"))
-        return cls(data, file, found, certificate)
+        if identity.is_invited(data):
+            return cls(data, file, found, notes.Certificate(file="", id=file.node, from_ms=0, until_ms=0))
+        return cls(data, file, found, found.certificate or _certified(await errands.ask(data, "read")))
 
     # -------------------------------------------------------------------------------------------- the parent's
 
@@ -89,12 +87,6 @@ class Clerk:
         """Prove the parent's signing chain that came without a Welcome; the core finds it proven, or refused."""
         if chain and not self.anchor.knows(chain, self._parent):
             await self._prove(chain)
-
-    async def sign(self, hub: str, node: str, body: bytes) -> head.Proof:
-        """Sign a bundle for `hub` with the device's key. Raises TrustError, OSError."""
-        answer = await errands.ask(self._data, "sign", msgspec.json.encode([hub, node, head.hash_of(body)]).decode())
-        assert answer.signed is not None
-        return answer.signed
 
     async def make_csr(self, report: Callable[[inputs.Input], None]) -> None:
         """Make a certificate request for the device's key; CsrMade follows, or nothing: the core asks again."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from edge_agent.shell import identity
 from protocol import limits
 from protocol.aio.upkeep import synced
 from protocol.bundle import head
@@ -62,13 +63,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def read(data: Path, root_pin: str) -> Notes:
-    """Return what is noted and holds for the cert.pem and the root of now. Raises OSError when there is no cert.pem."""
+    """Return what is noted and holds for the cert.pem and the root of now. Raises OSError when there is no cert.pem,
+    and the device is not one that has yet to enroll."""
     try:
         found = msgspec.json.decode((data / "papers.json").read_bytes(), type=Notes)
     except (OSError, msgspec.DecodeError):
         found = Notes()
     noted = found.certificate
-    here = hashlib.sha256((data / "cert.pem").read_bytes()).hexdigest()
+    here = "" if identity.is_invited(data) else hashlib.sha256((data / "cert.pem").read_bytes()).hexdigest()
     return Notes(
         certificate=noted if noted is not None and noted.file == here else None,
         proofs=[proof for proof in found.proofs if proof.root == root_pin][-limits.SIGNERS_KEPT_MAX :],

@@ -17,7 +17,7 @@ from edge_agent.core import inputs
 from edge_agent.core.upward.courier import Opened, Plan
 from edge_agent.shell import identity
 from edge_agent.shell.papers.clerk import Clerk
-from edge_agent.shell.stick import place
+from edge_agent.shell.stick import papers, place
 from edge_agent.shell.stick.spool import Spool
 from edge_agent.shell.stick.words import Ask, Begin, Export, Import, Part, Words
 from protocol import codec, limits, messages
@@ -34,7 +34,7 @@ class Sticks:
     """Performs Words for whoever may."""
 
     data: Path
-    papers: Clerk
+    clerk: Clerk
     journal: Journal
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class Sticks:
         raw = self._spool.head()
         down, *_ = head.read(raw, head.Down)
         if len(down.chain) <= limits.CHAIN_BYTES_MAX:
-            await self.papers.prove(down.chain)
+            await self.clerk.prove(down.chain)
         return msgspec.json.decode(await ask(inputs.LocalBundleOpen(head=raw)), type=Opened)
 
     async def _import(self, ask: Ask) -> bytes:
@@ -112,15 +112,15 @@ class Sticks:
             node=plan.node,
             time_ms=plan.time_ms,
             parts=sizes,
+            join=await papers.join(self.data),
             hello=plan.hello,
             status=plan.status,
             rows=order,
         )
-        body = head.encode(up)
-        if len(body) > limits.BUNDLE_HEAD_BYTES_MAX:
+        raw = await papers.sign(self.data, up)
+        if len(raw) > limits.BUNDLE_HEAD_BYTES_MAX:
             raise Refused("too much waits here for one bundle: let it sync over the link")
-        proof = await self.papers.sign(up.hub, up.node, body)
-        yield {"ok": {"head": head.join(body, proof).decode(), "node": plan.node, "hub": plan.hub, "rows": count}}
+        yield {"ok": {"head": raw.decode(), "node": plan.node, "hub": plan.hub, "rows": count}}
 
     async def _messages(self, send: SendRows) -> AsyncIterator[messages.Entries]:
         """Yield the rows of one part of the plan; more than one message when they take more than was reckoned."""

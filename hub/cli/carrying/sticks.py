@@ -23,23 +23,46 @@ def export(node: options.Node, to: Stick = Path(), form: options.Output = output
 
     `skerry-agent import` takes it there; twice, late or after a newer one is harmless. What broke off is gone on with.
     """
-    from protocol.aio.carrying import folder
-
     with client.Client() as hub:
-        made = hub.post(f"/v1/bundles/{node}/export", {})
-        writer = folder.Writer(to, f"{made['node']}.down")
-        for name, size in made["parts"].items():
-            have = writer.has(name, size)
-            if have < size or not size:
-                have = have if size > limits.DOCUMENT_BYTES_MAX else 0
-                writer.write(name, hub.download(f"/v1/bundles/{made['node']}/parts/{name}", have), have)
-    place = writer.finish(made["head"].encode(), made["parts"])
-    said = {"node": made["node"], "generation": made["generation"], "parts": len(made["parts"]), "path": str(place)}
+        said = export_to(hub, node, to)
     if form.is_exact:
         output.emit(said, form)
         return
-    output.say(f"{made['node']}: generation {made['generation']}, {len(made['parts'])} parts, in {place}")
+    output.say(f"{said['node']}: generation {said['generation']}, {said['parts']} parts, in {said['path']}")
     output.say(f"Next, at the device:  skerry-agent import {to}")
+
+
+def export_to(hub: client.Client, node: str, to: Path) -> dict[str, Any]:
+    """Write the bundle for a node; what broke off is gone on with. Raises SkerryError."""
+    from protocol.aio.carrying import folder
+
+    made = hub.post(f"/v1/bundles/{node}/export", {})
+    writer = folder.Writer(to, f"{made['node']}.down")
+    for name, size in made["parts"].items():
+        have = writer.has(name, size)
+        if have < size or not size:
+            have = have if size > limits.DOCUMENT_BYTES_MAX else 0
+            writer.write(name, hub.download(f"/v1/bundles/{made['node']}/parts/{name}", have), have)
+    place = writer.finish(made["head"].encode(), made["parts"])
+    return {"node": made["node"], "generation": made["generation"], "parts": len(made["parts"]), "path": str(place)}
+
+
+@bundles.command(epilog=examples.BUNDLE_DEVICE)
+def device(
+    name: Annotated[str, typer.Option("--name", help="What the device is to be called: the name is kept for it.")],
+    to: Stick = Path(),
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="K=V", help="Its labels; again for more.")
+    ] = None,
+    ttl: Annotated[str, typer.Option("--ttl", metavar="TIME", help="How long it may take to enroll.")] = "30d",
+) -> None:
+    """Make a stick that installs a new device with no network: package, token, a name of its own, and its work.
+
+    It enrolls when it first reaches this hub, or when its first bundle does. Again for one name: with another token.
+    """
+    from hub.cli.carrying import inviting
+
+    inviting.device(name, to, options.labels(label or [], "--label"), options.seconds(ttl, "--ttl"))
 
 
 def take(
@@ -71,7 +94,7 @@ bundles.command("import", epilog=examples.IMPORT)(take)
 
 
 def _take(hub: client.Client, bundle: Any, up: Any) -> dict[str, Any]:
-    begun = hub.send_bytes("/v1/bundles/-/take", bundle.raw)
+    begun = _begin(hub, bundle, up)
     streams: dict[str, int] = {}
     refilled: list[str] = []
     for name in begun["rows"]:
@@ -83,6 +106,18 @@ def _take(hub: client.Client, bundle: Any, up: Any) -> dict[str, Any]:
         if (done.get("refill") or done.get("fork")) and done["stream"] not in refilled:
             refilled.append(done["stream"])
     return {"node": up.node, "newest": begun["newest"], "streams": streams, "refill": refilled}
+
+
+def _begin(hub: client.Client, bundle: Any, up: Any) -> dict[str, Any]:
+    """Begin with a bundle; a device that was invited by a stick, and that the hub has not met, is enrolled first."""
+    try:
+        return hub.send_bytes("/v1/bundles/-/take", bundle.raw)
+    except client.ApiRefused as error:
+        if up.join is None or error.status != 403:
+            raise
+    asked = {"token": up.join.token, "csr": up.join.csr, "name": up.node, "facts": dict(up.join.facts)}
+    hub.post("/v1/enroll", asked)
+    return hub.send_bytes("/v1/bundles/-/take", bundle.raw)
 
 
 def _told(said: dict[str, Any]) -> str:

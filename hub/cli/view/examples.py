@@ -63,3 +63,6 @@ BUNDLE = _lines(
     ("skerry import /media/stick", "when the stick comes back"),
 )
 IMPORT = _lines(("skerry import /media/stick", "what happened at the devices it was at"))
+BUNDLE_DEVICE = _lines(
+    ("skerry bundle device --name mast-7 --label site=mast --to /media/stick", "then: sudo sh install")
+)

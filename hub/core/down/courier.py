@@ -70,8 +70,11 @@ class Courier:
         """Begin with a bundle that was brought. Raises Refusal; that it was refused stands in the audit."""
         core = self._core
         try:
+            self._check_met(op.head)
             up = core.parent.couriers.check(op.head)
             is_newest, told = core.parent.couriers.begin(up, now, fx)
+        except Refusal:
+            raise
         except SkerryError as error:
             raise self._refused(op.head, error, who, now, fx) from error
         core.hear(told, now, fx)
@@ -82,6 +85,13 @@ class Courier:
         said = {"who": who, "newest": is_newest, "time_ms": up.time_ms, "parts": len(up.rows)}
         core.streams.audit("bundle.taken", up.node, said, now, fx)
         return {"node": up.node, "newest": is_newest, "rows": up.rows}
+
+    def _check_met(self, raw: bytes) -> None:
+        """Raise Refusal for a device that has yet to enroll: that is no wrong of anybody's."""
+        up, *_ = head.read(raw, head.Up)
+        node = self._core.registry.find(up.node)
+        if node is not None and node.reserved:
+            raise Refusal(f"{up.node} has not enrolled yet: `skerry import` lets it in first, by its bundle", 403)
 
     def _refused(self, raw: bytes, error: SkerryError, who: str, now: Now, fx: Effects) -> Refusal:
         core = self._core

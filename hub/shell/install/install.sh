@@ -16,6 +16,8 @@ packages='@PACKAGES@'
 # How the tokens of this hub end: its root's key, its name.
 ours=@ROOT@.@SCOPE@
 
+fetches=curl as_root='... | sudo sh -s -- --token TOKEN'
+# from here on the same on a stick
 state=/var/lib/skerry/agent
 undo='' folder='' # undo: what dpkg is to do with the package if this fails
 
@@ -41,8 +43,8 @@ take_back() {
 
 # What this device is, and which package is for it: sets $sum, $size, $name.
 check() {
-    [ "$(id -u)" = 0 ] || fail 'this takes root: ... | sudo sh -s -- --token TOKEN'
-    for program in dpkg apt-get curl sha256sum systemctl; do
+    [ "$(id -u)" = 0 ] || fail "this takes root: $as_root"
+    for program in dpkg apt-get sha256sum systemctl $fetches; do
         command -v "$program" >/dev/null || fail "$program is not on this device: the packages are for Debian with systemd"
     done
     [ -d /run/systemd/system ] || fail 'systemd does not run here, and it is what would run the agent'
@@ -70,8 +72,7 @@ put_in_place() {
     fi
     folder=$(mktemp -d)
     say installing "skerry-agent $version ($((size / 1000000)) MB)"
-    curl -fsSk --pinnedpubkey "sha256//$pin" --retry 3 -o "$folder/$name" "$url/install/$name" || fail \
-        "the package could not be fetched from $url: look at the network, and run this again"
+    fetch
     [ "$(sha256sum "$folder/$name" | cut -c 1-64)" = "$sum" ] || fail \
         'what was fetched is not what this hub promised (cut off, or changed on the way): run this again'
     case $before in
@@ -88,6 +89,13 @@ put_in_place() {
         tail -n 8 "$folder/log" >&2
         fail "skerry-agent $version could not be installed (what apt-get said is above)"
     }
+}
+
+# up to here the same on a stick
+
+fetch() {
+    curl -fsSk --pinnedpubkey "sha256//$pin" --retry 3 -o "$folder/$name" "$url/install/$name" || fail \
+        "the package could not be fetched from $url: look at the network, and run this again"
 }
 
 enroll() {

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hub.demo import fleet as demo
+from hub.demo.daemon import free_ports
+from hub.demo.wire import Wire
 from tests.support import deeds
-from tests.support.fleet import Fleet
+from tests.support.fleet import Fleet, fleet
 
 _WAIT_S = 120
 
@@ -164,3 +166,81 @@ async def test_what_is_half_altered_or_of_others_is_refused_and_told_and_a_servi
         assert await deeds.pid_of(it, "oslo", "beat") == pid
         trail = await _hub(it, "events", "--node", "cloud", "--since", "1d", "-o", "json")
         assert "bundle.refused" in [json.loads(line)["kind"] for line in trail.splitlines()]
+
+
+async def _installed(it: Fleet, name: str, stick: Path) -> None:
+    """What `install` does on a device that has the package."""
+    data = it.folder / name
+    it.agents[name] = _agent(it, name)
+    assert f"as {name} of hub cloud" in await _at(it, name, "enroll", "--from", str(stick))
+    assert f"as {name} of hub cloud" in await _at(it, name, "enroll", "--from", str(stick), "--name", name)
+    await it.agents[name].daemon.start()
+    await it.until(lambda: _answers(it, name), f"the agent of {name} answers")
+    assert "generation" in await _at(it, name, "import", str(stick))
+    assert (data / "invite.json").exists()
+
+
+def _agent(it: Fleet, name: str) -> demo.Agent:
+    data = it.folder / name
+    run = [str(demo.BIN / "skerry-agent"), "run", "--data", str(data)]
+    daemon = demo.Daemon(name, run, it.folder / f"{name}.log", it.env)
+    return demo.Agent(name=name, data=data, daemon=daemon, wire=Wire("127.0.0.1", it.mqtt_port))
+
+
+async def _at(it: Fleet, name: str, *words: str) -> str:
+    done = await _run(it, "skerry-agent", *words, "--data", str(it.agents[name].data))
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+async def _answers(it: Fleet, name: str) -> bool:
+    return deeds.local(it, name) is not None
+
+
+async def _is_enrolled(it: Fleet, name: str) -> bool:
+    return (await it.node(name))["state"] == "online"
+
+
+async def test_a_new_device_works_from_a_stick_and_enrolls_when_it_first_reaches_its_hub(tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    async with fleet(tmp_path / "fleet") as it:
+        await deeds.declare(it, deeds.service("beat", ["sleep", "600"], selector="site=mast"))
+        said = await _hub(it, "bundle", "device", "--name", "mast-7", "--label", "site=mast", "--to", str(stick))
+        assert "the device needs the agent installed" in said
+        assert {one.name for one in stick.iterdir()} == {"install", "mast-7.down", "mast-7.invite"}
+        await it.hub.stop()
+        await _installed(it, "mast-7", stick)
+        pid = await deeds.pid_of(it, "mast-7", "beat")
+        assert "not enrolled yet" in deeds.local(it, "mast-7")["link"]["reason"]
+        await it.hub.start()
+        await it.until(it.answers, "the hub answers")
+        await it.until(lambda: _is_enrolled(it, "mast-7"), "the device has enrolled by itself")
+        assert not (tmp_path / "fleet" / "mast-7" / "invite.json").exists()
+        assert await deeds.pid_of(it, "mast-7", "beat") == pid
+        assert (await it.node("mast-7"))["labels"] == {"site": "mast"}
+        assert "is enrolled; nothing was changed" in await _at(it, "mast-7", "enroll", "--from", str(stick))
+
+
+async def test_a_device_that_never_has_a_network_is_enrolled_and_heard_by_its_sticks(tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    async with fleet(tmp_path / "fleet") as it:
+        await deeds.declare(it, deeds.service("beat", ["sleep", "600"], selector="site=mast"))
+        await _hub(it, "bundle", "device", "--name", "mast-8", "--label", "site=mast", "--to", str(stick))
+        invite = stick / "mast-8.invite"
+        nowhere = json.loads(invite.read_text())
+        (nowhere["api"]["port"],) = free_ports(1)
+        invite.write_text(json.dumps(nowhere))
+        await _installed(it, "mast-8", stick)
+        await deeds.pid_of(it, "mast-8", "beat")
+        for round_ in range(2):
+            await _at(it, "mast-8", "export", str(stick))
+            assert "audit up to" in await _hub(it, "import", str(stick))
+            node = await it.node("mast-8")
+            assert (node["state"], node["services"]["beat"]["state"]) == ("away", "running")
+            assert node["alarms"] == []
+            await _hub(it, "bundle", "export", "mast-8", "--to", str(stick))
+            await _at(it, "mast-8", "import", str(stick))
+            assert deeds.local(it, "mast-8")["backlog"]["audit"]["acked"] > 0, round_
+        said = await _hub(it, "events", "--node", "mast-8", "--since", "1d", "-o", "json")
+        rows = [_place(json.loads(line)) for line in said.splitlines()]
+        assert len(rows) == len(set(rows)) > 0

@@ -16,7 +16,7 @@ from protocol.bundle import head
 from protocol.link import cursor
 from protocol.trust import gaps
 from tests.unit.hub.tiers import Tier
-from tests.unit.hub.world import World, enroll, only, service
+from tests.unit.hub.world import SECRET_HASH, World, enroll, only, service
 
 
 class Mast:
@@ -251,3 +251,47 @@ def test_hubs_are_not_carried() -> None:
     world = Tier("cloud")
     world.region("north")
     assert "north is a hub" in only(world.request(inputs.ExportBundle(node="north")), inputs.Reply).error
+
+
+def _reserve(world: World, token: str = "stick", name: str = "mast-9") -> Any:
+    wished = inputs.ReserveNode(node=name, token=token, secret_hash=SECRET_HASH, ttl_s=3_600.0, labels={"site": "mast"})
+    return world.request(wished)
+
+
+def _show(world: World, name: str, key: str, token: str) -> str:
+    """Have a device show a token; return why it is turned down, or an empty text."""
+    fx = world.request(enroll(name, key=key, token=token))
+    issue = [act for act in fx.act if isinstance(act, inputs.IssueCertificate)]
+    if not issue:
+        return only(fx, inputs.Reply).error
+    done = inputs.CertificateIssued(request=issue[0].request, node=issue[0].node, certificate="CERT", until_ms=1)
+    return only(world.take(done), inputs.Reply).error
+
+
+def test_a_name_is_kept_for_who_has_the_stick_and_for_nobody_else() -> None:
+    world = World()
+    world.ask(inputs.Apply(documents=[service("beat", "site=mast")]))
+    assert msgspec.json.decode(only(_reserve(world), inputs.Reply).data)["node"] == "mast-9"
+    assert world.ask(inputs.ExportBundle(node="mast-9"))["parts"], "it is asked before it was ever met"
+    raw, _ = Mast(World(), 9).bundle()
+    assert "has not enrolled yet" in only(world.request(inputs.TakeBundle(head=raw)), inputs.Reply).error
+    assert world.node("mast-9")["alarms"] == []
+    world.token("tok")
+    assert "taken by another key" in _show(world, "mast-9", "b" * 64, "tok")
+    assert "for a device called mast-9 alone" in _show(world, "other", "b" * 64, "stick")
+    assert _show(world, "mast-9", "a" * 64, "stick") == ""
+    assert world.node("mast-9")["labels"] == {"site": "mast"}
+    assert world.core.registry.get("mast-9").key == "a" * 64
+    assert "alone" in _show(world, "mast-9", "c" * 64, "stick"), "a second device with a copy of the stick"
+    assert _show(world, "mast-9", "a" * 64, "stick") == "", "its answer was lost: it asks again"
+    assert "there is a mast-9 already" in only(_reserve(world, "again"), inputs.Reply).error
+    assert "there is a cloud already" in only(_reserve(world, "again", "cloud"), inputs.Reply).error
+
+
+def test_a_stick_that_is_made_anew_replaces_the_one_before() -> None:
+    world = World()
+    _reserve(world)
+    _reserve(world, "second")
+    assert "knows no token" in _show(world, "mast-9", "a" * 64, "stick")
+    assert _show(world, "", "a" * 64, "second") == ""
+    assert world.core.registry.get("mast-9").key == "a" * 64

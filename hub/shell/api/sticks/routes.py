@@ -8,6 +8,8 @@ from starlette.responses import FileResponse
 from hub.core import inputs
 from hub.shell.api import errors
 from hub.shell.api.hub import Hub, who
+from hub.shell.api.sticks import inviting
+from hub.shell.api.sticks.inviting import DeviceBody
 from hub.shell.desk import Failed
 from protocol import ids, limits
 from protocol.bundle import head
@@ -22,7 +24,24 @@ class _File(FileResponse):
 def router(hub: Hub) -> APIRouter:
     """Return the routes of bundles."""
     routes = APIRouter(prefix="/v1/bundles", tags=["bundles"])
+    _inviting(routes, hub)
+    _carrying(routes, hub)
+    return routes
 
+
+def _inviting(routes: APIRouter, hub: Hub) -> None:
+    @routes.post("/-/device")
+    async def device(request: Request, body: DeviceBody) -> Response:
+        """Keep a name for a device that is to be installed from a stick; the answer is its invite."""
+        return errors.answer(await inviting.invite(hub, body, who(request)))
+
+    @routes.get("/-/packages")
+    async def packages(request: Request) -> Response:
+        """Return the installer for a stick, as `script`, and the names of the packages that it installs."""
+        return errors.answer(await inviting.installer(hub))
+
+
+def _carrying(routes: APIRouter, hub: Hub) -> None:
     @routes.post("/-/take")
     async def take(request: Request) -> Response:
         """Begin with a device's bundle: the body is its `bundle.json`. The answer names the parts to send, in order."""
@@ -42,8 +61,6 @@ def router(hub: Hub) -> APIRouter:
     async def part(node: str, name: str) -> Response:
         """Return a part of a bundle for a device: a document, or an artifact (with Range)."""
         return _part(hub, node, name)
-
-    return routes
 
 
 def _part(hub: Hub, node: str, name: str) -> Response:
