@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.shell import identity, placing
+from edge_agent.shell import identity
 from edge_agent.shell.runners import children
 from protocol import limits
 from protocol.errors import Refused, SkerryError
@@ -48,6 +48,8 @@ def main() -> None:
     """Do the job on stdin."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=_Job)
     outcome = _Outcome()
+    from edge_agent.shell import placing  # archives and zstandard: the helper's, not the daemon's
+
     try:
         placing.place(Path(job.path), Path(job.folder), job.name)
     except (SkerryError, OSError) as error:
