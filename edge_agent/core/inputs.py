@@ -16,7 +16,7 @@ from protocol import documents, limits, status
 from protocol.effects import Action
 from protocol.link.table import Connect as Connect
 from protocol.link.table import Disconnect as Disconnect
-from protocol.messages import AnyMessage
+from protocol.messages import AnyMessage, Moment
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -278,7 +278,7 @@ class LocalStop(LocalCommand, frozen=True, kw_only=True, tag="stop"):
 
     service: str
     reason: str = ""
-    until_ms: int | None = None
+    until_ms: Moment | None = None
 
 
 class LocalStart(LocalCommand, frozen=True, kw_only=True, tag="start"):
@@ -286,7 +286,7 @@ class LocalStart(LocalCommand, frozen=True, kw_only=True, tag="start"):
 
     service: str
     reason: str = ""
-    until_ms: int | None = None
+    until_ms: Moment | None = None
 
 
 class LocalRestart(LocalCommand, frozen=True, kw_only=True, tag="restart"):
@@ -307,7 +307,7 @@ class LocalHold(LocalCommand, frozen=True, kw_only=True, tag="hold"):
     """Keep updates away (core/person/hold). `until_ms` as in LocalStop."""
 
     reason: str = ""
-    until_ms: int | None = None
+    until_ms: Moment | None = None
 
 
 class LocalUnhold(LocalCommand, frozen=True, kw_only=True, tag="unhold"):

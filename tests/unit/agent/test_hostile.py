@@ -50,3 +50,10 @@ def test_what_is_acknowledged_is_an_entry_for_the_parent_too(world: World) -> No
 def test_no_number_is_larger_than_a_store_keeps(number: str) -> None:
     with pytest.raises((msgspec.ValidationError, msgspec.DecodeError, ValueError)):
         msgspec.json.decode(f'{{"id": {number}}}', type=inputs.Item)
+
+
+@pytest.mark.parametrize("do", ["stop", "start", "hold"])
+def test_no_decision_lasts_longer_than_can_be_told(do: str) -> None:
+    raw = msgspec.json.encode({"do": do, "service": "web", "reason": "", "until_ms": limits.INTEGER_MAX + 1})
+    with pytest.raises(msgspec.ValidationError, match="until_ms"):
+        msgspec.json.decode(raw, type=inputs.AnyLocalCommand)
