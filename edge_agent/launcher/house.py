@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import signal
@@ -16,6 +15,8 @@ from edge_agent.launcher.request import Refused
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOW_FDS = 10
+_STATE, _PARENT, _START = 1, 2, 20  # of a stat line, without the name
+_GONE = (b"Z", b"X", b"x")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,17 @@ def arrange(handles: list[int]) -> None:
 
 def process_of(record: Path) -> tuple[int, int] | None:
     """Return (pid, start time) of what was recorded; None when it is not whole."""
-    try:
-        text = record.read_text(errors="replace")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return (int(text.partition(" ")[0]), int(fields[19])) if len(fields) > 20 and fields[-1] == "end" else None
+    fields = _fields(record)
+    return (int(fields[0]), int(fields[_START])) if len(fields) > _START + 1 and fields[-1] == b"end" else None
+
+
+def shim_of(record: Path) -> int | None:
+    """Return the shim of what was recorded, which is root's; None when the shim or its workload is gone."""
+    noted = _fields(record)
+    found = process_of(record)
+    now = _fields(Path(f"/proc/{found[0]}/stat")) if found is not None else []
+    is_same = len(now) > _START and (now[_PARENT], now[_START]) == (noted[_PARENT], noted[_START])
+    return int(now[_PARENT]) if is_same and now[_STATE] not in _GONE else None
 
 
 def lives(record: Path) -> bool:
@@ -71,14 +77,22 @@ def lives(record: Path) -> bool:
     found = process_of(record)
     if found is None:
         return False
-    with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{found[0]}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        if int(fields[19]) != found[1]:
+    if fields := _fields(Path(f"/proc/{found[0]}/stat")):
+        if int(fields[_START]) != found[1]:
             return False
-        if fields[0] not in "ZXx":
+        if fields[_STATE] not in _GONE:
             return True
     try:
         os.killpg(found[0], 0)
     except ProcessLookupError:
         return False
     return True
+
+
+def _fields(stat: Path) -> list[bytes]:
+    """Return the fields of a stat line without the name, which its process chose; empty when there is none."""
+    try:
+        text = stat.read_bytes()
+    except OSError:
+        return []
+    return [text.partition(b" ")[0], *text.rpartition(b")")[2].split()]

@@ -10,8 +10,9 @@ import socket
 import struct
 
 _NEWNS, _NEWNET = 0x00020000, 0x40000000
-_NOSUID, _NODEV, _BIND, _REC, _SLAVE = 2, 4, 4096, 16384, 1 << 19
-_MOUNT_SETATTR, _AT_RECURSIVE, _ATTR_RDONLY = 442, 0x8000, 1  # the same number on every machine; Linux 5.12
+_NOSUID, _NODEV, _REC, _SLAVE = 2, 4, 16384, 1 << 19
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442  # the same numbers on every machine; Linux 5.12
+_AT_RECURSIVE, _AT_EMPTY, _CLONE, _FROM_AND_TO_EMPTY, _ATTR_RDONLY = 0x8000, 0x1000, 1, 0x44, 1
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _PRIVATE_TMP = b"mode=1777,size=25%,nr_inodes=100k"
 
@@ -25,12 +26,18 @@ def own_mounts() -> None:
 
 
 def make_read_only(path: str) -> None:
-    """Nothing at `path`, nor at what is mounted beneath it, can be written any more."""
-    raw = os.fsencode(path)
-    _call(_libc.mount(raw, raw, None, _BIND | _REC, None), path)
+    """Nothing at `path`, nor at what is mounted beneath it, can be written any more.
+
+    The name is followed once: whoever changes where it leads mounts nothing of theirs over what root is about to run.
+    """
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    copy = _call(_libc.syscall(_OPEN_TREE, place, b"", _CLONE | os.O_CLOEXEC | _AT_RECURSIVE | _AT_EMPTY), path)
     attributes = struct.pack("4Q", _ATTR_RDONLY, 0, 0, 0)
-    done = _libc.syscall(_MOUNT_SETATTR, -100, raw, _AT_RECURSIVE, attributes, len(attributes))
+    done = _libc.syscall(_MOUNT_SETATTR, copy, b"", _AT_RECURSIVE | _AT_EMPTY, attributes, len(attributes))
     _call(done, path)
+    _call(_libc.syscall(_MOVE_MOUNT, copy, b"", place, b"", _FROM_AND_TO_EMPTY), path)
+    os.close(copy)
+    os.close(place)
 
 
 def can_make_read_only() -> bool:
@@ -55,9 +62,13 @@ def join_network(path: str) -> None:
         os.close(handle)
 
 
-def join(pid: int) -> None:
-    """Go into the network and the mounts of a process."""
-    handles = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt")]
+def spaces(pid: int) -> list[int]:
+    """Return handles on the network and the mounts of a process."""
+    return [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt")]
+
+
+def join(handles: list[int]) -> None:
+    """Go into such a network and such mounts."""
     for handle, kind in zip(handles, (_NEWNET, _NEWNS), strict=True):
         _call(_libc.setns(handle, kind), "the namespaces of what it runs beside")
         os.close(handle)
@@ -77,7 +88,8 @@ def has_landlock() -> bool:
     return bool(_libc.syscall(444, None, 0, 1) > 0)
 
 
-def _call(result: int, about: str) -> None:
+def _call(result: int, about: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), about)
+    return result

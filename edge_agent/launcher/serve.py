@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import select
+import signal
 import socket
 import struct
 import sys
@@ -20,6 +21,8 @@ from edge_agent.launcher.request import Refused, Request, Stranger
 
 _CREDENTIALS = struct.Struct("3i")
 _PATIENCE_S = 2.0  # with a caller who says nothing
+_REQUEST_S = 30
+"""Then this process ends, and its socket starts another: what is handed over may take for ever to be closed."""
 _HANDLES_MAX = 8
 _FORGET_EVERY = 64  # launches
 
@@ -37,8 +40,10 @@ class Launcher:
         while not self._outlived and select.select([listener], [], [], idle_s)[0]:
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
+                signal.alarm(_REQUEST_S)
                 with connection:
                     self._hear(connection)
+                signal.alarm(0)
 
     def _hear(self, connection: socket.socket) -> None:
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -48,6 +53,8 @@ class Launcher:
         connection.settimeout(_PATIENCE_S)
         raw, handles, _, _ = socket.recv_fds(connection, request.BYTES_MAX + 1, _HANDLES_MAX)
         try:
+            for handle in handles:
+                os.set_inheritable(handle, False)
             asked = request.decode(raw)
             said = self._do(asked, handles, connection)
             if said is not None:
@@ -56,6 +63,9 @@ class Launcher:
             self._outlived = isinstance(error, Stranger)
             print(f"refused: {error}", file=sys.stderr, flush=True)
             _answer(connection, {"error": str(error)})
+        except Exception as error:  # whatever this one request brought about, the next one is served
+            print(f"failed: {error!r}", file=sys.stderr, flush=True)
+            _answer(connection, {"error": f"the launcher cannot do this: {type(error).__name__}"})
         finally:
             for handle in handles:
                 os.close(handle)

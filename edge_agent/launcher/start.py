@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from edge_agent.launcher import give, kernel
-from edge_agent.launcher.house import PATH, House, arrange, lives, process_of
+from edge_agent.launcher.house import PATH, House, arrange, lives, shim_of
 from edge_agent.launcher.policy import Who
 from edge_agent.launcher.request import Refused, Request
 from edge_agent.shell.runners import tree
@@ -76,10 +76,12 @@ def become_workload(house: House, asked: Request, who: Who, handles: list[int]) 
 def _part(house: House, asked: Request) -> None:
     """Go into the namespaces of what it runs beside, or make those that are asked for. Raises Refused, OSError."""
     if asked.beside:
-        found = process_of(house.state / asked.beside)
-        if found is None or not lives(house.state / asked.beside):
+        # Its shim's, not its own: in those of its own making what root executes next may be its own, too.
+        shim = shim_of(house.state / asked.beside)
+        handles = kernel.spaces(shim) if shim is not None else []
+        if not handles or shim_of(house.state / asked.beside) != shim:
             raise Refused(f"{asked.beside} does not run")
-        kernel.join(found[0])
+        kernel.join(handles)
         return
     if asked.no_network:
         kernel.no_network()
@@ -143,6 +145,6 @@ def _bound(asked: Request) -> None:
         if number is None:
             raise Refused(f"there is no limit {name[:40]!r} on this device")
         most = resource.getrlimit(number)[1]
-        if most != resource.RLIM_INFINITY and value > most:
+        if most != resource.RLIM_INFINITY and not 0 <= value <= most:
             raise Refused(f"the limit {name} is {most} on this device, {value} is more")
         resource.setrlimit(number, (value, value))

@@ -34,14 +34,14 @@ class Launched:
         self._process: subprocess.Popen[str] | None = None
         self.worlds: list[World] = []
 
-    def start(self, *more: str) -> None:
+    def start(self, *more: str, program: str = "from edge_agent.launcher import main; main.main()") -> None:
         """Start it, and return when it listens."""
         words = ["--agent", AGENT, "--data", self.data, "--socket", self.socket, "--state", self.state]
         words += ["--group", self.group, "--rules", self.rules, *more]
         with self._as(0, 0):
             self.socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "edge_agent.launcher.main", *map(str, words)],
+                [sys.executable, "-P", "-c", program, *map(str, words)],
                 env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ""},
                 cwd="/",
                 text=True,
@@ -55,6 +55,17 @@ class Launched:
             with self._as(0, 0):
                 self._process.kill()
                 self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        with self._as(0, 0):
+            self._process.send_signal(number)
+
+    def ended(self) -> int:
+        """Wait until it has ended by itself, and return how."""
+        assert self._process is not None
+        return self._process.wait()
 
     def world(self) -> World:
         """Return a life of the agent's shell, over this launcher."""

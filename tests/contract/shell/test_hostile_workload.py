@@ -1,0 +1,161 @@
+"""A workload is hostile, or an artifact is, or the agent's user: root runs nothing of theirs, and goes on serving."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.core import inputs
+from protocol import documents
+from tests.contract.shell.launched import ROOT, Launched, launched
+from tests.contract.shell.world import until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can launch as somebody else")
+_IMPATIENT = "from edge_agent.launcher import main, serve; serve._REQUEST_S = 1; main.main()"
+_TWO_PLACES = """
+import itertools, os, pathlib, sys, threading
+from edge_agent.launcher import kernel
+top = pathlib.Path(sys.argv[1])
+one, two = top / "one", top / "two"
+deep = top / "/".join("x" * 600)
+deep.mkdir(parents=True)
+for place, name in ((one, "a"), (two, "b")):
+    place.mkdir()
+    (place / "mine").write_text(place.name)
+    (deep / name).symlink_to(place)
+if (turner := os.fork()) == 0:
+    for n in itertools.count():
+        os.rename(deep / ("a" if n % 2 else "b"), deep / "link")
+        (deep / ("a" if n % 2 else "b")).symlink_to(one if n % 2 else two)
+while not (deep / "link").is_symlink():
+    pass
+kernel.own_mounts()
+try:
+    for _ in range(300):
+        kernel.make_read_only(str(deep / "link"))
+finally:
+    os.kill(turner, 9)
+print((one / "mine").read_text(), (two / "mine").read_text())
+"""
+
+
+@pytest.fixture
+def one() -> Generator[Launched]:
+    with launched() as found:
+        yield found
+
+
+def asks(one: Launched, instance: str, *command: str, **more: Any) -> dict[str, Any]:
+    """Ask for a launch as the agent's user may, around the agent."""
+    folder = one.data / "w" / instance
+    folder.mkdir(parents=True, exist_ok=True)
+    read, write = os.pipe()
+    names = ("start", "out", "err", "run", "exit")
+    handles = [write, *(os.open(folder / name, os.O_CREAT | os.O_RDWR) for name in names)]
+    if more.get("beside"):
+        handles[1:] = [os.dup(write) for _ in names]
+    found = one.says({"do": "launch", "instance": instance, "command": command, "cwd": "/"} | more, handles)
+    for handle in handles:
+        os.close(handle)
+    while os.read(read, 4_096):  # until its shim has let go
+        pass
+    os.close(read)
+    return found
+
+
+async def test_what_a_workload_mounts_for_itself_root_does_not_run(one: Launched) -> None:
+    proof, fake = one.top / "proof", one.data / "setsid"  # the one is root's to write
+    fake.write_text(f"#!/bin/sh\nid -u >{proof}\n")
+    fake.chmod(0o755)
+    mounts = f"mount -t tmpfs none /mnt && mount --bind {fake} $(command -v setsid) && touch /mnt/done"
+    world = one.world()
+    process = documents.Process(command=["unshare", "-Urm", "sh", "-c", f"{mounts} && exec sleep 60"])
+    world.launch("s-a-1", capture=False, process=process)
+    pid = (await world.one(inputs.Launched)).pid
+    with one.being("root"):
+        await until(lambda: Path(f"/proc/{pid}/root", "mnt", "done").exists())
+
+    assert asks(one, "p-a-1", "/usr/bin/true", beside="s-a-1") == {}
+
+    assert not proof.exists()
+
+
+def test_a_name_that_leads_elsewhere_meanwhile_mounts_nothing_there(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", _TWO_PLACES, str(tmp_path)],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("one two\n", "")
+
+
+async def test_a_workload_with_an_odd_name_holds_up_neither_launcher_nor_agent(one: Launched) -> None:
+    world = one.world()
+    world.launch("t-1", "sh", "-c", r"printf '\377\376' >/proc/self/comm; sleep 60; :")
+    pid = (await world.one(inputs.Launched)).pid
+    await until(lambda: b"\xff\xfe" in Path(f"/proc/{pid}/stat").read_bytes())
+
+    assert "able" in one.says({"do": "able"})
+    world.close()
+    after = one.world()
+    after.stop("t-1", 5.0)
+
+    assert (await after.one(inputs.Ended)).exit.signal == 15
+
+
+def test_a_chain_of_links_ends_its_request_and_no_other(one: Launched) -> None:
+    (one.data / "0").symlink_to("/usr/bin/true")
+    for number in range(1, 1_500):
+        (one.data / str(number)).symlink_to(one.data / str(number - 1))
+
+    assert "the launcher cannot do this" in asks(one, "t-1", str(one.data / "1499"))["error"]
+
+    assert "able" in one.says({"do": "able"})
+
+
+def test_what_is_handed_over_and_cannot_be_closed_ends_the_launcher_not_its_service(one: Launched) -> None:
+    one.stop()
+    one.start(program=_IMPATIENT)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as full:
+        full.connect(server.getsockname())
+        peer, _ = server.accept()
+        full.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while full.send(b"x" * 65_536):
+                pass
+        full.setblocking(True)
+        full.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1_000_000))
+        one.signal(signal.SIGSTOP)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.connect(str(one.socket))
+            socket.send_fds(sock, [b"{}"], [full.fileno()])
+            full.close()  # so the launcher is the last to close it
+            one.signal(signal.SIGCONT)
+            with peer:
+                assert one.ended() == -signal.SIGALRM
+
+
+def test_a_workload_has_no_open_file_but_its_own(one: Launched) -> None:
+    asks(one, "t-1", "/bin/ls", "/proc/self/fd")
+
+    assert (one.data / "w" / "t-1" / "out").read_text().split() == ["0", "1", "2", "3"]
+
+
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_RTPRIO)[1] != 0, reason="this device lets all have priority")
+def test_no_limit_is_raised_beyond_the_device_s_by_asking_for_none(one: Launched) -> None:
+    found = asks(one, "t-1", "/usr/bin/true", rlimits={"rtprio": -1})
+
+    assert "the limit rtprio is 0 on this device" in found["error"]
