@@ -314,6 +314,8 @@ class _Serving:
                 self._helpers.create_task(daemon.install(self._places, action, self._put))
             case inputs.Vouch():
                 self._helpers.create_task(daemon.vouch(self._places, action, self._put))
+            case inputs.AwaitInstalled():
+                self._helpers.create_task(daemon.settle(self._places, self._put))
             case _:
                 self._perform_for_papers(action)
 

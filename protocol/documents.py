@@ -244,6 +244,8 @@ class Delegation(Document, frozen=True, kw_only=True, tag="delegation"):
     spec: msgspec.Raw
     share: int | None = None
     by: str = ""
+    word: str = ""
+    """The agents' document as its owner signed it, where only that one's word counts (an Upgrade)."""
 
 
 class Recall(Document, frozen=True, kw_only=True, tag="recall"):

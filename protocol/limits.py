@@ -405,6 +405,9 @@ RELEASE_ASKED_S_MAX = 7 * 86_400.0  # a request for an override lapses
 # --- upgrades of the agent
 UPGRADE_CONFIRM_S = 120.0  # for a new version to say that all is well
 UPGRADE_CONFIRM_S_MIN, UPGRADE_CONFIRM_S_MAX = 10.0, 3_600.0
+UPGRADE_WAVES_MAX = 16
+UPGRADE_SETTLE_S = 1.0  # in which a hub gathers what changes before it looks how far its waves are
+UPGRADE_SILENT_S = 60.0  # beside the time to confirm: who was at it and is not heard for longer is as bad as gone back
 UPGRADE_OFFLINE_S = 30.0  # a new version that hears no hub by then is judged by its work alone
 UPGRADE_SPARE_BYTES = 32 * MIB  # that stay free beside a version that is unpacked
 UPGRADE_LOOK_S = 0.5  # of root's part, at what the agent on trial says

@@ -549,6 +549,10 @@ class Vouch(Action, frozen=True, kw_only=True):
     fault: str = ""
 
 
+class AwaitInstalled(Action, frozen=True, kw_only=True):
+    """Root's part is at something: say what came of it. Installed follows."""
+
+
 class StopPulling(Action, frozen=True, kw_only=True):
     """The node is revoked or quarantined: no more connections until the daemon is enrolled anew."""
 

@@ -19,7 +19,7 @@ from protocol.aio.terminal import written
 if TYPE_CHECKING:
     from protocol.spec.load import Source
 
-KINDS = ("service", "workflow", "policy")
+KINDS = ("service", "workflow", "policy", "upgrade")
 Files = Annotated[list[str], typer.Option("-f", "--file", metavar="FILE|DIR|-", help="May be given again.")]
 
 
@@ -34,7 +34,7 @@ def apply(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown at the hubs above.")] = "",
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Declare services, workflows and policies.
+    """Declare services, workflows, policies and upgrades.
 
     -f takes a FILE, a DIR (its *.yaml) or - (stdin). Folders that they name as artifacts are packed and go along. What
     a hub above delegated to this one is that hub's: --override puts a file over it for a time, with a reason.
@@ -89,7 +89,7 @@ def diff(
 def delete(
     names: options.Deletable,
 ) -> None:
-    """Take services, workflows and policies away.
+    """Take services, workflows, policies and upgrades away.
 
     They stop everywhere; where a node is away, once it returns.
     """

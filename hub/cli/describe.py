@@ -13,10 +13,10 @@ from hub.cli.listing import fetched
 from hub.cli.listing.paths import Paths
 from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.below import regions, spread
-from hub.cli.view.hubs import copies, missing, overridden, policies, this
+from hub.cli.view.hubs import copies, missing, overridden, policies, this, upgrades
 from hub.cli.view.output import Format
 
-KINDS = ("node", "region", "hub", "service", "workflow", "policy", "run")
+KINDS = ("node", "region", "hub", "service", "workflow", "policy", "upgrade", "run")
 _PATHS = {"region": "nodes", "policy": "policies"}
 LAST_LINES = 5
 RECENT_EVENTS = 8
@@ -39,7 +39,7 @@ def describe(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=_complete_name)] = "",
     form: options.Output = Format.TABLE,
 ) -> None:
-    """Tell all about one node, region, service, workflow, policy or run; `describe hub` alone is about this hub."""
+    """Tell all about a node, region, service, workflow, policy, upgrade or run; `describe hub` alone: this hub."""
     wanted = _kind(kind)
     if not name and wanted != "hub":
         raise client.UsageError(f"which {wanted}? write: skerry describe {wanted} NAME")
@@ -234,6 +234,11 @@ def _policy(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Se
     yield "lately", _recent(hub, {"key": f"policy/{one['name']}"})
 
 
+def _upgrade(hub: client.Client, one: dict[str, Any], now_ms: int) -> Iterator[Section]:
+    yield from upgrades.tell(one, now_ms)
+    yield "lately", _recent(hub, {"key": f"upgrade/{one['name']}"})
+
+
 _TELL = {
     "node": _node,
     "region": _node,
@@ -241,6 +246,7 @@ _TELL = {
     "service": _service,
     "workflow": _workflow,
     "policy": _policy,
+    "upgrade": _upgrade,
     "run": _run,
 }
 

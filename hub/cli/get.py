@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-KINDS = ("nodes", "regions", "hub", "services", "workflows", "policies", "runs", "tokens")
-TOPICS = {"nodes": "node/", "regions": "node/", "runs": "run/", "tokens": "token/", "policies": "resource/"}
+KINDS = ("nodes", "regions", "hub", "services", "workflows", "policies", "upgrades", "runs", "tokens")
+TOPICS = {
+    "nodes": "node/",
+    "regions": "node/",
+    "runs": "run/",
+    "tokens": "token/",
+    "policies": "resource/",
+    "upgrades": "",
+}
 
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="At most so many: of nodes the first, of runs the newest (50).")
@@ -43,7 +50,7 @@ def get(
     limit: Limit = None,
     form: options.Output = Format.TABLE,
 ) -> None:
-    """List nodes, regions, services, workflows, policies, runs or tokens; `hub` is this hub, and its link upward."""
+    """List nodes, regions, services, workflows, policies, upgrades, runs or tokens; `hub`: this hub and its link."""
     chosen = _kind(kind, name)
     _check(chosen, name, selector, limit)
     with client.Client() as hub:

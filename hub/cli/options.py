@@ -46,6 +46,7 @@ _LISTS = {
     "workflow": "/v1/workflows",
     "policy": "/v1/policies",
     "policie": "/v1/policies",
+    "upgrade": "/v1/upgrades",
 }
 
 
@@ -61,7 +62,7 @@ def complete_key(incomplete: str) -> list[str]:
     """Return the resources, as KIND/NAME, whose names begin so."""
     kind, slash, name = incomplete.partition("/")
     if not slash:
-        return [f"{one}/" for one in ("service", "workflow", "policy") if one.startswith(kind)]
+        return [f"{one}/" for one in ("service", "workflow", "policy", "upgrade") if one.startswith(kind)]
     return [f"{kind}/{found}" for found in complete_name(kind, name)]
 
 
@@ -74,7 +75,7 @@ Nodes = Annotated[
     ),
 ]
 Node = Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete_node)]
-_KEYS = "service/NAME, workflow/NAME, policy/NAME"
+_KEYS = "service/NAME, workflow/NAME, policy/NAME, upgrade/NAME"
 Keys = Annotated[list[str], typer.Argument(metavar="KIND/NAME", help=_KEYS, autocompletion=complete_key)]
 Deletable = Annotated[
     list[str], typer.Argument(metavar="KIND/NAME", help=f"{_KEYS}, token/ID", autocompletion=complete_key)

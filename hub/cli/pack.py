@@ -15,12 +15,15 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import zstandard
 
 from protocol import limits
 from protocol.errors import SpecError
+
+if TYPE_CHECKING:
+    from protocol.spec.fleet.upgrade import UpgradeSpec
 
 LEVEL = 10
 LEFT_OUT = frozenset({".git", "__pycache__"})
@@ -84,6 +87,19 @@ def pack(folder: Path, target: Path) -> Packed:
         unpacked=sum(item.size for item in files),
         files=len(files),
     )
+
+
+def package(path: Path, wished: UpgradeSpec) -> Packed:
+    """Return a package of Debian as the artifact that it is. Raises PackError unless it is the one that is wished."""
+    name = f"skerry-agent_{wished.version}+deb{wished.debian}_{wished.arch}.deb"
+    if path.name != name:
+        raise PackError(f'the artifact "{path.name}" is not {name}, which the version, the Debian and the arch ask for')
+    try:
+        with path.open("rb") as file:
+            digest, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+    except OSError as error:
+        raise PackError(f"cannot read {path}: {error.strerror}") from error
+    return Packed(digest=f"sha256:{digest}", path=path, size=size, unpacked=size, files=1)
 
 
 class _Hashing:

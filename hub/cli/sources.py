@@ -53,7 +53,11 @@ def _packed(found: Any, scratch: Path) -> dict[str, Packed]:
         if written is None or written.startswith("sha256:") or key in packed:
             continue
         base = Path.cwd() if file == "<stdin>" else Path(file).parent
-        packed[key] = pack.pack(pack.locate(base, written), scratch / f"{len(packed)}.tar.zst")
+        path = pack.locate(base, written)
+        if resource.kind == "Upgrade":
+            packed[key] = pack.package(path, resource.spec)
+            continue
+        packed[key] = pack.pack(path, scratch / f"{len(packed)}.tar.zst")
     return packed
 
 

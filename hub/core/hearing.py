@@ -85,6 +85,7 @@ class Hearing:
             return
         core.registry.calm(node, "certificate-expired", fx)
         core.failover.live(node)
+        core.rollouts.heard(node, now)
         if core.rollup.live(node, event.hello, now, fx):
             core.streams.note("state", "node.live", node, {"version": event.hello.version}, now, fx)
             self._presence(node, fx)
@@ -97,6 +98,7 @@ class Hearing:
         core.streams.note("state", "node.away", node, {"reason": reason}, now, fx)
         core.asking.left(node, fx)
         core.failover.away(node, reason, now)
+        core.rollouts.away(node, now)
         self._presence(node, fx)
 
     def _presence(self, node: str, fx: Effects) -> None:
@@ -130,6 +132,7 @@ class Hearing:
 
     def _reported(self, node: str, said: messages.Status, report: status.Report, now: Now, fx: Effects) -> None:
         core, link = self._core, self._core.parent.view(node)
+        core.rollouts.said(node, report, now)
         cursor = link.cursors.get("state")
         for workflow in report.workflows.values():
             if workflow.last is not None and cursor is not None:

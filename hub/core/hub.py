@@ -42,6 +42,7 @@ from hub.core.up.relay import Relay
 from hub.core.up.roster import RosterUp
 from hub.core.up.seek import Sought
 from hub.core.up.uplink import Uplink
+from hub.core.upgrade.rollouts import Rollouts
 from hub.core.work.artifacts import Artifacts
 from hub.core.work.policies import Policies
 from hub.core.work.resources import Resources
@@ -113,6 +114,7 @@ class HubCore:
         self.orders, self.lodging = Orders(snapshot, self), Lodging(snapshot, self)
         self.arrivals = Arrivals(self, self.orders)
         self.failover = Failover(snapshot, self)
+        self.rollouts = Rollouts(snapshot, self)
         self.overrides, self.recalls = Overrides(snapshot, self), Recalls(snapshot, self)
         also = (self.lodging.items, self.orders.items, self.failover.items, self.recalls.items)
         self.delegate.also = lambda node: {item: raw for of in also for item, raw in of(node).items()}
@@ -194,6 +196,7 @@ class HubCore:
                 self.delegate.mark(node.name)
         self.artifacts.start(now)
         self.failover.start(now)
+        self.rollouts.start(now)
         self.policies.follow()
         self.streams.start(fx)
         self.restore.started(now, fx)
@@ -284,6 +287,7 @@ class HubCore:
     def admit(self, name: str, now: Now, fx: Effects) -> None:
         """A node is in the registry that was not, or is so anew: know it on the link, and place what it may run."""
         self.parent.add_child(name, now, fx)
+        self.rollouts.look(now)
         for node in (name, *self.resources.settle(self.registry.get(name), fx)):
             self.delegate.mark(node)
         fx.act.append(inputs.Notify(topic=f"node/{name}"))
@@ -331,6 +335,7 @@ class HubCore:
         self.restore.process(now, fx)
         self.failover.tick(now, fx)
         if not self.restore.waits:
+            self.rollouts.tick(now, fx)
             self.delegate.process(now, fx)
         self.artifacts.tick(now, fx)
         changed, gone = self.subtree.noticed(fx, now)
@@ -352,6 +357,7 @@ class HubCore:
             self.restore.next_wake(now),
             math.inf if self.restore.waits else self.delegate.next_wake(now),
             self.failover.next_wake(now),
+            math.inf if self.restore.waits else self.rollouts.next_wake(),
             self.artifacts.next_wake(),
             None if self.up is None else self.up.next_wake(),
             None if self.roster is None else self.roster.next_wake(),

@@ -102,6 +102,8 @@ class Operations:
         core = self._core
         all_of = [compiled(document) for document in op.documents]
         core.policies.check_deed("override" if op.override is not None else "apply")
+        for one in all_of:
+            core.rollouts.word.check(one)
         core.overrides.check(op, all_of)
         core.resources.check(all_of)
         core.policies.check(all_of)
@@ -124,7 +126,7 @@ class Operations:
         if override is not None:
             core.overrides.begin(one, override, who, now, fx)
         elif action != "unchanged":
-            core.delegated.enforce(one, who, None, now, fx)
+            core.delegated.enforce(core.rollouts.word.signed(one, now, fx), who, None, now, fx)
         if override is not None or action != "unchanged":
             said = {"who": who, "action": action, "generation": core.resources.generation(one.key)}
             core.streams.audit("operator.apply", one.key, said, now, fx)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from protocol import documents
+from protocol.spec.fleet.upgrade import Upgrade
 from protocol.spec.policy import Policy
 from protocol.spec.service import Health, Service, ServiceSpec
 from protocol.spec.workflow import Step, Workflow
@@ -23,13 +24,15 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spread: tuple[str, ...] = ("region", "site")
 
 
-AnyResource = Service | Workflow | Policy
+AnyResource = Service | Workflow | Policy | Upgrade
 
 
 def placement(resource: AnyResource) -> Placement:
     """Return where `resource` is to be; a policy runs nowhere, and is for regions."""
     if isinstance(resource, Policy):
         return Placement(selector="", regions=resource.spec.regions)
+    if isinstance(resource, Upgrade):
+        return Placement(selector=resource.spec.placement.selector, regions=resource.spec.placement.regions)
     wished = resource.spec.placement
     return Placement(
         selector=wished.selector,
@@ -48,10 +51,15 @@ def disconnect(resource: AnyResource) -> documents.Disconnect:
     return documents.Disconnect(replace_after_s=wished.hub, on_return=wished.on_return, at_most_one=wished.at_most_one)
 
 
-def document(resource: AnyResource) -> documents.Assignment | documents.Workflow | None:
-    """Return the agent's document of `resource`, of whichever kind it is; None for a policy, which is for hubs."""
+def document(resource: AnyResource) -> documents.Assignment | documents.Workflow | documents.Upgrade | None:
+    """Return the agent's document of `resource`, of whichever kind it is; None for a policy, which is for hubs.
+
+    An Upgrade is no one's word yet: the root hub signs it (protocol.trust.releases).
+    """
     if isinstance(resource, Policy):
         return None
+    if isinstance(resource, Upgrade):
+        return resource.document()
     return assignment(resource) if isinstance(resource, Service) else workflow(resource)
 
 

@@ -15,6 +15,7 @@ from protocol import documents, ids, limits
 from protocol.errors import BadId, SpecError
 from protocol.spec import common, graph, quantities
 from protocol.spec import compile as compiler
+from protocol.spec.fleet.upgrade import Upgrade
 from protocol.spec.mistakes import Finding, Mistake, path_text, suggestion
 from protocol.spec.policy import Policy
 from protocol.spec.reading import tree, words
@@ -24,8 +25,13 @@ from protocol.spec.workflow import Workflow
 
 __all__ = ["AnyResource", "Loaded", "Mistake", "Source", "from_json", "load"]
 
-AnyResource = Service | Workflow | Policy
-KINDS: dict[str, type[AnyResource]] = {"Service": Service, "Workflow": Workflow, "Policy": Policy}
+AnyResource = Service | Workflow | Policy | Upgrade
+KINDS: dict[str, type[AnyResource]] = {
+    "Service": Service,
+    "Workflow": Workflow,
+    "Policy": Policy,
+    "Upgrade": Upgrade,
+}
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

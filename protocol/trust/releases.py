@@ -9,26 +9,45 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from protocol import documents
-from protocol.errors import TrustError
+from protocol.errors import Refused, TrustError
 from protocol.link.events import Signer
 from protocol.trust import certificates, chains
 
 
 def covered(said: documents.Upgrade) -> bytes:
     """Return what the signature covers: all of `said` but the signature and its chain."""
-    bare = msgspec.structs.replace(said, chain="", signature="")
-    return msgspec.json.encode(["skerry/1/upgrade", documents.encode(bare).decode()])
+    unsigned = msgspec.structs.replace(said, chain="", signature="")
+    return msgspec.json.encode(["skerry/1/upgrade", documents.encode(unsigned).decode()])
 
 
 def sign(said: documents.Upgrade, signer: Signer) -> documents.Upgrade:
     """Return `said` with the signature and the chain of `signer`, the root hub `said.by`."""
     return msgspec.structs.replace(said, chain=signer.chain, signature=signer.sign(covered(said)))
+
+
+D = TypeVar("D")
+
+
+def said(declared: D, word: str) -> D | documents.Upgrade:
+    """Return the Upgrade in `word`, as it was signed, where `declared` is the same, unsigned; any other as it is.
+
+    Raises Refused when they differ: then who handed it on has altered one of them.
+    """
+    if not isinstance(declared, documents.Upgrade):
+        return declared
+    signed = documents.decode(word.encode())
+    if isinstance(signed, documents.Upgrade):
+        bare = msgspec.structs.replace(signed, number=0, by="", chain="", signature="")
+        if bare == declared:
+            return signed
+    raise Refused("what is declared is not what was signed")
 
 
 def check(said: documents.Upgrade, root_pin: str) -> None:

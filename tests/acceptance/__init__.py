@@ -83,6 +83,9 @@
         test_install.py::test_installed_by_one_command_or_not_at_all
         test_install.py::test_installed_as_a_package_a_hub_serves_starts_again_and_leaves_nothing
         test_install.py::test_installed_on_another_machine_it_enrolls_runs_work_and_syncs
+    another version of an agent, good, broken, and cut off by power while it is tried
+        test_upgrade.py::test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_back
+        test_upgrade.py::test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it
     version skew by one release either way
         test_federation.py::test_version_skew_between_a_root_and_a_region_is_shown_and_they_interoperate
         test_regions.py::test_version_skew_of_a_region_too_new_for_what_is_installed_is_refused_clearly

@@ -6,7 +6,7 @@ version, says whether all is well. What runs goes on throughout.
     a life begins as the version on trial                         it says whether all is well (trial): root's part keeps
                                                                   this version, or goes back
 
-Of several Upgrades for this Debian and machine the newest counts. One is tried once: what it came to stays the answer
+Of several Upgrades the newest for this Debian and machine counts. One is tried once: what it came to stays the answer
 until another one is asked for.
 """
 
@@ -19,6 +19,7 @@ from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.services.roster import Roster
+from edge_agent.core.upgrade import shown
 from edge_agent.core.upgrade.trial import Trial, lost, running
 from edge_agent.core.upgrade.words import Asked, Kept, Outcome, Stage, UpgradeFact
 from protocol import documents, status
@@ -26,7 +27,6 @@ from protocol.effects import Effects, Now
 from protocol.snapshot import Snapshot
 
 _SPACE, _KEY = "agent", "upgrade"
-_NOT_HERE = "this agent was not installed from its package: install that first"
 
 
 class Upgrading:
@@ -44,6 +44,10 @@ class Upgrading:
         self._error = ""
         self.trial = Trial()
 
+    @property
+    def _here(self) -> str:
+        return self._slots.version if self._slots is not None else ""
+
     # ---------------------------------------------------------------------------------------- a life begins
 
     def know(self, slots: inputs.Slots | None) -> None:
@@ -58,17 +62,19 @@ class Upgrading:
             is_known = self._asked.number == kept.number and not self._ctx.rebooted
             fault = lost(self._asked.instances, self._roster, found) if is_known else ""
             self.trial.begin(kept.number, fault, now, fx)
+        elif kept.stage is not Stage.IDLE:
+            fx.act.append(inputs.AwaitInstalled())
         self._tell(now, fx)
 
     # ---------------------------------------------------------------------------------------- what is wanted
 
     def want(self, desired: Desired) -> None:
         """Follow the manifest."""
-        slots, former, self._doc, self._raw = self._slots, self._doc, None, b""
-        for doc, one in desired.of(documents.Upgrade).values():
-            fits = slots is None or (slots.release, slots.arch) == (one.release, one.arch)
-            if fits and (self._doc is None or one.number > self._doc.number):
-                self._doc, self._raw = one, doc.raw
+        former, (self._doc, self._raw) = self._doc, (None, b"")
+        for doc, one in sorted(
+            desired.of(documents.Upgrade).values(), key=lambda it: (shown.fits(it[1], self._slots), it[1].number)
+        ):
+            self._raw, self._doc = doc.raw, one
         if self._doc != former:
             self._error, self._ctx.changed = "", True
 
@@ -77,14 +83,14 @@ class Upgrading:
         return [self._doc.artifact] if self._doc is not None and self._is_due(self._doc) else []
 
     def _is_due(self, doc: documents.Upgrade) -> bool:
-        slots = self._slots
-        return slots is not None and doc.full != slots.version and self._kept.number < doc.number and not self._error
+        slots, is_new = self._slots, self._kept.number < doc.number
+        return slots is not None and doc.full != slots.version and is_new and shown.fits(doc, slots) and not self._error
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Do the next thing."""
         self.trial.tick(now, fx)
         doc = self._doc
-        if doc is None or not self._is_due(doc) or self._is_asking:
+        if doc is None or self._is_asking or not self._is_due(doc):
             return
         if not self._artifacts.has(doc.artifact):
             self._artifacts.want(doc.artifact, now, fx)
@@ -106,16 +112,15 @@ class Upgrading:
         """Journal what became of what was asked for, once."""
         kept = self._kept
         self._ctx.changed = True
-        if kept.stage is not Stage.IDLE or kept.number != self._asked.number or self._asked.is_told:
+        if kept.outcome is Outcome.NONE or kept.number != self._asked.number or self._asked.is_told:
             return
-        if kept.outcome is not Outcome.NONE:
-            self._note(f"upgrade.{kept.outcome}", kept.version, kept.number, kept.reason, now, fx)
-            self._keep(msgspec.structs.replace(self._asked, is_told=True), fx)
+        self._note(f"upgrade.{kept.outcome}", kept.version, kept.number, kept.reason, now, fx)
+        self._keep(msgspec.structs.replace(self._asked, is_told=True), fx)
 
     def _note(self, kind: str, version: str, number: int, reason: str, now: Now, fx: Effects) -> None:
-        former = self._slots.version if self._slots is not None else ""
-        by = self._doc.by if self._doc is not None else ""
-        body = UpgradeFact(version=version, former=former, by=by, number=number, reason=reason)
+        body = UpgradeFact(
+            version=version, former=self._here, by=self._doc.by if self._doc else "", number=number, reason=reason
+        )
         self._ctx.note("audit", kind, "", body, now, fx)
 
     def _keep(self, asked: Asked, fx: Effects) -> None:
@@ -129,21 +134,6 @@ class Upgrading:
         doc = self._doc
         if doc is None:
             return None
-        state, reason = self._state(doc)
-        here = self._slots.version if self._slots is not None else ""
-        return status.UpgradeReport(number=doc.number, version=doc.full, running=here, state=state, reason=reason)
-
-    def _state(self, doc: documents.Upgrade) -> tuple[str, str]:
-        slots, kept = self._slots, self._kept
-        if slots is None:
-            return "refused", _NOT_HERE
-        if kept.stage is not Stage.IDLE and kept.number == doc.number:
-            return "trying", ""
-        if doc.full == slots.version:
-            return "running", ""
-        if kept.number == doc.number and kept.outcome is not Outcome.DONE:
-            return kept.outcome, kept.reason
-        if self._error or kept.number >= doc.number:
-            return "refused", self._error or "a newer one was asked for here before"
-        error = self._artifacts.error(doc.artifact)
-        return ("asked", "") if self._is_asking else ("fetching", error)
+        state, reason = shown.state(doc, self._slots, self._kept, is_asking=self._is_asking, silent=self._error)
+        reason = reason or self._artifacts.error(doc.artifact)
+        return status.UpgradeReport(number=doc.number, version=doc.full, running=self._here, state=state, reason=reason)

@@ -13,7 +13,7 @@ from edge_agent.shell.upgrade.places import Places
 from protocol import limits
 from protocol.aio.upkeep import synced
 
-__all__ = ["Places", "install", "slots", "vouch"]
+__all__ = ["Places", "install", "settle", "slots", "vouch"]
 
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}
 _SILENT = "what installs here did nothing: journalctl -u skerry-agent-upgrade"
@@ -49,6 +49,11 @@ async def vouch(at: Places, action: inputs.Vouch, put: Put) -> None:
         places.write(at.said, Said(number=action.number, fault=action.fault), 0o600)
     except OSError:
         return  # nothing was said, so it is gone back from
+    await settle(at, put)
+
+
+async def settle(at: Places, put: Put) -> None:
+    """Tell what is kept when root's part is at rest."""
     put(inputs.Installed(kept=await _settled(at, lambda _: True)))
 
 

@@ -27,7 +27,11 @@ class Systemd:
     """The agent's unit."""
 
     def restart(self) -> None:
-        """Start the agent anew, and do not wait for it: one that is broken never says that it runs."""
+        """Start the agent anew, and do not wait for it: one that is broken never says that it runs.
+
+        Its launcher ends; its socket starts that of the same version when it is asked for.
+        """
+        subprocess.run(("systemctl", "stop", "skerry-agent-launch.service"), check=False)
         subprocess.run(("systemctl", "--no-block", "restart", "skerry-agent"), check=True)
 
     def restarts(self) -> int:

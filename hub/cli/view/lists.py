@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.cli.view import human, nodes, resources
 from hub.cli.view.below import tiers
-from hub.cli.view.hubs import missing, policies, this
+from hub.cli.view.hubs import missing, policies, this, upgrades
 from hub.cli.view.table.table import Table
 
 Rows = Sequence[Sequence[str]]
@@ -21,6 +21,7 @@ def table(kind: str, listed: Iterable[dict[str, Any]], *, wide: bool, now_ms: in
         "regions": tiers.table,
         "hub": this.table,
         "policies": policies.table,
+        "upgrades": upgrades.table,
         "services": resources.services,
         "workflows": resources.workflows,
         "runs": _runs,

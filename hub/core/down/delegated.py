@@ -20,6 +20,7 @@ from protocol import documents, status
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.errors import Refused, SpecError
 from protocol.snapshot import Snapshot
+from protocol.trust import releases
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
@@ -115,6 +116,7 @@ class Delegated:
         core, holds = self._core, self._core.delegate.holds(one.key)
         before = core.resources.children_of(one.key, holds) if core.resources.find(one.key) is not None else []
         core.resources.put(one, who, now, fx, origin)
+        core.rollouts.declared(one.key, now)
         core.policies.follow()
         for child in dict.fromkeys([*before, *core.resources.children_of(one.key, holds)]):
             core.delegate.mark(child)
@@ -125,7 +127,7 @@ class Delegated:
         if compiled.key != key:
             raise Refused(f"it was handed down as {key}, and says that it is {compiled.key}")
         place = msgspec.structs.replace(compiled.place, count=document.share, per_region=False, regions=None)
-        return msgspec.structs.replace(compiled, place=place)
+        return msgspec.structs.replace(compiled, place=place, document=releases.said(compiled.document, document.word))
 
     def _withdraw(self, key: str, now: Now, fx: Effects) -> None:
         """It is asked for no longer: it ends here too."""

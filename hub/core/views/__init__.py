@@ -11,6 +11,8 @@ from hub.core.views.nodes import away_text, named, node, nodes, regions
 from hub.core.views.policies import one as policy
 from hub.core.views.policies import policies
 from hub.core.views.resources import resource, resources, service, services, workflow, workflows
+from hub.core.views.upgrades import one as upgrade
+from hub.core.views.upgrades import upgrades
 from hub.core.views.work import run, runs, task_group, token, tokens
 from hub.core.views.worst import Worst
 
@@ -35,6 +37,8 @@ __all__ = (
     "task_group",
     "token",
     "tokens",
+    "upgrade",
+    "upgrades",
     "workflow",
     "workflows",
 )

@@ -20,7 +20,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     spec: dict[str, Any]
     place: compiler.Placement
-    document: documents.Assignment | documents.Workflow | None
+    document: documents.Assignment | documents.Workflow | documents.Upgrade | None
     disconnect: documents.Disconnect = documents.Disconnect()
     policy: policy.Policy | None = None
 
@@ -104,6 +104,7 @@ class Live:
                 spec=record.spec,
                 share=share,
                 by=record.by,
+                word=bytes(record.document).decode() if isinstance(self.document, documents.Upgrade) else "",
             )
             found = self._delegated[share] = documents.document_id(document), documents.encode(document)
         return found
@@ -140,7 +141,7 @@ def artifact_of(document: documents.AnyDocument | None) -> str:
     """Return the digest of the artifact a document needs, or ""."""
     if isinstance(document, documents.Assignment):
         return document.process.artifact
-    return document.artifact if isinstance(document, documents.Workflow) else ""
+    return document.artifact if isinstance(document, documents.Workflow | documents.Upgrade) else ""
 
 
 def canonical(spec: dict[str, Any]) -> bytes:

@@ -18,7 +18,7 @@ from hub.core.down import shares
 from hub.core.registry import Node, Refusal, Registry
 from hub.core.work.declared import POLICY, Compiled, Live, Origin, Resource, artifact_of, canonical
 from hub.core.work.rooms import Room
-from protocol import limits
+from protocol import documents, limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.snapshot import Snapshot
 
@@ -39,6 +39,8 @@ class Resources:
         self._is_online = is_online
         self.parked: Callable[[str], Mapping[str, int]] = lambda key: {}
         """Children whose copies of a resource do not count for now, with how many each has (hub.core.failover)."""
+        self.withheld: Callable[[str, str], bool] = lambda key, child: False
+        """Whether a child is not yet to have a resource that is placed on it (hub.core.upgrade)."""
         self.room_in: Callable[[str, Live], Room] = lambda region, live: Room()
         self.changed: Callable[[str], None] = lambda key: None
         """Told of each resource that is not what it was."""
@@ -71,6 +73,10 @@ class Resources:
         """Return (document id, canonical bytes, digest) of a resource that is not deleted."""
         live = self._live[key]
         return live.document_id, live.raw, live.digest
+
+    def compiled(self, key: str) -> documents.AnyDocument | None:
+        """Return the agent's document of a resource that is not deleted; None for what is for hubs only."""
+        return self._live[key].document
 
     def placed_on(self, key: str, held_by: Callable[[str], bool]) -> list[str]:
         """Return the names of this hub's own nodes that a resource is placed on; `held_by`: it was there before."""
@@ -107,7 +113,9 @@ class Resources:
         """Return the keys of the resources that belong to the child `node`, which had `had` before."""
         record, held = self._registry.get(node), frozenset(had)
         return [
-            key for key, live in self._live.items() if _belongs(live, record, key in held) or self._stays(live, node)
+            key
+            for key, live in self._live.items()
+            if (_belongs(live, record, key in held) or self._stays(live, node)) and not self.withheld(key, node)
         ]
 
     def _stays(self, live: Live, node: str) -> bool:

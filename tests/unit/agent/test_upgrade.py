@@ -140,6 +140,18 @@ def test_what_was_gone_back_from_is_told_and_not_tried_again_until_another_is_as
     assert only(world.do(inputs.Fetched(digest=PACKAGE)), inputs.Install).number == 5
 
 
+def test_a_life_that_begins_while_root_is_at_it_waits_for_what_comes_of_it() -> None:
+    world = device()
+    failed = Kept(number=4, version=NEW, stage=Stage.FAILED, tries=1, reason="it ended 3 times by itself")
+    fx = world.start(found(), slots=slots(OLD, failed))
+    assert acts(fx, inputs.AwaitInstalled)
+    world.online()
+    assert (shown(world).state, world.all(inputs.Vouch)) == ("trying", [])
+    world.do(inputs.Installed(kept=msgspec.structs.replace(failed, stage=Stage.IDLE, outcome=Outcome.BACK)))
+    assert (shown(world).state, shown(world).reason) == ("back", "it ended 3 times by itself")
+    assert told(world)[-1] == "upgrade.back"
+
+
 def test_what_root_refuses_or_does_not_answer_is_told() -> None:
     world = device()
     full = Kept(number=4, version=NEW, outcome=Outcome.REFUSED, reason="90 MB are needed, 12 are free: make room")
@@ -183,6 +195,9 @@ def test_the_newest_that_is_for_this_device_counts_and_one_that_runs_asks_for_no
     newer = msgspec.structs.replace(TO, name="newer", version="0.3.0", number=6)
     world = device(TO, other, newer)
     assert only(world.fx, inputs.Install).number == 6
+    world.desire(service("web"), other)
+    said = "it is for Debian 12 on amd64; this device has Debian 12 on arm64"
+    assert (shown(world).state, shown(world).reason) == ("refused", said)
     world = device(msgspec.structs.replace(TO, version="0.1.0"))
     assert (shown(world).state, world.all(inputs.Install)) == ("running", [])
     world.desire(service("web"))

@@ -1,4 +1,4 @@
-"""This hub among others: the one above, those below, and the policies that bind them."""
+"""This hub among others: the one above, those below, the policies that bind them, the upgrades of their agents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hub.shell.api.hub import Hub
 
 
 def router(hub: Hub) -> APIRouter:
-    """Return the routes of hubs and policies."""
+    """Return the routes of hubs, policies and upgrades."""
     routes = APIRouter(tags=["hubs"])
 
     @routes.get("/v1/hub")
@@ -35,4 +35,17 @@ def router(hub: Hub) -> APIRouter:
         """Return one policy, whom it binds, and what all policies come to here."""
         return errors.answer(views.policy(hub.core(), name))
 
+    _upgrades(routes, hub)
     return routes
+
+
+def _upgrades(routes: APIRouter, hub: Hub) -> None:
+    @routes.get("/v1/upgrades")
+    async def upgrades() -> Response:
+        """Return all upgrades, and how far their waves are at this hub."""
+        return errors.answer(views.upgrades(hub.core(), hub.now()))
+
+    @routes.get("/v1/upgrades/{name}")
+    async def upgrade(name: str) -> Response:
+        """Return one upgrade, and how each of this hub's nodes stands to it."""
+        return errors.answer(views.upgrade(hub.core(), name, hub.now()))

@@ -1,0 +1,105 @@
+"""Upgrades: which version is asked for, how far its waves are, and how each node stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hub.core.down.known import tallies
+from hub.core.registry import Refusal
+from hub.core.upgrade import waves
+from hub.core.upgrade.word import KIND
+from hub.core.views import spread
+from hub.core.work.declared import Resource
+from protocol import documents
+from protocol.effects import Now
+
+if TYPE_CHECKING:
+    from hub.core.hub import HubCore
+
+JSON = dict[str, Any]
+
+
+def upgrades(core: HubCore, now: Now) -> list[JSON]:
+    """Return all Upgrades that this hub knows, its own and those of the root, by name."""
+    return [_summary(core, record, now) for record in core.resources.records(KIND)]
+
+
+def one(core: HubCore, name: str, now: Now) -> JSON:
+    """Return one Upgrade, with each of this hub's nodes that it is for, and each region. Raises Refusal (404)."""
+    record = core.resources.find(f"{KIND}/{name}")
+    if record is None:
+        raise Refusal(f"there is no upgrade {name[:80]!r} here: see `skerry get upgrades`", 404)
+    document, rollout, nodes = core.rollouts.of(record)
+    return _summary(core, record, now) | {
+        "spec": msgspec.json.decode(record.spec),
+        "on": [_node(core, node, document, rollout, now) for node in nodes],
+        "in": [region | _versions(core, str(region["hub"]), document) for region in spread.regions(core, record)],
+    }
+
+
+def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
+    document, rollout, nodes = core.rollouts.of(record)
+    spec = msgspec.json.decode(record.spec)["spec"]
+    has = Counter(core.rollouts.state(name, document, now) for name in {*rollout.given}.intersection(nodes))
+    wished: list[str] = spec.get("waves", ["all"])
+    is_last = rollout.wave + 1 == len(wished)
+    is_done = is_last and has[waves.RUNNING] == len(nodes)
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "owner": tallies.owner_of(core, record),
+        "generation": record.generation,
+        "changed_ms": record.changed_ms,
+        "by": record.by,
+        "version": document.full,
+        "arch": document.arch,
+        "selector": record.selector,
+        "waves": wished,
+        "wave": rollout.wave + 1,
+        "stop_after": spec.get("stop_after", 0),
+        "state": "stopped" if rollout.stopped else "done" if is_done else "going on",
+        "reason": rollout.stopped,
+        "nodes": len(nodes),
+        "counts": {state: has[state] for state in (waves.RUNNING, waves.PENDING, waves.BACK, waves.SILENT)}
+        | {"waiting": len(nodes) - sum(has.values()) + has[waves.SPARED]},
+        "regions": list(spread.shares(core, record.key)),
+    }
+
+
+def _node(core: HubCore, name: str, document: documents.Upgrade, rollout: waves.Rollout, now: Now) -> JSON:
+    """Return how a node stands. `state`: waiting, away, held, or what it said: fetching, asked, trying, running, back,
+    refused; `silent` when it was at it and is not heard any more."""
+    report, seen = core.rollup.report(name), core.rollup.seen(name)
+    said = report.upgrade if report is not None else None
+    is_said = said is not None and said.number == document.number
+    state, reason = (said.state, said.reason) if said is not None and is_said else ("waiting", "")
+    hold = report.hold if report is not None else None
+    if state == "waiting" and hold is not None:
+        state, reason = "held", f"held at the device by {hold.user}" + (f": {hold.reason}" if hold.reason else "")
+    elif state == "waiting" and not core.rollup.is_online(name):
+        state = "away"
+    elif name in rollout.given and core.rollouts.state(name, document, now) == waves.SILENT:
+        state, reason = "silent", "it was at it, and is not heard any more"
+    return {
+        "node": name,
+        "given": name in rollout.given,
+        "wanted": document.full,
+        "version": seen.version if seen is not None else "",
+        "state": state,
+        "reason": reason,
+        "online": core.rollup.is_online(name),
+        "as_of_ms": seen.status_ms if seen is not None else 0,
+    }
+
+
+def _versions(core: HubCore, region: str, document: documents.Upgrade) -> JSON:
+    """Return how many agents below a region there are, as its roster tells, and how many are of the version."""
+    versions = [
+        spot.brief.version
+        for spot in core.subtree.spots()
+        if f"{spot.address}/".startswith(f"{region}/") and spot.brief.kind != "hub"
+    ]
+    return {"agents": len(versions), "of_version": versions.count(document.version)}
