@@ -11,7 +11,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -33,8 +33,7 @@ from edge_agent.shell.runners.children import Helpers
 from edge_agent.shell.runners.launcher import Launcher
 from edge_agent.shell.runners.process import ProcessRunner
 from edge_agent.shell.runners.script import Tools
-from edge_agent.shell.stick import joining
-from edge_agent.shell.stick.sticks import Sticks
+from edge_agent.shell.stick.words import Ask, Words
 from edge_agent.shell.upgrade import daemon
 from protocol import limits
 from protocol.aio.clock import SystemClock
@@ -50,6 +49,7 @@ from protocol.link.room.pool import split
 from protocol.messages import AnyMessage
 
 if TYPE_CHECKING:
+    from edge_agent.shell.stick.sticks import Sticks
     from protocol.link.seal import ChildSeal
 
 log = logging.getLogger("skerry.agent")
@@ -124,8 +124,9 @@ class _Serving:
             data, node=file.node, tools=tools, sockets=self._sockets, report=self._put, launcher=self._launcher
         )
         self._asking = Asking(self._put)
-        sticks = Sticks(data=data, clerk=papers, journal=journal)
-        self._control = Control(data, self._asking, sticks.answers, self._driver.distrust)
+        self._journal: Journal = journal
+        self._sticks: Sticks | None = None
+        self._control = Control(data, self._asking, self._carry, self._driver.distrust)
 
     def _make_link(self) -> MqttLink:
         file, papers = self._file, self._papers
@@ -343,12 +344,21 @@ class _Serving:
         """Enroll, if the hub is there: another life begins then, with a link. One try at a time."""
         if self._joining.locked():
             return
+        from edge_agent.shell.stick import joining  # by a device that was installed from a stick
+
         async with self._joining:
             reason = await joining.join(self._data, self._file)
         if reason:
             self._put(inputs.Closed(session=session, reason=reason))
         else:
             self._turning.set()
+
+    def _carry(self, request: Words, ask: Ask) -> AsyncIterator[object]:
+        if self._sticks is None:
+            from edge_agent.shell.stick.sticks import Sticks  # by who comes with a stick
+
+            self._sticks = Sticks(data=self._data, clerk=self._papers, journal=self._journal)
+        return self._sticks.answers(request, ask)
 
     def _store_failed(self, error: StoreError) -> None:
         log.error("%s; workloads run on, nothing is acknowledged until it can be written again", error)

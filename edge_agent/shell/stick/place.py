@@ -46,6 +46,8 @@ async def place(data: Path, path: Path, name: str) -> None:
 
 def main() -> None:
     """Do the job on stdin."""
+    from edge_agent.shell import placing  # what unpacks, for the helper only: the daemon starts it from this module
+
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=_Job)
     outcome = _Outcome()
     from edge_agent.shell import placing  # archives and zstandard: the helper's, not the daemon's
