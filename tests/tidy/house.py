@@ -40,19 +40,37 @@ def lines(path: Path) -> int:
 
 
 @functools.cache
-def tree(path: Path) -> ast.Module:
-    """Return `path` parsed."""
-    return ast.parse(path.read_text())
+def _facts(path: Path) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Return `functions` and `silent` of `path`. No tree outlasts this: a thousand of them burden every later test,
+    for what collects garbage looks at all of them."""
+    tree = ast.parse(path.read_text())
+    return list(_functions(tree)), list(_silent(tree))
 
 
-def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield (name, length in lines without the docstring) of each function in `path`."""
-    pending: list[ast.AST] = [tree(path)]
+def functions(path: Path) -> list[tuple[str, int]]:
+    """Return (name, length in lines without the docstring) of each function in `path`."""
+    return _facts(path)[0]
+
+
+def silent(path: Path) -> list[tuple[str, int]]:
+    """Return (name, line) of each public class and function of the module `path` that states no contract."""
+    return _facts(path)[1]
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    pending: list[ast.AST] = [tree]
     for node in pending:  # statements alone: walking through expressions takes seconds
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, _length(node)
         for field in ("body", "orelse", "handlers", "finalbody", "cases"):
             pending += getattr(node, field, ())
+
+
+def _silent(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in tree.body:
+        is_one = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if is_one and not node.name.startswith("_") and not ast.get_docstring(node):
+            yield node.name, node.lineno
 
 
 def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -1,6 +1,7 @@
 """The table of faults in tests/acceptance names tests that exist, and every scenario there stands in a row of it."""
 
 import ast
+import functools
 import re
 
 import tests.acceptance
@@ -18,12 +19,13 @@ def _named() -> set[tuple[str, str]]:
     return {(far or f"{_HOME}/{near}", test) for far, near, test in found}
 
 
+@functools.cache
 def _tests(place: str) -> set[str]:
     path = house.ROOT / place
     if not path.is_file():
         return set()
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {one.name for one in house.tree(path).body if isinstance(one, functions) and one.name.startswith("test_")}
+    body, functions = ast.parse(path.read_text()).body, (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {one.name for one in body if isinstance(one, functions) and one.name.startswith("test_")}
 
 
 def test_every_named_test_exists() -> None:

@@ -1,6 +1,5 @@
 """Manners of the repository: what it never holds, and what it never says."""
 
-import ast
 import functools
 import re
 
@@ -26,8 +25,11 @@ def test_packaging_and_config_are_no_python_packages() -> None:
 
 
 def test_no_path_of_a_developers_machine_and_no_word_of_its_tools() -> None:
-    forbidden = re.compile(r"/work/|/tmp/w/|/root/|\bClaude\b|\bChatGPT\b|\bCopilot\b|\bLLM\b|\blanguage model\b", re.I)
-    found = {place: match.group() for place, text in _texts().items() if (match := forbidden.search(text))}
+    forbidden = re.compile(r"/work/|/tmp/w/|/root/|\b(?:claude|chatgpt|copilot|llm|language model)\b")
+    words = ("/work/", "/tmp/w/", "/root/", "claude", "chatgpt", "copilot", "llm", "language model")
+    texts = ((place, text.lower()) for place, text in _texts().items())
+    near = {place: text for place, text in texts if any(word in text for word in words)}  # as quick as reading
+    found = {place: match.group() for place, text in near.items() if (match := forbidden.search(text))}
     assert not found
 
 
@@ -51,14 +53,8 @@ def test_every_module_says_what_it_is() -> None:
 
 
 def test_every_public_class_and_function_states_its_contract() -> None:
-    silent: list[str] = []
-    for path in house.modules():
-        for node in house.tree(path).body:
-            if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                continue
-            if not node.name.startswith("_") and not ast.get_docstring(node):
-                silent.append(f"{house.place(path)}:{node.lineno} {node.name}")
-    assert not silent
+    silent = [(path, *one) for path in house.modules() for one in house.silent(path)]
+    assert not [f"{house.place(path)}:{line} {name}" for path, name, line in silent]
 
 
 def test_every_limit_is_used() -> None:
