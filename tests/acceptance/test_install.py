@@ -271,7 +271,7 @@ async def _reason(it: Lands, on: Debian, service: str) -> str:
     return await deeds.eventually(it, f"{service} says why it does not run", failed)
 
 
-@_trees(NATIVE[0])
+@_trees(*NATIVE)
 async def test_what_runs_is_confined_as_declared_and_allowed_and_outlives_who_started_it(
     tmp_path: Path, tree: str
 ) -> None:

@@ -24,6 +24,7 @@ from typing import Protocol
 
 from edge_agent.core import inputs
 from edge_agent.shell import logs
+from edge_agent.shell.people import work
 from edge_agent.shell.runners import confined, folder, launcher, place, proc, script
 from protocol import limits
 from protocol.errors import BadId, Refused
@@ -229,6 +230,7 @@ class ProcessRunner:
             asked = confined.asked(action, setting, place.owned(self._data, action, path), by.able)
             self._ask(by, workload, asked)
         else:
+            work.check(action.instance, action.process.user, action.process.command, setting)
             self._spawn(workload, script.script(action.process.command, setting))
         self._live[action.instance] = workload
 

@@ -271,3 +271,44 @@ async def test_who_talks_through_the_socket_of_a_service_is_its_user_and_nobody_
 
 def test_the_example_of_agent_toml_says_what_holds_without_it() -> None:
     assert policy.parse(tomllib.loads((ROOT / "config" / "agent.toml").read_text())) == policy.Allowed()
+
+
+async def test_a_stop_that_the_launcher_did_not_hear_is_said_again(one: Launched) -> None:
+    world = one.world()
+    world.launch("s-a-1", capture=False, process=documents.Process(command=["sleep", "60"]))
+    await world.one(inputs.Launched)
+    one.stop()
+
+    world.stop("s-a-1", 30.0)
+    assert not world.all(inputs.Ended)
+    one.start()
+
+    assert (await world.one(inputs.Ended)).exit.signal == 15
+
+
+async def test_without_a_launcher_nothing_starts_and_all_is_as_it_should_be_once_it_is_there(one: Launched) -> None:
+    world = one.world()
+    one.stop()
+
+    world.launch("t-1", "true")
+
+    assert "skerry-agent-launch cannot be asked" in (await world.one(inputs.LaunchFailed)).error
+    one.start()
+    world.launch("t-2", "true")
+    assert (await world.one(inputs.Ended)).exit.code == 0
+
+
+async def test_one_that_gains_rights_has_to_be_allowed_to(one: Launched) -> None:
+    with one.being("root"):
+        one.rules.write_text(one.rules.read_text() + "new_privileges = true\ngroups = ['disk']\n")
+    world = one.world()
+    process = documents.Process(
+        command=["sh", "-c", "grep NoNewPrivs /proc/self/status; id -Gn"],
+        isolation=documents.Isolation(new_privileges=True, groups=["disk"]),
+    )
+
+    world.launch("t-1", process=process)
+    said = (await world.one(inputs.Ended)).stdout.split()
+
+    assert said[:2] == ["NoNewPrivs:", "0"]
+    assert "disk" in said

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core import inputs
+from edge_agent.shell.people import rights
 from edge_agent.shell.runners import folder, proc, script
 from protocol import documents, limits
 from tests.contract.shell.world import World, until
@@ -549,3 +550,25 @@ async def test_latency_of_a_chain_is_paid_once_for_each_process(world: World) ->
     await asyncio.sleep(0)
 
     assert len(world.all(inputs.Launched)) == 10
+
+
+async def test_without_a_launcher_the_owner_s_table_is_kept_as_far_as_the_agent_can(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "agent.toml"
+    monkeypatch.setenv(rights.VARIABLE, str(file))
+    file.write_text('[work]\ndocuments = ["service"]\npaths = ["/usr", "/bin"]\n')
+
+    world.launch("t-1", "true")
+    world.launch("s-a-1", process=documents.Process(command=["true"], env={"LD_PRELOAD": "/x.so"}))
+    world.launch("s-b-1", process=documents.Process(command=["true"], user="nobody"))
+    world.launch("s-c-1", "true")
+    said = {one.instance: one.error for one in world.all(inputs.LaunchFailed)}
+
+    assert "a task of the hub is not among `documents`" in said["t-1"]
+    assert "'LD_PRELOAD' changes how programs are loaded" in said["s-a-1"]
+    assert "nobody" in said["s-b-1"]
+    assert (await world.one(inputs.Ended)).instance == "s-c-1"
+    file.write_text("[wrok]\n")
+    world.launch("s-c-2", "true")
+    assert "is wrong, so nothing may run" in (await world.one(inputs.LaunchFailed, "s-c-2")).error
