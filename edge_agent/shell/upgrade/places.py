@@ -89,10 +89,10 @@ def kept(places: Places) -> words.Kept:
 
 
 def said(places: Places) -> words.Said | None:
-    """Return what the agent on trial said last."""
+    """Return what the agent on trial said last; None, too, when nobody can read it."""
     try:
         return _said.decode(read(places.said))
-    except (OSError, msgspec.DecodeError):
+    except (OSError, Refused, msgspec.DecodeError, RecursionError):
         return None
 
 
@@ -109,6 +109,26 @@ def read(path: Path) -> bytes:
     if len(raw) > limits.DOCUMENT_BYTES_MAX:
         raise Refused(f"{path} is over {limits.DOCUMENT_BYTES_MAX} bytes")
     return raw
+
+
+def drop_request(places: Places) -> None:
+    """Remove the request, whatever it is. Its folder is a stranger's: no link of it is followed. Raises OSError."""
+    name, folder = places.request.name, places.request.parent
+    try:
+        handle = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        folder.unlink(missing_ok=True)
+        return
+    try:
+        os.unlink(name, dir_fd=handle)
+    except FileNotFoundError:
+        pass
+    except IsADirectoryError:
+        os.rmdir(name, dir_fd=handle)
+    finally:
+        os.close(handle)
 
 
 def opened(path: Path) -> int:

@@ -69,7 +69,7 @@ class Root:
     def _request(self) -> tuple[int, int]:
         try:
             about = self._at.request.lstat()
-        except FileNotFoundError:
+        except OSError:
             return 0, 0
         return about.st_ino, about.st_mtime_ns
 
@@ -145,5 +145,5 @@ class Root:
         synced.sync_folder(self._at.lib)
 
     def _drop(self) -> None:
-        self._at.request.unlink(missing_ok=True)
         self._at.package.unlink(missing_ok=True)
+        places.drop_request(self._at)

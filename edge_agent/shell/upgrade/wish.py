@@ -38,6 +38,8 @@ def read(at: Places, kept: words.Kept) -> words.Wish | None:
         raw = places.read(at.request)
     except FileNotFoundError:
         return None
+    except (OSError, Refused) as error:
+        raise Unproven(f"the request cannot be read: {error}") from error
     try:
         said = documents.decode(raw)
         if not isinstance(said, documents.Upgrade):
