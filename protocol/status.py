@@ -144,10 +144,10 @@ class ServiceFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Body of every `service.*` entry."""
 
     instance: str = ""
-    pid: int = 0
+    pid: Count = 0
     digest: str = ""
-    code: int | None = None
-    signal: int | None = None
+    code: Moment | None = None
+    signal: Moment | None = None
     lost: bool = False
     """The outcome is unknown: the power went, or the record was lost."""
     after_s: float = 0.0
@@ -166,14 +166,14 @@ class TaskFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str = ""
     command: list[str] = []
     workflow: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
+    exit_code: Moment | None = None
+    signal: Moment | None = None
     stdout: str = ""
     stderr: str = ""
     duration_s: float = 0.0
     reason: str = ""
     run: str = ""
-    attempt: int = 1
+    attempt: Count = 1
 
 
 class ErrandFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,9 +200,9 @@ class StepFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str
     step: str
     state: str = ""
-    attempt: int = 0
-    exit_code: int | None = None
-    signal: int | None = None
+    attempt: Count = 0
+    exit_code: Moment | None = None
+    signal: Moment | None = None
     outputs: dict[str, str] = {}
     reason: str = ""
     stderr: str = ""

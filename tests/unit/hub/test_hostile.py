@@ -123,3 +123,12 @@ def test_an_answer_that_is_too_large_ends_its_question(world: World) -> None:
     (said,) = acts(fx, inputs.Answered)
     assert (said.last, "not passed on" in said.error, said.data) == (True, True, b"null")
     assert not acts(device.got(messages.Answer(session=1, id="q1", part=1, last=True, data=data)), inputs.Answered)
+
+
+@pytest.mark.parametrize("odd", [{"attempt": -1}, {"attempt": 2**53}, {"exit_code": 2**53}])
+def test_a_number_in_a_step_that_no_report_holds_keeps_no_hub_from_starting(odd: dict[str, int]) -> None:
+    world = World()
+    device = world.fleet(oslo_1={})["oslo-1"]
+    device.entries(("step.ended", "r1", {"run": "r1", "step": "a", "state": "ok", **odd}))
+    world.restart()
+    assert [alarm["what"] for alarm in world.node("oslo-1")["alarms"]] == ["odd-entry"]
