@@ -57,17 +57,16 @@ def fill(
     for gap in walk.unproven:
         ends = gap.body.last, gap.body.hash
         hole = missing.hole(record.missing, (gap.held, gap.tip.hex()), ends)
-        if hole is not None and not doubt(
-            gap.body, ends == (hole.last, hole.hash) and bool(ends[1]) and ends not in known
-        ):
-            told.extend(_declare(record, run, hole, gap, walk, fx))
+        is_joined = hole is not None and bool(ends[1]) and ends == (hole.last, hole.hash) and ends not in known
+        if hole is not None and not doubt(gap.body, is_joined):
+            told.extend(_declare(record, run, gap, walk, fx))
 
 
-def _declare(
-    record: Record, run: runs.Run, hole: Missing, gap: Unproven, walk: Walk, fx: Effects
-) -> list[events.ParentEvent]:
+def _declare(record: Record, run: runs.Run, gap: Unproven, walk: Walk, fx: Effects) -> list[events.ParentEvent]:
     rows, last = [row for row in walk.rows if row[1] == gap.raw], gap.body.last
-    count = missing.lose(record.missing, hole, (gap.held, gap.tip.hex()), (last, gap.body.hash))
+    count = missing.explain(record.missing, (gap.held, gap.tip.hex()), (last, gap.body.hash), Why.LOST)
+    if not count:
+        return []  # of too many ranges already
     fx.store.append(effects.Received(run.node, run.epoch, run.stream, rows, record.again, False, record.at))
     said = events.ChildEntries(
         node=record.at,

@@ -51,12 +51,16 @@ class NoFit(Exception):
 
 def add(ranges: list[Missing], new: Missing) -> int:
     """Put `new`, which lies above all others, into `ranges`; return how many rows are closed for it."""
+    _join(ranges, new)
+    return ranges.pop(0).count if len(ranges) > limits.MISSING_KEPT else 0
+
+
+def _join(ranges: list[Missing], new: Missing) -> None:
     below = ranges[-1] if ranges else None
     if below is not None and (below.last + 1, below.why, below.hash) == (new.first, new.why, new.before):
         ranges[-1] = msgspec.structs.replace(new, first=below.first, before=below.before)
-        return 0
-    ranges.append(new)
-    return ranges.pop(0).count if len(ranges) > limits.MISSING_KEPT else 0
+    else:
+        ranges.append(new)
 
 
 def touched(ranges: list[Missing], after: int, upto: int) -> list[Missing]:
@@ -64,13 +68,32 @@ def touched(ranges: list[Missing], after: int, upto: int) -> list[Missing]:
     return [one for one in ranges if one.first <= upto and one.last > after]
 
 
-def explain(ranges: list[Missing], first: int, last: int, why: Why) -> bool:
-    """Holes that lie within `first`..`last` have a reason now; tell whether there were any."""
-    known = list(ranges)
-    for place, one in enumerate(known):
-        if one.why is Why.HOLE and first <= one.first and one.last <= last:
-            ranges[place] = msgspec.structs.replace(one, why=why)
-    return known != ranges
+def explain(ranges: list[Missing], starts: Place, ends: Place, why: Why) -> int:
+    """Holes have a reason now, as far as they are of the rows after `starts` up to `ends`, each (seq, hash); return of
+    how many rows that is news. Where that would part more ranges than are kept, they stay holes."""
+    parts = list[Missing]()
+    for one in ranges:
+        for part in _parted(one, starts, ends, why):
+            _join(parts, part)
+    if len(parts) > max(len(ranges), limits.MISSING_KEPT):
+        return 0
+    count = counts(ranges, 0).get(Why.HOLE.value, 0) - counts(parts, 0).get(Why.HOLE.value, 0)
+    ranges[:] = parts
+    return count
+
+
+def _parted(one: Missing, starts: Place, ends: Place, why: Why) -> list[Missing]:
+    (after, before), (upto, tip) = starts, ends
+    if one.why is not Why.HOLE or one.last <= after or one.first > upto:
+        return [one]
+    below, above = list[Missing](), list[Missing]()
+    if one.first <= after:
+        below = [msgspec.structs.replace(one, last=after, hash=before)]
+        one = msgspec.structs.replace(one, first=after + 1, before=before)
+    if one.last > upto:
+        above = [msgspec.structs.replace(one, first=upto + 1, before=tip)]
+        one = msgspec.structs.replace(one, last=upto, hash=tip)
+    return [*below, msgspec.structs.replace(one, why=why), *above]
 
 
 def hole(ranges: list[Missing], starts: Place, ends: Place) -> Missing | None:
@@ -82,18 +105,6 @@ def hole(ranges: list[Missing], starts: Place, ends: Place) -> Missing | None:
     if one is None or (one.last == upto and one.hash not in ("", tip)):
         return None
     return None if before and one.first == after + 1 and one.before not in ("", before) else one
-
-
-def lose(ranges: list[Missing], one: Missing, starts: Place, ends: Place) -> int:
-    """Those rows of the hole `one` are lost; return how many that are."""
-    (after, before), (upto, tip) = starts, ends
-    is_within = one.first <= after
-    lost = Missing(after + 1 if is_within else one.first, upto, before if is_within else one.before, tip, Why.LOST)
-    below = [msgspec.structs.replace(one, last=after, hash=before)] if is_within else []
-    above = [msgspec.structs.replace(one, first=upto + 1, before=tip)] if upto < one.last else []
-    place = ranges.index(one)
-    ranges[place : place + 1] = [*below, lost, *above]
-    return lost.count
 
 
 def cut(ranges: list[Missing], upto: int, tip: str) -> bool:

@@ -29,11 +29,11 @@ def held(records: Records, child: str, held: runs.Held, doubt: str, fx: Effects)
     if found is None:
         return [outcome.misbehaved(child, held, outcome.FULL)]
     key, record = found
-    is_beyond, gap = held.gap.last > record.seq, held.gap
+    is_beyond = held.gap.last > record.seq
     if is_beyond and not doubt and records.is_elsewhere(record, child, held):
         doubt = f"it is at {record.at}, and was not told to move"
     told: Told = [outcome.misbehaved(child, held, doubt)] if doubt else []
-    is_news = not doubt and missing.explain(record.missing, gap.first, gap.last, Why.HELD)
+    is_news = not doubt and _explains(record, held)
     if is_beyond and not records.is_elsewhere(record, child, held):
         is_news = not doubt
         records.came(key, record, f"{child}/{held.at}")
@@ -43,6 +43,12 @@ def held(records: Records, child: str, held: runs.Held, doubt: str, fx: Effects)
         said = msgspec.structs.replace(held, at=record.at)
         told.append(events.HeldBack(node=record.at, stream=held.stream, epoch=held.epoch, held=said))
     return told
+
+
+def _explains(record: Record, held: runs.Held) -> bool:
+    """Holes are of what is held back: tell whether that is news."""
+    gap = held.gap
+    return missing.explain(record.missing, (gap.first - 1, held.before), (gap.last, gap.hash), Why.HELD) > 0
 
 
 def _beyond(record: Record, held: runs.Held, why: Why) -> Told:

@@ -294,7 +294,7 @@ def test_a_late_gap_in_the_midst_of_a_hole_parts_it(before: bool) -> None:
     assert root.missing() == [(3, 4, "hole"), (5, 7, "lost"), (8, 10, "hole")]
     assert root.take("oslo", *gw.runs(4, 7, (5, 7))) == []
     root.take("oslo", *gw.runs(7, 8, (8, 8)), *gw.runs(2, 4, (3, 4)))
-    assert root.missing() == [(3, 4, "lost"), (5, 7, "lost"), (8, 8, "lost"), (9, 10, "hole")]
+    assert root.missing() == [(3, 8, "lost"), (9, 10, "hole")]
     root.take("oslo", *gw.runs(2, 4), *gw.runs(7, 10))
     assert (root.missing(), root.holds(gw)) == ([(5, 7, "lost")], [1, 2, 3, 4, 8, 9, 10, 11, 12])
 
@@ -359,6 +359,23 @@ def test_a_hole_that_a_hub_holds_is_held() -> None:
     root.take("oslo", *gw.runs(4, 9))
     root.take("oslo", held(gw, 1, 4))
     assert root.missing() == [(1, 4, "held")]
+
+
+def test_a_part_of_a_hole_that_a_hub_holds_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, gw = Root(), Origin().say(12)
+    root.take("oslo", *gw.runs(0, 1), *gw.runs(9, 12))
+    assert kinds(root.take("oslo", held(gw, 4, 5))) == ["HeldBack"]
+    assert root.missing() == [(2, 3, "hole"), (4, 5, "held"), (6, 9, "hole")]
+    root.take("oslo", held(gw, 6, 7))
+    assert root.missing() == [(2, 3, "hole"), (4, 7, "held"), (8, 9, "hole")]
+    root.take("oslo", *gw.runs(1, 3), *gw.runs(7, 9))
+    assert (root.missing(), root.holds(gw)) == ([(4, 7, "held")], [1, 2, 3, 8, 9, 10, 11, 12])
+
+    monkeypatch.setattr(limits, "MISSING_KEPT", 2)
+    other, root = Origin().say(12), Root()
+    root.take("oslo", *other.runs(0, 1), *other.runs(9, 12))
+    assert root.take("oslo", held(other, 4, 5), *other.runs(3, 5, (4, 5))) == []
+    assert root.missing() == [(2, 9, "hole")], "a hole that cannot be parted any more stays one"
 
 
 @pytest.mark.parametrize("odd", ["by a stranger", "forged", "for another stream"])
