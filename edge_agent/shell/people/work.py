@@ -6,11 +6,8 @@ It starts what names no user as its own user, whatever the table says; all else 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
-from edge_agent.launcher import policy
-from edge_agent.launcher.request import Request
 from edge_agent.shell.people.rights import FILE, VARIABLE
 from edge_agent.shell.runners import script
 from protocol.errors import Refused
@@ -21,7 +18,11 @@ def check(instance: str, user: str, command: list[str], setting: script.Setting)
     path = Path(os.environ.get(VARIABLE, "") or FILE)
     if not path.exists():
         return
-    import tomllib  # only where there is a file
+    import tomllib  # all this only where there is a file
+    from dataclasses import replace
+
+    from edge_agent.launcher import policy
+    from edge_agent.launcher.request import Request
 
     try:
         file = tomllib.loads(path.read_text())

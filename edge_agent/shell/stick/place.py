@@ -50,7 +50,6 @@ def main() -> None:
 
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=_Job)
     outcome = _Outcome()
-    from edge_agent.shell import placing  # archives and zstandard: the helper's, not the daemon's
 
     try:
         placing.place(Path(job.path), Path(job.folder), job.name)
