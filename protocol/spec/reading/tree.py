@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from protocol import limits
 from protocol.spec.mistakes import Mistake, Path, path_text
 from protocol.spec.reading.values import Float, Int, Source, Tree
+
+_DEPTH_MAX = 2 * limits.SPEC_DEPTH_MAX  # the work for what nests deeper grows with the square of that
 
 
 class _TooMuch(Exception):
@@ -28,6 +31,7 @@ class _TooMuch(Exception):
 def read(source: Source) -> Iterator[Tree | Mistake]:
     """Yield each document of `source`; a text that is no YAML ends it with a Mistake. Empty documents are left out."""
     yaml: Any = YAML(typ="safe", pure=True)  # its hints leave the nodes unknown
+    yaml.max_depth = _DEPTH_MAX
     try:
         nodes: Iterator[Node | None] = yaml.compose_all(source.text)
         for node in nodes:
@@ -126,9 +130,8 @@ def _is_null(node: Node) -> bool:
 def _broken(source: Source, error: Exception) -> Mistake:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-    what = getattr(error, "problem", None) or (
-        "nested too deep" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
-    )
+    what = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    what = "nested too deep" if isinstance(error, MaxDepthExceededError | RecursionError) else what
     return Mistake(file=source.name, line=line, column=column, path="", text=f"this is no YAML: {what}")
 
 
