@@ -121,6 +121,12 @@ def is_invited(data: Path) -> bool:
     return (data / INVITE).exists()
 
 
+def check_met(data: Path) -> None:
+    """Raise Refused for a device that has yet to enroll."""
+    if is_invited(data):
+        raise Refused("this device was prepared from a stick, and has yet to enroll: it works, and has no certificate")
+
+
 def save(data: Path, file: AgentFile) -> None:
     """Write agent.json: from now on the device is enrolled."""
     synced.write(data / "agent.json", msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")

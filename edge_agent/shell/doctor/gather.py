@@ -20,6 +20,7 @@ from protocol.doctor.facts import Answer, Disk, File, Key, Paper, Room, Store, W
 from protocol.doctor.findings import Unseen
 from protocol.errors import Refused
 
+_JOIN = "let it reach its hub once, or take one of its sticks there (skerry-agent export PATH)"
 T = TypeVar("T")
 Ask = Callable[[], Running]
 """Asks the running agent. Raises SkerryError when none answers."""
@@ -94,7 +95,7 @@ def _begin(data: Path, file: identity.AgentFile | None, ask: Ask) -> _Looks:
         folder=of("the folder", lambda: files.file(data)),
         key=of("key.pem", lambda: files.key(data / "key.pem", files.public_of_tls)),
         root=of("root.pem", lambda: files.root(root)),
-        certificate=of("cert.pem", lambda: files.paper(data / "cert.pem", root, pin)),
+        certificate=Look("cert.pem", lambda: _paper(data, pin), _JOIN if identity.is_invited(data) else _sudo(data)),
         journal=of("journal.db", lambda: stores.store(journal)),
         telemetry=of("telemetry.db", lambda: stores.store(telemetry, journal)),
         aside=of("the folder", lambda: [*files.set_aside(journal), *files.set_aside(telemetry)]),
@@ -105,8 +106,13 @@ def _begin(data: Path, file: identity.AgentFile | None, ask: Ask) -> _Looks:
         people=of("agent.toml", works.people),
         agent=of("the agent", lambda: agent.state(data, ask)),
         answer=of("the hub", lambda: _answer(data, file)),
-        way=of("the way to the hub", lambda: _way(data, file)),
+        way=Look("the way to the hub", lambda: _way(data, file), _JOIN if identity.is_invited(data) else _sudo(data)),
     )
+
+
+def _paper(data: Path, pin: str) -> Paper:
+    identity.check_met(data)
+    return files.paper(data / "cert.pem", data / "root.pem", pin)
 
 
 def _enrolled(data: Path, seen: identity.AgentFile | Unseen) -> Enrolled | Unseen:
@@ -130,6 +136,7 @@ def _answer(data: Path, file: identity.AgentFile | None) -> Answer:
 def _way(data: Path, file: identity.AgentFile | None) -> Way:
     if file is None:
         raise Refused("no way to try before this device is enrolled")
+    identity.check_met(data)
     for name in ("cert.pem", "key.pem", "root.pem"):
         files.read(data / name)
     return ways.way(file.mqtt.host, file.mqtt.port, identity.link_context(data, file), client_id=_client_id(data, file))

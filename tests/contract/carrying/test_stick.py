@@ -212,6 +212,9 @@ async def test_a_new_device_works_from_a_stick_and_enrolls_when_it_first_reaches
         await _installed(it, "mast-7", stick)
         pid = await deeds.pid_of(it, "mast-7", "beat")
         assert "not enrolled yet" in deeds.local(it, "mast-7")["link"]["reason"]
+        found = (await _run(it, "skerry-agent", "doctor", "--data", str(it.agents["mast-7"].data))).stdout
+        assert "has yet to enroll" in found
+        assert "move its folder aside" not in found
         await it.hub.start()
         await it.until(it.answers, "the hub answers")
         await it.until(lambda: _is_enrolled(it, "mast-7"), "the device has enrolled by itself")
