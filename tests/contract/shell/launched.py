@@ -7,16 +7,18 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_agent.shell.runners import launcher
-from tests.contract.shell.world import World
+from tests.contract.shell.world import PATIENCE_S, World
 
 AGENT, WORK, OTHER = "daemon", "nobody", "games"
 ROOT = Path(__file__).parents[3]
@@ -124,8 +126,20 @@ def launched(rules: str = RULES) -> Generator[Launched]:
         for world in one.worlds:
             world.end_all()
         one.stop()
+        _clear(one.group)
         shutil.rmtree(top)
-        for kind in ("memory", "cpu", "pids", "."):
-            for path in (*Path("/sys/fs/cgroup", kind, one.group).glob("*/"), Path("/sys/fs/cgroup", kind, one.group)):
+
+
+def _clear(group: str) -> None:
+    """Kill what is left in the control groups of the test, and take them away."""
+    deadline = time.monotonic() + PATIENCE_S
+    for kind in ("memory", "cpu", "pids", "."):
+        top = Path("/sys/fs/cgroup", kind, group)
+        while top.is_dir():
+            for folder, _, _ in os.walk(top, topdown=False):
+                for pid in Path(folder, "cgroup.procs").read_text().split():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
                 with contextlib.suppress(OSError):
-                    path.rmdir()
+                    os.rmdir(folder)
+            assert time.monotonic() < deadline, f"{top} is still in use"
