@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hub.core import inputs
-from protocol import effects, messages
+from hub.core.down.known import brief
+from protocol import effects, limits, messages
 from protocol.effects import Effects
 from protocol.link import cursor
+from protocol.link.roster import brief as told
 from protocol.trust.gaps import GapSigner
 from tests.unit.hub import world as worlds
 from tests.unit.hub.world import Device, World, only
@@ -36,13 +38,13 @@ def key_of(name: str) -> str:
     return hashlib.sha256(SPKI).hexdigest()
 
 
-def gap(device: Device, *, signed_for: str = "oslo-1") -> Effects:
-    """Declare rows 1 to 40 lost."""
-    body = messages.GapBody(first=1, last=40, count=40, reason="the quota of the stream is full", hash=TIP)
-    signed = SIGNER.sign(signed_for, device.epoch, "state", body) if signed_for else body
-    rows = [msgspec.Raw(cursor.encode_gap(40, 1_000, signed))]
+def gap(device: Device, *, signed_for: str = "oslo-1", stream: str = "state", last: int = 40) -> Effects:
+    """Declare rows 1 to `last` lost."""
+    body = messages.GapBody(first=1, last=last, count=last, reason="the quota of the stream is full", hash=TIP)
+    signed = SIGNER.sign(signed_for, device.epoch, stream, body) if signed_for else body
+    rows = [msgspec.Raw(cursor.encode_gap(last, 1_000, signed))]
     return device.got(
-        messages.Entries(session=device.session, stream="state", epoch=device.epoch, prev=0, rows=rows, hash=TIP)
+        messages.Entries(session=device.session, stream=stream, epoch=device.epoch, prev=0, rows=rows, hash=TIP)
     )
 
 
@@ -80,3 +82,16 @@ def test_a_loss_that_nobody_vouches_for_waits_for_the_operator(device: Device, s
     assert ack.seq == 40
     assert (shown(device)["lost"], shown(device)["waiting"]) == ({"state": 40}, [])
     assert "accepted by an operator" in shown(device)["losses"]["state"][0]["reason"]
+
+
+def test_who_says_that_it_lost_more_than_there_are_numbers_for_is_still_seen_above(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = device.hello().streams | {"audit": messages.StreamHead(epoch=device.epoch, seq=0, hash="")}
+    hello = msgspec.structs.replace(device.hello(), session=device.session + 1, streams=streams)
+    monkeypatch.setattr(device, "hello", lambda: hello)
+    device.connect()
+    for stream in ("audit", "state"):
+        gap(device, stream=stream, last=limits.INTEGER_MAX)
+    core = device.world.core
+    assert told.decode(brief.raw(core, core.registry.get("oslo-1"))).lost == limits.INTEGER_MAX

@@ -61,7 +61,7 @@ def of(core: HubCore, one: Node) -> Brief:
         alarm=alarms[0][: limits.BRIEF_TEXT_CHARS] if alarms else "",
         overrides={name: said.override for name, said in report.services.items() if said.override is not None},
         hold=report.hold,
-        lost=sum(link.lost.values()),
+        lost=min(sum(link.lost.values()), limits.INTEGER_MAX),
         asked=link.generation,
         held=0 if seen is None else seen.held.generation,
         cordoned=one.cordoned,
