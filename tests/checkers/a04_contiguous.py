@@ -34,7 +34,7 @@ class Contiguous(base.Checker):
         self._aside.add((op.node, op.stream, op.seq))
 
     def _received(self, fact: Stored, op: effects.Received) -> None:
-        if (op.node, op.epoch, op.stream) in self.world.relayed or op.stream in RELAYS:
+        if self.world.is_relayed(op) or op.stream in RELAYS:
             return  # what a child hub relays has a rule of its own (b_relay)
         machine = self.machine(fact)
         where = f"{op.stream} of {op.node}"

@@ -47,27 +47,23 @@ class OneTransaction(base.Checker):
         self._reach.clear()
         self._open.clear()
         self._told.clear()
-        left = {
-            (op.node, op.stream) for op in fact.ops if isinstance(op, effects.Received) and not self._is_relayed(op)
-        }
+        received = [op for op in fact.ops if isinstance(op, effects.Received)]
+        left = {(op.node, op.stream) for op in received if not self.world.is_relayed(op)}
         for op in fact.ops:
             if isinstance(op, effects.Put) and op.space == parent_entries.CURSOR:
                 node, _, stream = op.key.partition("/")
                 left.discard((node, stream))
         for node, stream in left:
             raise self.broken(f"{fact.node} stores rows of {stream} of {node} without their cursor")
-        if any(isinstance(op, effects.Received) for op in fact.ops):
+        if received:
             self._check_results(fact)
-
-    def _is_relayed(self, op: effects.Received) -> bool:
-        return (op.node, op.epoch, op.stream) in self.world.relayed
 
     def _set_aside(self, fact: Stored, op: effects.SetAside) -> None:
         where = (op.node, op.stream)
         self._reach[where] = max(op.seq, self._reach.get(where, 0))
 
     def _received(self, fact: Stored, op: effects.Received) -> None:
-        if self._is_relayed(op):
+        if self.world.is_relayed(op):
             return
         where, last = (op.node, op.stream), op.rows[-1]
         self._reach[where] = max(last[0], self._reach.get(where, 0))

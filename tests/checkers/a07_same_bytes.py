@@ -91,7 +91,7 @@ class SameBytes(base.Checker):
         if not world.is_chained(op.stream):
             return
         hub = self.machine(fact)
-        relayed = (op.node, op.epoch, op.stream) in self.world.relayed
+        relayed = self.world.is_relayed(op)
         held = None if relayed else hub.cursors.get((op.node, op.stream))
         known = held is not None and hub.is_sure("cursor", f"{op.node}/{op.stream}")
         whole = known and (op.node, op.stream) not in self._aside

@@ -36,7 +36,7 @@ class Dedupe(base.Checker):
     def _received(self, fact: Stored, op: effects.Received) -> None:
         if not world.is_chained(op.stream):
             return
-        if self.world.home.get(op.node, fact.node) != fact.node and not self._is_relayed(op):
+        if self.world.home.get(op.node, fact.node) != fact.node and not self.world.is_relayed(op):
             return  # late, of one who has left, and may have come by way of its new hub: the store must see it
         seen, number = self._seen[fact.node], int.from_bytes
         for seq, _, tip, _, kind, _ in op.rows:
@@ -47,6 +47,3 @@ class Dedupe(base.Checker):
                 raise self.broken(f"{fact.node} receives row {seq} of {op.stream} of {op.node} a second time")
             seen.add(mark)
         self.judged += len(op.rows)
-
-    def _is_relayed(self, op: effects.Received) -> bool:
-        return (op.node, op.epoch, op.stream) in self.world.relayed

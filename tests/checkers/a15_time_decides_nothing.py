@@ -64,7 +64,7 @@ class TimeDecidesNothing(base.Checker):
         self.judged += 1
 
     def _received(self, fact: Stored, op: effects.Received) -> None:
-        if (op.node, op.epoch, op.stream) in self.world.relayed:
+        if self.world.is_relayed(op):
             return  # what was missing may come late (b_relay)
         where = (fact.node, op.node, op.stream)
         seq, time_ms = self._newest.get(where, (0, 0))

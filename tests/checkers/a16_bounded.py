@@ -107,7 +107,7 @@ class Bounded(base.Checker):
         held = ChainMap[tuple[str, str], parent_entries.Record]({}, self.machine(fact).cursors)
         for op in fact.ops:  # one transaction may hold many messages of one stream
             if isinstance(op, effects.Received):
-                if (op.node, op.epoch, op.stream) not in self.world.relayed:
+                if not self.world.is_relayed(op):
                     self._count_gone(fact, op, held.get((op.node, op.stream)), gone)
             elif isinstance(op, effects.Put) and op.space == parent_entries.CURSOR:
                 node, _, stream = op.key.partition("/")

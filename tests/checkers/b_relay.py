@@ -227,13 +227,14 @@ class Relay(base.Checker):
 
 
 def _come(ops: list[effects.Received], stood: int) -> tuple[set[int], list[int]]:
-    """Return the seqs above `stood` that came, those that a GAP covers included, and the rows at or below it."""
+    """Return the seqs above `stood` that came, those that a GAP covers included, and the rows at or below it that a hub
+    brought: what the node itself brings may be there by way of a hub, and the store looks."""
     come: set[int] = set()
     below: list[int] = []
     for op in ops:
         for seq, raw, _, _, kind, _ in op.rows:
             gap = cursor.decode_gap(raw) if kind == cursor.GAP else None
-            if seq <= stood:
+            if seq <= stood and op.at:
                 below.append(seq)
             come.update(range(gap.first, seq + 1) if gap is not None else (seq,))
     return come, below

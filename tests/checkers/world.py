@@ -112,7 +112,7 @@ class World:
         self.at = 0.0
         self.calm_at: float | None = None
         self.relayed: frozenset[tuple[str, str, str]] = frozenset()
-        """(node, epoch, stream) whose rows come by way of a child hub in the transaction that is judged now."""
+        """(node, epoch, stream) of which a child hub brings something in the transaction that is judged now."""
         self.machines: dict[str, Machine] = {}
         self.committed: dict[tuple[str, str], int] = {}
         """(child, stream) -> the highest seq that any parent has ever committed a cursor at."""
@@ -222,6 +222,11 @@ class World:
         self.relayed = frozenset(
             origin(op.key) for op in ops if isinstance(op, effects.Put) and op.space == records.ORIGIN
         )
+
+    def is_relayed(self, op: effects.Received) -> bool:
+        """Tell whether these rows come by way of a child hub; one transaction may hold what the node itself brings,
+        too."""
+        return bool(op.at) and (op.node, op.epoch, op.stream) in self.relayed
 
     def _turned(self, machine: Machine, op: effects.Put) -> None:
         kept = _decode_home(op.value)

@@ -14,6 +14,7 @@ from protocol.link import parent, parent_entries
 from protocol.link.relay import records, runs, wrap
 from protocol.link.relay.missing import Missing, Why
 from tests.checkers import history
+from tests.checkers.a05_one_transaction import OneTransaction
 from tests.checkers.a20_region_decides import ANSWER_S, RegionDecides
 from tests.checkers.b_narrowing import Narrowing
 from tests.checkers.b_nothing_lost import NothingLost
@@ -43,7 +44,12 @@ def record(seq: int, *missing: Missing, aside: int = 0, at: str = f"{REGION}/{NO
 
 def some(first: int, last: int) -> effects.Received:
     """Some of the device's rows."""
-    return received(effects.Rows("state", EPOCH, ROWS.rows[first - 1 : last]))
+    return relayed(effects.Rows("state", EPOCH, ROWS.rows[first - 1 : last]))
+
+
+def relayed(said: effects.Rows) -> effects.Received:
+    """Return what a hub stores that comes by way of a region."""
+    return msgspec.structs.replace(received(said), at=f"{REGION}/{NODE}")
 
 
 class Tree(Tale):
@@ -95,6 +101,18 @@ def test_relay_a_row_again_breaks() -> None:
     tale.stored(some(1, 2), origin(2), node=HUB)
     tale.stored(some(2, 3), origin(3), node=HUB)
     tale.breaks(Relay, "stores row 2 .* again")
+
+
+def test_relay_what_the_device_itself_brings_may_stand_in_the_same_commit() -> None:
+    tale, at = Tree(), {upto: telling.at_cursor(upto, tip=ROWS.rows[upto - 1][2]) for upto in (2, 3)}
+    own = {upto: received(effects.Rows("state", EPOCH, [ROWS.rows[upto - 1]])) for upto in (2, 3)}
+    tale.stored(some(1, 1), origin(1), node=HUB)
+    tale.stored(own[2], at[2], node=HUB)
+    tale.stored(own[3], at[3], origin(3), node=HUB)  # a run of the region comes late, and finds what the device brought
+    assert tale.judged(Relay) > 2
+    assert tale.judged(OneTransaction) > 0
+    tale.stored(own[3], origin(3), node=HUB)
+    tale.breaks(OneTransaction, "without their cursor")
 
 
 def test_relay_a_silent_hole_breaks_and_a_listed_one_may_be_filled() -> None:
@@ -228,7 +246,7 @@ def test_nothing_lost_counts_at_every_tier() -> None:
         tale.tell(history.Kept(at=tale.at, node=NODE, item="i"))
         tale.stored(received(said), telling.at_cursor(3, tip=said.rows[2][2]), node=REGION)
         if at_root:
-            tale.stored(received(said), origin(3), node=HUB)
+            tale.stored(relayed(said), origin(3), node=HUB)
         tale.end(root=3, region=3)
         if at_root:
             assert tale.judged(NothingLost) == 2
