@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("skerry.agent")
 
 VERSION = "0.1.0"  # a test holds it to the package's; reading it from there would cost 1 MB
-_SETTLE_WAIT_S = 5.0
 _SETTLED_AFTER_S = 10.0  # by then the link has been live once
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _OPEN_FILES = 8_192  # 256 services with a pipe, a pidfd, a socket and their callers
@@ -216,7 +215,7 @@ class _Serving:
         await self._control.close()
         self._put(inputs.Stopping())
         try:
-            async with asyncio.timeout(_SETTLE_WAIT_S):
+            async with asyncio.timeout(limits.STOP_SETTLE_WAIT_S):
                 await self._driver.settled()
         except (TimeoutError, StoreError) as error:
             log.warning("stopping with inputs that are not stored: %s", error or "no time left")

@@ -57,7 +57,6 @@ from protocol.trust import certificates
 
 log = logging.getLogger("skerry.hub")
 
-_SETTLE_WAIT_S = 5.0
 _KEPT = Kept(
     age_ms=limits.ENTRIES_KEPT_DAYS * 86_400_000, rows=limits.ENTRIES_KEPT_ROWS, bytes=limits.ENTRIES_KEPT_BYTES
 )
@@ -325,7 +324,7 @@ class _Serving:
         children.cancel()
         await asyncio.wait((children,))
         try:
-            async with asyncio.timeout(_SETTLE_WAIT_S):
+            async with asyncio.timeout(limits.STOP_SETTLE_WAIT_S):
                 await self._driver.settled()
         except (TimeoutError, StoreError) as error:
             log.warning("stopping with inputs that are not stored (%s); their senders will repeat them", error)

@@ -165,6 +165,8 @@ PAGE_ROWS_MAX = 10_000
 NODES_PAGE_MAX = 250  # nodes that one answer lists; who wants more asks for the next page
 NODES_LOOKED_AT_MAX = 2_500  # nodes that one page looks at, whatever its selector takes
 WATCHERS_MAX = 1_000
+WATCHER_TOPICS_MAX = 1_000  # that wait for one; of more it is told to look at everything
+STOP_SETTLE_WAIT_S = 5.0  # what was heard before a daemon's stop is stored in that time, or comes again
 ENROLLMENTS_PER_S = 50
 INSTALLS_PER_CALLER_S = 20  # installers and packages, to one address that is nobody yet: a site may have but one
 PACKAGES_MAX = 64  # that a hub holds for its devices
@@ -189,6 +191,7 @@ RETAIN_EVERY_S = 600.0
 TLS_LOOK_S = 3_600.0  # between looks at the hub's own TLS certificate
 
 # --- trust
+TOKEN_BYTES_MAX = 512  # of a token as text, a device's or an operator's, and of a ticket
 TOKEN_TTL_S_DEFAULT = 3_600.0
 TOKEN_TTL_S_MAX = 30 * 86_400.0
 TOKEN_USES_MAX = 10_000
@@ -281,6 +284,10 @@ PROCESS_LOOK_EVERY_S = 0.5  # of processes that the kernel does not tell us abou
 PROCESS_KILL_WAIT_S = 5.0  # after SIGKILL, for a group to be gone
 EMIT_LINE_BYTES_MAX = ENTRY_BYTES_MAX + 4 * KIB
 EMIT_ITEMS_WAITING_MAX = 8_000  # of one connection, read and not yet committed
+EMIT_WAITING_BYTES_MAX = 1 * MIB  # of these
+EMIT_FINISH_BYTES_MAX = 4 * MIB  # read of one connection whose workload has ended
+EMIT_REPLIES_BYTES_MAX = 64 * KIB  # unread replies: who has more never reads them, and is let go
+EMIT_RECENT_MAX = 256  # instances that spoke, known a while after their end
 FETCHES_MAX = 2  # downloads of one agent at a time
 PROBES_MAX = 8  # probes of one agent at a time
 ISOLATION_PATHS_MAX = 64  # of one list of paths in a service's isolation

@@ -27,9 +27,6 @@ from edge_agent.shell.runners import place
 from protocol import limits
 
 _CHUNK_BYTES = 256 * limits.KIB
-_WAITING_BYTES_MAX = 1 * limits.MIB
-_FINISH_BYTES_MAX = 4 * limits.MIB
-_REPLIES_BYTES_MAX = 64 * limits.KIB
 _PATH_BYTES_MAX = 107  # of sun_path
 _AHEAD_S = 0.05  # how far a workload may run ahead of its rate
 _BACKLOG = 64
@@ -218,7 +215,7 @@ class _Connection:
     def _pace(self) -> None:
         """Read on, or not: by what waits for its commit, and by the rate."""
         wait_s = self._free_at - self._loop.time()
-        full = self._items >= limits.EMIT_ITEMS_WAITING_MAX or self._bytes >= _WAITING_BYTES_MAX
+        full = self._items >= limits.EMIT_ITEMS_WAITING_MAX or self._bytes >= limits.EMIT_WAITING_BYTES_MAX
         want = not self._ended and not full and wait_s <= _AHEAD_S
         if want and not self._reading:
             self._loop.add_reader(self._sock, self._read)
@@ -252,9 +249,9 @@ class _Connection:
 
     def finish(self) -> None:
         """Read what is left (bounded) and leave once it is committed."""
-        size = 0
-        while size < _FINISH_BYTES_MAX and self._sock.fileno() >= 0 and not self._ended and (count := self._read()):
-            size += count
+        left = limits.EMIT_FINISH_BYTES_MAX
+        while left > 0 and self._sock.fileno() >= 0 and not self._ended and (count := self._read()):
+            left -= count
         self._ended = True
         if self._sock.fileno() >= 0:
             self._pace()
@@ -333,7 +330,7 @@ class _Connection:
             self._replies = b""  # it is gone; what it sent still counts
             return
         self._replies = self._replies[sent:]
-        if len(self._replies) > _REPLIES_BYTES_MAX:
+        if len(self._replies) > limits.EMIT_REPLIES_BYTES_MAX:
             self.close()  # it never reads its replies
         elif self._replies:
             self._loop.add_writer(self._sock, self._flush)

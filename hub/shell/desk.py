@@ -14,7 +14,6 @@ from hub.core import inputs
 from protocol import limits
 from protocol.errors import Refused
 
-_TOPICS_MAX = 1_000
 _STOPPING = "the hub is stopping: try again in a moment"
 
 
@@ -39,7 +38,7 @@ class Watch:
         """Note `topic` if it is under a prefix of ours. Too many at once become the empty topic: look at everything."""
         if not topic.startswith(self._prefixes):
             return
-        if len(self._topics) >= _TOPICS_MAX:
+        if len(self._topics) >= limits.WATCHER_TOPICS_MAX:
             self._topics = {"": None}
         else:
             self._topics[topic] = None

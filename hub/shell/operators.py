@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from protocol import ids
+from protocol import ids, limits
 from protocol.trust import signing
 
 SPACE = "operator"
-_TOKEN_BYTES_MAX = 512
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,7 +33,7 @@ class Operators:
 
     def who(self, bearer: str) -> str | None:
         """Return the name of the operator whose token this is, or None."""
-        parts = bearer.split(".") if len(bearer) <= _TOKEN_BYTES_MAX else []
+        parts = bearer.split(".") if len(bearer) <= limits.TOKEN_BYTES_MAX else []
         if len(parts) != 3 or parts[0] != "so1":
             return None
         operator = self._by_name.get(parts[1])

@@ -15,7 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocol import ids, messages
+from protocol import ids, limits, messages
 from protocol.bundle.head import Proof as BundleProof
 from protocol.errors import BadId, TrustError
 from protocol.link.anchor import Proof, ProvenAnchor, chain_hash, key_id, manifest_bytes, revoked_bytes
@@ -64,9 +64,6 @@ __all__ = [
     "token_make",
     "token_parse",
 ]
-
-_TOKEN_BYTES_MAX = 512
-_TICKET_BYTES_MAX = 512
 
 
 # ------------------------------------------------------------------------------------------------ what is signed
@@ -181,7 +178,7 @@ def token_make(id: str, secret: bytes, root_spki: str, scope: str) -> str:  # no
 
 def token_parse(text: str) -> Token:
     """Return the parts of a token. Raises TrustError; the message never repeats the token."""
-    parts = text.strip().split(".", 4) if len(text) <= _TOKEN_BYTES_MAX else []
+    parts = text.strip().split(".", 4) if len(text) <= limits.TOKEN_BYTES_MAX else []
     try:
         prefix, id_, secret, pin, scope = parts
         if prefix != "sk1" or len(_unb64(secret)) < 16 or len(_unb64(pin)) != 32:
@@ -212,7 +209,7 @@ def ticket_make(secret: bytes, node: str, digest: str, expires_ms: int) -> str:
 def ticket_check(secret: bytes, ticket: str, digest: str, now_ms: int) -> str:
     """Return the node a ticket for `digest` was made for. Raises TrustError when it is forged, altered, for another
     artifact, or expired. Whether the node is still part of the fleet is the caller's to check at use (C5, C8)."""
-    parts = ticket.split(".") if len(ticket) <= _TICKET_BYTES_MAX else []
+    parts = ticket.split(".") if len(ticket) <= limits.TOKEN_BYTES_MAX else []
     try:
         node, expires, mac = parts
         expires_ms = int(expires)

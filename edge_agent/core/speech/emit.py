@@ -16,7 +16,6 @@ from protocol.errors import Refused
 from protocol.snapshot import Snapshot
 
 _STREAMS = ("state", "audit", "metrics", "logs")
-_RECENT_MAX = 256
 _PREFIX = "app."
 _PLAIN_BYTES = 2 * limits.JSON_DEPTH_MAX  # no body of so few bytes nests too deep
 
@@ -107,7 +106,7 @@ class Emit:
         key = service.name if service else run[0].record.id if run else self._tasks.of(instance)
         if key:
             self._recent[instance] = key
-            if len(self._recent) > _RECENT_MAX:
+            if len(self._recent) > limits.EMIT_RECENT_MAX:
                 del self._recent[next(iter(self._recent))]
         elif instance not in self._recent:
             raise Refused(f"{instance[:80]!r} does not run on this device: nothing was kept")

@@ -16,6 +16,7 @@ from hub.core.registry import Refusal
 from protocol import limits, status
 from protocol.effects import Delete, Effects, Put
 from protocol.link.room.shares import Shares
+from protocol.messages import Moment
 from protocol.snapshot import Snapshot
 
 SPACE = "run"
@@ -54,8 +55,8 @@ class RunSaid(msgspec.Struct, frozen=True, kw_only=True):
     trigger: str = ""
     params: dict[str, str] = {}
     state: str = "running"
-    started_ms: int = 0
-    ended_ms: int = 0
+    started_ms: Moment = 0
+    ended_ms: Moment = 0
     steps: list[status.StepReport] = []
 
 

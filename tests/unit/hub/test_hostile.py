@@ -130,5 +130,7 @@ def test_a_number_in_a_step_that_no_report_holds_keeps_no_hub_from_starting(odd:
     world = World()
     device = world.fleet(oslo_1={})["oslo-1"]
     device.entries(("step.ended", "r1", {"run": "r1", "step": "a", "state": "ok", **odd}))
+    device.entries(("run.started", "r1", {"id": "r1", "started_ms": 2**53}))
     world.restart()
+    assert not list(world.core.runs)
     assert [alarm["what"] for alarm in world.node("oslo-1")["alarms"]] == ["odd-entry"]
