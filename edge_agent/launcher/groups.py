@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,12 +99,29 @@ class Groups:
             yield "cpu.cfs_period_us", str(_PERIOD_US)
             yield "cpu.cfs_quota_us", str(quota)
 
-    def sweep(self) -> None:
-        """Remove the groups that nobody is in any more."""
-        tops = [self._root] if self._second else [self._root / one for one in ("memory", "cpu", "pids", *_NAMED)]
-        for top in tops:
+    def members(self, instance: str) -> set[int] | None:
+        """Return the processes in the groups of `instance`; None when it has no group."""
+        found: set[int] = set()
+        has_group = False
+        for place in self._places(instance):
             with contextlib.suppress(OSError):
-                for group in os.scandir(top / self._base):
-                    if group.is_dir(follow_symlinks=False):
-                        with contextlib.suppress(OSError):
-                            os.rmdir(group.path)  # the kernel removes none that is in use
+                found.update(map(int, (place / "cgroup.procs").read_text().split()))
+                has_group = True
+        return found if has_group else None
+
+    def clear(self, instance: str) -> bool:
+        """End what is left in the groups of `instance`, and remove them; tell whether they are gone."""
+        for pid in self.members(instance) or ():
+            with contextlib.suppress(OSError):
+                handle = os.pidfd_open(pid)
+                if pid in (self.members(instance) or ()):  # so it is still the one that was there
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                os.close(handle)
+        for place in self._places(instance):
+            with contextlib.suppress(OSError):
+                place.rmdir()  # the kernel removes none that is in use
+        return not any(place.is_dir() for place in self._places(instance))
+
+    def _places(self, instance: str) -> list[Path]:
+        tops = [self._root] if self._second else [self._root / one for one in ("memory", "cpu", "pids", *_NAMED)]
+        return [top / self._base / instance for top in tops]

@@ -15,7 +15,7 @@ from edge_agent.launcher.request import Refused
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOW_FDS = 10
-_STATE, _PARENT, _START = 1, 2, 20  # of a stat line, without the name
+_STATE, _PARENT, _GROUP, _START = 1, 2, 3, 20  # of a stat line, without the name
 _GONE = (b"Z", b"X", b"x")
 
 
@@ -72,9 +72,12 @@ def shim_of(record: Path) -> int | None:
     return int(now[_PARENT]) if is_same and now[_STATE] not in _GONE else None
 
 
-def lives(record: Path) -> bool:
-    """Tell whether a process of the recorded group may live (shell/runners/proc.py says why this is enough)."""
-    found = process_of(record)
+def lives(house: House, instance: str) -> bool:
+    """Tell whether a process of the instance's group may live (shell/runners/proc.py says why this is enough).
+
+    A number whose leader is gone may have come round to another group: where there are control groups, they tell.
+    """
+    found = process_of(house.state / instance)
     if found is None:
         return False
     if fields := _fields(Path(f"/proc/{found[0]}/stat")):
@@ -82,11 +85,34 @@ def lives(record: Path) -> bool:
             return False
         if fields[_STATE] not in _GONE:
             return True
+    members = house.groups.members(instance)
+    if members is not None:
+        return any(_group_of(pid) == found[0] for pid in members)
     try:
         os.killpg(found[0], 0)
     except ProcessLookupError:
         return False
     return True
+
+
+def is_held(record: Path) -> bool:
+    """Tell whether its shim lives, or what is about to become one."""
+    try:
+        handle = os.open(record, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _group_of(pid: int) -> int:
+    fields = _fields(Path(f"/proc/{pid}/stat"))
+    return int(fields[_GROUP]) if len(fields) > _GROUP and fields[_STATE] not in _GONE else 0
 
 
 def _fields(stat: Path) -> list[bytes]:

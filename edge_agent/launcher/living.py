@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from pathlib import Path
 
-from edge_agent.launcher.house import PATH, House, arrange, lives, process_of
+from edge_agent.launcher.house import PATH, House, arrange, is_held, lives, process_of
 from edge_agent.launcher.policy import Who
-from edge_agent.launcher.request import Request
+from edge_agent.launcher.request import Refused, Request
 from edge_agent.shell.runners import tree
 
 _WARDEN = str(Path(__file__).parent.parent / "shell" / "runners" / "lease.sh")
@@ -18,7 +19,7 @@ def send_signal(house: House, asked: Request) -> None:
     """Signal the group of an instance that this launcher started; harmless when it is gone."""
     record = house.state / asked.instance
     found = process_of(record)
-    if found is None or not lives(record):
+    if found is None or not lives(house, asked.instance):
         return
     try:
         os.killpg(found[0], asked.number)
@@ -49,10 +50,19 @@ def sweep_up(house: House, asked: Request, who: Who) -> None:
     os._exit(0)
 
 
+def note(house: House, instance: str) -> int:
+    """Return its record, new and empty, under the lock that its shim inherits. Raises Refused, OSError."""
+    record = house.state / instance
+    if lives(house, instance) or is_held(record):
+        raise Refused(f"{instance} runs already")
+    record.unlink(missing_ok=True)
+    handle = os.open(record, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return handle
+
+
 def forget_the_dead(house: House) -> None:
-    """Drop the records and the groups of what has ended."""
+    """End what outlived its shim and its group (in a session of its own), and drop the records of what has ended."""
     for record in house.state.iterdir():
-        if not lives(record):
-            with contextlib.suppress(OSError):
-                record.unlink()
-    house.groups.sweep()
+        if not is_held(record) and not lives(house, record.name) and house.groups.clear(record.name):
+            record.unlink(missing_ok=True)

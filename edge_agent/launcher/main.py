@@ -66,6 +66,7 @@ def main() -> None:
     )
     living.forget_the_dead(house)
     Launcher(house, given.rules).serve(listener, given.idle)
+    living.forget_the_dead(house)
 
 
 if __name__ == "__main__":

@@ -110,9 +110,13 @@ class Launcher:
         self._launches += 1
         if self._launches % _FORGET_EVERY == 0:
             living.forget_the_dead(self._house)
-        if asked.lease:
-            in_fork(lambda: living.become_warden(self._house, asked, handles[3]), tell)
-        in_fork(lambda: start.become_workload(self._house, asked, who, handles), tell)
+        record = living.note(self._house, asked.instance)
+        try:
+            if asked.lease:
+                in_fork(lambda: living.become_warden(self._house, asked, handles[3]), tell)
+            in_fork(lambda: start.become_workload(self._house, asked, who, handles, record), tell)
+        finally:
+            os.close(record)
 
     def _able(self) -> list[str]:
         found = ["user", "groups", "no_new_privileges", "rlimits", "private_tmp", "no_network"]

@@ -5,7 +5,6 @@ What goes wrong is told before the agent's pipe closes, so that the agent never 
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import resource
@@ -15,7 +14,7 @@ import sys
 from pathlib import Path
 
 from edge_agent.launcher import give, kernel
-from edge_agent.launcher.house import PATH, House, arrange, lives, shim_of
+from edge_agent.launcher.house import PATH, House, arrange, shim_of
 from edge_agent.launcher.policy import Who
 from edge_agent.launcher.request import Refused, Request
 from edge_agent.shell.runners import tree
@@ -55,9 +54,8 @@ def check_handles(house: House, asked: Request, handles: list[int]) -> None:
             raise Refused(f"the open file {found[:120]!r} is not one of this instance's")
 
 
-def become_workload(house: House, asked: Request, who: Who, handles: list[int]) -> None:
-    """Turn this process into the shim of a workload. Raises Refused, OSError."""
-    record = _record(house, asked.instance)
+def become_workload(house: House, asked: Request, who: Who, handles: list[int], record: int) -> None:
+    """Turn this process into the shim of a workload, which notes it in `record`. Raises Refused, OSError."""
     script = os.memfd_create("start")
     os.write(script, _script(asked).encode())
     null = os.open(os.devnull, os.O_RDWR)
@@ -93,15 +91,6 @@ def _part(house: House, asked: Request) -> None:
         kernel.make_read_only(path)
     if asked.private_tmp:
         kernel.private_tmp()
-
-
-def _record(house: House, instance: str) -> int:
-    place = house.state / instance
-    if lives(place):
-        raise Refused(f"{instance} runs already")
-    with contextlib.suppress(FileNotFoundError):
-        place.unlink()
-    return os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
 
 
 def _script(asked: Request) -> str:

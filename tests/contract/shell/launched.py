@@ -69,6 +69,11 @@ class Launched:
         assert self._process is not None
         return self._process.wait()
 
+    @property
+    def ran(self) -> list[str]:
+        """What it has a record of."""
+        return [one.name for one in self.state.iterdir()]
+
     def world(self) -> World:
         """Return a life of the agent's shell, over this launcher."""
         by = launcher.Launcher(str(self.socket))

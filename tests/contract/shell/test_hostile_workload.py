@@ -159,3 +159,47 @@ def test_no_limit_is_raised_beyond_the_device_s_by_asking_for_none(one: Launched
     found = asks(one, "t-1", "/usr/bin/true", rlimits={"rtprio": -1})
 
     assert "the limit rtprio is 0 on this device" in found["error"]
+
+
+async def test_a_burst_of_launches_leaves_each_its_record(one: Launched) -> None:
+    world = one.world()
+    names = [f"t-{number}" for number in range(70)]
+
+    for name in names:
+        world.launch(name, "sleep", "60")
+    await until(lambda: len(world.all(inputs.Launched)) == len(names))
+
+    assert "able" in one.says({"do": "able"})
+    assert sorted(one.ran) == sorted(names)
+
+
+async def test_what_a_workload_leaves_in_a_session_of_its_own_ends_after_it(one: Launched) -> None:
+    world = one.world()
+    world.launch("t-1", "sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & echo $!")
+    left = int((await world.one(inputs.Ended)).stdout)
+
+    def is_ended() -> bool:
+        one.says({"do": "able"})
+        return not Path(f"/proc/{left}").exists() and not one.ran
+
+    await until(is_ended)
+
+
+async def test_a_number_that_came_round_to_another_group_is_not_signalled(one: Launched) -> None:
+    world = one.world()
+    world.launch("t-1", "true")
+    await world.one(inputs.Ended)
+    with one.being("root"):
+        with subprocess.Popen(
+            ["sh", "-c", "sleep 60 >/dev/null & echo $!"], stdout=subprocess.PIPE, start_new_session=True
+        ) as leader:
+            stranger = int(leader.communicate()[0])
+        record = one.state / "t-1"
+        record.write_text(f"{leader.pid} {record.read_text().partition(' ')[2]}")
+
+    assert one.says({"do": "signal", "instance": "t-1", "number": 9}) == {}
+
+    assert "able" in one.says({"do": "able"})
+    with one.being("root"):
+        assert b"sleep" in Path(f"/proc/{stranger}/cmdline").read_bytes()
+        os.kill(stranger, signal.SIGKILL)
