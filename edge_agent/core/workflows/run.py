@@ -372,7 +372,7 @@ class Run:
 def check_outputs(outputs: dict[str, str]) -> None:
     """Raise Refused when a step's outputs are too large."""
     size = sum(len(key) + len(value) for key, value in outputs.items())
-    if size > limits.OUTPUT_BYTES_MAX // 2:  # JSON may need twice the room
+    if size > limits.OUTPUT_BYTES_MAX // 2:  # each takes up to six bytes of JSON; an entry holds that
         raise Refused(f"outputs of {size} characters are over {limits.OUTPUT_BYTES_MAX // 2}: write them to a file")
 
 

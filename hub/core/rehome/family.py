@@ -66,8 +66,8 @@ class Family:
         changed = False
         for name, haven in family.items():
             others = [*(other for other in family if other > name), *(other for other in family if other < name)]
-            havens = [haven, *(family[other] for other in others[: limits.HAVENS_MAX - 1])]
-            changed |= self._put(name, [*havens, core.haven] if core.haven is not None else havens, fx)
+            turns = [haven, *(family[other] for other in others[: limits.HAVENS_MAX - 1])]
+            changed |= self._put(name, [*turns, core.haven] if core.haven is not None else turns, fx)
         if changed:
             for name in family:
                 core.delegate.mark(name)
@@ -76,15 +76,15 @@ class Family:
         given = self._given.get(hub)
         return given.havens[0] if given is not None else None
 
-    def _put(self, hub: str, havens: list[documents.Haven], fx: Effects) -> bool:
+    def _put(self, hub: str, turns: list[documents.Haven], fx: Effects) -> bool:
         known = self._given.get(hub)
-        if known is not None and (known.havens, known.after_s) == (havens, limits.REHOME_AFTER_S):
+        if known is not None and (known.havens, known.after_s) == (turns, limits.REHOME_AFTER_S):
             return False
         bare = documents.Grant(
             of=hub,
-            scope=havens[0].scope,
+            scope=turns[0].scope,
             after_s=limits.REHOME_AFTER_S,
-            havens=havens,
+            havens=turns,
             number=known.number + 1 if known is not None else 1,
             by=self._core.node,
         )
