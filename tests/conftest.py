@@ -1,5 +1,6 @@
 """What every test shares: a real part that is missing is said aloud, and in CI it is a failure."""
 
+import gc
 import os
 import shutil
 
@@ -14,6 +15,12 @@ settings.load_profile("skerry")
 def broker_path() -> str | None:
     """Return where mosquitto is; Debian puts it where ordinary users do not look."""
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage look at what tests make, and not each time at all that was loaded for them."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
