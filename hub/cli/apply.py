@@ -54,7 +54,10 @@ def apply(
         if not dry_run and (wait or wait_all):
             from hub.cli import wait as waiting
 
-            raise typer.Exit(waiting.until_true(hub, results, wait_s, patient=wait_all, quiet=form.is_exact))
+            awaited = [one for one in results if one["kind"] != "upgrade"]
+            if awaited != results:
+                output.note("an upgrade goes on by itself, wave by wave: skerry get upgrades -w")
+            raise typer.Exit(waiting.until_true(hub, awaited, wait_s, patient=wait_all, quiet=form.is_exact))
 
 
 def diff(

@@ -117,4 +117,4 @@ async def _is_tried(on: Debian, times: int) -> bool:
     """Tell whether the new version runs in its trial number `times`."""
     code, said = await on.tried("skerry-agent", "status", "-o", "json")
     _, kept = await on.tried("cat", "/var/lib/skerry/upgrade/state.json")
-    return code == 0 and json.loads(said)["version"] == "0.2.0" and f'"tries":{times}' in kept
+    return code == 0 and '"version":"0.2.0"' in said and f'"tries":{times}' in kept

@@ -16,7 +16,7 @@ BROKEN = ("edge_agent/app.py", "from __future__ import annotations\n", "\nraise 
 SPEECHLESS = (
     "edge_agent/shell/upgrade/daemon.py",
     "        places.write(at.said",
-    "        assert False, places.write(at.said",
+    "        return\n        places.write(at.said",
 )
 """It runs, and never says so."""
 
