@@ -24,7 +24,7 @@ class Health:
 
     def begin(self, mono: float) -> None:
         """A probe starts. Should its answer get lost, the next one follows nevertheless."""
-        self.due = mono + self.probe.timeout_s + self.interval_s
+        self.due = mono + max(0.0, self.probe.timeout_s) + self.interval_s
 
     def answered(self, ok: bool, text: str, mono: float) -> bool:
         """Take an answer; return whether `healthy` changed."""

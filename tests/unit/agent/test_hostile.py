@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from edge_agent.core import inputs
-from protocol import limits
+from protocol import documents, limits
 from protocol.link import cursor
 from tests.support import single
 from tests.unit.agent.world import World, only, running, service
@@ -57,3 +57,10 @@ def test_no_decision_lasts_longer_than_can_be_told(do: str) -> None:
     raw = msgspec.json.encode({"do": do, "service": "web", "reason": "", "until_ms": limits.INTEGER_MAX + 1})
     with pytest.raises(msgspec.ValidationError, match="until_ms"):
         msgspec.json.decode(raw, type=inputs.AnyLocalCommand)
+
+
+def test_a_probe_that_is_over_before_it_began_is_run_no_oftener_than_others(world: World) -> None:
+    probe = documents.Probe(exec=["true"], interval_s=-1e308, timeout_s=-1e308)
+    world.desire(service("web", health=probe))
+    world.wait(10 * limits.PROBE_INTERVAL_S_MIN)
+    assert 1 <= len(world.all(inputs.RunProbe)) <= 11
