@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hub.core.up import held as back
 from protocol import effects, limits, messages
 from protocol.link import cursor, parent_entries
 from protocol.link.relay import records, runs, unwrap
@@ -46,6 +47,7 @@ _HELD = f'"{runs.HELD}"'.encode()
 _decode_row = msgspec.json.Decoder(_Row).decode
 
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
+_decode_range = msgspec.json.Decoder(back.Range).decode
 _decode_origin = msgspec.json.Decoder(records.Record).decode
 
 
@@ -184,8 +186,13 @@ class Relay(base.Checker):
             seen.add(where)
 
     def _equal(self, hub: Disk, child: Disk) -> None:
-        above = _held_by(hub)
-        for key, (seq, tip, listed) in _held_by(child).items():
+        above, theirs = _held_by(hub), _held_by(child)
+        for raw in child.spaces.get(back.SPACE, {}).values():
+            one = _decode_range(raw)  # it is told limits.HELD_EVERY_S after it began, and until then it grows
+            key = one.at.rpartition("/")[2], one.epoch, one.stream
+            if key in theirs:
+                theirs[key] = one.first - 1, one.before, theirs[key][2]
+        for key, (seq, tip, listed) in theirs.items():
             text = f"{child.node} holds {key[2]} of {key[0]} up to {seq}"
             if key not in above:
                 self._forgotten(hub, child, key, text)

@@ -68,7 +68,8 @@ def _child(node: Child) -> str:
         return "what it is asked for is to be made anew"
     if (view.held.term, view.held.generation, view.held.digest) != (view.term, view.generation, view.digest):
         return "holds another manifest than it is asked for"
-    if isinstance(node, Hub) and node.hub_core.relay.next_wake() is not None:
+    told = node.hub_core.relay.next_wake() if isinstance(node, Hub) else None
+    if told is not None and told <= node.now().mono:  # of what goes on for ever there are always some
         return "holds rows back, and has not told it yet"
     for stream, (epoch, last, _, _) in node.disk.heads().items():
         cursor = view.cursors.get(stream)
