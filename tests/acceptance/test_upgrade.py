@@ -85,6 +85,7 @@ async def test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_b
         await _apply(it, tmp_path, versions.another(package, "0.3.0", tmp_path, versions.BROKEN))
         back = await _came_to(it, "back")
         assert (back["version"], back["reason"]) == ("0.2.0", "it ended 3 times by itself")
+        await it.until(lambda: _is_stopped(it), "the hub has stopped it")
         assert "oslo went back" in (await it.command("get", "upgrades"))[1]
         assert "0.2.0: went back: it ended 3 times by itself" in (await it.command("describe", "upgrade", "agents"))[1]
         assert await installed.pid(it, on, "works") == pid, "its work went on"
@@ -111,6 +112,10 @@ async def test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it(tmp_pa
         assert "what installs here did nothing" in refused["reason"]
         assert "not believed" in await on.run("journalctl", "-u", "skerry-agent-upgrade")
         assert await _slots(on) == ("versions/0.1.0+deb12", "versions/0.1.0+deb12", ["0.1.0+deb12"])
+
+
+async def _is_stopped(it: Lands) -> bool:
+    return (await it.ask("GET", "/v1/upgrades/agents"))["state"] == "stopped"
 
 
 async def _is_tried(on: Debian, times: int) -> bool:
