@@ -20,7 +20,7 @@ from edge_agent.launcher.request import Refused, Request
 from edge_agent.shell.runners import tree
 
 _HERE = Path(__file__).parent
-_SHIM, _LANDLOCK = str(_HERE / "shim.sh"), str(_HERE / "landlock.py")
+_SHIM, _LANDLOCK = _HERE / "shim.sh", str(_HERE / "landlock.py")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/sys/devices/system/cpu")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/pts")
 HANDLES = 6  # the pipe, then the files `start`, out, err, `run`, `exit`
@@ -58,7 +58,7 @@ def become_workload(house: House, asked: Request, who: Who, handles: list[int], 
     """Turn this process into the shim of a workload, which notes it in `record`. Raises Refused, OSError."""
     script = os.memfd_create("start")
     os.write(script, _script(asked).encode())
-    null = os.open(os.devnull, os.O_RDWR)
+    null, shim = os.open(os.devnull, os.O_RDWR), _SHIM.read_text()  # read before a private /tmp may cover it
     if asked.owned:
         give.give(asked, who, house.agent)
     house.groups.enter(asked)
@@ -68,7 +68,7 @@ def become_workload(house: House, asked: Request, who: Who, handles: list[int], 
     arrange([end, null, null, pipe, lock, out, err, script, record, run])
     os.chdir("/")
     sync = tree.find_program("sync", PATH)
-    os.execve("/bin/sh", ["/bin/sh", _SHIM, sync, *_words(asked, who)], {"PATH": PATH})  # noqa: S606
+    os.execve("/bin/sh", ["/bin/sh", "-c", shim, "shim", sync, *_words(asked, who)], {"PATH": PATH})  # noqa: S606
 
 
 def _part(house: House, asked: Request) -> None:
