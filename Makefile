@@ -25,7 +25,7 @@ setup: $(STAMP)  ## make the virtual environment (the other targets do it by the
 
 demo: $(STAMP)  ## a cloud, two regions and four agents on this machine, cut, killed, healed and merged (KEEP=1, BROKER=mosquitto)
 	@if [ "$(BROKER)" = mosquitto ]; then sh tests/support/parts.sh; fi
-	@$(BIN)/skerry demo --broker $(BROKER) $(if $(KEEP),--keep)
+	@$(BIN)/skerry demo --broker $(BROKER) $(if $(filter-out 0 no,$(KEEP)),--keep)
 
 check: $(STAMP)  ## in seconds: format, lint, types, import contracts, tidy, unit, scripts
 	@$(MAKE) --no-print-directory --jobs=2 static units

@@ -285,7 +285,8 @@ def stranger(text: str) -> str:
 def _escaped(path: str) -> str:
     """Return `path` so that names in it stay names. Raises UsageError for one that would lead elsewhere."""
     if not {".", ".."}.isdisjoint(path.split("/")):
-        raise UsageError(f"{path.removeprefix('/v1/')[:80]!r} is no name: write one that `skerry get` shows")
+        named = path.removeprefix("/v1/").partition("/")[2] or path
+        raise UsageError(f"{named[:80]!r} is no name: write one that `skerry get` shows")
     return urllib.parse.quote(path, safe="/:@=,~")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_agent.cli import client, view
+from edge_agent.cli import client, human, view
 from edge_agent.cli.options import As, Data, Output
 from protocol import limits
 from protocol.aio.carrying import folder
@@ -91,12 +91,14 @@ def give(
             gathered += base64.b64decode(one["data"])
         said = one
     raw = str(said["head"]).encode()
-    place = writer.finish(raw, folder.named(raw))
+    place = writer.finish(raw, head.read(raw, head.Up)[0].parts)
     if output.is_exact:
         view.exact({"node": node, "hub": said["hub"], "rows": said["rows"], "path": str(place)}, output)
         return
     size = words.size(sum(file.stat().st_size for file in place.iterdir()))
-    view.say(f"exported     {said['rows']} entries and the state of {node} ({size}) to {place}")
+    view.say(
+        f"exported     {human.plural(said['rows'], 'entry', 'entries')} and the state of {node} ({size}) to {place}"
+    )
     view.say(f"Next:  skerry import {path}      (at hub {said['hub']}; until it has them, they stay here too)")
 
 

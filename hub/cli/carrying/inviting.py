@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from hub.cli import client
 from hub.cli.carrying import sticks
 from hub.cli.view import output
+from protocol.aio.carrying import folder
 from protocol.aio.carrying.invite import SUFFIX
 from protocol.aio.upkeep import synced
 from protocol.errors import StoreError
@@ -16,10 +18,10 @@ from protocol.errors import StoreError
 INSTALL = "install"
 
 
-def device(name: str, stick: Path, labels: dict[str, str], ttl_s: float) -> None:
-    """Write the stick. Raises SkerryError."""
+def device(name: str, stick: Path, labels: dict[str, str], ttl_s: float) -> dict[str, Any]:
+    """Write the stick, and return what is on it. Raises SkerryError."""
     try:
-        stick.mkdir(parents=True, exist_ok=True)
+        folder.present(stick)
         with client.Client() as hub:
             made = hub.post("/v1/bundles/-/device", {"name": name, "labels": labels, "ttl_s": ttl_s})
             host = urlsplit(hub.context.url).hostname or ""
@@ -33,9 +35,14 @@ def device(name: str, stick: Path, labels: dict[str, str], ttl_s: float) -> None
         synced.write(stick / f"{name}{SUFFIX}", json.dumps(made).encode())
     except OSError as error:
         raise StoreError(f"{stick} cannot be written ({error.strerror}): is the stick in, and has it room?") from error
-    output.say(f"{name}: its name, a token for it, and generation {said['generation']} are in {stick}")
-    if held["packages"]:
-        output.say(f"packages     {', '.join(held['packages'])}")
+    return {"node": name, "generation": said["generation"], "packages": list(held["packages"]), "path": str(stick)}
+
+
+def tell(said: dict[str, Any], stick: Path) -> None:
+    """Print what is on the stick, and what to do with it."""
+    output.say(f"{said['node']}: its name, a token for it, and generation {said['generation']} are in {stick}")
+    if said["packages"]:
+        output.say(f"packages     {', '.join(said['packages'])}")
         output.say(f"Next, at the device:  sudo sh {stick / INSTALL}")
     else:
         output.say(

@@ -8,27 +8,32 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
-from hub.cli.view import examples, output
+from hub.cli.view import examples, human, output
 from protocol import limits
 from protocol.errors import SkerryError
 
 bundles = typer.Typer(help="Manage devices by a stick.", no_args_is_help=True, rich_markup_mode=None)
 
-Stick = Annotated[Path, typer.Option("--to", metavar="PATH", help="The stick, or any folder; NAME.down is made there.")]
+Stick = Annotated[
+    Path, typer.Option("--to", metavar="PATH", help="The stick, or any folder that is there; NAME.down is made in it.")
+]
 
 
 @bundles.command(epilog=examples.BUNDLE)
 def export(node: options.Node, to: Stick = Path(), form: options.Output = output.Format.TABLE) -> None:
     """Put on a stick all that this hub asks of a device, with what it needs, and what it has heard of it.
 
-    `skerry-agent import` takes it there; twice, late or after a newer one is harmless. What broke off is gone on with.
+    `skerry-agent import` takes it there; twice, late or after a newer one is harmless. An export that broke off goes on
+    when it is asked again.
     """
     with client.Client() as hub:
         said = export_to(hub, node, to)
     if form.is_exact:
         output.emit(said, form)
         return
-    output.say(f"{said['node']}: generation {said['generation']}, {said['parts']} parts, in {said['path']}")
+    output.say(
+        f"{said['node']}: generation {said['generation']}, {human.plural(said['parts'], 'part')}, in {said['path']}"
+    )
     output.say(f"Next, at the device:  skerry-agent import {to}")
 
 
@@ -55,6 +60,7 @@ def device(
         list[str] | None, typer.Option("--label", metavar="K=V", help="Its labels; again for more.")
     ] = None,
     ttl: Annotated[str, typer.Option("--ttl", metavar="TIME", help="How long it may take to enroll.")] = "30d",
+    form: options.Output = output.Format.TABLE,
 ) -> None:
     """Make a stick that installs a new device with no network: package, token, a name of its own, and its work.
 
@@ -62,7 +68,11 @@ def device(
     """
     from hub.cli.carrying import inviting
 
-    inviting.device(name, to, options.labels(label or [], "--label"), options.seconds(ttl, "--ttl"))
+    said = inviting.device(name, to, options.labels(label or [], "--label"), options.seconds(ttl, "--ttl"))
+    if form.is_exact:
+        output.emit(said, form)
+    else:
+        inviting.tell(said, to)
 
 
 def take(
@@ -73,19 +83,23 @@ def take(
     from protocol.aio.carrying import folder
     from protocol.bundle import head
 
+    taken: list[dict[str, Any]] = []
     failed: list[str] = []
     with client.Client() as hub:
         for bundle in folder.find(path, ".up"):
             try:
                 up, *_ = head.read(bundle.raw, head.Up)
                 bundle.check(up.parts)
-                said = _take(hub, bundle, up)
+                taken.append(_take(hub, bundle, up))
             except client.HubAway:
                 raise
             except SkerryError as error:
                 failed.append(f"{bundle.folder.name}: {error}")
                 continue
-            output.emit(said, form) if form.is_exact else output.say(_told(said))
+            if not form.is_exact:
+                output.say(_told(taken[-1]))
+    if form.is_exact:
+        output.emit(taken, form)
     if failed:
         raise client.ApiRefused("; ".join(failed), 409, [])
 

@@ -19,11 +19,18 @@ from pathlib import Path
 
 from protocol import limits
 from protocol.aio.upkeep import synced
-from protocol.bundle.head import Up, read
 from protocol.errors import Refused, StoreError
 
 HEAD = "bundle.json"
 _AGAIN = "the stick was pulled out, or copied half: copy or export it again"
+
+
+def present(stick: Path) -> None:
+    """Raise StoreError when there is no such folder: a stick that is not mounted is not made up on the disk below."""
+    if not stick.is_dir():
+        raise StoreError(
+            f"there is no folder {stick}: is the stick in, and mounted there? (for a folder: mkdir {stick})"
+        )
 
 
 class Writer:
@@ -31,8 +38,9 @@ class Writer:
 
     def __init__(self, stick: Path, name: str) -> None:
         self.place, self._new = stick / name, stick / f".{name}.new"
+        present(stick)
         with _writing(stick):
-            self._new.mkdir(parents=True, exist_ok=True)
+            self._new.mkdir(exist_ok=True)
             (self._new / HEAD).unlink(missing_ok=True)
 
     def has(self, name: str, size: int) -> int:
@@ -122,11 +130,6 @@ def find(path: Path, suffix: str) -> list[Bundle]:
         if found:
             return [Bundle(one) for one in found]
     raise Refused(f"there is no bundle in {path}: name the stick, or the folder NAME{suffix} on it")
-
-
-def named(head: bytes) -> list[str]:
-    """Return the names of the parts of a device's bundle, by its head."""
-    return list(read(head, Up)[0].parts)
 
 
 def _digest(path: Path) -> str:

@@ -69,7 +69,7 @@ class Couriers:
         up, body, proof = head.read(raw, Up)
         if up.hub != self._node:
             raise TrustError(
-                f"the bundle is of {up.node} for the hub {up.hub}: this one is {self._node}; take it there"
+                f"the bundle is of {up.node} for the hub {up.hub}: this one is {self._node}; take it to {up.hub}"
             )
         said = (up.hello.node, up.status.session)
         if said != (up.node, up.hello.session) or up.hello.session < 1 or not up.hello.nonce:

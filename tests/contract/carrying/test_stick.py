@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def _place(one: dict[str, Any]) -> tuple[str, str, int]:
 
 async def test_a_device_that_is_cut_off_is_managed_by_a_stick(tmp_path: Path) -> None:
     stick = tmp_path / "stick"
+    stick.mkdir()
     async with deeds.site(tmp_path / "fleet", "oslo", wire=True) as it:
         it.agents["oslo"].wire.cut()
         await it.until(lambda: _is_away(it), "oslo is away")
@@ -72,8 +74,8 @@ async def test_a_device_that_is_cut_off_is_managed_by_a_stick(tmp_path: Path) ->
         assert await deeds.pid_of(it, "oslo", "beat") == pid
 
         assert "oslo.up" in await _device(it, "export", str(stick))
-        said = await _hub(it, "import", str(stick))
-        assert "state up to" in said
+        (said,) = json.loads(await _hub(it, "import", str(stick), "-o", "json"))
+        assert said["streams"]["state"] > 0
         there = await _entries(it)
         here = [json.loads(one) for one in (await _device(it, "events", "-n", "1000", "-o", "json")).splitlines()]
         exported = next(one for one in reversed(here) if one["kind"] == "bundle.exported")
@@ -110,7 +112,8 @@ async def test_what_is_half_altered_or_of_others_is_refused_and_told_and_a_servi
     tmp_path: Path,
 ) -> None:
     stick, folder = tmp_path / "stick", tmp_path / "beat"
-    folder.mkdir()
+    for one in (stick, folder, tmp_path / "other"):
+        one.mkdir()
     (folder / "beat.sh").write_text("#!/bin/sh\nexec sleep 600\n")
     (folder / "beat.sh").chmod(0o755)
     spec = tmp_path / "beat.yaml"
@@ -203,10 +206,17 @@ async def _is_enrolled(it: Fleet, name: str) -> bool:
 
 async def test_a_new_device_works_from_a_stick_and_enrolls_when_it_first_reaches_its_hub(tmp_path: Path) -> None:
     stick = tmp_path / "stick"
+    stick.mkdir()
     async with fleet(tmp_path / "fleet") as it:
         await deeds.declare(it, deeds.service("beat", ["sleep", "600"], selector="site=mast"))
         said = await _hub(it, "bundle", "device", "--name", "mast-7", "--label", "site=mast", "--to", str(stick))
         assert "the device needs the agent installed" in said
+        absent = ("bundle", "device", "--name", "mast-9", "--to", str(tmp_path / "no"))
+        assert "is the stick in, and mounted there?" in (await _run(it, "skerry", *absent)).stderr
+        again = await _hub(it, *absent[:-1], str(stick), "-o", "json")
+        assert json.loads(again)["packages"] == []
+        (stick / "mast-9.invite").unlink()
+        shutil.rmtree(stick / "mast-9.down")
         assert {one.name for one in stick.iterdir()} == {"install", "mast-7.down", "mast-7.invite"}
         await it.hub.stop()
         await _installed(it, "mast-7", stick)
@@ -226,6 +236,7 @@ async def test_a_new_device_works_from_a_stick_and_enrolls_when_it_first_reaches
 
 async def test_a_device_that_never_has_a_network_is_enrolled_and_heard_by_its_sticks(tmp_path: Path) -> None:
     stick = tmp_path / "stick"
+    stick.mkdir()
     async with fleet(tmp_path / "fleet") as it:
         await deeds.declare(it, deeds.service("beat", ["sleep", "600"], selector="site=mast"))
         await _hub(it, "bundle", "device", "--name", "mast-8", "--label", "site=mast", "--to", str(stick))

@@ -497,7 +497,7 @@ def test_a_name_leads_nowhere_else(skerry: Skerry, api: FakeApi) -> None:
     for name in ("../tokens", "north/../../hub", ".."):
         code, _, err = skerry("describe", "node", name)
         assert (code, api.asked) == (2, [])
-        assert "is no name: write one that `skerry get` shows" in err
+        assert f"{name!r} is no name: write one that `skerry get` shows" in err
     api.says("GET", "/v1/nodes/a%1B%3Fb%23", node("a"))
     skerry("describe", "node", "a\x1b?b#")
     assert api.asked
