@@ -38,12 +38,23 @@ def give(asked: Request, who: Who, agent: Who) -> None:
         os.close(top)
 
 
-def _give_all(top: int, who: Who, agent: Who) -> None:
-    for _, _, names, folder in os.fwalk(".", topdown=False, dir_fd=top):
-        for name in names:
-            with contextlib.suppress(OSError):
+def _give_all(folder: int, who: Who, agent: Who) -> None:
+    """Give all in `folder`, then itself.
+
+    Only folders are opened: what else is there may be a pipe, or a link to a device.
+    """
+    for name in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            try:
+                inner = os.open(name, _FOLDER, dir_fd=folder)
+            except NotADirectoryError:
                 _give_file(name, folder, who, agent)
-        _give_folder(folder, who, agent)
+                continue
+            try:
+                _give_all(inner, who, agent)
+            finally:
+                os.close(inner)
+    _give_folder(folder, who, agent)
 
 
 def _give_folder(folder: int, who: Who, agent: Who) -> None:

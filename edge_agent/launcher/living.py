@@ -13,6 +13,7 @@ from edge_agent.launcher.request import Refused, Request
 from edge_agent.shell.runners import tree
 
 _WARDEN = str(Path(__file__).parent.parent / "shell" / "runners" / "lease.sh")
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def send_signal(house: House, asked: Request) -> None:
@@ -46,7 +47,10 @@ def sweep_up(house: House, asked: Request, who: Who) -> None:
     os.setgroups([])
     os.setresgid(who.gid, who.gid, who.gid)
     os.setresuid(who.uid, who.uid, who.uid)
-    tree.remove(Path(house.data) / "w" / asked.instance / "dir")
+    folder = os.open(house.data, _FOLDER)
+    for name in ("w", asked.instance):  # a link would have it delete elsewhere
+        folder = os.open(name, _FOLDER, dir_fd=folder)
+    tree.remove(Path(f"/proc/self/fd/{folder}/dir"))
     os._exit(0)
 
 

@@ -34,7 +34,7 @@ def _listen(path: str, agent: Who) -> socket.socket:
         os.unlink(path)
     os.umask(0o177)
     listener.bind(path)
-    os.chown(path, agent.uid, -1)
+    os.chown(path, agent.uid, -1, follow_symlinks=False)
     listener.listen(_BACKLOG)
     return listener
 

@@ -37,7 +37,7 @@ signal() { kill "-$1" "-$pid" || kill "-$1" "$pid"; }
 
 {
     while lives; do
-        read -r to end <lease && [ "$end" = end ] && deadline=$to
+        read -r to end <lease && [ "$end" = end ] && case $to in *[!0-9]*) ;; *) deadline=$to ;; esac # some reckon with words
         now=$deadline
         read -r now _ </proc/uptime
         left=$((deadline - ${now%%.*}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import socket
 import struct
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 
 from edge_agent.core import inputs
+from edge_agent.launcher import give, request
+from edge_agent.launcher.policy import Who
 from protocol import documents
-from tests.contract.shell.launched import ROOT, Launched, launched
+from tests.contract.shell.launched import AGENT, ROOT, WORK, Launched, launched
 from tests.contract.shell.world import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can launch as somebody else")
@@ -47,6 +50,24 @@ try:
 finally:
     os.kill(turner, 9)
 print((one / "mine").read_text(), (two / "mine").read_text())
+"""
+_TURNING = """
+import ctypes, os, sys
+from edge_agent.launcher import give, policy, request
+top = sys.argv[1]
+folder, pipe = os.path.join(top, "folder"), os.path.join(top, "pipe")
+os.mkdir(folder)
+os.mkfifo(pipe)
+os.chown(top, 1, 1)
+if (turner := os.fork()) == 0:
+    while True:
+        ctypes.CDLL(None).renameat2(-100, folder.encode(), -100, pipe.encode(), 2)
+who = policy.Who(name="a", uid=1, gid=1)
+try:
+    for _ in range(3_000):
+        give.give(request.Request(do="launch", owned=top), who, who)
+finally:
+    os.kill(turner, 9)
 """
 
 
@@ -203,3 +224,55 @@ async def test_a_number_that_came_round_to_another_group_is_not_signalled(one: L
     with one.being("root"):
         assert b"sleep" in Path(f"/proc/{stranger}/cmdline").read_bytes()
         os.kill(stranger, signal.SIGKILL)
+
+
+def test_what_is_given_is_folders_and_files_and_nothing_that_a_link_leads_to(tmp_path: Path) -> None:
+    agent, who = Who(name=AGENT, uid=1, gid=1), Who(name=WORK, uid=65_534, gid=65_534)
+    (tmp_path / "inner" / "deep").mkdir(parents=True)
+    (tmp_path / "inner" / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/tty")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, agent.uid, agent.gid, follow_symlinks=False)
+
+    give.give(request.Request(do="launch", owned=str(tmp_path)), who, agent)
+
+    found = {path.name: path.lstat().st_uid for path in tmp_path.rglob("*")}
+    assert found == {"inner": who.uid, "deep": who.uid, "file": who.uid, "pipe": agent.uid, "link": agent.uid}
+
+
+def test_a_folder_that_becomes_a_pipe_holds_up_nobody(tmp_path: Path) -> None:
+    words = [sys.executable, "-P", "-c", _TURNING, str(tmp_path)]
+    with subprocess.Popen(words, env={"PYTHONPATH": str(ROOT)}, start_new_session=True) as giving:
+        try:
+            assert giving.wait(60) == 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(giving.pid, signal.SIGKILL)
+
+
+def test_nothing_is_deleted_where_a_link_leads(one: Launched) -> None:
+    (one.data / "w").mkdir()
+    with one.being("root"):
+        theirs = one.top / "theirs" / "dir"
+        theirs.mkdir(parents=True)
+        for path in (theirs, theirs.parent):
+            shutil.chown(path, WORK)
+    (one.data / "w" / "t-1").symlink_to(theirs.parent)
+
+    one.says({"do": "empty", "instance": "t-1"})
+
+    assert theirs.is_dir()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+def test_a_warden_reckons_with_numbers_only(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as victim:
+        stat = Path(f"/proc/{victim.pid}/stat").read_text().strip()
+        (tmp_path / "run").write_text(f"{stat} end\n")
+        (tmp_path / "lease").write_text(f"x[$(>{tmp_path}/proof)] end\n")
+
+        subprocess.run(["bash", ROOT / "edge_agent" / "shell" / "runners" / "lease.sh", tmp_path, "5"], check=False)
+
+        assert victim.wait() == -signal.SIGTERM  # it has no lease
+    assert not (tmp_path / "proof").exists()
