@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import resource
 import shutil
 import signal
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core import inputs
-from edge_agent.launcher import give, request
+from edge_agent.launcher import give, kernel, request
 from edge_agent.launcher.policy import Who
 from protocol import documents
 from tests.contract.shell.launched import AGENT, ROOT, WORK, Launched, launched
@@ -276,3 +277,19 @@ def test_a_warden_reckons_with_numbers_only(tmp_path: Path) -> None:
 
         assert victim.wait() == -signal.SIGTERM  # it has no lease
     assert not (tmp_path / "proof").exists()
+
+
+@pytest.mark.skipif(not kernel.has_landlock(), reason="this kernel has no Landlock")
+@pytest.mark.parametrize(("owner", "code"), [(WORK, 1), ("root", 0)])
+def test_a_link_of_its_own_is_no_way_out(one: Launched, owner: str, code: int) -> None:
+    with one.being("root"):
+        own, secret = one.top / "own", one.top / "secret"
+        own.mkdir()
+        secret.write_text("secret")
+        (own / "x").symlink_to("../secret")
+        for path in (own, own / "x"):
+            os.chown(path, *pwd.getpwnam(owner)[2:4], follow_symlinks=False)
+
+    asks(one, "t-1", "/usr/bin/cat", str(secret), cwd=str(own), reads=[str(own / "x")])
+
+    assert (one.data / "w" / "t-1" / "exit").read_text().split()[0] == str(code)
