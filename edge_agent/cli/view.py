@@ -17,6 +17,7 @@ from protocol.aio.terminal import written
 
 Row = Sequence[str | Text]
 GAP = 3  # between two columns
+KEPT_COLUMNS = 2  # the name and the state
 
 UNBOUNDED_COLUMNS = 10_000
 
@@ -53,13 +54,21 @@ def table(columns: Sequence[str], rows: Sequence[Row], form: Output = Output.tab
 
 
 def made(columns: Sequence[str], rows: Sequence[Row]) -> Table:
-    """Return a table without lines; its cells are never wrapped."""
+    """Return a table without lines; its cells are never wrapped. Where there is no room the longest give way first, and
+    the name and the state last."""
     shown = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for name in columns:
-        shown.add_column(name, no_wrap=True, overflow="ellipsis")
+    for at, name in enumerate(columns):
+        shown.add_column(_cell(name), no_wrap=at < KEPT_COLUMNS)
     for row in rows:
-        shown.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+        shown.add_row(*map(_cell, row))
     return shown
+
+
+def _cell(content: str | Text) -> Text:
+    """Return a cell that ends in `…` where it has no room; of a column that may give way Rich would wrap it."""
+    cell = content.copy() if isinstance(content, Text) else Text(clean(content))
+    cell.no_wrap, cell.overflow = True, "ellipsis"
+    return cell
 
 
 def clean(text: str) -> str:

@@ -93,9 +93,9 @@ class Child:
         return self.state is ChildState.LIVE and not self.renew_only
 
     @property
-    def metered(self) -> bool:
-        """Tell whether bytes cost on this link."""
-        return self._contacts.metered
+    def metered_s(self) -> float:
+        """The contact interval of a link on which bytes cost; 0.0: they do not."""
+        return self._contacts.every_s
 
     @property
     def held(self) -> messages.Held:
@@ -507,7 +507,7 @@ class Child:
 
     def speak(self, now: Now, fx: Effects) -> None:
         """Somebody above waits for what is new here: it goes now, however seldom a metered link has a contact."""
-        if not self.metered:
+        if not self.metered_s:
             return
         self._contacts.open(now.mono)
         self.pump(now, fx)

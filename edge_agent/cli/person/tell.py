@@ -59,13 +59,18 @@ def link(answer: Json) -> str:
     waiting = f"{waits} ({words.size(size)})" if count else "all entries are synced"
     age = human.since(link["since_ms"], now)
     if link["state"] == "live":
-        return f"online for {age} (hub {link['parent']}); {waiting}"
+        return f"online for {age} (hub {link['parent']}{_metered(link, now)}); {waiting}"
     if link["state"] == "refused":
         return f"{link['reason']}; {waiting}"
     reason = f" ({human.plain(link['reason'])})" if link["reason"] else ""
     retry_s = link.get("retry_s")
     retry = "" if retry_s is None else f" Next try in {words.duration(max(1, round(retry_s)))}."
     return f"offline for {age}{reason}. Everything here keeps running; {waiting}.{retry}"
+
+
+def _metered(link: Json, now: int) -> str:
+    every, last = words.duration(link["metered_s"]), human.since(link["last_contact_ms"], now)
+    return f"; metered: a contact every {every}, the last {last} ago" if link["metered_s"] else ""
 
 
 def wanted(answer: Json) -> str:

@@ -28,7 +28,7 @@ def of(
         *_so_it_is(service, report),
         *_held(service, hold, link),
         _declared(own, service) if own is not None else _wanted(service, hold, link),
-        *([_last_exit(service, report)] if report.last_exit and report.state == "running" else []),  # no reason for it
+        *_though_it_runs(service, report),
         *_unheard(link),
     ]
 
@@ -42,9 +42,20 @@ def _decided(override: Override | None) -> Iterator[Reason]:
 
 
 def _so_it_is(service: Workload, report: status.ServiceReport) -> Iterator[Reason]:
+    if report.state != "running":
+        yield from _found(service, report)
+
+
+def _though_it_runs(service: Workload, report: status.ServiceReport) -> Iterator[Reason]:
+    """Yield what is to be known of a service that runs: none of it is a reason for that."""
+    if report.state == "running":
+        yield from _found(service, report)
+
+
+def _found(service: Workload, report: status.ServiceReport) -> Iterator[Reason]:
     if report.reason:
         yield report.reason, report.since_ms
-    if report.last_exit and report.state != "running":
+    if report.last_exit:
         yield _last_exit(service, report)
 
 

@@ -36,6 +36,8 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     """When the manifest in force came."""
     retry_s: float | None = None
     """In how many seconds the next try to connect begins; None while one is made, or none will be."""
+    metered_s: float
+    """The link is metered, and this is its contact interval; 0.0: it is not."""
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +118,7 @@ class Contact:
             held=child.held,
             received_ms=self._kept.received_ms,
             retry_s=None if retry_at is None else round(max(0.0, retry_at - now.mono), 1),
+            metered_s=child.metered_s,
         )
 
     def backlog(self) -> dict[str, Backlog]:

@@ -19,7 +19,7 @@ class History:
 
     def sampled(self, vitals: status.Vitals, now: Now, fx: Effects) -> None:
         """Keep a sample; make entries when limits.VITALS_TOGETHER wait."""
-        if self._ctx.child.metered:
+        if self._ctx.child.metered_s:
             return
         self._waiting.append(("vitals", "", context.encoded(vitals)))
         if len(self._waiting) >= self._room:

@@ -21,11 +21,6 @@ class Contacts:
         """What the status says has changed since it was told."""
 
     @property
-    def metered(self) -> bool:
-        """Tell whether bytes cost."""
-        return self.every_s > 0.0
-
-    @property
     def status_s(self) -> float:
         """Return after how long a status is repeated."""
         return self.every_s or limits.STATUS_EVERY_S

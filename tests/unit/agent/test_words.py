@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from edge_agent.cli import commands, doctor, human, view
 from edge_agent.cli.options import Output
-from edge_agent.cli.person import tell
+from edge_agent.cli.person import rows, tell
 
 NOW = 1_700_000_000_000
 HOUR_MS = 3_600_000
@@ -19,7 +21,7 @@ def answer(**link: Any) -> dict[str, Any]:
     """Return what the agent answers to `status`, its link like this."""
     held = {"term": 2, "generation": 12, "digest": ""}
     plain = {"parent": "cloud", "state": "live", "since_ms": NOW - HOUR_MS, "reason": "", "held": held}
-    plain |= {"received_ms": NOW - HOUR_MS, "last_contact_ms": NOW}
+    plain |= {"received_ms": NOW - HOUR_MS, "last_contact_ms": NOW, "metered_s": 0.0}
     return {
         "node": "oslo-gw-1",
         "now_ms": NOW,
@@ -109,6 +111,21 @@ def test_an_offline_device_says_when_it_tries_again() -> None:
     away = {"state": "offline", "since_ms": NOW, "reason": "no route", "parent": "cloud", "retry_s": 19.6}
     assert tell.link(answer() | {"link": away}).endswith(" Next try in 20 s.")
     assert "Next try" not in tell.link(answer() | {"link": away | {"retry_s": None}})
+
+
+def test_a_metered_link_says_how_seldom_it_speaks() -> None:
+    metered = {"metered_s": 3600.0, "last_contact_ms": NOW - 20 * 60_000}
+    said = tell.link(answer(**metered))
+    assert said.startswith("online for 1 h (hub cloud; metered: a contact every 1 h, the last 20 m ago); 1 entry waits")
+
+
+def test_a_long_note_leaves_the_other_columns_their_room() -> None:
+    narrow = Console(width=80, file=io.StringIO())
+    narrow.print(view.made(rows.SERVICES, [["label-print", "stopped here by ada", "14:02", "x" * 200]]))
+    heads, row = cast(io.StringIO, narrow.file).getvalue().splitlines()
+    assert heads.split() == ["SERVICE", "STATE", "SINCE", "LAST", "EXIT"]
+    assert row.startswith("label-print   stopped here by ada   14:02   xxxxx")
+    assert row.rstrip().endswith("x…")
 
 
 def test_a_service_that_a_person_stopped_says_who_when_and_until_when(capsys: pytest.CaptureFixture[str]) -> None:
