@@ -69,8 +69,8 @@ def link(answer: Json) -> str:
 
 
 def _metered(link: Json, now: int) -> str:
-    every, last = words.duration(link["metered_s"]), human.since(link["last_contact_ms"], now)
-    return f"; metered: a contact every {every}, the last {last} ago" if link["metered_s"] else ""
+    every_s, last = link.get("metered_s"), human.since(link["last_contact_ms"], now)
+    return f"; metered: a contact every {words.duration(every_s)}, the last {last} ago" if every_s else ""
 
 
 def wanted(answer: Json) -> str:

@@ -21,7 +21,7 @@ def answer(**link: Any) -> dict[str, Any]:
     """Return what the agent answers to `status`, its link like this."""
     held = {"term": 2, "generation": 12, "digest": ""}
     plain = {"parent": "cloud", "state": "live", "since_ms": NOW - HOUR_MS, "reason": "", "held": held}
-    plain |= {"received_ms": NOW - HOUR_MS, "last_contact_ms": NOW, "metered_s": 0.0}
+    plain |= {"received_ms": NOW - HOUR_MS, "last_contact_ms": NOW}
     return {
         "node": "oslo-gw-1",
         "now_ms": NOW,
