@@ -14,6 +14,7 @@ import msgspec
 
 from hub.core import inputs
 from hub.core.registry import Node, Refusal, Registry, check_labels, check_name
+from hub.core.rehome import lodgers
 from hub.core.streams import OwnStreams
 from protocol import ids, limits
 from protocol.effects import Delete, Effects, Now, Put
@@ -131,6 +132,9 @@ class Enrollment:
             node = self._newcomer(op, token, now)
         else:
             _check_same(op, node)
+            if node.lodger:  # nobody above has spoken: who holds a token of this hub is one of its own (decision 0054)
+                own = lodgers.taken_in(node, check_labels({**op.labels, **token.labels}))
+                node = msgspec.structs.replace(own, facts=_checked_facts(op.facts))
         if not self._is_counted(node, token):
             self._check_room(token, op.key)
         self._issue(_Pending(node=node, token=token.id, request=request), op.ca or op.csr, fx)
@@ -262,7 +266,7 @@ class Enrollment:
         if error:
             return outcome
         self._count_use(pending, now, fx)
-        node = known if known is not None and not known.reserved else pending.node
+        node = pending.node if known is None or known.reserved or _was_lodger(known, pending) else known
         changed = {"serial": input.serial, "until_ms": input.until_ms, "token": pending.token or node.token}
         self._registry.put(msgspec.structs.replace(node, **changed), fx)
         return outcome
@@ -298,6 +302,11 @@ def _check_same(op: inputs.Enroll, node: Node) -> None:
         raise Refusal(f"this device's key was revoked as {node.name}: make a new data directory and enroll anew", 403)
     if op.name not in ("", node.name):
         raise Refusal(f"this device's key is enrolled as {node.name}: enroll under that name, or with a new key")
+
+
+def _was_lodger(known: Node, pending: _Pending) -> bool:
+    """Tell whether `known` is a lodger as yet, and `pending` the token that it showed."""
+    return bool(known.lodger and pending.token) and known.key == pending.node.key
 
 
 def _checked_facts(facts: dict[str, str]) -> dict[str, str]:

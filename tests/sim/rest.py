@@ -95,7 +95,8 @@ def operate(world: World) -> None:
     """The operators look at alarms and accept them, one look after the other.
 
     Who came after a backup was made, by a move too (decision 0038), is enrolled again, as the alarm of a restored hub
-    asks; whom a hub that was never put back does not know, nobody brings back.
+    asks; whom a hub that was never put back does not know, nobody brings back. So is who came to a hub by a grant, once
+    the hub above, which revoked it, will not say where he belongs (decision 0054).
     """
     for hub in world.hubs.values():
         if not hub.alive:
@@ -104,7 +105,8 @@ def operate(world: World) -> None:
             hub.ask(inputs.AcceptRestore(reason="we know"))
         for child in world.children(hub):
             found = hub.hub_core.registry.find(child.node)
-            if found is None and hub.name in world.put_back:
+            is_waiting = found is not None and found.lodger != "" and hub.revoked
+            if is_waiting or (found is None and hub.name in world.put_back):
                 world.arrive(child)
             if found is None or found.revoked_ms:
                 continue

@@ -364,3 +364,67 @@ def _word(name: str) -> Any:
 
     to = documents.Haven(id="west", scope="w", mqtt_host="w", mqtt_port=1, api_host="w", api_port=1)
     return documents.Move(node=name, key="k", former="cloud", to=to, joins="west", number=9, by="cloud")
+
+
+# ------------------------------------------------------------------------------------------------ nobody above speaks
+
+
+def known(hub: Hub) -> Node:
+    return hub.core.registry.get("gw-7")
+
+
+def lodge(tree: Tree) -> world.Device:
+    """A device of south comes to north by the grant, and the hub above both is not heard."""
+    south, north = tree.hubs["south"], tree.hubs["north"]
+    device = south.device("gw-7", OSLO)
+    tree.later(5.0)
+    north.cut()
+    south.cut()
+    device.world = cast("world.World", north)
+    opened = inputs.Opened(node="gw-7", connection=9, key=world.key_of("gw-7"), scope="south.east.cloud.skerry")
+    device.connection = 9
+    device.session += 1
+    device.count = 0
+    device.take(opened)
+    device.got(device.hello())
+    device.report(status.Report())
+    tree.run()
+    assert known(north).lodger == "south"
+    return device
+
+
+def test_a_lodger_that_shows_a_token_belongs_here_and_is_asked_as_any(tree: Tree) -> None:
+    device, north = lodge(tree), tree.hubs["north"]
+    north.ask(inputs.Apply(documents=[world.service("beat", selector="site=oslo")]))
+    device.connect()
+    assert "assignment/beat" not in device.items
+    (alarm,) = known(north).alarms
+    assert "came from south" in alarm.text
+    assert "enroll --again" in alarm.text
+
+    north.enroll("gw-7", OSLO)
+    tree.later(5.0)
+
+    one = known(north)
+    assert (one.lodger, one.labels, one.cordoned, one.drained, one.alarms) == ("", OSLO, False, False, [])
+    assert one.key == world.key_of("gw-7")
+    assert north.core.enrollment.tokens["tok-agent"].used == 1
+    held = device.held
+    device.connect()
+    assert "assignment/beat" in device.items
+    assert device.held.term > held.term, "asked beyond what its former hub asked"
+
+
+def test_what_a_hub_above_said_while_the_certificate_was_made_holds(tree: Tree) -> None:
+    lodge(tree)
+    north = tree.hubs["north"]
+    north.ask(inputs.CreateToken(id="tok", secret_hash=world.SECRET_HASH, ttl_s=3_600.0, uses=1))
+    fx = north.take(inputs.Request(request=99, who="device", op=world.enroll("gw-7", labels={"site": "far"})))
+    issue = world.only(fx, inputs.IssueCertificate)
+    assert known(north).lodger == "south", "a token alone changes nothing: the certificate does"
+    north.heal()
+    tree.hubs["south"].heal()
+    tree.later(5.0)
+    assert known(north).labels == OSLO, "as the hub above both has it"
+    north.take(inputs.CertificateIssued(request=issue.request, node="gw-7", certificate="CERT", until_ms=1))
+    assert (known(north).lodger, known(north).labels) == ("", OSLO)
