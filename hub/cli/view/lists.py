@@ -16,7 +16,7 @@ Rows = Sequence[Sequence[str]]
 def table(kind: str, listed: Iterable[dict[str, Any]], *, wide: bool, now_ms: int) -> Table:
     """Return `listed`, things of `kind`, as a table."""
     if kind == "nodes":
-        return Table(*_nodes(listed, wide, now_ms))
+        return Table(*_nodes(listed, wide, now_ms), spare="" if wide else "LABELS")
     make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
         "regions": tiers.table,
         "hub": this.table,

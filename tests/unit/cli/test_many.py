@@ -152,6 +152,16 @@ def test_a_table_is_never_wider_than_the_terminal_and_names_are_cut_last() -> No
         assert all(cell_len(line) <= width for line in lines(table, width))
 
 
+def test_what_can_be_spared_makes_room_for_the_rest() -> None:
+    table = Table(["NODE", "STATE", "LABELS", "DESIRED"], ROWS, spare="LABELS")
+    assert lines(table) == lines(Table(["NODE", "STATE", "LABELS", "DESIRED"], ROWS))
+    assert lines(table, 40) == [
+        "NODE                STATE     DESIRED",
+        "eu-north/oslo-gw-7  online    gen 1",
+        "日本                away 3 h  gen 22",
+    ]
+
+
 def test_colours_take_no_room_and_follow_what_a_cell_says() -> None:
     plain, coloured = (lines(Table(["NODE", "STATE"], [["a", "online"]]), coloured=one) for one in (False, True))
     assert plain == ["NODE  STATE", "a     online"]

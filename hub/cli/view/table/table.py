@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 PAGE_ROWS = 250
 KEPT_COLUMNS = 2  # the name and the state, unless they are longer than
 KEPT_WIDTH_MAX = 28
+GAP = 2  # between two columns
 
 
 class Table:
-    """Heads and rows, each of as many cells; what a device says in them moves no cursor."""
+    """Heads and rows, each of as many cells; what a device says in them moves no cursor. `spare`: the head of a column
+    that is left out where the terminal is too narrow for all."""
 
-    def __init__(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        self._heads = list(heads)
+    def __init__(self, heads: Sequence[str], rows: Iterable[Sequence[str]], spare: str = "") -> None:
+        self._heads, self._spare = list(heads), spare
         self._rows = [[output.clean(cell) for cell in row] for row in rows]
 
     def pages(self, console: Console) -> Iterator[rich.Table]:
@@ -32,6 +34,8 @@ class Table:
         heads."""
         from rich.text import Text
 
+        if self._spare and sum(self._longest()) + GAP * (len(self._heads) - 1) > console.width:
+            self._leave_out(self._heads.index(self._spare))
         widths = self._widths(console)
         for start in range(0, max(len(self._rows), 1), PAGE_ROWS):
             page = _bare(has_heads=start == 0)
@@ -41,11 +45,20 @@ class Table:
                 page.add_row(*(Text(cell, style=output.colour(cell)) for cell in row))
             yield page
 
-    def _widths(self, console: Console) -> list[int]:
-        """Return how wide each column is on `console`: Rich says so of one row of the longest cells."""
+    def _leave_out(self, at: int) -> None:
+        self._spare = ""
+        for cells in (self._heads, *self._rows):
+            del cells[at]
+
+    def _longest(self) -> list[int]:
+        """Return how wide each column is where there is room."""
         from rich.cells import cell_len
 
-        longest = [max(map(cell_len, column)) for column in zip(self._heads, *self._rows, strict=True)]
+        return [max(map(cell_len, column)) for column in zip(self._heads, *self._rows, strict=True)]
+
+    def _widths(self, console: Console) -> list[int]:
+        """Return how wide each column is on `console`: Rich says so of one row of the longest cells."""
+        longest = self._longest()
         ruler = _bare(has_heads=False)
         for at, width in enumerate(longest):  # those that may wrap give way first, the widest before the others
             ruler.add_column(no_wrap=at < KEPT_COLUMNS and width <= KEPT_WIDTH_MAX, overflow="fold")
@@ -73,4 +86,4 @@ def show(made: Table, *, wide: bool = False) -> None:
 def _bare(*, has_heads: bool) -> rich.Table:
     from rich.table import Table as RichTable
 
-    return RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=has_heads)
+    return RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold", show_header=has_heads)
