@@ -186,6 +186,8 @@ class _Serving:
                 notify.tell("READY=1", f"STATUS=device {self._file.node} of hub {self._file.hub}")
                 waiting = [group.create_task(one.wait()) for one in (stop, self._turning)]
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if stop.is_set():  # who says so and goes on with another life is killed in the midst of it
+                    notify.tell("STOPPING=1")
                 await self._stop()
                 for task in (*keeping, *waiting, driving, *self._helpers):
                     task.cancel()
@@ -211,7 +213,6 @@ class _Serving:
 
     async def _stop(self) -> None:
         """Nobody asks any more; say Bye; store what was heard. Workloads run on."""
-        notify.tell("STOPPING=1")
         await self._control.close()
         self._put(inputs.Stopping())
         try:

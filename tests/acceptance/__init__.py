@@ -83,6 +83,7 @@
         test_install.py::test_installed_by_one_command_or_not_at_all
         test_install.py::test_installed_as_a_package_a_hub_serves_starts_again_and_leaves_nothing
         test_install.py::test_installed_on_another_machine_it_enrolls_runs_work_and_syncs
+        test_install_stick.py::test_installed_from_a_stick_it_works_with_no_network_and_enrolls_when_it_has_one
     another version of an agent, good, broken, and cut off by power while it is tried
         test_upgrade.py::test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_back
         test_upgrade.py::test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it

@@ -100,6 +100,10 @@ class Debian:
                     return True
         return False
 
+    def reach(self, path: str) -> Path:
+        """Return where this machine finds a path of the device while it runs."""
+        return Path(f"/proc/{self._init}/root", path.lstrip("/"))
+
     async def run(self, *words: str, check: bool = True) -> str:
         """Run a command there as root; return what it said. Raises DemoFailed when it fails, unless not `check`ed."""
         return (await self.tried(*words, check=check))[1]

@@ -1,6 +1,7 @@
 """Telling the service manager how we are: sd_notify(3), one datagram to $NOTIFY_SOCKET. Without it nothing is told.
 
     READY=1        what the unit waits for (Type=notify)
+    STOPPING=1     only where the process ends: a manager kills what said so and has not ended in time
     WATCHDOG=1     only while the core turns: a loop that hangs, or a commit that never returns, ends in a restart
 
 No library: the protocol is a line of text to a unix socket, and a daemon's memory is a feature.

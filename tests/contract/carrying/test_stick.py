@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from tests.support import deeds
 from tests.support.fleet import Fleet, fleet
 
 _WAIT_S = 120
+_MANAGER = f"@skerry-manager-{os.getpid()}"
+"""Where the agents of sticks tell who manages their service how they are, if anybody listens."""
 
 
 async def _run(it: Fleet, program: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -186,7 +190,7 @@ async def _installed(it: Fleet, name: str, stick: Path) -> None:
 def _agent(it: Fleet, name: str) -> demo.Agent:
     data = it.folder / name
     run = [str(demo.BIN / "skerry-agent"), "run", "--data", str(data)]
-    daemon = demo.Daemon(name, run, it.folder / f"{name}.log", it.env)
+    daemon = demo.Daemon(name, run, it.folder / f"{name}.log", {**it.env, "NOTIFY_SOCKET": _MANAGER})
     return demo.Agent(name=name, data=data, daemon=daemon, wire=Wire("127.0.0.1", it.mqtt_port))
 
 
@@ -207,31 +211,36 @@ async def _is_enrolled(it: Fleet, name: str) -> bool:
 async def test_a_new_device_works_from_a_stick_and_enrolls_when_it_first_reaches_its_hub(tmp_path: Path) -> None:
     stick = tmp_path / "stick"
     stick.mkdir()
-    async with fleet(tmp_path / "fleet") as it:
-        await deeds.declare(it, deeds.service("beat", ["sleep", "600"], selector="site=mast"))
-        said = await _hub(it, "bundle", "device", "--name", "mast-7", "--label", "site=mast", "--to", str(stick))
-        assert "the device needs the agent installed" in said
-        absent = ("bundle", "device", "--name", "mast-9", "--to", str(tmp_path / "no"))
-        assert "is the stick in, and mounted there?" in (await _run(it, "skerry", *absent)).stderr
-        again = await _hub(it, *absent[:-1], str(stick), "-o", "json")
-        assert json.loads(again)["packages"] == []
-        (stick / "mast-9.invite").unlink()
-        shutil.rmtree(stick / "mast-9.down")
-        assert {one.name for one in stick.iterdir()} == {"install", "mast-7.down", "mast-7.invite"}
-        await it.hub.stop()
-        await _installed(it, "mast-7", stick)
-        pid = await deeds.pid_of(it, "mast-7", "beat")
-        assert "not enrolled yet" in deeds.local(it, "mast-7")["link"]["reason"]
-        found = (await _run(it, "skerry-agent", "doctor", "--data", str(it.agents["mast-7"].data))).stdout
-        assert "has yet to enroll" in found
-        assert "move its folder aside" not in found
-        await it.hub.start()
-        await it.until(it.answers, "the hub answers")
-        await it.until(lambda: _is_enrolled(it, "mast-7"), "the device has enrolled by itself")
-        assert not (tmp_path / "fleet" / "mast-7" / "invite.json").exists()
-        assert await deeds.pid_of(it, "mast-7", "beat") == pid
-        assert (await it.node("mast-7"))["labels"] == {"site": "mast"}
-        assert "is enrolled; nothing was changed" in await _at(it, "mast-7", "enroll", "--from", str(stick))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{_MANAGER[1:]}")
+        async with fleet(tmp_path / "fleet") as it:
+            await deeds.declare(it, deeds.service("beat", ["sleep", "600"], selector="site=mast"))
+            said = await _hub(it, "bundle", "device", "--name", "mast-7", "--label", "site=mast", "--to", str(stick))
+            assert "the device needs the agent installed" in said
+            absent = ("bundle", "device", "--name", "mast-9", "--to", str(tmp_path / "no"))
+            assert "is the stick in, and mounted there?" in (await _run(it, "skerry", *absent)).stderr
+            again = await _hub(it, *absent[:-1], str(stick), "-o", "json")
+            assert json.loads(again)["packages"] == []
+            (stick / "mast-9.invite").unlink()
+            shutil.rmtree(stick / "mast-9.down")
+            assert {one.name for one in stick.iterdir()} == {"install", "mast-7.down", "mast-7.invite"}
+            await it.hub.stop()
+            await _installed(it, "mast-7", stick)
+            pid = await deeds.pid_of(it, "mast-7", "beat")
+            assert "not enrolled yet" in deeds.local(it, "mast-7")["link"]["reason"]
+            found = (await _run(it, "skerry-agent", "doctor", "--data", str(it.agents["mast-7"].data))).stdout
+            assert "has yet to enroll" in found
+            assert "move its folder aside" not in found
+            await it.hub.start()
+            await it.until(it.answers, "the hub answers")
+            await it.until(lambda: _is_enrolled(it, "mast-7"), "the device has enrolled by itself")
+            assert not (tmp_path / "fleet" / "mast-7" / "invite.json").exists()
+            assert await deeds.pid_of(it, "mast-7", "beat") == pid
+            assert (await it.node("mast-7"))["labels"] == {"site": "mast"}
+            assert "is enrolled; nothing was changed" in await _at(it, "mast-7", "enroll", "--from", str(stick))
+            await it.agents["mast-7"].daemon.stop()
+            told = [manager.recv(4_096).decode().partition("\n")[0] for _ in range(3)]
+            assert told == ["READY=1", "READY=1", "STOPPING=1"], "who is stopping, and does not end, is killed"
 
 
 async def test_a_device_that_never_has_a_network_is_enrolled_and_heard_by_its_sticks(tmp_path: Path) -> None:
