@@ -41,7 +41,7 @@ def below(core: HubCore, spot: Spot) -> JSON:
         "cordoned": brief.cordoned,
         "services": {name: service_json(brief, name, one) for name, one in brief.services.items()},
         "more_services": brief.more_services,
-        "alarms": _alarms(brief),
+        **_to_look_at(brief),
         "hold": msgspec.to_builtins(brief.hold),
         "region": msgspec.to_builtins(core.subtree.region(spot.address)) if brief.kind == "hub" else None,
     }
@@ -55,8 +55,6 @@ def service_json(brief: Brief, name: str, one: ServiceBrief) -> JSON:
     return known
 
 
-def _alarms(brief: Brief) -> list[JSON]:
-    if not brief.alarms:
-        return []
-    more = f" (and {brief.alarms - 1} more: ask its own hub)" if brief.alarms > 1 else ""
-    return [{"what": "alarm", "text": brief.alarm + more, "since_ms": 0}]
+def _to_look_at(brief: Brief) -> JSON:
+    said = {"conditions": ("condition", brief.condition), "alarms": ("alarm", brief.alarm)}
+    return {key: [{"what": what, "text": text, "since_ms": 0}] if text else [] for key, (what, text) in said.items()}

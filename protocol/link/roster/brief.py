@@ -44,8 +44,8 @@ class Brief(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     services: dict[Word, ServiceBrief] = {}
     """At most limits.BRIEF_SERVICES_MAX, those that do not do what they should before the others."""
     more_services: Count = 0
-    alarms: Count = 0
-    alarm: Word = ""  # the text of the worst one, cut to limits.BRIEF_TEXT_CHARS
+    alarm: Word = ""  # the first one, cut to limits.BRIEF_TEXT_CHARS, and how many more there are
+    condition: Word = ""  # the same of what the node itself says that a person should know
     overrides: dict[Word, OverrideReport] = {}
     hold: HoldReport | None = None
     lost: Count = 0  # rows declared lost, of all its streams

@@ -291,6 +291,18 @@ def test_a_hold_at_a_device_is_known_above(three: Three) -> None:
     assert (node["hold"]["reason"], node["hold"]["waiting"]) == ("night shift", 1)
 
 
+def test_what_a_device_says_of_itself_is_known_above_and_is_no_alarm_that_somebody_could_accept(three: Three) -> None:
+    said = [status.Condition(what="service/vision", text=text) for text in ("it runs without " + "x" * 120, "two")]
+    three.devices["eu-north/oslo/gw-7"].report(status.Report(conditions=said))
+    three.oslo.core.registry.alarm("gw-7", "misbehaved", "it is odd", three.tree.now, fx := world.Effects())
+    three.oslo.perform(fx)
+    three.tree.later(1.0)
+    node = views.node(three.cloud.core, "eu-north/oslo/gw-7", three.cloud.now)
+    assert [one["text"] for one in node["alarms"]] == ["it is odd"]
+    (condition,) = node["conditions"]
+    assert condition["text"] == f"it runs without {'x' * 103}… (and 1 more: ask its own hub)"
+
+
 def test_only_the_worst_are_named_and_all_are_counted(three: Three) -> None:
     for number in range(limits.OFFENDERS_MAX):
         device = three.north.device(f"bad-{number}")

@@ -46,7 +46,6 @@ def of(core: HubCore, one: Node) -> Brief:
     """Return what is known of `one`, a child of this hub."""
     report = core.rollup.report(one.name) or status.Report()
     seen, link = core.rollup.seen(one.name), core.parent.view(one.name)
-    alarms = [*(alarm.text for alarm in one.alarms), *(condition.text for condition in report.conditions)]
     return Brief(
         kind=one.kind,
         state=state_of(core, one),
@@ -57,8 +56,8 @@ def of(core: HubCore, one: Node) -> Brief:
         version="" if seen is None else seen.version,
         services=_services(report),
         more_services=max(0, len(report.services) - limits.BRIEF_SERVICES_MAX),
-        alarms=len(alarms),
-        alarm=alarms[0][: limits.BRIEF_TEXT_CHARS] if alarms else "",
+        alarm=_first([alarm.text for alarm in one.alarms]),
+        condition=_first([said.text for said in report.conditions]),
         overrides={name: said.override for name, said in report.services.items() if said.override is not None},
         hold=report.hold,
         lost=min(sum(link.lost.values()), limits.INTEGER_MAX),
@@ -81,6 +80,13 @@ def raw(core: HubCore, one: Node) -> bytes:
         return said
     count = len(whole.services) + whole.more_services
     return told.encode(msgspec.structs.replace(whole, services={}, more_services=count, overrides={}, hold=None))
+
+
+def _first(texts: list[str]) -> str:
+    """Return the first one, cut, and how many more there are."""
+    text = texts[0] if texts else ""
+    cut = text if len(text) <= limits.BRIEF_TEXT_CHARS else f"{text[: limits.BRIEF_TEXT_CHARS - 1]}…"
+    return f"{cut} (and {len(texts) - 1} more: ask its own hub)" if len(texts) > 1 else cut
 
 
 def _services(report: status.Report) -> dict[str, ServiceBrief]:
