@@ -286,7 +286,7 @@ class HubCore:
 
     def admit(self, name: str, now: Now, fx: Effects) -> None:
         """A node is in the registry that was not, or is so anew: know it on the link, and place what it may run."""
-        self.parent.add_child(name, now, fx)
+        self.parent.add_child(name, now, fx, held=self.restore.waits)
         self.rollouts.look(now)
         for node in (name, *self.resources.settle(self.registry.get(name), fx)):
             self.delegate.mark(node)

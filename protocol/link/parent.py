@@ -129,11 +129,12 @@ class Parent:
         """Tell the children that are away to look again: an external broker kept them connected over our absence."""
         self._looks.begin((one.node for one in self._children.values() if one.state is ParentState.AWAY), now.mono)
 
-    def add_child(self, node: str, now: Now, fx: Effects) -> None:
-        """Know `node` from now on; harmless when it is known."""
+    def add_child(self, node: str, now: Now, fx: Effects, *, held: bool = False) -> None:
+        """Know `node` from now on, `held` as by `hold`; harmless when it is known."""
         if node not in self._children:
-            self._children[node] = self._new(node)
-            self._children[node].save(fx)
+            child = self._children[node] = self._new(node)
+            child.asked.waits = held
+            child.save(fx)
 
     def adopt(self, node: str, fx: Effects) -> None:
         """`node`, which is known, comes from another parent: at its next Hello its streams go on from the lowest rows

@@ -20,6 +20,7 @@ from tests.checkers import base
 from tests.checkers.history import Born, Fault, Sent, Stored, Took
 
 _ALARM = b'"restored-parent"'
+_decode_node = msgspec.json.Decoder(registry.Node).decode
 _decode_child = msgspec.json.Decoder(parent.Record).decode
 _decode_asked = msgspec.json.Decoder(parent_desired.Record).decode
 _decode_cursor = msgspec.json.Decoder(parent_entries.Record).decode
@@ -34,7 +35,8 @@ class RestoredPeer(base.Checker):
         """Ask for hellos and what is made of them."""
         self._held: dict[tuple[str, str], messages.Held] = {}
         self._behind: dict[tuple[str, str, str], str] = {}
-        self._due: dict[tuple[str, str], str] = {}
+        self._due: dict[tuple[str, str], tuple[str, float]] = {}
+        """(hub, child) -> what the child said that it holds, and the hub's wall clock then."""
         self._newest: dict[tuple[str, str], int] = {}
         self._expired: dict[tuple[str, str], int] = {}
         self._doubted: set[str] = set()
@@ -95,7 +97,8 @@ class RestoredPeer(base.Checker):
         if asked is not None and not elsewhere and is_known and hub.is_sure(parent_desired.ASKED, hello.node):
             one = _decode_asked(asked)
             if (hello.held.term, hello.held.generation) > (one.term, one.generation):
-                self._due[fact.node, hello.node] = f"generation {hello.held.generation} of term {hello.held.term}"
+                held = f"generation {hello.held.generation} of term {hello.held.term}"
+                self._due[fact.node, hello.node] = held, fact.now.wall
         for stream, head in hello.streams.items():
             held = hub.cursors.get((hello.node, stream))
             if held is not None and held.epoch == head.epoch and head.seq < held.seq:
@@ -120,13 +123,16 @@ class RestoredPeer(base.Checker):
             self.demand(ours > theirs or again, f"{text}; it holds {held.generation} of {held.term}")
 
     def _stored(self, fact: Stored) -> None:
-        """A hello that was greeted is stored in one commit with the alarm that it is worth."""
+        """A hello that was greeted is stored in one commit with the alarm that it is worth. A child hub whose CA has
+        expired is served a renewal alone (C15): what it holds is judged when it says hello with the new one."""
         for op in fact.ops:
             if not isinstance(op, effects.Put) or op.space != parent.CHILD or (fact.node, op.key) not in self._due:
                 continue
-            said = self._due.pop((fact.node, op.key))
+            said, wall = self._due.pop((fact.node, op.key))
             told = [one.value for one in fact.ops if isinstance(one, effects.Put) and one.space == registry.SPACE]
             told.append(self.machine(fact).get(registry.SPACE, op.key) or b"")
+            if any(0 < _decode_node(raw).until_ms < wall * 1000 for raw in told if b'"kind":"hub"' in raw):
+                continue
             text = f"{op.key} holds {said}, which {fact.node} never asked, and nobody is alarmed"
             self.demand(any(_ALARM in one for one in told), text)
 

@@ -243,3 +243,22 @@ def test_a_crash_right_after_the_operators_word_forgets_no_device() -> None:
     world.restart()
     assert world.core.restore.alarm == ""
     assert sorted(world.store.spaces[RETAKE]) == names
+
+
+def test_who_is_let_in_before_an_operator_confirms_is_asked_nothing_either(
+    fleet: tuple[World, dict[str, Device], Store],
+) -> None:
+    world, _, backup = fleet
+    restored(world, backup)
+    world.enroll("oslo-2", {"site": "oslo"})
+    world.core.parent.adopt("oslo-2", Effects())
+    device = Device(world, "oslo-2")
+    device.held = messages.Held(term=1, generation=7, digest="sha256:" + "a" * 64)
+    before = world.store.spaces["asked"].get("oslo-2")
+    device.connect()
+    assert world.store.spaces["asked"].get("oslo-2") == before, "who knows what this hub asked of it, and has forgotten"
+    assert not device.items
+
+    accept(world, {"oslo-2": device})
+    assert set(device.items) == {"assignment/old"}
+    assert device.held.term > 1
