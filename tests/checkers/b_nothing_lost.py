@@ -2,7 +2,8 @@
 
 Demands, of each hub's disk after Calm, of every device below it at any depth: every item that a producer heard is kept
 is there, was received before and let go by retention, or is declared: in the range of a GAP that the hub holds, or
-listed as missing of a device that a hub below relays. Counted from the producers' own ledgers.
+listed as missing of a device that a hub below relays, or held back at that hub, which has still to tell it
+(limits.HELD_EVERY_S). Counted from the producers' own ledgers.
 
 Cannot see: nodes that are revoked or quarantined, and all below them; at a hub that is not above all the hubs that a
 device has belonged to, what it said to those; what a device held when its own disk was taken
@@ -16,6 +17,7 @@ from collections import defaultdict
 
 import msgspec
 
+from hub.core.up import held
 from protocol import effects
 from protocol.link import cursor
 from protocol.link.relay import records
@@ -26,6 +28,7 @@ from tests.checkers.items import item_of
 
 _Ranges = defaultdict[tuple[str, str], list[tuple[int, int]]]
 
+_decode_range = msgspec.json.Decoder(held.Range).decode
 _decode_origin = msgspec.json.Decoder(records.Record).decode
 
 
@@ -75,6 +78,9 @@ class NothingLost(base.Checker):
         for key, ranges in self._missing(hub).items():
             gaps[key] += ranges
         below = self._below(hub)
+        for one in (self._disks[node] for node in below if node in self._disks):
+            for back in map(_decode_range, one.spaces.get(held.SPACE, {}).values()):
+                gaps[back.at.rpartition("/")[2], back.stream].append((back.first, back.last))
         elsewhere = {node for node, homes in self.world.homes.items() if homes - below - {hub.node}}
         for item, machine in self._owed.items():
             node, stream, seq = self.world.items[item]

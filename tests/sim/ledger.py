@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hub.core.up import held
 from protocol.link import cursor
 from protocol.link.relay import records
 from protocol.messages import Entry
@@ -63,11 +64,15 @@ class Ledger:
         self._declared.update((row.node, row.stream) for row in rows if cursor.decode_gap(row.raw) is not None)
 
     def _held_back(self, spaces: dict[str, dict[str, bytes]]) -> None:
-        """What is listed as missing above is shown there; tests.checkers judge whether it may be."""
+        """What is listed as missing above is shown there, and a hub has still to tell what it holds back; the
+        checkers judge whether it may be."""
         for key, raw in spaces.get(records.ORIGIN, {}).items():
             if msgspec.json.decode(raw, type=records.Record).missing:
                 node, _, stream = key.split("/")
                 self._declared.add((node, stream))
+        for raw in spaces.get(held.SPACE, {}).values():
+            one = msgspec.json.decode(raw, type=held.Range)
+            self._declared.add((one.at.rpartition("/")[2], one.stream))
 
     def end(self) -> dict[str, int]:
         """Return how many items were judged. Raises Broken."""
