@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from edge_agent.app import VERSION
 from hub.demo.daemon import DemoFailed
 from tests.support.net import host
 from tests.support.net.host import Host
@@ -47,11 +48,12 @@ def missing(tree: str) -> str:
     return host.missing()
 
 
-def package(name: str, tree: str) -> Path | None:
-    """Return the package that was built last for `tree`; None: there is none."""
+def package(name: str, tree: str, version: str = VERSION) -> Path | None:
+    """Return the package of `version` that was built for `tree`; None: there is none."""
     release, _, arch = tree.partition("-")
     number = {"bookworm": "12", "trixie": "13"}[release]
-    return max(PACKAGES.glob(f"{name}_*+deb{number}_{arch}.deb"), key=lambda path: path.stat().st_mtime, default=None)
+    made = PACKAGES / f"{name}_{version}+deb{number}_{arch}.deb"
+    return made if made.exists() else None
 
 
 class Debian:
