@@ -6,7 +6,8 @@
 
 A level: nothing is queued but names. What stands in a page is asked for when the page is made, so a node that changes
 ten times while the window is full crosses once, as it is then (INVARIANTS A12, A16). Pages that are not acked go again,
-the same bytes, in order, after waits that double. Only a hub has one; an agent sends no roster.
+the same bytes, after waits that double: one, and the next when that is acked, for of several that overtake one another
+on the way the first may always come too late. Only a hub has one; an agent sends no roster.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Sender:
         self._whole: dict[str, None] | None = None
         self._changed: dict[str, None] = {}
         self._flying: deque[messages.Roster] = deque()
+        self._lost = 0
+        """Pages up to this number go again, one by one; what is newer goes after them."""
         self._settled_at = self._again_at = float("inf")
         self._wait_s = limits.ACK_WAIT_S
 
@@ -61,7 +64,7 @@ class Sender:
 
     def end(self) -> None:
         """The session is over: nothing is on its way, and the next one begins anew."""
-        self._session = self._number = 0
+        self._session = self._number = self._lost = 0
         self._whole, self.is_sure = None, True
         self._changed.clear()
         self._flying.clear()
@@ -84,6 +87,8 @@ class Sender:
             self._flying.popleft()
         self._wait_s = limits.ACK_WAIT_S
         self._again_at = now.mono + self._wait_s if self._flying else float("inf")
+        if self._goes_again:
+            fx.send.append(effects.Send(self._parent, self._flying[0]))
         self._pump(now, fx)
 
     def tick(self, now: Now, fx: Effects) -> None:
@@ -91,16 +96,21 @@ class Sender:
         if now.mono >= self._again_at:
             self._wait_s = min(limits.ACK_WAIT_S_MAX, self._wait_s * 2)
             self._again_at = now.mono + self._wait_s
-            fx.send.extend(effects.Send(self._parent, page) for page in self._flying)
+            self._lost = self._flying[-1].number
+            fx.send.append(effects.Send(self._parent, self._flying[0]))
         self._pump(now, fx)
 
     def next_wake(self) -> float:
         """Return when `tick` is due (mono)."""
-        may_send = len(self._flying) < limits.ROSTER_WINDOW and self._whole is None
+        may_send = len(self._flying) < limits.ROSTER_WINDOW and self._whole is None and not self._goes_again
         return min(self._again_at, self._settled_at if may_send else float("inf"))
 
+    @property
+    def _goes_again(self) -> bool:
+        return bool(self._flying) and self._flying[0].number <= self._lost
+
     def _pump(self, now: Now, fx: Effects) -> None:
-        while len(self._flying) < limits.ROSTER_WINDOW:
+        while len(self._flying) < limits.ROSTER_WINDOW and not self._goes_again:
             if self._whole is not None:
                 page = self._page(self._whole, now, is_whole=True)
                 if not self._whole:

@@ -208,6 +208,21 @@ def test_a_lost_page_goes_again_in_order() -> None:
     assert joined.known == joined.nodes
 
 
+def test_pages_that_overtake_one_another_arrive_all_the_same() -> None:
+    joined = Joined(crowd(2_000))
+    joined.connect()
+    assert len(joined.wire) == limits.ROSTER_WINDOW
+    joined.change("gw-0", brief(labels={"row": "7"}))
+    for _ in range(100):
+        del joined.wire[:-1]  # of what goes at once only the last one comes: the others, behind it, are too late
+        if joined.wire:
+            joined.carry()
+        else:
+            joined.tick(limits.ACK_WAIT_S_MAX)
+    assert joined.sender.settled
+    assert joined.known == joined.nodes
+
+
 def test_a_page_that_comes_twice_has_its_effect_once() -> None:
     joined = Joined(crowd(3))
     joined.connect()
