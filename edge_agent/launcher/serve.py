@@ -43,7 +43,7 @@ class Launcher:
                 signal.alarm(_REQUEST_S)
                 with connection:
                     self._hear(connection)
-                signal.alarm(0)
+            signal.alarm(0)
 
     def _hear(self, connection: socket.socket) -> None:
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import signal
 import socket
 import tomllib
 from collections.abc import Generator
@@ -14,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core import inputs
-from edge_agent.launcher import policy
+from edge_agent.launcher import policy, serve
+from edge_agent.launcher.groups import Groups
+from edge_agent.launcher.house import House
 from edge_agent.shell import probes
 from edge_agent.shell.runners import folder, proc, script
 from edge_agent.shell.runners.children import Helpers
@@ -50,6 +53,19 @@ async def test_what_names_no_user_runs_as_an_unprivileged_one_under_its_bounds(o
     assert {told[name][0] for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {"0" * 16}
     assert "64" in next(line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "open files" in line)
     assert f"/{one.group}/s-a-1" in Path(f"/proc/{pid}/cgroup").read_text()
+
+
+def test_the_time_for_a_request_ends_with_it_though_its_caller_said_nothing(tmp_path: Path) -> None:
+    house = House(
+        agent=serve.account("root"), data=str(tmp_path), state=tmp_path, groups=Groups(f"skerry-test-{os.getpid()}")
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
+            silent.connect(str(tmp_path / "s"))
+            serve.Launcher(house, tmp_path / "agent.toml").serve(listener, 0.0)
+    assert signal.alarm(0) == 0, "it would end by that, in the middle of whatever comes next"
 
 
 async def test_a_task_tells_its_end_and_its_outputs_and_its_folder_goes(one: Launched) -> None:
