@@ -16,10 +16,6 @@ from protocol.spec.quantities import shown
 
 API_VERSION = "skerry/v1"
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_OUTPUT = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_-]{0,62})", re.ASCII)
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}", re.ASCII)
-
 
 class Model(BaseModel):
     """The base of everything in a document: unknown fields are mistakes, nothing changes after loading."""
@@ -39,6 +35,18 @@ def text_of(value: object) -> object:
     return value
 
 
+def fitting(pattern: str, rule: str) -> AfterValidator:
+    """Return what refuses a text that `pattern` (ASCII) does not match as a whole; `rule`: `is no ...: write ...`."""
+    matcher = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if matcher.fullmatch(value) is None:
+            raise ValueError(f"{shown(value)} {rule}")
+        return value
+
+    return AfterValidator(check)
+
+
 def _whole(value: str) -> str:
     if "\0" in value:
         raise ValueError("a text holds a NUL character, which no process can be given")
@@ -48,24 +56,6 @@ def _whole(value: str) -> str:
 def _name(value: str) -> str:
     if not ids.is_name(value):
         raise ValueError(f"{shown(value)} is no name: write {ids.NAME_RULE}")
-    return value
-
-
-def _variable(value: str) -> str:
-    if _VARIABLE.fullmatch(value) is None:
-        raise ValueError(f"{shown(value)} is no name of a variable: write letters, digits and _")
-    return value
-
-
-def _output(value: str) -> str:
-    if _OUTPUT.fullmatch(value) is None:
-        raise ValueError(f"{shown(value)} is no name of a value: write letters, digits, _ and - (at most 63)")
-    return value
-
-
-def _user(value: str) -> str:
-    if value and _USER.fullmatch(value) is None:
-        raise ValueError(f"{shown(value)} is no user: write a user's name or a uid")
     return value
 
 
@@ -104,9 +94,12 @@ def _command(value: object) -> object:
 Text = Annotated[str, BeforeValidator(text_of, json_schema_input_type=str | int | float | bool), AfterValidator(_whole)]
 """Any text; a bare number or boolean is taken as it is written."""
 NameText = Annotated[str, BeforeValidator(text_of), AfterValidator(_name)]
-VariableText = Annotated[str, AfterValidator(_variable)]
-OutputText = Annotated[str, BeforeValidator(text_of), AfterValidator(_output)]
-UserText = Annotated[str, BeforeValidator(text_of), AfterValidator(_user)]
+_VARIABLE = fitting("[A-Za-z_][A-Za-z0-9_]*", "is no name of a variable: write letters, digits and _")
+_OUTPUT = fitting("[A-Za-z_][A-Za-z0-9_-]{0,62}", "is no name of a value: write letters, digits, _ and - (at most 63)")
+_USER = fitting("|[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10}", "is no user: write a user's name or a uid")
+VariableText = Annotated[str, _VARIABLE]
+OutputText = Annotated[str, BeforeValidator(text_of), _OUTPUT]
+UserText = Annotated[str, BeforeValidator(text_of), _USER]
 InsideText = Annotated[str, AfterValidator(_inside)]
 SelectorText = Annotated[str, BeforeValidator(text_of), AfterValidator(_selector)]
 LabelKey = Annotated[str, BeforeValidator(text_of), AfterValidator(_label_key)]

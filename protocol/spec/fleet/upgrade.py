@@ -18,40 +18,30 @@ counts its own. The next one starts when every node of the one before is well; n
 # ruff: noqa: RUF012 (pydantic copies defaults)
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from protocol import documents, limits
 from protocol.spec import common, quantities
 
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.~]{0,60}", re.ASCII)
-_RELEASE = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
-_WAVE = re.compile(r"[1-9][0-9]{0,6}|(?:[1-9][0-9]?|100)%|all", re.ASCII)
-
-
-def _version(value: str) -> str:
-    if _VERSION.fullmatch(value) is None:
-        raise ValueError(f"{quantities.shown(value)} is no version: write it as the package has it, 0.2.0")
-    return value
-
-
-def _release(value: str) -> str:
-    if _RELEASE.fullmatch(value) is None:
-        raise ValueError(f"{quantities.shown(value)} is no release of Debian: write its number, 12")
-    return value
-
-
-def _wave(value: str) -> str:
-    if _WAVE.fullmatch(value) is None:
-        raise ValueError(f"{quantities.shown(value)} is no wave: write a number of nodes, a share (25%), or all")
-    return value
-
-
-VersionText = Annotated[str, BeforeValidator(common.text_of), AfterValidator(_version)]
-ReleaseText = Annotated[str, BeforeValidator(common.text_of), AfterValidator(_release)]
-Wave = Annotated[str, BeforeValidator(common.text_of, json_schema_input_type=str | int), AfterValidator(_wave)]
+VersionText = Annotated[
+    str,
+    BeforeValidator(common.text_of),
+    common.fitting("[0-9][0-9A-Za-z.~]{0,60}", "is no version: write it as the package has it, 0.2.0"),
+]
+ReleaseText = Annotated[
+    str,
+    BeforeValidator(common.text_of),
+    common.fitting("[1-9][0-9]{0,2}", "is no release of Debian: write its number, 12"),
+]
+Wave = Annotated[
+    str,
+    BeforeValidator(common.text_of, json_schema_input_type=str | int),
+    common.fitting(
+        "[1-9][0-9]{0,6}|(?:[1-9][0-9]?|100)%|all", "is no wave: write a number of nodes, a share (25%), or all"
+    ),
+]
 
 
 class Where(common.Model):

@@ -3,15 +3,12 @@
 # ruff: noqa: RUF012 (pydantic copies defaults)
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from protocol import documents, limits
 from protocol.spec import common, quantities
-
-_GROUP = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
 
 RLIMITS = ("as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nofile", "nproc", "sigpending", "stack")
 
@@ -22,21 +19,14 @@ def _absolute(value: str) -> str:
     return value
 
 
-def _group(value: str) -> str:
-    if _GROUP.fullmatch(value) is None:
-        raise ValueError(f"{quantities.shown(value)} is no group: write a group's name")
-    return value
-
-
-def _rlimit(value: str) -> str:
-    if value not in RLIMITS:
-        raise ValueError(f"{quantities.shown(value)} is no limit: write one of {', '.join(RLIMITS)}")
-    return value
-
-
 PathText = Annotated[common.Text, AfterValidator(_absolute)]
 PathList = Annotated[list[PathText], Field(max_length=limits.ISOLATION_PATHS_MAX)]
-GroupText = Annotated[str, BeforeValidator(common.text_of), AfterValidator(_group)]
+GroupText = Annotated[
+    str,
+    BeforeValidator(common.text_of),
+    common.fitting("[a-z_][a-z0-9_-]{0,31}", "is no group: write a group's name"),
+]
+RlimitText = Annotated[str, common.fitting("|".join(RLIMITS), f"is no limit: write one of {', '.join(RLIMITS)}")]
 
 
 class Paths(common.Model):
@@ -56,7 +46,7 @@ class Isolation(common.Model):
     private_tmp: bool = False
     network: Literal["host", "none"] = "host"
     paths: Paths = Paths()
-    rlimits: dict[Annotated[str, AfterValidator(_rlimit)], Annotated[int, Field(ge=0, le=limits.INTEGER_MAX)]] = {}
+    rlimits: dict[RlimitText, Annotated[int, Field(ge=0, le=limits.INTEGER_MAX)]] = {}
 
     def document(self) -> documents.Isolation:
         """Return it in the agent's language."""
