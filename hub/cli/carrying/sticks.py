@@ -55,7 +55,10 @@ def export_to(hub: client.Client, node: str, to: Path) -> dict[str, Any]:
 @bundles.command(epilog=examples.BUNDLE_DEVICE)
 def device(
     name: Annotated[str, typer.Option("--name", help="What the device is to be called: the name is kept for it.")],
-    to: Stick = Path(),
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="PATH", help="The stick; without it one tar archive of it goes to stdout."),
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="K=V", help="Its labels; again for more.")
     ] = None,
@@ -68,11 +71,7 @@ def device(
     """
     from hub.cli.carrying import inviting
 
-    said = inviting.device(name, to, options.labels(label or [], "--label"), options.seconds(ttl, "--ttl"))
-    if form.is_exact:
-        output.emit(said, form)
-    else:
-        inviting.tell(said, to)
+    inviting.make(name, to, options.labels(label or [], "--label"), options.seconds(ttl, "--ttl"), form)
 
 
 def take(

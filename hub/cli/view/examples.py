@@ -64,5 +64,6 @@ BUNDLE = _lines(
 )
 IMPORT = _lines(("skerry import /media/stick", "what happened at the devices it was at"))
 BUNDLE_DEVICE = _lines(
-    ("skerry bundle device --name mast-7 --label site=mast --to /media/stick", "then: sudo sh install")
+    ("skerry bundle device --name mast-7 --label site=mast --to /media/stick", "then: sudo sh install"),
+    ("skerry bundle device --name mast-7 | ssh kiosk tar -x -C /media/stick", "where the stick is elsewhere"),
 )
