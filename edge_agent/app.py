@@ -111,7 +111,7 @@ class _Serving:
         self._data, self._file, self._papers, self._tools = data, file, papers, tools
         self._version = VERSION
         self._platform = vitals.platform()
-        self._places = daemon.Places(data=data)
+        self._places = daemon.here(data)
         self._pulling = True
         self._turning, self._joining = asyncio.Event(), asyncio.Lock()
         self._contact_s = _contact_s()

@@ -6,7 +6,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE
 umask 022
 for part in agent hub; do
     home=/usr/lib/skerry-$part
-    # Versions of the agent lie side by side (edge_agent/core/upgrade).
+    # Versions of the agent lie side by side (protocol/upgrade).
     [ $part = hub ] || home=$home/versions/$VERSION
     python3 -m venv --without-pip "$home"
     PYTHONPATH=/mnt/making "$home/bin/python" -m pip install --quiet --no-index --no-compile --no-cache-dir \

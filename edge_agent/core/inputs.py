@@ -11,12 +11,12 @@ from typing import Annotated
 
 import msgspec
 
-from edge_agent.core.upgrade.words import Kept
 from protocol import documents, limits, status
 from protocol.effects import Action
 from protocol.link.table import Connect as Connect
 from protocol.link.table import Disconnect as Disconnect
 from protocol.messages import AnyMessage, Moment
+from protocol.upgrade.words import Kept
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

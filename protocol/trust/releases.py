@@ -2,7 +2,7 @@
 
 What a device installs runs there as root does, so a region can only hand it on: whoever takes a region over has taken
 no device (INVARIANTS C17). What is proven is proven again by the part that installs, under the root that was pinned
-when the device was (edge_agent.shell.upgrade). Dates are not judged; of two words the one with the higher number holds.
+when the device was (see protocol.aio.upgrade). Dates are not judged; of two words the one with the higher number holds.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ async def test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it(tmp_pa
             await it.until(lambda time=time: _is_tried(on, time), "it is tried", _WAIT_S)
             await on.lose_power()
             await on.boot()
-        assert (await _came_to(it, "back"))["reason"] == "the device stopped in each of 2 trials"
+        assert (await _came_to(it, "back"))["reason"] == "the machine stopped in each of 2 trials"
         assert (await installed.status(on))["version"] == "0.1.0"
         await installed.pid(it, on, "works")
         assert await _slots(on) == ("versions/0.1.0+deb12", "versions/0.1.0+deb12", ["0.1.0+deb12"])

@@ -1,1 +1,1 @@
-"""Another version of the agent, asked for by the root hub: what the daemon makes of it, and what root does."""
+"""Another version of the agent, asked for by the root hub: what the daemon makes of it."""

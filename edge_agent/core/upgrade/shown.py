@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edge_agent.core.inputs import Slots
-from edge_agent.core.upgrade.words import Kept, Outcome, Stage
 from protocol import documents
+from protocol.upgrade.words import Kept, Outcome, Stage
 
 _NOT_HERE = "this agent was not installed from its package: install that first"
 

@@ -2,7 +2,7 @@
 version, says whether all is well. What runs goes on throughout.
 
     an Upgrade for this device, newer than what was answered     its package is fetched, as any artifact is
-    the package is here                                           Install: root's part takes over (slots)
+    the package is here                                           Install: root's part takes over (protocol.upgrade)
     a life begins as the version on trial                         it says whether all is well (trial): root's part keeps
                                                                   this version, or goes back
 
@@ -20,11 +20,12 @@ from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.upgrade import shown
+from edge_agent.core.upgrade.facts import Asked, UpgradeFact
 from edge_agent.core.upgrade.trial import Trial, lost, running
-from edge_agent.core.upgrade.words import Asked, Kept, Outcome, Stage, UpgradeFact
 from protocol import documents, status
 from protocol.effects import Effects, Now
 from protocol.snapshot import Snapshot
+from protocol.upgrade.words import Kept, Outcome, Stage
 
 _SPACE, _KEY = "agent", "upgrade"
 

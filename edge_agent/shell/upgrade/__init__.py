@@ -1,1 +1,1 @@
-"""Another version of the agent on this device: what the daemon asks for, and what root does apart from it."""
+"""Another version of the agent on this device: what the daemon asks for, and where root's part starts."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+from pathlib import Path
 
 from edge_agent.shell import identity
-from edge_agent.shell.upgrade.places import Places
-from edge_agent.shell.upgrade.root import Root, Systemd
+from edge_agent.shell.upgrade import daemon
+from protocol.aio.upgrade import root, unit, wish
 from protocol.aio.upkeep import synced
 
 
 def main() -> None:
     """Do it."""
-    at = Places()
+    at = daemon.here(Path("/var/lib/skerry/agent"))
     if sys.argv[1:] == ["pin"]:
         synced.write(at.pin, identity.load(at.data).root_pin.encode() + b"\n", 0o644)
         return
-    floor = ("dpkg-query", "--show", "--showformat=${Version}", "skerry-agent")
-    Root(at, Systemd(), subprocess.run(floor, capture_output=True, text=True, check=True).stdout.strip()).run()
+    its = unit.Systemd(at.name, ("skerry-agent-launch.service",))
+    root.Root(at, its, unit.floor(at), wish.read).run()
 
 
 main()

@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable
+from pathlib import Path
 
 from edge_agent.core import inputs
-from edge_agent.core.upgrade.words import Kept, Said, Stage
-from edge_agent.shell.upgrade import places
-from edge_agent.shell.upgrade.places import Places
 from protocol import limits
+from protocol.aio.upgrade import places
+from protocol.aio.upgrade.places import Places
 from protocol.aio.upkeep import synced
-
-__all__ = ["Places", "install", "settle", "slots", "vouch"]
+from protocol.upgrade.words import Kept, Said, Stage
 
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}
 _SILENT = "what installs here did nothing: journalctl -u skerry-agent-upgrade"
 
 Put = Callable[[inputs.Input], None]
+
+
+def here(data: Path) -> Places:
+    """Return where its package puts it, with the daemon's folder `data`."""
+    return Places(
+        name="skerry-agent", lib=Path("/usr/lib/skerry-agent"), state=Path("/var/lib/skerry/upgrade"), data=data
+    )
 
 
 def slots(at: Places) -> inputs.Slots | None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent.core.upgrade import words
-from edge_agent.core.upgrade.words import Outcome, Stage
-from edge_agent.shell.upgrade import places
-from edge_agent.shell.upgrade.places import Places
-from edge_agent.shell.upgrade.root import Root, Systemd
 from protocol import documents, limits
+from protocol.aio.upgrade import places, wish
+from protocol.aio.upgrade.places import Places
+from protocol.aio.upgrade.root import Root
+from protocol.aio.upgrade.unit import Systemd
 from protocol.trust import certificates, releases, signing
+from protocol.upgrade import words
+from protocol.upgrade.words import Outcome, Stage
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is not on this machine")
 
@@ -52,6 +53,7 @@ class Unit(Systemd):
     """The agent's unit, whose agent says at once how it is, if it is on trial and its files tell it to."""
 
     def __init__(self, at: Places) -> None:
+        super().__init__(at.name)
         self._at, self.ends = at, 0
 
     def restart(self) -> None:
@@ -73,7 +75,7 @@ class Device:
     """A device of folders, which runs OLD."""
 
     def __init__(self, folder: Path) -> None:
-        self.at = Places(lib=folder / "lib", state=folder / "state", data=folder / "data")
+        self.at = Places(name="skerry-agent", lib=folder / "lib", state=folder / "state", data=folder / "data")
         for path in (self.at.state, self.at.data, self.at.versions / OLD / "bin", self.at.request.parent):
             path.mkdir(parents=True)
         (self.at.versions / OLD / "bin" / "python").touch()
@@ -118,7 +120,7 @@ class Device:
         self.at.request.write_bytes(documents.encode(change(releases.sign(wished, SIGNER))))
 
     def run(self, cut: int = -1, *, after: bool = False) -> words.Kept:
-        root = Cut(self.at, self.unit, OLD)
+        root = Cut(self.at, self.unit, OLD, wish.read)
         root.at, root.after = (cut if cut >= 0 else 10_000), after
         root.run()
         assert not self.at.request.exists()
@@ -212,4 +214,4 @@ def test_what_does_not_fit_is_refused_before_anything_is_done(device: Device, mo
     device.at.kept.unlink()
     device.ask(good)
     (device.at.data / "artifacts" / hashlib.sha256(good).hexdigest() / "package.deb").write_bytes(good + b"more")
-    assert device.run().reason == "the package is not the one that the root hub named"
+    assert device.run().reason == "the package is not the one that was asked for"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.upgrade.words import Kept, Outcome, Stage
-from edge_agent.shell.upgrade import places
-from edge_agent.shell.upgrade.places import Places
-from edge_agent.shell.upgrade.root import Root, Systemd
 from protocol import limits
+from protocol.aio.upgrade import places, wish
+from protocol.aio.upgrade.places import Places
+from protocol.aio.upgrade.root import Root
+from protocol.aio.upgrade.unit import Systemd
+from protocol.upgrade.words import Kept, Outcome, Stage
 
 OLD, NEW = "1+deb12", "2+deb12"
 
@@ -31,7 +32,7 @@ class Unit(Systemd):
 @pytest.fixture
 def at(tmp_path: Path) -> Places:
     """Return a device on which a trial was cut off."""
-    found = Places(lib=tmp_path / "lib", state=tmp_path / "state", data=tmp_path / "data")
+    found = Places(name="skerry-agent", lib=tmp_path / "lib", state=tmp_path / "state", data=tmp_path / "data")
     for folder in (found.versions / OLD, found.versions / NEW, found.state, found.said.parent):
         folder.mkdir(parents=True)
     for link, version in (("good", OLD), ("current", NEW)):
@@ -63,7 +64,7 @@ def test_whatever_lies_in_the_daemon_s_folder_a_silent_version_is_gone_back_from
 ) -> None:
     make(at.data / "upgrade" / name)
 
-    Root(at, Unit(), OLD).run()
+    Root(at, Unit(at.name), OLD, wish.read).run()
 
     kept = places.kept(at)
     assert (kept.stage, kept.outcome) == (Stage.IDLE, Outcome.BACK)
@@ -76,7 +77,7 @@ def test_a_folder_that_is_a_file_keeps_nobody_from_going_back(at: Places) -> Non
     at.said.parent.rmdir()
     at.said.parent.touch()
 
-    Root(at, Unit(), OLD).run()
+    Root(at, Unit(at.name), OLD, wish.read).run()
 
     assert places.kept(at).outcome is Outcome.BACK
 
@@ -88,7 +89,7 @@ def test_nothing_is_removed_where_a_link_of_the_daemon_leads(at: Places, tmp_pat
     at.said.parent.rmdir()
     at.said.parent.symlink_to(elsewhere)
 
-    Root(at, Unit(), OLD).run()
+    Root(at, Unit(at.name), OLD, wish.read).run()
 
     assert (elsewhere / "request.json").exists()
     assert places.kept(at).outcome is Outcome.BACK

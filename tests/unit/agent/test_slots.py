@@ -1,4 +1,4 @@
-"""Two slots: whatever is cut off and whenever, an agent starts, and in the end it is the new one or the old one."""
+"""Two slots: whatever is cut off and whenever, a daemon starts, and in the end it is the new one or the old one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from edge_agent.core.upgrade import slots, words
-from edge_agent.core.upgrade.words import Kept, Outcome, Said, Seen, Stage, Wish
+from protocol.upgrade import slots, words
+from protocol.upgrade.words import Kept, Outcome, Said, Seen, Stage, Wish
 
 OLD, NEW = "0.1.0+deb12", "0.2.0+deb12"
 
@@ -158,7 +158,7 @@ def test_a_device_that_stops_in_each_trial_goes_back() -> None:
             device.run(5, after=True)
         device.boot()
     device.run()
-    assert _told(device) == (OLD, Outcome.BACK, "the device stopped in each of 2 trials")
+    assert _told(device) == (OLD, Outcome.BACK, "the machine stopped in each of 2 trials")
 
 
 def test_what_cannot_be_had_changes_nothing_and_is_told() -> None:

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from edge_agent.core import inputs
-from edge_agent.core.upgrade.words import Kept, Outcome, Stage
 from protocol import documents, limits, status
+from protocol.upgrade.words import Kept, Outcome, Stage
 from tests.unit.agent.world import World, acts, body, exited, only, running, service
 
 OLD, NEW = "0.1.0+deb12", "0.2.0+deb12"

@@ -3,6 +3,8 @@
 LIB    versions/VERSION/  the links `current` and `good`        root's; everybody's to read
 STATE  state.json  package.deb  root.pin                        root's; everybody's to read
 DATA   upgrade/request.json  upgrade/said.json                  the daemon's: root trusts nothing of it
+
+`NAME` is the package's and the unit's.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.core.upgrade import words
 from protocol import limits
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused
+from protocol.upgrade import words
 
 _kept = msgspec.json.Decoder(words.Kept)
 _said = msgspec.json.Decoder(words.Said)
@@ -27,11 +29,12 @@ _said = msgspec.json.Decoder(words.Said)
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """The folders; those of the package unless a test says otherwise."""
+    """Whose versions, and the folders."""
 
-    lib: Path = Path("/usr/lib/skerry-agent")
-    state: Path = Path("/var/lib/skerry/upgrade")
-    data: Path = Path("/var/lib/skerry/agent")
+    name: str
+    lib: Path
+    state: Path
+    data: Path
 
     @property
     def versions(self) -> Path:
@@ -89,7 +92,7 @@ def kept(places: Places) -> words.Kept:
 
 
 def said(places: Places) -> words.Said | None:
-    """Return what the agent on trial said last; None, too, when nobody can read it."""
+    """Return what the version on trial said last; None, too, when nobody can read it."""
     try:
         return _said.decode(read(places.said))
     except (OSError, Refused, msgspec.DecodeError, RecursionError):

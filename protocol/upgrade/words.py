@@ -1,4 +1,4 @@
-"""What is known and done where one version of the agent takes the place of another: the words of `slots`."""
+"""What is known and done where one version takes the place of another: the words of `slots`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     is_begun: bool = False
     """This run has counted its trial."""
     waited_s: float | None = None
-    """Since when the agent was started by this run; None: it was not."""
+    """Since when the daemon was started by this run; None: it was not."""
     ends: int = 0
     """How often it has ended since, by itself."""
 
@@ -93,7 +93,7 @@ class Switch(msgspec.Struct, frozen=True):
 
 
 class Restart(msgspec.Struct, frozen=True):
-    """Start the agent of `current`; do not wait for it."""
+    """Start the daemon of `current`; do not wait for it."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -111,24 +111,3 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 Deed = Unpack | Keep | Switch | Restart | Wait | Remove | Drop
-
-
-# ------------------------------------------------------------------------------------------------ the daemon's
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was asked of root last, and the services that ran then (name -> instance). `is_told`: how it went."""
-
-    number: int = 0
-    instances: dict[str, str] = {}
-    is_told: bool = False
-
-
-class UpgradeFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Body of `upgrade.asked`, `upgrade.done`, `upgrade.back` and `upgrade.refused`."""
-
-    version: str
-    former: str = ""
-    by: str = ""
-    number: int
-    reason: str = ""

@@ -1,6 +1,6 @@
-"""Root's part: does what edge_agent.core.upgrade.slots decides, one deed at a time, until nothing is left.
+"""Root's part: does what protocol.upgrade.slots decides, one deed at a time, until nothing is left.
 
-It runs when the daemon asks, and after a boot in the middle of something (packaging/agent/skerry-agent-upgrade.*). It
+It runs when the daemon asks, and after a boot in the middle of something (packaging/*/skerry-*-upgrade.*). It
 loads all that it needs before it begins: the version whose code it is may be removed at the end.
 """
 
@@ -11,41 +11,33 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from edge_agent.core.upgrade import slots, words
-from edge_agent.shell.upgrade import places, wish
-from edge_agent.shell.upgrade.places import Places
 from protocol import limits
+from protocol.aio.upgrade import places
+from protocol.aio.upgrade.places import Places
+from protocol.aio.upgrade.unit import Systemd
 from protocol.aio.upkeep import synced
-from protocol.errors import Refused
+from protocol.errors import Refused, TrustError
+from protocol.upgrade import slots, words
 
 
-class Systemd:
-    """The agent's unit."""
+class Unproven(TrustError):
+    """Nobody whose word counts here asks for it."""
 
-    def restart(self) -> None:
-        """Start the agent anew, and do not wait for it: one that is broken never says that it runs.
 
-        Its launcher ends; its socket starts that of the same version when it is asked for.
-        """
-        subprocess.run(("systemctl", "stop", "skerry-agent-launch.service"), check=False)
-        subprocess.run(("systemctl", "--no-block", "restart", "skerry-agent"), check=True)
-
-    def restarts(self) -> int:
-        """Return how often it was started again because it had ended by itself."""
-        shown = ("systemctl", "show", "-P", "NRestarts", "skerry-agent")
-        text = subprocess.run(shown, capture_output=True, text=True, check=True).stdout.strip()
-        return int(text) if text.isdecimal() else 0
+Reader = Callable[[Places, words.Kept], words.Wish | None]
+"""Returns what is asked for, with what speaks against it, and its package at `at.package`. Raises Unproven, OSError."""
 
 
 class Root:
-    """One run."""
+    """One run. `floor`: what dpkg installed; `read`: see Reader."""
 
-    def __init__(self, at: Places, unit: Systemd, floor: str) -> None:
-        self._at, self._unit, self._floor = at, unit, floor
+    def __init__(self, at: Places, unit: Systemd, floor: str, read: Reader) -> None:
+        self._at, self._unit, self._floor, self._read = at, unit, floor, read
         self._kept = places.kept(at)
         self._unpacked, self._is_begun = "", False
         self._started: float | None = None
@@ -57,8 +49,8 @@ class Root:
         while True:
             asked = self._request()
             try:
-                self._wish = wish.read(self._at, self._kept)
-            except wish.Unproven as error:
+                self._wish = self._read(self._at, self._kept)
+            except Unproven as error:
                 print(f"not believed: {error}", file=sys.stderr)
             while (deed := slots.decide(self._kept, self._seen())) is not None:
                 self._do(deed)
@@ -124,7 +116,7 @@ class Root:
             done = subprocess.run(
                 ("dpkg-deb", "--extract", self._at.package, new), capture_output=True, text=True, check=False
             )
-            inside = new / "usr/lib/skerry-agent/versions" / version
+            inside = new / "usr/lib" / self._at.name / "versions" / version
             if done.returncode != 0 or not (inside / "bin" / "python").exists():
                 raise Refused(f"the package could not be unpacked: {done.stderr.strip()[-200:] or 'it is another one'}")
             os.sync()

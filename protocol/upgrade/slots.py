@@ -1,16 +1,16 @@
-"""How one version of the agent takes the place of another, done as root and apart from the daemon.
+"""How one version of a daemon (an agent, a hub) takes the place of another, done as root and apart from the daemon.
 
 Versions lie side by side. `current` names the one that runs, `good` the last one that was well; it is the code of
 `good` that decides here, so a new version cannot keep itself in place by being broken.
 
     stage    on the disk                                      who finds it so (after a power cut, too)
     IDLE     `current` and `good` are one                     takes the wish, if there is one: refuses it, or unpacks
-    TRIAL    the new version is whole; `current` is either    `current` to the new one, starts the agent, waits
+    TRIAL    the new version is whole; `current` is either    `current` to the new one, starts the daemon, waits
     PROVEN   the new one has said that all is well            `good` to the new one, removes the former
-    FAILED   it did not say so in time, or said why not       `current` to `good`, starts the agent, removes the new one
+    FAILED   it did not say so in time, or said why not       `current` to `good`, starts the daemon, drops the new one
 
 A stage is stored before anything follows from it, every deed may be done twice, and `current` names a whole version at
-all times: whatever is cut off, an agent starts, and who comes next goes on from what is stored. A trial that was cut
+all times: whatever is cut off, a daemon starts, and who comes next goes on from what is stored. A trial that was cut
 off too often has failed: a version may be what takes the power away.
 """
 
@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import msgspec
 
-from edge_agent.core.upgrade import words
 from protocol import limits
+from protocol.upgrade import words
 
 
 def decide(kept: words.Kept, seen: words.Seen) -> words.Deed | None:
@@ -61,7 +61,7 @@ def _trial(kept: words.Kept, seen: words.Seen) -> words.Deed:
         return _gone_back(kept, "its files are gone")
     if not seen.is_begun:
         if kept.tries >= limits.UPGRADE_TRIES_MAX:
-            return _gone_back(kept, f"the device stopped in each of {kept.tries} trials")
+            return _gone_back(kept, f"the machine stopped in each of {kept.tries} trials")
         return words.Keep(msgspec.structs.replace(kept, tries=kept.tries + 1))
     if seen.current != kept.version:
         return words.Switch("current", kept.version)
