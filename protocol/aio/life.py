@@ -31,6 +31,9 @@ from protocol.messages import STREAMS, FormerEpoch
 from protocol.snapshot import DOUBT, STORE, Doubt, StreamState
 
 _RESTORED = "restored"
+_INTO_STREAM = """
+    INSERT OR REPLACE INTO stream (name, epoch, last, hash, acked, former, sum) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 _SEGMENTS = """
     SELECT min(seq), max(seq), sum(length(raw) + length(hash)) FROM own_STREAM GROUP BY (seq - 1) / ? ORDER BY 1
 """
@@ -108,14 +111,14 @@ def write_papers(db: sqlite3.Connection, opening: Opening, life: int) -> None:
     """Write whose file this is, inside a transaction. `life`: the count of openings."""
     papers = {"node": opening.node, "life": str(life), "clean": "0", "inode": opening.inode, "boot": opening.boot}
     papers["sum"] = str(checksum(opening.node, life, opening.inode))
-    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", papers.items())
+    db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", papers.items())
 
 
 def put_doubt(db: sqlite3.Connection, doubt: Doubt) -> None:
     """Leave word for the core, inside a transaction."""
     value = msgspec.json.encode(doubt)
     row = (STORE, DOUBT, value, checksum(STORE, DOUBT, value))
-    db.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", row)
+    db.execute("INSERT OR REPLACE INTO state (space, key, value, sum) VALUES (?, ?, ?, ?)", row)
 
 
 def settle(db: sqlite3.Connection) -> None:
@@ -125,7 +128,7 @@ def settle(db: sqlite3.Connection) -> None:
 
 def end(db: sqlite3.Connection) -> None:
     """Mark this life as ended in order, inside a transaction."""
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('clean', '1')")
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('clean', '1')")
 
 
 def _why_new(meta: dict[str, str], clean: bool, opening: Opening) -> str:
@@ -179,7 +182,7 @@ def write_head(db: sqlite3.Connection, stream: str, head: Head) -> None:
     """Store the head of `stream`, inside a transaction."""
     former = None if head.former is None else msgspec.json.encode(head.former)
     row = (stream, head.epoch, head.last, head.hash, head.acked, former)
-    db.execute("INSERT OR REPLACE INTO stream VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, checksum(*row)))
+    db.execute(_INTO_STREAM, (*row, checksum(*row)))
 
 
 def read_head(db: sqlite3.Connection, stream: str) -> Head:

@@ -13,7 +13,7 @@ from protocol.aio.upkeep import late
 
 Channel = tuple[str, str, str]  # node, epoch, stream
 
-_INTO_OWN = "INSERT INTO own_STREAM"
+_INTO_OWN = "INSERT INTO own_STREAM (seq, raw, hash)"
 # A device can bring an epoch back that its parent has forgotten (limits.EPOCHS_KEPT_MAX): a seq is stored once all the
 # same, and the first bytes stay (INVARIANTS A7). It must not fail the transaction, which is everybody's.
 _INTO_ENTRY = "INSERT OR IGNORE INTO entry (channel, seq, time_ms, kind, key, raw, hash)"
@@ -135,7 +135,7 @@ class Operations:
             if value is not None
         ]
         gone = [where for where, value in self._puts.items() if value is None]
-        insert(db, "INSERT OR REPLACE INTO state", puts)
+        insert(db, "INSERT OR REPLACE INTO state (space, key, value, sum)", puts)
         if gone:
             db.executemany("DELETE FROM state WHERE space = ? AND key = ?", gone)
 

@@ -1,5 +1,5 @@
 -- The one schema of every Skerry store: a device's journal, its telemetry, a hub's store (DESIGN 5).
--- Version: `PRAGMA user_version`, set by protocol/aio/sqlite.py. How to change it: CONTRIBUTING.md, "changing the schema".
+-- Version: `PRAGMA user_version`; who may use it: `PRAGMA application_id`; both are set by protocol/aio/sqlite.py. How to change it: CONTRIBUTING.md, "changing the schema".
 --
 -- What is LOCAL never leaves this machine. What SYNCS crosses the link to the parent, as its class and credit allow.
 

@@ -26,6 +26,8 @@ from protocol.aio.upkeep import synced, wal
 from protocol.errors import StoreDamaged, StoreError, StoreNewer, StoreStuck
 
 SCHEMA_VERSION = 1
+SCHEMA_OLDEST = 1
+"""The oldest version that may read and write a store of this one: at most the one before (decision 0056)."""
 PAGE_BYTES = 4_096
 _ROWS_A_STATEMENT = 128
 _SWITCH_S = 0.000_5
@@ -217,8 +219,8 @@ def transaction(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T])
 
 def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool, cache_kib: int) -> None:
     store_again(path.with_name(path.name + "-wal"))
-    version: int = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
+    version, oldest = versions(db)
+    if oldest > SCHEMA_VERSION:
         raise StoreNewer(
             f"{path} was made by a newer Skerry (store version {version}, this one knows {SCHEMA_VERSION}): "
             "install that version or a later one; nothing was changed"
@@ -227,6 +229,13 @@ def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool, cache_kib: in
     if version < SCHEMA_VERSION:
         transaction(db, make_schema)
         synced.sync_folder(path.parent)
+
+
+def versions(db: sqlite3.Connection) -> tuple[int, int]:
+    """Return a store's version, 0 for none yet, and the oldest that may read and write it."""
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    oldest: int = db.execute("PRAGMA application_id").fetchone()[0]
+    return version, min(oldest, version) if oldest > 0 else version
 
 
 def set_up(db: sqlite3.Connection, *, durable: bool, cache_kib: int) -> None:
@@ -238,11 +247,12 @@ def set_up(db: sqlite3.Connection, *, durable: bool, cache_kib: int) -> None:
 
 
 def make_schema(db: sqlite3.Connection) -> None:
-    """Make the tables of a new store, inside a transaction."""
+    """Make the tables of a new store, or what an older one lacks, inside a transaction."""
     text = "\n".join(line for line in _SCHEMA.read_text().splitlines() if not line.startswith("--"))
     for statement in text.split(";"):
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute(f"PRAGMA application_id = {SCHEMA_OLDEST}")
 
 
 def store_again(path: Path) -> None:

@@ -43,7 +43,8 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """A SQLite store, looked at read-only. `whole`: all of it was read; False when time or its WAL did not allow it.
 
-    `known` is the newest schema that this version knows; `holder` the pid that has it open, -1 if that cannot be told.
+    `known` is the newest schema that this version knows, `oldest` the one that it has to know to use the store;
+    `holder` the pid that has it open, -1 if that cannot be told.
     """
 
     path: str
@@ -51,6 +52,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     known: int
     bytes: int = 0
     version: int = 0
+    oldest: int = 0
     node: str = ""
     clean: bool = True
     damage: str = ""

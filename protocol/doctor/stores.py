@@ -18,7 +18,7 @@ def store(check: str, seen: Store, node: str, *, missing: str, damaged: str) -> 
         return ok(check, f"{seen.path} is not there yet: it is made by the first start")
     if seen.damage:
         return problem(check, f"{seen.path} is damaged: {seen.damage}", damaged)
-    if seen.version > seen.known:
+    if seen.oldest > seen.known:
         says = f"{seen.path} was made by a newer Skerry (store version {seen.version}, this one knows {seen.known})"
         return problem(check, says, "install that version or a later one; do not remove the file: nothing is lost")
     if node and seen.node not in ("", node):

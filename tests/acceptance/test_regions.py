@@ -244,5 +244,6 @@ def _version(data: Path, version: int) -> int:
     with closing(sqlite3.connect(data / "hub.db")) as db:
         (before,) = db.execute("PRAGMA user_version").fetchone()
         db.execute(f"PRAGMA user_version = {version}")
+        db.execute(f"PRAGMA application_id = {version}")
         db.commit()
     return before

@@ -19,7 +19,7 @@ import msgspec
 from protocol import limits
 from protocol.aio.checkup import files
 from protocol.aio.checkup.look import quietly
-from protocol.aio.sqlite import SCHEMA_VERSION, of
+from protocol.aio.sqlite import SCHEMA_VERSION, of, versions
 from protocol.doctor.facts import Store
 from protocol.errors import StoreError
 from protocol.messages import STREAMS
@@ -97,10 +97,10 @@ def _read(seen: Store, path: Path, how: str) -> Store:
         address = f"file:{quote(str(path))}?{how}"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=1.0)) as db:
             db.set_progress_handler(lambda: time.monotonic() > until, _LOOK_STEPS)
-            version: int = db.execute("PRAGMA user_version").fetchone()[0]
-            seen = msgspec.structs.replace(seen, version=version)
-            if version != SCHEMA_VERSION:
-                return seen  # newer, or never begun: its tables are unknown
+            version, oldest = versions(db)
+            seen = msgspec.structs.replace(seen, version=version, oldest=oldest)
+            if not version or oldest > SCHEMA_VERSION:
+                return seen  # never begun, or newer: its tables are unknown
             seen = _papers(db, seen)
             found: str = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             return seen if found == "ok" else msgspec.structs.replace(seen, damage=found.splitlines()[-1])
@@ -121,9 +121,9 @@ def _papers(db: sqlite3.Connection, seen: Store) -> Store:
     kept = db.execute("SELECT key, value FROM meta WHERE key IN ('node', 'clean')").fetchall()
     meta = {str(key): str(value)[:_WORD_MAX] for key, value in kept}
     streams = [name for (name,) in db.execute("SELECT name FROM stream LIMIT ?", (len(STREAMS) + 1,))]
-    if not set(streams) <= set(STREAMS):
+    if seen.version <= seen.known and not set(streams) <= set(STREAMS):
         return msgspec.structs.replace(seen, damage="its streams have names that no stream has")
-    newest = max((_newest_ms(db, name) for name in streams), default=0)
+    newest = max((_newest_ms(db, name) for name in streams if name in STREAMS), default=0)
     return msgspec.structs.replace(
         seen, node=meta.get("node", ""), clean=meta.get("clean", "1") == "1", newest_ms=newest
     )

@@ -81,7 +81,8 @@ class Retention:
         if not marks or arrived.age_ms - marks[-1][0] >= grain_ms:
             marks.append((arrived.age_ms, last))
         arrived.marks = marks
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('arrived', ?)", (msgspec.json.encode(arrived).decode(),))
+        value = msgspec.json.encode(arrived).decode()
+        db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('arrived', ?)", (value,))
         return arrived
 
 
@@ -93,7 +94,7 @@ def _count(db: sqlite3.Connection, last: int) -> int:
     if upto <= begin:
         return 0
     tally(db, "id > ? AND id <= ?", (begin, upto), 1)
-    db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, 0)", (COUNTED, upto))
+    db.execute("INSERT OR REPLACE INTO tally (channel, rows, bytes) VALUES (?, ?, 0)", (COUNTED, upto))
     return upto - begin
 
 
@@ -102,7 +103,7 @@ def tally(db: sqlite3.Connection, where: str, values: tuple[int, ...], sign: int
     query = f"SELECT channel, count(*), sum({_COST}) FROM entry WHERE {where} GROUP BY channel"  # noqa: S608 - our words
     for channel, rows, size in db.execute(query, values).fetchall():
         db.execute(
-            "INSERT INTO tally VALUES (?1, ?2, ?3)"
+            "INSERT INTO tally (channel, rows, bytes) VALUES (?1, ?2, ?3)"
             " ON CONFLICT (channel) DO UPDATE SET rows = rows + ?2, bytes = bytes + ?3",
             (channel, sign * rows, sign * size),
         )

@@ -134,6 +134,7 @@ async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pa
         await agent.daemon.stop()
         with contextlib.closing(sqlite3.connect(agent.data / "journal.db")) as db:
             db.execute("PRAGMA user_version = 999")
+            db.execute("PRAGMA application_id = 999")
             db.commit()
         done = await asyncio.to_thread(_agent, "run", "--data", str(agent.data))
 

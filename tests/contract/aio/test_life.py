@@ -46,6 +46,7 @@ async def test_a_store_of_a_newer_skerry_is_refused_and_left_as_it_is(tmp_path: 
     await lived(tmp_path)
     with sqlite3.connect(tmp_path / "journal.db") as other:
         other.execute("PRAGMA user_version = 9")
+        other.execute("PRAGMA application_id = 2")
     other.close()
     before = (tmp_path / "journal.db").read_bytes()
     with pytest.raises(StoreNewer, match=r"made by a newer Skerry .store version 9, this one knows 1.: install"):

@@ -66,7 +66,7 @@ def _spoil(path: Path) -> None:
 
 def _sql(path: Path, text: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute(text)
+        db.executescript(text)
 
 
 def _vanished(it: Device) -> None:
@@ -109,7 +109,7 @@ FAULTS: list[tuple[str, Callable[[Device], object], State, str, str]] = [
     ("journal", lambda it: (it.data / "journal.db").write_bytes(b"x" * 9_000), State.PROBLEM, "not a database", "copy"),
     (
         "journal",
-        lambda it: _sql(it.data / "journal.db", "PRAGMA user_version = 99"),
+        lambda it: _sql(it.data / "journal.db", "PRAGMA user_version = 99; PRAGMA application_id = 99"),
         State.PROBLEM,
         "newer Skerry (store version 99",
         "install that version",

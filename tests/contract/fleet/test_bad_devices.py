@@ -51,6 +51,7 @@ async def test_an_agent_on_what_it_cannot_use_says_what_to_do(tmp_path: Path) ->
 def _set_version(path: Path, version: int) -> None:
     with sqlite3.connect(path) as db:
         db.execute(f"PRAGMA user_version = {version}")
+        db.execute(f"PRAGMA application_id = {version}")
     db.close()
 
 

@@ -178,6 +178,7 @@ def test_a_hub_on_what_it_cannot_use_says_what_to_do(hub: RealHub, tmp_path: Pat
     assert "another process has it" in _serve(copy), "a port in use"
     with sqlite3.connect(copy / "hub.db") as db:
         db.execute("PRAGMA user_version = 999")
+        db.execute("PRAGMA application_id = 999")
     db.close()
     said = _serve(copy)
     assert "newer" in said

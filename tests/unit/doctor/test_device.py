@@ -66,7 +66,7 @@ CASES: list[tuple[str, Any, State, str]] = [
     ("certificate", but(PAPER, role="hub"), PROBLEM, "of hub oslo"),
     ("certificate", but(PAPER, public="ef" * 32), PROBLEM, "not a pair"),
     ("journal", but(STORE, damage="row 7 is missing"), PROBLEM, "row 7 is missing"),
-    ("journal", but(STORE, version=2), PROBLEM, "newer Skerry (store version 2, this one knows 1)"),
+    ("journal", but(STORE, version=2, oldest=2), PROBLEM, "newer Skerry (store version 2, this one knows 1)"),
     ("journal", but(STORE, node="bergen"), PROBLEM, "belongs to node bergen"),
     ("journal", but(STORE, present=False), OK, "made by the first start"),
     ("journal", but(STORE, whole=False), OK, "no flaw in what was read"),
