@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.bench.registry import Bench, figure
+from tests.bench.registry import Bench, NotMeasured, figure
 
 _OUT = Path(__file__).parents[2] / "build" / "packages" / "out"
 _FORM = "${Package}_${Version}_${Architecture} ${Installed-Size}\n"
@@ -14,10 +14,11 @@ _KIB_IN_MB = 1_024 / 1_000_000
 
 @figure("package_mb", unit="MB")
 async def package_mb(bench: Bench) -> dict[str, float]:
-    """Each package as it is downloaded, and `installed`: what Debian says that its files take."""
+    """Each package as it is downloaded, and `installed`: what Debian says that its files take. Raises NotMeasured where
+    none was built."""
     packages = sorted(_OUT.glob("skerry-*.deb"))
     if not packages:
-        raise FileNotFoundError(f"there are no packages in {_OUT}: make packages")
+        raise NotMeasured(f"no package was built here ({_OUT} holds none): run 'make packages' first")
     found: dict[str, float] = {}
     for path in packages:
         asked = ("dpkg-deb", "--show", f"--showformat={_FORM}", str(path))

@@ -5,8 +5,8 @@
         ...
 
 A function gets an empty folder on the disk whose floor was taken, and what was measured before it; it returns one
-number, or several by name. Groups are modules of this folder, listed in `GROUPS` in the order in which they run: floors
-first.
+number, or several by name. One that cannot measure on this machine raises `NotMeasured`. Groups are modules of this
+folder, listed in `GROUPS` in the order in which they run: floors first.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ GROUPS = (
 )
 
 Value = float | dict[str, float]
+
+
+class NotMeasured(Exception):
+    """What a figure needs was never made here, and why that is no failure. Its text says what to do first."""
 
 
 @dataclass(frozen=True, kw_only=True)

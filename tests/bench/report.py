@@ -39,7 +39,9 @@ def missed(figures: Sequence[Figure], found: dict[str, Value]) -> list[str]:
     ]
 
 
-def show(figures: Sequence[Figure], found: dict[str, Value], failed: dict[str, str], console: Console) -> None:
+def show(
+    figures: Sequence[Figure], found: dict[str, Value], failed: dict[str, str], why: dict[str, str], console: Console
+) -> None:
     """Print the table."""
     table = Table("figure", "", title=None, box=None, header_style="bold", pad_edge=False)
     for title in ("measured", "floor", "of floor"):
@@ -57,14 +59,16 @@ def show(figures: Sequence[Figure], found: dict[str, Value], failed: dict[str, s
             )
         if figure.key in failed:
             table.add_row(figure.key, "", "[red]failed", "", "", failed[figure.key])
+        if figure.key in why:
+            table.add_row(figure.key, "", "[yellow]not measured", "", "", why[figure.key])
     console.print(table)
     for figure in figures:
         if figure.beside:
             console.print(f"beside {figure.key}: {figure.beside}", style="dim", soft_wrap=True)
 
 
-def write(path: Path, found: dict[str, Value], failed: dict[str, str]) -> None:
-    """Write build/bench.json: the keys, and `machine`, `failed`."""
+def write(path: Path, found: dict[str, Value], failed: dict[str, str], why: dict[str, str]) -> None:
+    """Write build/bench.json: the keys, and `machine`, `failed`, `why`: of each key that is null."""
     machine = {
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
@@ -72,7 +76,8 @@ def write(path: Path, found: dict[str, Value], failed: dict[str, str]) -> None:
         "sqlite": sqlite3.sqlite_version,
         "load": os.getloadavg()[0],
     }
-    path.write_text(json.dumps({**found, "machine": machine, "failed": failed}, indent=2) + "\n")
+    told = {"machine": machine, "failed": failed, "why": why}
+    path.write_text(json.dumps({**found, **dict.fromkeys(why), **told}, indent=2) + "\n")
 
 
 def _verdict(figure: Figure, name: str, number: float, floor: float | None) -> str:
