@@ -2,16 +2,22 @@
 
 Demands: a device takes a new epoch out of the one it was in, and says where that ended; it sends rows only in the epoch
 that the Hello of this session named, after the Welcome to it; a parent's cursor changes its epoch only to one that a
-Hello named in this life, keeps the old one among the former ones, and never goes back into one of them.
+Hello named in this life (a session's, or a bundle's), keeps the old one among the former ones, and never goes back into
+one of them.
 
 Cannot see: who authenticated the Hello; that is the transport's, and has tests of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
+from hub.core import inputs
 from protocol import effects, messages
+from protocol.bundle import head
+from protocol.errors import SkerryError
 from protocol.link import parent_entries
 from tests.checkers import base
 from tests.checkers.history import Born, Sent, Stored, Took
@@ -33,6 +39,7 @@ class EpochsNegotiated(base.Checker):
         self.on_sent(messages.Hello, self._said)
         self.on_sent(messages.Entries, self._entries)
         self.on_heard(messages.Hello, self._heard)
+        self.on_took(inputs.Request, self._carried)
         self.on_heard(messages.Welcome, self._welcome)
         self.on_op(effects.NewEpoch, self._turn)
         self.on_op(effects.Put, self._put)
@@ -47,9 +54,14 @@ class EpochsNegotiated(base.Checker):
     def _welcome(self, fact: Took, welcome: messages.Welcome) -> None:
         self._welcomed[fact.node] = welcome.session
 
+    def _carried(self, fact: Took, request: inputs.Request) -> None:
+        if isinstance(request.op, inputs.TakeBundle):
+            with contextlib.suppress(SkerryError):  # one that is no bundle names nothing
+                self._heard(fact, head.read(request.op.head, head.Up)[0].hello)
+
     def _heard(self, fact: Took, hello: messages.Hello) -> None:
         named = self._named.setdefault(fact.node, set())
-        named.update((hello.node, stream, head.epoch) for stream, head in hello.streams.items())
+        named.update((hello.node, stream, one.epoch) for stream, one in hello.streams.items())
 
     def _entries(self, fact: Sent, message: messages.Entries) -> None:
         hello = self._hello.get(fact.node)
@@ -57,9 +69,9 @@ class EpochsNegotiated(base.Checker):
             raise self.broken(f"{fact.node} sends entries in session {message.session} without a hello in it")
         if self._welcomed.get(fact.node) != message.session:
             raise self.broken(f"{fact.node} sends entries in session {message.session}, which nobody welcomed")
-        head = hello.streams.get(message.stream)
-        text = f"{fact.node} sends {message.stream} in epoch {message.epoch}, and said hello with {head and head.epoch}"
-        self.demand(head is not None and head.epoch == message.epoch, text)
+        one = hello.streams.get(message.stream)
+        text = f"{fact.node} sends {message.stream} in epoch {message.epoch}, and said hello with {one and one.epoch}"
+        self.demand(one is not None and one.epoch == message.epoch, text)
 
     def _turn(self, fact: Stored, op: effects.NewEpoch) -> None:
         own = self.machine(fact).own(op.stream)

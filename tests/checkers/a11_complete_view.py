@@ -1,7 +1,8 @@
 """A11. Level-triggered: nothing is deleted because it is absent from a view that is not yet complete.
 
 Demands: a device holds a manifest only with every document that it names; what is kept of a service goes only while the
-manifest in force does not name that service; a device that has never held a manifest deletes nothing.
+manifest in force does not name that service; a device that has never held a manifest deletes nothing. What goes while
+updates are kept away is judged where that is (b_kept_away).
 
 Cannot see: what a core believes between two commits.
 """
@@ -12,7 +13,7 @@ import msgspec
 
 from protocol import effects
 from protocol.link import child_desired
-from tests.checkers import base
+from tests.checkers import base, followed
 from tests.checkers.history import Stored
 from tests.checkers.world import Machine
 
@@ -32,6 +33,7 @@ class CompleteView(base.Checker):
     def _stored(self, fact: Stored) -> None:
         machine = self.machine(fact)
         held: child_desired.Manifest | None = None
+        kept_away = machine.get(*followed.HOLD)
         documents: dict[str, bool] = {}
         for op in fact.ops:
             if isinstance(op, effects.Put):
@@ -42,7 +44,9 @@ class CompleteView(base.Checker):
             elif isinstance(op, effects.Delete):
                 if op.space == child_desired.DOCUMENT:
                     documents[op.key] = False
-                elif op.space in _DELETED_WITH and machine.role != "hub":
+                elif (op.space, op.key) == followed.HOLD:
+                    kept_away = None
+                elif op.space in _DELETED_WITH and machine.role != "hub" and kept_away is None:
                     self._check_deletion(fact, machine, op, held)
         if held is not None:
             self._check_whole(fact, machine, held, documents)

@@ -1,8 +1,9 @@
 """A13. Sessions are fenced: what is of an older one changes nothing; one counter with two nonces is a clone.
 
 Demands: a device's counter rises with every session it stores, and no counter goes out with two nonces from one disk;
-a parent's record of a child's session never falls; it serves (acks, manifests, documents) only the session it has
-stored, or the one before in the same transaction; two nonces under one counter are refused.
+a parent's record of a child's session never falls, nor does that of the bundles it brought; it serves (acks, manifests,
+documents) only the session it has stored, or the one before in the same transaction; two nonces under one counter are
+refused.
 
 Cannot see: what an older session's close would have changed, if nothing was sent about it.
 """
@@ -68,6 +69,9 @@ class SessionsFenced(base.Checker):
         text = f"{fact.node} takes session {now.session} ({now.nonce}) of {node} after {old.session} ({old.nonce})"
         fenced = now.session > old.session or (now.session, now.nonce) == (old.session, old.nonce)
         self.demand(fenced, text)
+        if now.carried != old.carried:
+            text = f"{fact.node} takes the bundle {now.carried} of {node} for its newest word after {old.carried}"
+            self.demand(now.carried > old.carried, text)
         if now.session > old.session:
             self._before[fact.node, node] = old.session
 

@@ -17,7 +17,7 @@ import msgspec
 from hub.core.work import tasks
 from protocol import documents
 from protocol.link import child_desired, parent_desired, parent_entries
-from tests.checkers import base, served, world
+from tests.checkers import base, followed, served, world
 from tests.checkers.history import Calm, Disk
 
 CONVERGE_S = 7_200.0
@@ -94,23 +94,22 @@ class Convergence(base.Checker):
         one = held.signed
         same = (one.term, one.generation, one.digest) == (asked.term, asked.generation, asked.digest)
         self.demand(same, f"{text}; it holds {one.generation} of {one.term}")
-        self._in_force(child, held)
+        self._in_force(child)
 
-    def _in_force(self, child: Disk, held: child_desired.Manifest) -> None:
+    def _in_force(self, child: Disk) -> None:
         in_force = child.spaces.get("assignment", {})
-        for key, digest in held.items.items():
+        for key, digest in followed.items(child.spaces).items():
             kind, _, name = key.partition("/")
             if kind != "assignment":
                 continue
-            raw = child.spaces.get(child_desired.DOCUMENT, {}).get(digest)
+            raw = followed.document(child.spaces, key)
             document = documents.decode(raw) if raw is not None else None
             if isinstance(document, documents.Assignment) and not document.process.artifact and name in in_force:
-                text = f"{child.node} runs {name} by another assignment than the one it holds"
+                text = f"{child.node} runs {name} by another assignment than the one it follows"
                 self.demand(documents.digest_of(in_force[name]) == digest, text)
 
     def _work(self, child: Disk) -> None:
-        stored = child.spaces.get(child_desired.MANIFEST, {})
-        wanted = {key for raw in stored.values() for key in _decode_manifest(raw).items}
+        wanted = followed.items(child.spaces)
         services = child.spaces.get("service", {})
         for name in services:
             self.demand(f"assignment/{name}" in wanted, f"{child.node} still keeps {name}, which was deleted")

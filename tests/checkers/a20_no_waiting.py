@@ -15,7 +15,7 @@ import msgspec
 from edge_agent.core import inputs
 from protocol import documents, limits
 from protocol.link import child_desired
-from tests.checkers import base
+from tests.checkers import base, followed
 from tests.checkers.history import AnyFact, Born, Died, Fault, Gone, Ran, Took
 from tests.checkers.world import Machine
 
@@ -105,12 +105,11 @@ def _runs(machine: Machine, service: str) -> bool:
 def _wanted(machine: Machine) -> dict[str, documents.Assignment]:
     """Return what should always run on `machine`, by what it has stored itself."""
     wanted: dict[str, documents.Assignment] = {}
-    for stored in machine.values(child_desired.MANIFEST).values():
-        for name, digest in _decode_manifest(stored).items.items():
-            raw = machine.get(child_desired.DOCUMENT, digest) if name.startswith("assignment/") else None
-            document = documents.decode(raw) if raw is not None else None
-            if isinstance(document, documents.Assignment) and _always(machine, document):
-                wanted[document.service] = document
+    for key in followed.items(machine.spaces):
+        raw = followed.document(machine.spaces, key) if key.startswith("assignment/") else None
+        document = documents.decode(raw) if raw is not None else None
+        if isinstance(document, documents.Assignment) and _always(machine, document):
+            wanted[document.service] = document
     return wanted
 
 

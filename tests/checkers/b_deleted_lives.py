@@ -1,7 +1,7 @@
 """B. A deleted workload that lives on.
 
-Demands: while its agent lives, a process of a service that the device's manifest does not name any more is gone within
-the grace that was asked for it.
+Demands: while its agent lives, a process of a service that the device does not follow any more (its manifest does not
+name it, nor does a hold, nor is it its own) is gone within the grace that was asked for it.
 
 Cannot see: devices that never hear of the deletion (they may be away for long, and run on: that is the design), and
 processes that an agent met on a disk that came from elsewhere.
@@ -9,19 +9,19 @@ processes that an agent met on a disk that came from elsewhere.
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Collection
 
 from edge_agent.core import inputs
 from protocol import effects, limits
 from protocol.link import child_desired
-from tests.checkers import base
+from tests.checkers import base, followed
 from tests.checkers.b_two_copies import service_of
 from tests.checkers.history import Acted, AnyFact, Born, Died, Fault, Gone, Stored, Took
 
 SLACK_S = 30.0
 """Beyond the grace: a busy device."""
 
-_decode = msgspec.json.Decoder(child_desired.Manifest).decode
+_SAYING = frozenset({child_desired.MANIFEST, followed.HOLD[0], followed.OWN})
 
 
 class DeletedLives(base.Checker):
@@ -40,7 +40,7 @@ class DeletedLives(base.Checker):
         self.on(Gone, self._gone)
         self.on(Took, self._look)
         self.on_acted(inputs.Launch, self._launched)
-        self.on_op(effects.Put, self._put)
+        self.on(Stored, self._stored)
 
     def _launched(self, fact: Acted, launch: inputs.Launch) -> None:
         self._grace[launch.instance] = launch.stop_grace_s
@@ -52,18 +52,27 @@ class DeletedLives(base.Checker):
     def _born(self, fact: Born) -> None:
         self._forget(fact)
         machine = self.machine(fact)
-        if machine.disk == fact.disk and not machine.doubtful:
-            for stored in machine.values(child_desired.MANIFEST).values():
-                self._expect(fact, _decode(stored))
+        if machine.disk == fact.disk and not machine.doubtful and machine.values(child_desired.MANIFEST):
+            self._expect(fact, followed.items(machine.spaces))
 
-    def _put(self, fact: Stored, op: effects.Put) -> None:
-        if op.space == child_desired.MANIFEST:
-            self._expect(fact, _decode(op.value))
+    def _stored(self, fact: Stored) -> None:
+        """Nothing of it is learned yet: of several changes in one commit the last ones count."""
+        machine = self.machine(fact)
+        if not any(isinstance(op, effects.Put | effects.Delete) and op.space in _SAYING for op in fact.ops):
+            return
+        spaces = {space: dict(machine.values(space)) for space in _SAYING}
+        for op in fact.ops:
+            if isinstance(op, effects.Put) and op.space in _SAYING:
+                spaces[op.space][op.key] = op.value
+            elif isinstance(op, effects.Delete) and op.space in _SAYING:
+                spaces[op.space].pop(op.key, None)
+        if spaces[child_desired.MANIFEST]:
+            self._expect(fact, followed.items(spaces))
 
-    def _expect(self, fact: AnyFact, held: child_desired.Manifest) -> None:
+    def _expect(self, fact: AnyFact, names: Collection[str]) -> None:
         for instance in self.machine(fact).running:
             service = service_of(instance)
-            if service and f"assignment/{service}" not in held.items:
+            if service and f"assignment/{service}" not in names:
                 wait = self._grace.get(instance, limits.STOP_GRACE_S_MAX) + SLACK_S
                 due = self._due.setdefault((fact.node, instance), fact.at + wait)
                 self._next = min(self._next, due)
@@ -78,8 +87,7 @@ class DeletedLives(base.Checker):
             if due < fact.at:
                 del self._due[node, instance]
                 machine = self.world.machine(node)
-                key = f"assignment/{service_of(instance)}"
-                wanted = any(key in _decode(raw).items for raw in machine.values(child_desired.MANIFEST).values())
+                wanted = f"assignment/{service_of(instance)}" in followed.items(machine.spaces)
                 lives = instance in machine.running and machine.alive and not wanted
                 self.demand(not lives, f"{instance} lives on on {node}, and its service was deleted")
         self._next = min(self._due.values(), default=float("inf"))

@@ -15,7 +15,7 @@ from edge_agent.core import inputs
 from edge_agent.core.services import workload
 from protocol import documents
 from protocol.link import child_desired
-from tests.checkers import base
+from tests.checkers import base, followed
 from tests.checkers.b_two_copies import service_of
 from tests.checkers.history import Acted, Took
 from tests.checkers.world import Machine
@@ -78,11 +78,7 @@ class NeedlessRestart(base.Checker):
 
 
 def _assignment(machine: Machine, service: str) -> documents.Assignment | None:
-    """Return what the manifest in force says of `service`; None: nothing."""
-    for stored in machine.values(child_desired.MANIFEST).values():
-        digest = _decode_manifest(stored).items.get(f"assignment/{service}", "")
-        raw = machine.get(child_desired.DOCUMENT, digest)
-        document = documents.decode(raw) if raw is not None else None
-        if isinstance(document, documents.Assignment):
-            return document
-    return None
+    """Return what the device follows for `service`; None: nothing."""
+    raw = followed.document(machine.spaces, f"assignment/{service}")
+    document = documents.decode(raw) if raw is not None else None
+    return document if isinstance(document, documents.Assignment) else None

@@ -16,8 +16,9 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.mutants.kinds import Mutant
 from tests.mutants.loader import ROOT
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.table import MUTANTS
 
 SEEDS = int(os.environ.get("SEEDS", "60"))
 ONLY = os.environ.get("ONLY", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from tests.mutants.afield import AFIELD
+from tests.mutants.kinds import Edit, Mutant
+from tests.mutants.kinds import one as _one
 
 POWER = "tests/contract/test_power.py"
 CHILD = "protocol/link/child.py"
@@ -19,42 +21,6 @@ SALVAGE = "protocol/aio/recovery/salvage.py"
 WORKLOAD = "edge_agent/core/services/workload.py"
 ORIGINS = "protocol/link/relay/origins.py"
 DELEGATED = "hub/core/down/delegated.py"
-
-
-@dataclass(frozen=True)
-class Edit:
-    """One place: `old` stands in `file` exactly once."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One break. `tests`: what is run when the simulator is not expected to see it (`sim` False), or did not."""
-
-    name: str
-    rule: str
-    says: str
-    edits: list[Edit]
-    sim: bool = True
-    tests: list[str] = field(default_factory=list[str])
-
-    def alter(self, file: str, source: str) -> str:
-        """Return the source of `file` with this mutant in it. Raises AssertionError when a place has moved."""
-        for edit in self.edits:
-            if edit.file == file:
-                found = source.count(edit.old)
-                assert found == 1, f"mutant {self.name}: {edit.old!r} stands {found} times in {file}, not once"
-                source = source.replace(edit.old, edit.new)
-        return source
-
-
-def _one(
-    name: str, rule: str, says: str, file: str, old: str, new: str, *, sim: bool = True, tests: list[str] | None = None
-) -> Mutant:
-    return Mutant(name, rule, says, [Edit(file, old, new)], sim, tests or [])
 
 
 LINK_TESTS = ["tests/unit/link"]
@@ -731,4 +697,5 @@ MUTANTS = [
         sim=False,
         tests=["tests/unit/hub/test_failover.py"],
     ),
+    *AFIELD,
 ]

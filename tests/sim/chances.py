@@ -12,7 +12,7 @@ from random import Random
 import msgspec
 
 from protocol.aio.failpoints import PLACES
-from tests.sim import above, crossing, people, plan, rarities, trees
+from tests.sim import above, afield, crossing, people, plan, rarities, trees
 from tests.sim.clockwork import Clockwork
 from tests.sim.plan import HUB, AnyItem, Plan
 
@@ -77,7 +77,7 @@ def make(seed: int, agents: int, hours: float, *, winters: float = _WINTERS, tie
     items.sort(key=lambda item: item.at)
     say_every_s, seconds = chance.choice((2.0, 10.0, 10.0)), hours * 3_600.0
     made = Plan(seconds=seconds, items=items, external=external, say_every_s=say_every_s, hubs=hubs, homes=homes)
-    made = crossing.add(seed, rarities.add(seed, made, nodes), nodes)
+    made = afield.add(seed, crossing.add(seed, rarities.add(seed, made, nodes), nodes), nodes)
     return _winter(chance, made, nodes) if chance.random() < winters else made
 
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hub.core import inputs as hub
+from protocol.bundle import head
 from protocol.link.anchor import Proof, ProvenAnchor, chain_hash
 from protocol.messages import AnyMessage, GapBody
 from protocol.trust.gaps import GapSigner
@@ -128,6 +129,11 @@ class Child(Node):
             self.home.ask(hub.Renew(node=self.node, key=key, csr=csr, until_ms=self.certificate[1]), answered)
 
         self.clock.after(self.chance.uniform(0.1, 5.0), asked)
+
+    def sign(self, way: str, hub: str, hashed: str) -> head.Proof:
+        """Return the proof by the node's key of a bundle whose first line has the hash `hashed`."""
+        covered = head.covered(way, hub, self.node, hashed, self._gaps.key)
+        return head.Proof(key=self._gaps.key, signature=self._gaps.signature(covered))
 
     # -------------------------------------------------------------------------------------------- the link
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from edge_agent.core import inputs
@@ -19,6 +20,9 @@ from tests.sim.node import Core
 if TYPE_CHECKING:
     from tests.sim.world import World
 
+Answer = Callable[[bytes, str], None]
+"""Gets the JSON of a reply, or the error."""
+
 
 class Device(Child):
     """One device. A clone is another device with the same node id and key."""
@@ -32,6 +36,7 @@ class Device(Child):
         self.machine.mono = lambda: self.now().mono
         self.artifacts: dict[str, None] = {}
         self._requests = 0
+        self._waiting: dict[int, Answer] = {}
 
     @property
     def agent(self) -> AgentCore:
@@ -94,16 +99,29 @@ class Device(Child):
 
     def ended(self, how: str) -> None:
         """The process is gone, its workloads are not."""
+        self._turn_away()
         self.machine.leave()
         self.hang_up(how)
 
     def dropped(self) -> None:
         """As the agent's app: the callers are told."""
+        self._turn_away()
         self.machine.lost()
 
-    def local(self, command: inputs.LocalCommand) -> None:
+    def _turn_away(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            answer(b"null", "the agent is away")
+
+    def local(self, command: inputs.LocalCommand, answer: Answer | None = None) -> None:
         """A person at the device asks."""
+        if not self.alive:
+            if answer is not None:
+                answer(b"null", "the agent is away")
+            return
         self._requests += 1
+        if answer is not None:
+            self._waiting[self._requests] = answer
         self.put(inputs.Local(request=self._requests, user="ada", uid=1001, command=command))
 
     # -------------------------------------------------------------------------------------------- the link
@@ -148,8 +166,8 @@ class Device(Child):
                 self.artifacts = {one: None for one in self.artifacts if one in action.keep}
             case inputs.ReadLogs(ask=ask):
                 self.put(inputs.LogRead(ask=ask, part=0, last=True, lines=["a line"]))
-            case inputs.LocalReply():
-                pass
+            case inputs.LocalReply(request=request, data=data, error=error):
+                self._waiting.pop(request, _unheard)(data, error)
             case _:
                 self._perform_for_link(action)
 
@@ -217,3 +235,7 @@ class Device(Child):
                 self.put(inputs.Fetched(digest=action.digest))
 
         self.clock.after(self.chance.uniform(0.1, 5.0), fetched)
+
+
+def _unheard(data: bytes, error: str) -> None:
+    """Nobody waits for this answer."""

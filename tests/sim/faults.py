@@ -9,6 +9,7 @@ from hub.core import inputs
 from tests.checkers import history
 from tests.sim import plan
 from tests.sim.child import Child
+from tests.sim.courier import Courier
 from tests.sim.device import Device
 from tests.sim.node import Node
 from tests.sim.plan import AnyItem
@@ -28,6 +29,7 @@ class Faults:
     def __init__(self, world: World) -> None:
         self.world, self.clock = world, world.clock
         self._clones = 1
+        self._courier = Courier(world)
         self._papers: dict[str, tuple[str, str, tuple[int, int]]] = {}
 
     def schedule(self, item: AnyItem) -> None:
@@ -44,6 +46,8 @@ class Faults:
                 self._operate(item)
             case plan.AtDevice(node=node, command=command):
                 self.world.devices[node].local(command)
+            case plan.Carry():
+                self._courier.carry(item)
             case plan.Arrive(node=node):
                 self.world.arrive(self.world.devices[node])
             case plan.Behave():

@@ -185,6 +185,19 @@ class AtDevice(Item, frozen=True, kw_only=True):
     command: AnyLocalCommand
 
 
+class Carry(Item, frozen=True, kw_only=True):
+    """A person carries a stick between a device and its hub, `up` or `down`: exported at `at`, brought `after_s` later,
+    and once more `again_s` after that, unless 0. `half`: the first time only half of it can be read. `to`: who gets
+    what is for another device, or hub."""
+
+    node: str
+    way: str
+    after_s: float
+    again_s: float = 0.0
+    half: bool = False
+    to: str = ""
+
+
 class Arrive(Item, frozen=True, kw_only=True):
     """A device asks to be let in, and not before: of all others the world is made at the beginning."""
 
@@ -219,6 +232,7 @@ AnyItem = (
     | Poison
     | Operate
     | AtDevice
+    | Carry
     | Arrive
     | Behave
 )
@@ -253,6 +267,8 @@ def end_of(item: AnyItem) -> float:
             return item.at + (len(item.nodes) + 1) * item.each_s
         case Lasting():
             return item.at + item.for_s
+        case Carry():
+            return item.at + item.after_s + item.again_s
         case _:
             return item.at
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from hub.core import inputs
 from hub.core.work.tasks import ENDED
+from tests.checkers import followed
 from tests.sim.child import Child
 from tests.sim.device import Device
 from tests.sim.hub import Hub
@@ -80,8 +79,7 @@ def _child(node: Child) -> str:
 
 def _workloads(device: Device) -> str:
     spaces = device.disk.spaces()
-    raw = spaces.get("manifest", {}).get(device.parent)
-    items: dict[str, str] = msgspec.json.decode(raw)["items"] if raw is not None else {}
+    items = followed.items(spaces)
     for name in spaces.get("service", {}):
         if f"assignment/{name}" not in items:
             return f"it still keeps {name}"

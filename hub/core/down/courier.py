@@ -39,6 +39,7 @@ class Courier:
         node = core.registry.living(core.subtree.own(op.node))
         if node.kind == "hub":
             raise Refusal(f"{node.name} is a hub: bundles are for devices; export those of its devices there", 422)
+        core.parent.couriers.allow(node.name)  # before anything more is asked of it (A17)
         core.delegate.make(node.name, now, fx)
         down = core.parent.couriers.down(node.name, now)
         down = msgspec.structs.replace(down, parts=self._parts(node.name, down))

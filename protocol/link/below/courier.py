@@ -30,23 +30,25 @@ class Couriers:
         self._children, self._node, self._signer = children, node, signer
         self.key_of: Callable[[str], str] = lambda node: ""
 
-    def down(self, node: str, now: Now) -> Down:
-        """Return what a bundle for `node` says, but for its parts. Raises Refused when nothing may be sent to it."""
-        child = self._children[node]
-        record = child.record
-        if record.quarantined:
-            raise Refused(f"{node} is quarantined: {record.quarantined}")
+    def allow(self, node: str) -> None:
+        """Raise Refused when nothing may be sent to `node`."""
+        if (child := self._children[node]).record.quarantined:
+            raise Refused(f"{node} is quarantined: {child.record.quarantined}")
         if child.asked.blocked or child.asked.waits:
-            raise Refused(
-                f"{node} holds more than this hub asked for, or this hub was restored: nothing is sent to it before "
-                f"`skerry node accept {node}` or `skerry hub accept-restore` says so"
-            )
+            said = f"`skerry node accept {node}` or `skerry hub accept-restore` says so"
+            why = f"{node} holds more than this hub asked for, or this hub was restored"
+            raise Refused(f"{why}: nothing is sent to it before {said}")
+
+    def down(self, node: str, now: Now) -> Down:
+        """Return what a bundle for `node` says, but for its parts. Raises as `allow`."""
+        self.allow(node)
+        child = self._children[node]
         return Down(
             hub=self._node,
             node=node,
             time_ms=int(now.wall * 1000),
-            session=max(record.session, record.carried[0]),
-            seen=record.carried,
+            session=max(child.record.session, child.record.carried[0]),
+            seen=child.record.carried,
             cursors=child.incoming.given(dict.fromkeys(child.incoming.cursors, 0)),
             desired=child.asked.whole(),
             chain=self._signer.chain,
@@ -133,9 +135,7 @@ class Couriers:
 
     def rows(self, node: str, message: messages.Entries, fx: Effects) -> tuple[messages.EntriesAck | None, Events]:
         """Take one part's rows, by the rules of the cursor; the ack says where their stream stands; None: fenced.
-
-        Raises Refused for who was revoked or quarantined since the bundle was begun (C5).
-        """
+        Raises Refused for who was revoked or quarantined since the bundle was begun (C5)."""
         child = self._children[node]
         if reason := child.record.revoked or child.record.quarantined:
             raise Refused(f"{node} was turned away since its bundle was begun ({reason}): the rest of it is not taken")

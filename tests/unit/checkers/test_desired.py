@@ -6,6 +6,7 @@ import msgspec
 
 from hub.core import inputs as hub
 from protocol import effects, messages
+from protocol.link import parent
 from tests.checkers.a10_desired_forward import DesiredForward
 from tests.checkers.a11_complete_view import CompleteView
 from tests.checkers.a12_status_names import StatusNames
@@ -149,6 +150,12 @@ class TestSessionsFenced:
         tale.sent(ack(1, session=1), HUB, NODE)  # handled in the same batch as the newer hello
         tale.sent(ack(1, session=2), HUB, NODE)
         assert tale.judged(SessionsFenced) == 5
+
+    def test_a_bundle_that_is_older_than_the_last_one(self) -> None:
+        tale = Tale()
+        tale.stored(telling.put("child", NODE, parent.Record(session=1, nonce="n1", carried=(1, 7))), node=HUB)
+        tale.stored(telling.put("child", NODE, parent.Record(session=1, nonce="n1", carried=(1, 3))), node=HUB)
+        tale.breaks(SessionsFenced, r"takes the bundle \(1, 3\) of oslo for its newest word after \(1, 7\)")
 
     def test_a_counter_that_falls(self) -> None:
         tale = Tale()

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hub.core import inputs
 from protocol import codec, limits, messages, status
 from protocol.bundle import head
-from protocol.link import cursor
+from protocol.link import cursor, parent_desired
 from protocol.trust import gaps
+from tests.unit.hub.test_restore import restored
 from tests.unit.hub.tiers import Tier
 from tests.unit.hub.world import SECRET_HASH, World, enroll, only, service
 
@@ -215,6 +216,18 @@ def test_who_is_revoked_while_a_bundle_of_it_is_taken_is_heard_no_further(mast: 
     reply = only(world.request(inputs.TakePart(node="mast-7", raw=part)), inputs.Reply)
     assert reply.error.startswith("mast-7 was turned away since its bundle was begun (stolen")
     assert world.store.received == []
+
+
+def test_a_hub_that_lives_from_a_backup_asks_nothing_more_by_stick_before_that_is_accepted(mast: Mast) -> None:
+    world = mast.world
+    world.ask(inputs.Apply(documents=[service("beat", "site=mast")]))
+    restored(world, world.store)
+    world.ask(inputs.Apply(documents=[service("pulse", "site=mast")]))
+    asked = dict(world.store.spaces[parent_desired.ASKED])
+    assert "accept-restore" in only(world.request(inputs.ExportBundle(node="mast-7")), inputs.Reply).error
+    assert world.store.spaces[parent_desired.ASKED] == asked
+    world.ask(inputs.AcceptRestore(reason="we know"))
+    assert world.ask(inputs.ExportBundle(node="mast-7"))["generation"] > 1
 
 
 def test_bundles_of_many_devices_are_open_at_a_time_within_a_bound(mast: Mast, monkeypatch: pytest.MonkeyPatch) -> None:

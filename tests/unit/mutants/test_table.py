@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.mutants.kinds import Mutant
 from tests.mutants.loader import ROOT
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.table import MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)

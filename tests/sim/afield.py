@@ -1,0 +1,104 @@
+"""What happens out at the devices: sticks that are carried, links that are metered, updates that are kept away.
+
+They come on top of a seed's own mix, from a source of their own, so that they change no other draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+
+from edge_agent.core import inputs as agent
+from protocol import documents
+from protocol.spec import compile as compiler
+from protocol.spec import load
+from tests.sim import people, plan
+from tests.sim.clockwork import Clockwork
+from tests.sim.node import WALL_S
+from tests.sim.plan import AnyItem, Plan
+
+_CARRIED = 0.35  # of all seeds, each
+_HELD = 0.35
+_OWN = 0.25
+
+_Family = Callable[[Random, Plan, list[str]], Plan]
+
+
+def add(seed: int, made: Plan, nodes: list[str]) -> Plan:
+    """Return the plan of `seed` with what happens at its devices, if anything does."""
+    chance = Clockwork(seed).chance("afield")
+    families: list[tuple[float, _Family]] = [(_CARRIED, _carried), (_HELD, _held), (_OWN, _own)]
+    for share, family in families:
+        if chance.random() < share:
+            made = family(chance, made, nodes)
+    return made
+
+
+def _carried(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """A device whose link is cut for long, at times, and people who carry sticks to it and from it: some late, in
+    another order, twice, half copied, or to another device."""
+    node, items = chance.choice(nodes), list[AnyItem]()
+    if chance.random() < 0.7:
+        at = round(chance.uniform(40.0, 0.4 * made.seconds), 3)
+        items.append(plan.Cut(at=at, node=node, for_s=round(chance.uniform(0.2, 1.0) * (made.seconds - at), 1)))
+    for _ in range(chance.randint(3, 12)):
+        carried = node if chance.random() < 0.8 else chance.choice(nodes)
+        way = chance.choice(("up", "down"))
+        theirs = made.homes.get(carried, plan.HUB)
+        strangers = [
+            one for one in (nodes if way == "down" else [plan.HUB, *made.hubs]) if one not in (carried, theirs)
+        ]
+        items.append(
+            plan.Carry(
+                at=round(chance.uniform(40.0, made.seconds), 3),
+                node=carried,
+                way=way,
+                after_s=round(min(chance.expovariate(1 / chance.choice((10.0, 60.0, 600.0))) + 0.5, made.seconds), 1),
+                again_s=chance.choice((0.0, 0.0, 1.0, 90.0)),
+                half=chance.random() < 0.2,
+                to=chance.choice(strangers) if strangers and chance.random() < 0.1 else "",
+            )
+        )
+    return _with(made, *items)
+
+
+def _held(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """Somebody at a device keeps updates away during a shift, with an end or without; and lets them come, or never."""
+    items: list[AnyItem] = []
+    for _ in range(chance.randint(1, 3)):
+        node, at = chance.choice(nodes), round(chance.uniform(30.0, made.seconds), 3)
+        for_s = round(chance.uniform(30.0, 900.0), 1)
+        until_ms = int((WALL_S + at + for_s) * 1000) if chance.random() < 0.4 else 0
+        hold = agent.LocalHold(reason="a shift", until_ms=chance.choice((until_ms, until_ms, None)))
+        items.append(plan.AtDevice(at=at, node=node, command=hold))
+        if chance.random() < 0.7:
+            items.append(plan.AtDevice(at=round(at + for_s, 3), node=node, command=agent.LocalUnhold(reason="over")))
+    return _with(made, *items)
+
+
+def _own(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """Somebody at a device declares a service there, under a name that the hub may ask for, too; and deletes it."""
+    items: list[AnyItem] = []
+    for _ in range(chance.randint(1, 3)):
+        node, at = chance.choice(nodes), round(chance.uniform(30.0, made.seconds), 3)
+        name = chance.choice(("bench", *people.SERVICES))
+        for again in range(chance.randint(1, 2)):
+            later = round(at + again * chance.uniform(10.0, 300.0), 3)
+            items.append(plan.AtDevice(at=later, node=node, command=declared(name, rate=chance.randrange(3))))
+        if chance.random() < 0.6:
+            gone = agent.LocalDelete(kind="service", name=name, reason="done")
+            items.append(plan.AtDevice(at=round(at + chance.uniform(30.0, 600.0), 3), node=node, command=gone))
+    return _with(made, *items)
+
+
+def declared(name: str, *, rate: int = 0) -> agent.LocalApply:
+    """Return how a person declares a service at a device."""
+    made = compiler.document(load.from_json(people.service(name, "steady", "fleet=sim", env={"RATE": f"own {rate}"})))
+    assert made is not None
+    return agent.LocalApply(documents=[msgspec.Raw(documents.encode(made))], reason="here alone")
+
+
+def _with(made: Plan, *items: AnyItem) -> Plan:
+    return msgspec.structs.replace(made, items=sorted([*made.items, *items], key=lambda item: item.at))

@@ -1,0 +1,81 @@
+"""What happens out at the devices, each alone; and the worlds that once broke a rule by it, made short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge_agent.core import inputs as agent
+from hub.core import inputs as hub
+from tests.checkers import history
+from tests.sim import afield, people, plan, run
+from tests.sim.plan import AnyItem, Plan
+
+
+def _apply(at: float, name: str, node: str = "cloud") -> plan.Operate:
+    return plan.Operate(at=at, op=hub.Apply(documents=[people.service(name, "steady", "fleet=sim")]), node=node)
+
+
+def _survives(*items: AnyItem, seconds: float = 300.0, **more: Any) -> list[history.AnyFact]:
+    """Run a world in which this happens, see that every rule holds, and return its facts."""
+    facts: list[history.AnyFact] = []
+    made = Plan(seconds=seconds, items=sorted(items, key=lambda item: item.at), **more)
+    outcome = run.run(5, agents=2, hours=0.1, plan=made, listen=facts.append)
+    assert outcome.rule == "", outcome.text
+    return facts
+
+
+_CUT = plan.Cut(at=40.0, node="gw-1", for_s=260.0)
+
+
+def test_a_device_that_is_cut_off_is_asked_and_heard_by_sticks() -> None:
+    down = plan.Carry(at=60.0, node="gw-1", way="down", after_s=20.0)
+    up = plan.Carry(at=150.0, node="gw-1", way="up", after_s=30.0)
+    facts = _survives(_apply(5.0, "web"), _CUT, _apply(50.0, "worker"), down, up)
+    began = [one.at for one in facts if isinstance(one, history.Ran) and one.node == "gw-1" and one.proof == "worker"]
+    assert 80.0 < began[0] < 90.0
+    taken = [one for one in facts if isinstance(one, history.Operated) and isinstance(one.op, hub.TakePart)]
+    assert taken
+    assert not any(one.error for one in taken)
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_stick_that_comes_twice_late_in_part_or_to_another_device_breaks_nothing(way: str) -> None:
+    late = plan.Carry(at=60.0, node="gw-1", way=way, after_s=150.0, again_s=20.0)
+    half = plan.Carry(at=90.0, node="gw-1", way=way, after_s=10.0, again_s=60.0, half=True)
+    astray = plan.Carry(at=100.0, node="gw-1", way="down", after_s=10.0, to="gw-2")
+    facts = _survives(_apply(5.0, "web"), _CUT, _apply(50.0, "worker"), late, half, astray, external=True)
+    assert {one.kind for one in facts if isinstance(one, history.Fault)} >= {
+        "stick again",
+        "stick half",
+        "stick astray",
+    }
+
+
+def test_what_a_person_keeps_away_or_declares_at_a_device_stands_through_all_that_the_hub_asks() -> None:
+    own = plan.AtDevice(at=30.0, node="gw-1", command=afield.declared("worker"))
+    hold = plan.AtDevice(at=40.0, node="gw-1", command=agent.LocalHold(reason="a shift"))
+    unhold = plan.AtDevice(at=200.0, node="gw-1", command=agent.LocalUnhold())
+    gone = plan.AtDevice(at=240.0, node="gw-1", command=agent.LocalDelete(kind="service", name="worker"))
+    reboot = plan.Reboot(at=120.0, node="gw-1", for_s=20.0, power=True)
+    asked = [_apply(5.0, "web"), _apply(60.0, "worker"), _apply(70.0, "extra")]
+    facts = _survives(*asked, own, hold, reboot, unhold, gone)
+    began = {one.proof: one.at for one in facts if isinstance(one, history.Ran) and one.node == "gw-1"}
+    assert began["extra"] > 200.0, "it waited"
+    assert began["worker"] > 240.0, "the hub's came when the device's own had gone"
+
+
+BROKE: dict[str, list[AnyItem]] = {
+    "a hub that lives from a backup hands out a stick": [
+        _apply(5.0, "web"),
+        plan.Restore(at=90.0, node="cloud", age_s=40.0),
+        _apply(110.0, "worker"),
+        plan.Carry(at=120.0, node="gw-1", way="down", after_s=10.0),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", BROKE)
+def test_what_once_broke_a_rule_holds(name: str) -> None:
+    _survives(*BROKE[name])
