@@ -17,6 +17,7 @@ import msgspec
 from edge_agent.shell import placing
 from protocol import ids, limits
 from protocol.aio import tls
+from protocol.aio.joining import proxied
 from protocol.errors import Refused, SkerryError, TooLarge
 
 _REFUSED = frozenset({401, 403, 410})
@@ -93,10 +94,12 @@ def main() -> None:
     outcome = Outcome()
     try:
         context = tls.api_context(Path(job.root).read_text(), job.hub)
-        with httpx.Client(verify=context, timeout=_PROGRESS_WAIT_S) as client:
+        with proxied.client(context, _PROGRESS_WAIT_S) as client:
             fetch(job, client)
     except TicketRefused as error:
         outcome = Outcome(error=str(error), ticket_refused=True)
+    except httpx.ProxyError as error:
+        outcome = Outcome(error=proxied.doubt(job.url, error))
     except httpx.HTTPError as error:
         outcome = Outcome(error=f"cannot fetch from {job.url}: {error or type(error).__name__}")
     except (SkerryError, OSError) as error:

@@ -6,7 +6,8 @@
 #
 # The token may come in SKERRY_TOKEN too. Nothing is changed before all that can be checked is checked. To run it twice
 # is harmless; when it fails half-way it takes back what it did, and never what was here before, nor a key or a journal.
-# Whatever it fetches comes from this hub, known by the same pin, and must have the sum that stands here.
+# Whatever it fetches comes from this hub, known by the same pin, and must have the sum that stands here. A proxy of the
+# environment is used (sudo drops it: `sudo https_proxy=http://HOST:PORT sh -s ...`); it sees neither token nor package.
 set -eu
 
 url=@URL@
@@ -105,6 +106,7 @@ enroll() {
     printf '%s\n' "$said" | grep -v -e '^trusting' -e '^Next:' || :
     systemctl start skerry-agent || fail "the agent does not start: systemctl status skerry-agent"
     say running "$(systemctl show --property=StatusText --value skerry-agent)"
+    [ -z "${https_proxy:-${HTTPS_PROXY:-}}" ] || say proxy 'for what is fetched later name it in /etc/skerry/agent.env, too'
     echo 'Done. On this device:  skerry-agent status'
 }
 

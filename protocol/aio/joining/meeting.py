@@ -17,7 +17,7 @@ import msgspec
 
 from protocol import ids, limits
 from protocol.aio import tls
-from protocol.aio.joining import words
+from protocol.aio.joining import proxied, words
 from protocol.errors import Refused, TrustError
 from protocol.trust import signing
 
@@ -35,7 +35,7 @@ def meet(at: str, token: str) -> words.Met:
     unproven = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unproven.check_hostname = False
     unproven.verify_mode = ssl.CERT_NONE  # the pin proves what comes, or it is thrown away
-    with _client(at, unproven) as client:
+    with proxied.client(unproven, limits.CONNECT_WAIT_S, at) as client:
         root = _get(client, "/v1/ca").text
         info = _get(client, "/v1/info").content
     if len(root) > _CA_BYTES_MAX or signing.spki_hash(root) != made.pin:
@@ -56,7 +56,7 @@ def meet(at: str, token: str) -> words.Met:
 
 def enroll(met: words.Met, body: dict[str, object], who: str) -> words.Enrolled:
     """Ask in, for `who` as errors call it. Raises Refused, TrustError, Unreachable."""
-    with _client(met.base, tls.api_context(met.root, met.info.scope)) as client:
+    with proxied.client(tls.api_context(met.root, met.info.scope), limits.CONNECT_WAIT_S, met.base) as client:
         try:
             response = client.post("/v1/enroll", json=body)
         except httpx.HTTPError as error:
@@ -74,10 +74,6 @@ def enroll(met: words.Met, body: dict[str, object], who: str) -> words.Enrolled:
     return answer
 
 
-def _client(at: str, context: ssl.SSLContext) -> httpx.Client:
-    return httpx.Client(base_url=at, verify=context, timeout=limits.CONNECT_WAIT_S)
-
-
 def _get(client: httpx.Client, path: str) -> httpx.Response:
     try:
         response = client.get(path)
@@ -89,6 +85,8 @@ def _get(client: httpx.Client, path: str) -> httpx.Response:
 
 
 def _unreachable(at: str, error: httpx.HTTPError) -> words.Unreachable:
+    if isinstance(error, httpx.ProxyError):
+        return words.Unreachable(proxied.doubt(at, error))
     if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
         return words.Unreachable(
             f"{at} takes connections but does not answer as a hub's API: is it the port of MQTT? "
