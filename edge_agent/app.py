@@ -28,7 +28,7 @@ from edge_agent.shell.papers.trust import DeviceTrust
 from edge_agent.shell.people.asking import Asking
 from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.probes import Probes
-from edge_agent.shell.runners import guard, proc
+from edge_agent.shell.runners import guard, launcher, proc
 from edge_agent.shell.runners.children import Helpers
 from edge_agent.shell.runners.launcher import Launcher
 from edge_agent.shell.runners.process import ProcessRunner
@@ -233,7 +233,7 @@ class _Serving:
             found=self._runner.discover(),
             artifacts=self._artifacts.here(),
             platform=self._platform,
-            able=self._launcher.able if self._launcher is not None else [],
+            able=self._launcher.able if self._launcher is not None else launcher.NO_LAUNCHER,
             certificate_from_ms=certificate.from_ms,
             certificate_until_ms=certificate.until_ms,
             slots=daemon.slots(self._places),

@@ -37,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Isolation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a service is kept from. What the device cannot enforce is told as a condition; if `required`, it is refused.
+    """What a workload is kept from. What the device cannot enforce is told; if `required`, it is refused.
 
     Paths are absolute. `reads` and `writes`: all that it may touch (Landlock), besides the system's programs and its
     own working directory; both empty: all that its user may. `rlimits`: by the kernel's names (core, stack, ...).
@@ -166,7 +166,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step: a command (`run`), or `set`: outputs from references, no process.
 
     References are `${params.NAME}` and `${steps.STEP.outputs.NAME}`; they are replaced in `run`, `env` and `set`
-    values. `interrupted` says what an agent does that finds the step started and its outcome unknown.
+    values. `interrupted` says what an agent does that finds the step started and its outcome unknown. `user` (if not
+    empty), `limits` and `isolation` (if not None) are its own, in place of the workflow's.
     """
 
     name: str
@@ -178,6 +179,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry: Retry = Retry()
     interrupted: str = "fail"
     when: list[Condition] = []
+    user: str = ""
+    limits: Limits | None = None
+    isolation: Isolation | None = None
 
 
 class Cron(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -198,6 +202,8 @@ class Workflow(Document, frozen=True, kw_only=True, tag="workflow"):
     artifact: str = ""
     env: dict[str, str] = {}
     user: str = ""
+    limits: Limits = Limits()
+    isolation: Isolation = Isolation()
     concurrency: int = 1
     labels: dict[str, str] = {}
 
@@ -218,6 +224,8 @@ class Task(Document, frozen=True, kw_only=True, tag="task"):
     deadline_ms: int = 0
     repeatable: bool = False
     user: str = ""
+    limits: Limits = Limits()
+    isolation: Isolation = Isolation()
     by: str = ""
 
 

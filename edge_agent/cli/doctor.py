@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from edge_agent.cli import client, human
+from edge_agent.core import isolation
 from edge_agent.core.doctor import judge
 from edge_agent.core.doctor.facts import Running
 from edge_agent.shell.doctor import gather
@@ -32,4 +35,5 @@ def _running(data: Path) -> Running:
         waiting_bytes=sum(one["bytes"] for one in backlog),
         lost=said["lost"],
         conditions=[one["text"] for one in news if one["text"] != link["reason"]],
+        able=msgspec.convert(said["able"], isolation.Able),
     )

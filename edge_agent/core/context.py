@@ -27,6 +27,7 @@ from typing import TypeVar
 
 import msgspec
 
+from edge_agent.core import isolation
 from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.entropy import Entropy
@@ -48,15 +49,15 @@ class Context:
         self.rebooted = True
         """Whether the device booted since the last life: what is not found then is lost, not merely unlaunched."""
         self.changed = True
-        self.able: frozenset[str] = frozenset()
+        self.able = isolation.Able()
         """What of an isolation this device can enforce."""
         own = snapshot.spaces.get("agent", {})
         self._last_boot = own.get("boot", b"").decode()
         self._instances = int(own.get("instances", b"0"))
 
-    def start(self, boot_id: str, entropy: bytes, able: Iterable[str], fx: Effects) -> None:
+    def start(self, boot_id: str, entropy: bytes, able: isolation.Able, fx: Effects) -> None:
         """Begin a life: `entropy` is 32 random bytes, `boot_id` names the device's boot."""
-        self.able = frozenset(able)
+        self.able = able
         self.entropy = Entropy(entropy)
         self.boot = boot_id
         self.rebooted = boot_id != self._last_boot

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from edge_agent.core.isolation import Able
 from protocol import documents, limits, status
 from protocol.effects import Action
 from protocol.link.table import Connect as Connect
@@ -71,8 +72,8 @@ class Started(Input, frozen=True, kw_only=True):
     artifacts: list[str]
     """Digests of artifacts that are unpacked and verified on this device."""
     platform: dict[str, str]
-    able: list[str] = []
-    """What of an isolation this device can enforce (core/services/isolation)."""
+    able: Able = Able()
+    """What of an isolation this device can enforce."""
     certificate_until_ms: int
     certificate_from_ms: int
     slots: Slots | None = None

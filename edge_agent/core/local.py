@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edge_agent.core import context, inputs
+from edge_agent.core import context, inputs, isolation
 from edge_agent.core.context import Context
 from edge_agent.core.person import reasons
 from edge_agent.core.person.hold import Hold, Kept
@@ -49,6 +49,8 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     vitals: status.Vitals | None
     hold: status.HoldReport | None
     upgrade: status.UpgradeReport | None
+    able: isolation.Able
+    """What of an isolation this device can enforce."""
 
 
 class WhyReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -308,6 +310,7 @@ class Local:
             vitals=report.vitals,
             hold=report.hold,
             upgrade=report.upgrade,
+            able=self._ctx.able,
         )
 
     def runs(self, workflow: str = "") -> list[status.RunReport]:

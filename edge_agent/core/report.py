@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edge_agent.core import context, inputs
+from edge_agent.core import context, inputs, isolation
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.person.hold import Hold
@@ -89,7 +89,7 @@ class Reporter:
             vitals=self._vitals,
             conditions=self._conditions(now),
             lost={stream: count for stream, count in self._ctx.child.lost.items() if count},
-            platform=self.platform,
+            platform=self.platform | {"isolation": isolation.summary(self._ctx.able)},
             hold=self._hold.report(),
             upgrade=self._upgrading.report(),
         )
@@ -132,6 +132,7 @@ class Reporter:
         found += [(f"workflow/{name}", text) for name, text in (self._runs.bad | self._triggers.bad).items()]
         found += [(spoken(key), _CLASH.format(one.user, spoken(key))) for key, one in self._own.clashes()]
         found += [(f"service/{name}", one.unconfined()) for name, one in self._roster.all.items()]
+        found += [(f"workflow/{name}", text) for name, text in self._runs.unconfined()]
         found += [self._asked_back(asked) for _, asked in self._desired.of(documents.ReleaseRequest).values()]
         found += [
             (f"workflow/{workflow}", f"run {run} was interrupted in step {step}: answer retry or fail")

@@ -21,7 +21,7 @@ import enum
 
 import msgspec
 
-from edge_agent.core import context, inputs
+from edge_agent.core import context, inputs, isolation
 from edge_agent.core.context import Context
 from edge_agent.core.desired import Desired
 from edge_agent.core.workflows.runs import Runs
@@ -94,8 +94,10 @@ class Tasks:
             self._exited(task, record, got, now, fx)
         elif self._ctx.rebooted:
             self._exited(task, record, inputs.Ended(instance=record.instance, exit=inputs.Exit()), now, fx)
+        elif refused := isolation.refusal(_process(record), self._ctx.able):
+            self._end(task, record, status.TaskFact(id=task, state="refused", reason=refused), now, fx)
         else:
-            fx.act.append(_launch(record))
+            fx.act.append(_launch(record, self._ctx.able))
 
     def want(self, desired: Desired, is_partial: bool, now: Now, fx: Effects) -> None:
         """Take a complete manifest. `is_partial`: what is not known here may have been lost with a damaged store."""
@@ -148,10 +150,18 @@ class Tasks:
             timeout_s=timeout_s,
             document=document,
         )
+        if refused := isolation.refusal(_process(record), self._ctx.able):
+            self._refuse(task, refused, now, fx)
+            return
         self._keep(task, record, fx)
-        body = status.TaskFact(id=task, by=document.by, command=document.command, attempt=attempt)
+        body = status.TaskFact(
+            id=task, by=document.by, command=document.command, attempt=attempt, reason=self._told(record)
+        )
         self._note("started", task, body, now, fx)
-        fx.act.append(_launch(record))
+        fx.act.append(_launch(record, self._ctx.able))
+
+    def _told(self, record: Record) -> str:
+        return isolation.told(_process(record), self._ctx.able)
 
     def of(self, instance: str) -> str:
         """Return the task that runs as `instance`, or an empty text."""
@@ -177,7 +187,7 @@ class Tasks:
             fx.act.append(inputs.Forget(instance=record.instance))
             self._begin(task, document, record.attempt + 1, now, fx)
             return
-        state, reason = "ok" if got.exit.code == 0 else "failed", ""
+        state, reason = "ok" if got.exit.code == 0 else "failed", self._told(record)
         if record.cancelled:
             state, reason = "cancelled", "it was taken back before it ended"
         elif unknown:
@@ -327,13 +337,18 @@ def _without_output(body: status.TaskFact) -> status.TaskFact:
     return msgspec.structs.replace(body, stdout="", stderr="", reason=reason)
 
 
-def _launch(record: Record) -> inputs.Launch:
-    document = record.document
-    assert document is not None
+def _process(record: Record) -> documents.Process:
+    asked = record.document
+    assert asked is not None, "only of one that has not ended"
+    return documents.Process(command=asked.command, user=asked.user, limits=asked.limits, isolation=asked.isolation)
+
+
+def _launch(record: Record, able: isolation.Able) -> inputs.Launch:
+    assert record.document is not None
     return inputs.Launch(
         instance=record.instance,
-        process=documents.Process(command=document.command, user=document.user),
-        key=document.id,
+        process=isolation.enforceable(_process(record), able),
+        key=record.document.id,
         timeout_s=record.timeout_s,
         capture=True,
     )

@@ -6,6 +6,7 @@
     start.py     what becomes a shim: a fork, confined, that executes shim.sh       landlock.py    its last step
     living.py    what was started: signals, wardens, leftovers     house.py    its records, its forks
     groups.py    cgroups, of both versions      kernel.py   what Python has no call for
+    able.py      what can be enforced here, and why not the rest
     give.py      the service's folder goes to its user
 
 Architecture Invariant: it imports the standard library and one small module of ours, opens no file by a name that

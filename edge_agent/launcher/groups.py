@@ -15,6 +15,7 @@ from pathlib import Path
 from edge_agent.launcher.request import Refused, Request
 
 ROOT = Path("/sys/fs/cgroup")
+CONTROLLERS = ("memory", "cpu", "pids")
 _PERIOD_US = 100_000
 _HOLDER = "unit"
 """Version 2: where the unit's own process goes, for a group that hands controllers down has none itself."""
@@ -35,19 +36,28 @@ class Groups:
     def able(self) -> list[str]:
         """Return what can be bounded here: memory, cpu, pids."""
         if not self._second:
-            return [name for name in ("memory", "cpu", "pids") if self._makes(self._root / name)]
+            return [name for name in CONTROLLERS if self._makes(self._root / name)]
         base = self._root / self._base
         with contextlib.suppress(OSError):
             (base / _HOLDER).mkdir(exist_ok=True)
             for pid in (base / "cgroup.procs").read_text().split():
                 (base / _HOLDER / "cgroup.procs").write_text(pid)
-        for name in ("memory", "cpu", "pids"):
+        for name in CONTROLLERS:
             with contextlib.suppress(OSError):
                 (base / "cgroup.subtree_control").write_text(f"+{name}")
         with contextlib.suppress(OSError):
             handed = (base / "cgroup.subtree_control").read_text().split()
-            return [name for name in ("memory", "cpu", "pids") if name in handed]
+            return [name for name in CONTROLLERS if name in handed]
         return []
+
+    def why(self, name: str) -> str:
+        """Return why `name` cannot be bounded here."""
+        if self._second:
+            return f"control groups of version 2 hand no {name} down to {self._base}"
+        if not any((self._root / one).is_dir() for one in (*CONTROLLERS, *_NAMED)):
+            return f"no control groups are mounted at {self._root}"
+        lacks = "without" if not (self._root / name).is_dir() else "whose groups cannot be made:"
+        return f"control groups of version 1 {lacks} {name}"
 
     def _makes(self, controller: Path) -> bool:
         if not controller.is_dir():
@@ -123,5 +133,5 @@ class Groups:
         return not any(place.is_dir() for place in self._places(instance))
 
     def _places(self, instance: str) -> list[Path]:
-        tops = [self._root] if self._second else [self._root / one for one in ("memory", "cpu", "pids", *_NAMED)]
+        tops = [self._root] if self._second else [self._root / one for one in (*CONTROLLERS, *_NAMED)]
         return [top / self._base / instance for top in tops]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -43,7 +44,7 @@ def make_read_only(path: str) -> None:
 def can_make_read_only() -> bool:
     """Tell whether this kernel knows how; an empty change is refused by those that do, and unknown to the others."""
     _libc.syscall(_MOUNT_SETATTR, -1, b"", 0, None, 0)
-    return ctypes.get_errno() != 38  # ENOSYS
+    return ctypes.get_errno() != errno.ENOSYS
 
 
 def private_tmp() -> None:
@@ -83,9 +84,15 @@ def no_network() -> None:
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
 
 
-def has_landlock() -> bool:
-    """Tell whether the kernel has Landlock, and it is switched on."""
-    return bool(_libc.syscall(444, None, 0, 1) > 0)
+def landlock_lacks() -> str:
+    """Return why there is no Landlock, for people; empty: there is."""
+    if _libc.syscall(444, None, 0, 1) > 0:
+        return ""
+    return (
+        "has no Landlock"
+        if ctypes.get_errno() == errno.ENOSYS
+        else "has Landlock switched off (boot with lsm=landlock)"
+    )
 
 
 def _call(result: int, about: str) -> int:

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_agent.launcher import kernel, living, policy, request, start
+from edge_agent.launcher import living, policy, request, start
+from edge_agent.launcher.able import able
 from edge_agent.launcher.house import House, in_fork
 from edge_agent.launcher.policy import Allowed, Who
 from edge_agent.launcher.request import Refused, Request, Stranger
@@ -80,7 +81,8 @@ class Launcher:
         house = self._house
         if asked.do == "able":
             living.forget_the_dead(house)
-            return {"able": self._able(), "user": self._allowed().user}
+            names, why = able(house.groups)
+            return {"able": names, "why": why, "user": self._allowed().user}
         if asked.do == "signal":
             living.send_signal(house, asked)
         elif asked.do == "guard":
@@ -117,12 +119,6 @@ class Launcher:
             in_fork(lambda: start.become_workload(self._house, asked, who, handles, record), tell)
         finally:
             os.close(record)
-
-    def _able(self) -> list[str]:
-        found = ["user", "groups", "no_new_privileges", "rlimits", "private_tmp", "no_network"]
-        found += ["read_only"] if kernel.can_make_read_only() else []
-        found += ["paths"] if kernel.has_landlock() else []
-        return found + self._house.groups.able()
 
     def _allowed(self) -> Allowed:
         """Return what the owner allows, as of now. Raises Refused: nobody knows."""

@@ -6,9 +6,10 @@ import msgspec
 
 from protocol import documents
 from protocol.spec.fleet.upgrade import Upgrade
+from protocol.spec.parts.isolation import over
 from protocol.spec.policy import Policy
 from protocol.spec.service import Health, Service, ServiceSpec
-from protocol.spec.workflow import Step, Workflow
+from protocol.spec.workflow import Step, Workflow, WorkflowSpec
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -85,7 +86,7 @@ def workflow(wished: Workflow) -> documents.Workflow:
     spec = wished.spec
     return documents.Workflow(
         workflow=wished.name,
-        steps=[_step(step) for step in spec.steps],
+        steps=[_step(step, spec) for step in spec.steps],
         triggers=[
             documents.Cron(cron=trigger.cron, timezone=trigger.timezone, catch_up=trigger.catch_up)
             for trigger in spec.triggers
@@ -94,13 +95,14 @@ def workflow(wished: Workflow) -> documents.Workflow:
         artifact=spec.artifact or "",
         env=spec.env,
         user=spec.user,
+        limits=spec.resources.document(),
+        isolation=spec.isolation.document(),
         concurrency=spec.concurrency,
         labels=wished.metadata.labels,
     )
 
 
 def _process(spec: ServiceSpec) -> documents.Process:
-    wished = spec.resources
     return documents.Process(
         command=spec.process.command,
         artifact=spec.artifact or "",
@@ -109,9 +111,7 @@ def _process(spec: ServiceSpec) -> documents.Process:
         user=spec.process.user,
         files=[documents.InlineFile(path=file.path, text=file.text, mode=file.mode) for file in spec.files],
         isolation=spec.isolation.document(),
-        limits=documents.Limits(
-            memory_bytes=wished.memory, cpu=wished.cpu, open_files=wished.open_files, processes=wished.processes
-        ),
+        limits=spec.resources.document(),
     )
 
 
@@ -127,7 +127,7 @@ def _probe(health: Health) -> documents.Probe:
     )
 
 
-def _step(step: Step) -> documents.Step:
+def _step(step: Step, of_all: WorkflowSpec) -> documents.Step:
     return documents.Step(
         name=step.name,
         needs=step.needs,
@@ -141,4 +141,7 @@ def _step(step: Step) -> documents.Step:
             documents.Condition(step=when.step, is_=when.is_ or "", output=when.output or "", equals=when.equals or "")
             for when in step.when
         ],
+        user=step.user,
+        limits=over(step.resources, of_all.resources).document() if step.resources is not None else None,
+        isolation=over(step.isolation, of_all.isolation).document() if step.isolation is not None else None,
     )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, mo
 from protocol import limits
 from protocol.spec import common, quantities
 from protocol.spec.parts.disconnect import Disconnect
-from protocol.spec.parts.isolation import Isolation
+from protocol.spec.parts.isolation import Isolation, Resources
 from protocol.spec.placement import Placement
 
 _LOOPBACK = re.compile(r"https?://(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d{1,5})?(?:/\S*)?", re.ASCII)
@@ -94,15 +94,6 @@ class Health(common.Model):
         if (self.exec is None) == (self.http is None):
             raise ValueError("write either exec: [COMMAND, …] or http: URL")
         return self
-
-
-class Resources(common.Model):
-    """Limits; what is not written is left to the device."""
-
-    memory: quantities.Size | None = None
-    cpu: Annotated[float, Field(gt=0, le=1_024)] | None = None
-    open_files: Annotated[int, Field(ge=8, le=1_048_576)] | None = None
-    processes: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
 
 
 class Stop(common.Model):

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from protocol import limits
 from protocol.spec import common, mistakes, quantities
+from protocol.spec.parts.isolation import Isolation, OwnIsolation, OwnResources, Resources
 from protocol.spec.placement import Placement
 
 _AN_INSTANT = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
@@ -74,7 +75,10 @@ class When(common.Model):
 
 
 class Step(common.Model):
-    """One step: `run` a command, or `set` outputs from parameters and earlier outputs."""
+    """One step: `run` a command, or `set` outputs from parameters and earlier outputs.
+
+    `user`, and each word of `isolation` and `resources`: in place of the workflow's.
+    """
 
     name: common.NameText
     needs: list[common.NameText] = []
@@ -85,11 +89,16 @@ class Step(common.Model):
     retry: Retry = Retry()
     interrupted: Literal["retry", "fail", "ask"] = "fail"
     when: Annotated[list[When], BeforeValidator(_listed)] = []
+    user: common.UserText = ""
+    isolation: OwnIsolation = None
+    resources: OwnResources = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Step:
         if (self.run is None) == (self.set is None):
             raise ValueError("write either run: [COMMAND, …] or set: {NAME: VALUE}")
+        if self.set is not None and (self.user or self.isolation is not None or self.resources is not None):
+            raise ValueError("a step that only sets values runs nothing: leave out user, isolation and resources")
         return self
 
 
@@ -103,6 +112,8 @@ class WorkflowSpec(common.Model):
     artifact: Annotated[str, Field(min_length=1)] | None = None
     env: common.Environment = {}
     user: common.UserText = ""
+    isolation: Isolation = Isolation()
+    resources: Resources = Resources()
     concurrency: Annotated[int, Field(ge=1, le=limits.RUNS_ACTIVE_MAX)] = 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from edge_agent.core.isolation import Able
 from protocol.doctor.facts import Answer, Clock, Disk, File, Key, Paper, Room, Store, Way
 from protocol.doctor.findings import Unseen
 
@@ -56,6 +57,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     waiting_bytes: int
     lost: dict[str, int]
     conditions: list[str]
+    able: Able
 
 
 class Resting(msgspec.Struct, frozen=True, kw_only=True):

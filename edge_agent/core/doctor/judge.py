@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from edge_agent.core import isolation
 from edge_agent.core.doctor import contact
-from edge_agent.core.doctor.facts import Device, Enrolled, People, Tools, Work
+from edge_agent.core.doctor.facts import Device, Enrolled, People, Resting, Running, Tools, Work
 from protocol import limits
 from protocol.doctor import files, papers, stores, ways, words
 from protocol.doctor.facts import Paper, Store
-from protocol.doctor.findings import Finding, Unseen, judged, ok, problem, warning
+from protocol.doctor.findings import Finding, Unseen, judged, ok, problem, unknown, warning
 
 _FOLDER_MODE = 0o711
 _RESTORE = f"put it back from a backup of this device, or move its folder aside and {contact.ENROLL}"
@@ -28,6 +29,7 @@ def device(seen: Device) -> list[Finding]:
         judged("tools", seen.tools, _tools),
         judged("workloads", seen.work, _work),
         judged("people", seen.people, _people),
+        _isolation(seen.agent),
         *_machine(seen),
         *contact.contact(seen, seen.enrolled),
     ]
@@ -88,6 +90,13 @@ def _work(seen: Work) -> Finding:
             "workloads", says, "a running agent starts them again by their policy: start it if it does not run"
         )
     return ok("workloads", f"{seen.count} known by their folders")
+
+
+def _isolation(agent: Running | Resting | Unseen) -> Finding:
+    """Say what the words of a spec are good for here; of a service that goes without the conditions tell."""
+    if not isinstance(agent, Running):
+        return unknown("isolation", "nobody can tell while no agent answers")
+    return ok("isolation", f"this device enforces {isolation.summary(agent.able)}")
 
 
 def _people(seen: People) -> Finding:

@@ -17,10 +17,10 @@ import enum
 
 import msgspec
 
-from edge_agent.core import context, inputs
+from edge_agent.core import context, inputs, isolation
 from edge_agent.core.artifacts import Artifacts
 from edge_agent.core.context import Context
-from edge_agent.core.services import cut, health, isolation, reconcile
+from edge_agent.core.services import cut, health, reconcile
 from edge_agent.core.services.overrides import Overrides
 from edge_agent.core.upward.absence import Absence
 from protocol import documents, limits, status

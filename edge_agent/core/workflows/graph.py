@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 
+from edge_agent.core import isolation
 from protocol import documents, ids, limits
 from protocol.errors import Refused
 
@@ -46,6 +47,28 @@ class Graph:
             for need in needs:
                 self.followers[need].append(name)
         self._check_acyclic()
+        self._confined = [one.name for one in definition.steps if one.run and _confines(self.process(one.name))]
+
+    def process(self, name: str) -> documents.Process:
+        """Return the process of a step as it is written, with its references."""
+        of_all, step = self.definition, self.steps[name]
+        return documents.Process(
+            command=step.run,
+            artifact=of_all.artifact,
+            env=of_all.env | step.env,
+            user=step.user or of_all.user,
+            limits=of_all.limits if step.limits is None else step.limits,
+            isolation=of_all.isolation if step.isolation is None else step.isolation,
+        )
+
+    def unconfined(self, able: isolation.Able) -> str:
+        """Return what is to be known of the first step that declares what the device cannot enforce; empty: nothing."""
+        for name in self._confined:
+            process = self.process(name)
+            found = isolation.refusal(process, able) or isolation.told(process, able)
+            if found:
+                return f"step {name!r}: {found}"
+        return ""
 
     def _needs_of(self, step: documents.Step) -> list[str]:
         if not ids.is_name(step.name):
@@ -75,6 +98,10 @@ class Graph:
             raise Refused(
                 f"the steps of workflow {self.definition.workflow!r} wait for each other, {stuck!r} among them"
             )
+
+
+def _confines(process: documents.Process) -> bool:
+    return (process.limits, process.isolation) != (documents.Limits(), documents.Isolation())
 
 
 def should_run(step: documents.Step, endings: dict[str, State], outputs: dict[str, dict[str, str]]) -> bool:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from edge_agent.core import context, inputs
+from edge_agent.core import context, inputs, isolation
 from edge_agent.core.context import Context
 from edge_agent.core.workflows import graph
 from edge_agent.core.workflows.graph import State
@@ -142,20 +142,32 @@ class Run:
         kept.state, kept.started_mono, kept.exit_code = State.RUNNING, now.mono, None
         self.running[name] = None
         self._dirty[name] = None
-        self._tell("started", status.StepFact(run=self.record.id, step=name, attempt=kept.attempt))
+        told = isolation.told(self.plan.process(name), self._ctx.able)
+        self._tell("started", status.StepFact(run=self.record.id, step=name, attempt=kept.attempt, reason=told))
         fx.act.append(launch)
 
+    def launch_again(self, name: str, now: Now, fx: Effects) -> None:
+        """At start: the running step's process never began. It does now, unless the device changed meanwhile."""
+        try:
+            fx.act.append(self.launch(name))
+        except Refused as error:
+            self.launch_failed(name, str(error), now)
+
     def launch(self, name: str) -> inputs.Launch:
-        """Return the Launch of the step's current attempt; always the same one. Raises Refused on a missing value."""
-        step, definition = self.plan.steps[name], self.plan.definition
-        env = definition.env | step.env
+        """Return the Launch of the step's current attempt; always the same one.
+
+        Raises Refused on a missing value, and when the device cannot enforce what the step requires.
+        """
+        process = self.plan.process(name)
+        refused = isolation.refusal(process, self._ctx.able)
+        if refused:
+            raise Refused(refused)
         return inputs.Launch(
             instance=self.instance(name),
-            process=documents.Process(
-                command=[self._substituted(text) for text in step.run],
-                artifact=definition.artifact,
-                env={key: self._substituted(text) for key, text in env.items()},
-                user=definition.user,
+            process=msgspec.structs.replace(
+                isolation.enforceable(process, self._ctx.able),
+                command=[self._substituted(text) for text in process.command],
+                env={key: self._substituted(text) for key, text in process.env.items()},
             ),
             key=self.record.id,
             timeout_s=self._timeout_s(name),

@@ -66,7 +66,7 @@ class Runs:
         elif found is None and self._ctx.rebooted:
             one.lost(name, now)
         elif found is None:
-            fx.act.append(one.launch(name))
+            one.launch_again(name, now, fx)
         if one.record.cancelled and name in one.running:
             fx.act.append(inputs.Stop(instance=one.instance(name), grace_s=limits.STOP_GRACE_S))
 
@@ -290,6 +290,11 @@ class Runs:
             )
             for name, digest in self.in_force.items()
         }
+
+    def unconfined(self) -> list[tuple[str, str]]:
+        """Return (workflow, what is to be known of it): a step of it declares what this device cannot enforce."""
+        told = ((name, self._definitions[digest].unconfined(self._ctx.able)) for name, digest in self.in_force.items())
+        return [(name, text) for name, text in told if text]
 
     def asking(self) -> list[tuple[str, str, str]]:
         """Return (workflow, run, step) of the interrupted steps that wait for a person."""

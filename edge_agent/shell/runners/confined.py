@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 
 from edge_agent.core import inputs
+from edge_agent.core.isolation import Able
 from edge_agent.shell.runners import script
 from protocol import documents, limits
 
@@ -40,7 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rlimits: dict[str, int] = {}
 
 
-def asked(action: inputs.Launch, setting: script.Setting, owned: Path | None, able: Collection[str]) -> Asked:
+def asked(action: inputs.Launch, setting: script.Setting, owned: Path | None, able: Able) -> Asked:
     """Return what to ask for. Raises Refused when the command cannot run here. `owned`: the folder of its user."""
     process, wanted = action.process, action.process.isolation
     program, *arguments = script.command(process.command, setting.cwd, setting.env["PATH"])
@@ -61,14 +61,14 @@ def asked(action: inputs.Launch, setting: script.Setting, owned: Path | None, ab
         no_network=wanted.no_network,
         reads=wanted.reads,
         writes=wanted.writes,
-        memory_bytes=_or_none(process.limits.memory_bytes, "memory" in able),
-        cpu_share=_or_none(process.limits.cpu and round(process.limits.cpu * 1_000), "cpu" in able),
-        processes=_or_none(process.limits.processes, "pids" in able),
+        memory_bytes=_or_none(process.limits.memory_bytes, "memory" in able.names),
+        cpu_share=_or_none(process.limits.cpu and round(process.limits.cpu * 1_000), "cpu" in able.names),
+        processes=_or_none(process.limits.processes, "pids" in able.names),
         rlimits=wanted.rlimits | _of_each_process(process.limits, able),
     )
 
 
-def beside(action: inputs.RunProbe, setting: script.Setting, able: Collection[str]) -> Asked:
+def beside(action: inputs.RunProbe, setting: script.Setting, able: Able) -> Asked:
     """Return what to ask for to run a probe beside its service. Raises Refused as `asked` does."""
     process = msgspec.structs.replace(action.process, command=action.probe.exec)
     launch = inputs.Launch(instance=action.instance, process=process, key=action.service)
@@ -84,11 +84,11 @@ def _or_none(value: int | float | None, is_asked: bool) -> int:
     return int(value) if value is not None and is_asked else -1
 
 
-def _of_each_process(wanted: documents.Limits, able: Collection[str]) -> dict[str, int]:
+def _of_each_process(wanted: documents.Limits, able: Able) -> dict[str, int]:
     """Return what stands in for the bounds of all its processes where there is none, and what never was one of all."""
     found = {
-        "as": None if "memory" in able else wanted.memory_bytes,
-        "nproc": None if "pids" in able else wanted.processes,
+        "as": None if "memory" in able.names else wanted.memory_bytes,
+        "nproc": None if "pids" in able.names else wanted.processes,
         "nofile": wanted.open_files,
     }
     return {name: value for name, value in found.items() if value is not None}

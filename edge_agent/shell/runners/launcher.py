@@ -16,6 +16,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from edge_agent.core import isolation
+from edge_agent.core.isolation import Able
 from edge_agent.shell.runners import confined, script
 from protocol import limits
 from protocol.errors import Refused
@@ -24,12 +26,14 @@ VARIABLE = "SKERRY_LAUNCHER"
 _REQUEST_BYTES_MAX = 128 * limits.KIB
 _ANSWER_BYTES_MAX = 4 * limits.KIB
 _USER = "skerry-work"
+NO_LAUNCHER = isolation.nobody(f"no launcher starts what runs here: {VARIABLE} names none")
 
 log = logging.getLogger("skerry.launcher")
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     able: list[str] = []
+    why: dict[str, str] = {}
     user: str = _USER
     error: str = ""
 
@@ -42,8 +46,8 @@ class Launcher:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.able: list[str] = []
-        """What it can enforce (core/services/isolation)."""
+        self.able = Able()
+        """What it can enforce."""
         self.user = _USER
         """Who runs what names no user."""
 
@@ -72,7 +76,7 @@ class Launcher:
             return False
         if said.error:
             log.error("the launcher answers: %s", said.error)
-        self.able, self.user = said.able, said.user
+        self.able, self.user = Able(names=frozenset(said.able), why=said.why), said.user
         return not said.error
 
     def identity(self, user: str) -> script.Identity:

@@ -1,11 +1,12 @@
-"""What a service is kept from, as the operator writes it (documents.Isolation is what the device makes of it)."""
+"""What a workload is kept from and what it may use, as the operator writes it (documents.Isolation and Limits are what
+the device makes of it). A step's own words stand before those of its workflow, each for itself."""
 
 # ruff: noqa: RUF012 (pydantic copies defaults)
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from protocol import documents, limits
 from protocol.spec import common, quantities
@@ -61,3 +62,35 @@ class Isolation(common.Model):
             writes=self.paths.write,
             rlimits=self.rlimits,
         )
+
+
+class Resources(common.Model):
+    """Limits; what is not written is left to the device."""
+
+    memory: quantities.Size | None = None
+    cpu: Annotated[float, Field(gt=0, le=1_024)] | None = None
+    open_files: Annotated[int, Field(ge=8, le=1_048_576)] | None = None
+    processes: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+
+    def document(self) -> documents.Limits:
+        """Return them in the agent's language."""
+        return documents.Limits(
+            memory_bytes=self.memory, cpu=self.cpu, open_files=self.open_files, processes=self.processes
+        )
+
+
+T = TypeVar("T", Isolation, Resources)
+
+
+def _written(own: Isolation | Resources | None) -> dict[str, Any] | None:
+    """Return what stands in the file: a default that is written takes the place of the workflow's word."""
+    return None if own is None else own.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+OwnIsolation = Annotated[Isolation | None, PlainSerializer(_written)]
+OwnResources = Annotated[Resources | None, PlainSerializer(_written)]
+
+
+def over(own: T, of_all: T) -> T:
+    """Return `of_all` with the words that `own` writes."""
+    return of_all.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

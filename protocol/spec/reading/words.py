@@ -74,7 +74,7 @@ def _fields(model: type[BaseModel], path: Path) -> list[str]:
     """Return the names of the fields that may stand at `path`."""
     here: Any = model
     for part in path:
-        if isinstance(here, type) and issubclass(here, BaseModel):
+        if isinstance(part, str) and isinstance(here, type) and issubclass(here, BaseModel):
             named = {field.alias or name: field.annotation for name, field in here.model_fields.items()}
             here = named.get(str(part))
         here = _inner(here)

@@ -36,14 +36,19 @@ class Launched:
         self._process: subprocess.Popen[str] | None = None
         self.worlds: list[World] = []
 
-    def start(self, *more: str, program: str = "from edge_agent.launcher import main; main.main()") -> None:
-        """Start it, and return when it listens."""
+    def start(
+        self,
+        *more: str,
+        program: str = "from edge_agent.launcher import main; main.main()",
+        before: Sequence[str] = (),
+    ) -> None:
+        """Start it (by the command `before`), and return when it listens."""
         words = ["--agent", AGENT, "--data", self.data, "--socket", self.socket, "--state", self.state]
         words += ["--group", self.group, "--rules", self.rules, *more]
         with self._as(0, 0):
             self.socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", program, *map(str, words)],
+                [*before, sys.executable, "-P", "-c", program, *map(str, words)],
                 env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ""},
                 cwd="/",
                 text=True,

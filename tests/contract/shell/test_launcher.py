@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core import inputs
+from edge_agent.core import inputs, isolation
 from edge_agent.launcher import policy, serve
 from edge_agent.launcher.groups import Groups
 from edge_agent.launcher.house import House
@@ -122,7 +122,7 @@ async def test_whom_the_owner_does_not_name_nothing_runs_as(one: Launched, user:
 
 async def test_what_a_service_is_kept_from_it_cannot_do(one: Launched) -> None:
     world = one.world()
-    assert {"read_only", "private_tmp", "no_network"} <= set(world.by.able if world.by else ())
+    assert {"read_only", "private_tmp", "no_network"} <= (world.by.able.names if world.by else set())
     isolation = documents.Isolation(private_tmp=True, read_only=["/dev/shm"], rlimits={"core": 0, "stack": 1024 * 1024})
     words = "ls -A /tmp | wc -l; touch /tmp/mine && ls /tmp; ulimit -c; ulimit -s; touch /dev/shm/x"
 
@@ -132,6 +132,19 @@ async def test_what_a_service_is_kept_from_it_cannot_do(one: Launched) -> None:
     assert ended.stdout.split() == ["0", "mine", "0", "1024"]
     assert "Read-only file system" in ended.stderr
     assert not Path("/tmp/mine").exists()
+
+
+async def test_what_it_cannot_enforce_it_tries_and_says_why(one: Launched) -> None:
+    one.stop()
+    one.start(before=["setpriv", "--bounding-set=-all,+setuid,+setgid,+setpcap,+chown,+kill,+dac_override"])
+
+    found = one.says({"do": "able"})
+
+    assert {"private_tmp", "no_network"}.isdisjoint(found["able"])
+    assert found["why"]["no_network"] == "the kernel refuses it: network: Operation not permitted"
+    assert found["why"]["private_tmp"] == "the kernel refuses it: mounts: Operation not permitted"
+    assert set(found["able"]).isdisjoint(found["why"])
+    assert {*found["able"], *found["why"]} == {*isolation.WORDS, "user", "no_new_privileges"}
 
 
 async def test_a_service_without_a_network_reaches_nobody_but_itself(one: Launched) -> None:
@@ -146,7 +159,7 @@ async def test_a_service_without_a_network_reaches_nobody_but_itself(one: Launch
 
 async def test_by_landlock_it_touches_its_paths_and_no_others(one: Launched) -> None:
     world = one.world()
-    if world.by is None or "paths" not in world.by.able:
+    if world.by is None or "paths" not in world.by.able.names:
         pytest.skip("this kernel has no Landlock")
     with one.being("root"):
         for name in ("seen", "mine", "hidden"):
@@ -166,7 +179,7 @@ async def test_by_landlock_it_touches_its_paths_and_no_others(one: Launched) -> 
 
 async def test_more_memory_or_processes_than_declared_it_does_not_get(one: Launched) -> None:
     world = one.world()
-    if world.by is None or not {"memory", "pids"} <= set(world.by.able):
+    if world.by is None or not {"memory", "pids"} <= world.by.able.names:
         pytest.skip("no control groups here")
     limits = documents.Limits(memory_bytes=32 * 1024 * 1024, processes=4)
     eat = ["sh", "-c", "head -c 200000000 /dev/zero | tail -c 190000000 >/dev/null"]  # the end is kept in memory

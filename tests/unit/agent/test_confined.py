@@ -1,12 +1,14 @@
-"""A service that is to be kept from something, on a device that can do so, or only half of it, or must."""
+"""What is to be kept from something (a service, a step, a task), on a device that can do so, or half of it, or must."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
 from edge_agent.core import inputs
 from protocol import documents
-from tests.unit.agent.world import World, acts, exited, only, running, service
+from tests.unit.agent.world import World, acts, body, exited, only, running, service
 
 QUIET = documents.Isolation(no_network=True, private_tmp=True)
 
@@ -16,9 +18,9 @@ def confined(isolation: documents.Isolation, *command: str) -> documents.Assignm
     return msgspec.structs.replace(plain, process=msgspec.structs.replace(plain.process, isolation=isolation))
 
 
-def at(*able: str) -> World:
+def at(*able: str, why: dict[str, str] | None = None) -> World:
     world = World()
-    world.start(able=able)
+    world.start(able=able, why=why)
     world.online()
     return world
 
@@ -83,3 +85,121 @@ def test_a_device_that_lost_what_a_service_requires_starts_it_no_more_until_it_h
     assert acts(world.start(able=("private_tmp", "no_network")), inputs.Launch) or [
         one for one in world.wait(3_600.0) if isinstance(one, inputs.Launch)
     ]
+
+
+# ------------------------------------------------------------------------------------------------ steps
+
+HALF = documents.Isolation(private_tmp=True)
+LACKS = "this device cannot enforce no network (kernel 5.10)"
+
+
+def flow(*steps: documents.Step, **more: Any) -> documents.Workflow:
+    return documents.Workflow(workflow="flow", steps=list(steps), **more)
+
+
+def begun(world: World, *steps: documents.Step, **more: Any) -> str:
+    world.desire(flow(*steps, **more))
+    return world.local(inputs.LocalWorkflowStart(workflow="flow", params={}))["run"]
+
+
+def told(world: World, kind: str, name: str) -> str:
+    return body(next(one for one in world.entries(kind=kind) if body(one).get("step", name) == name))["reason"]
+
+
+def test_a_step_is_kept_from_what_its_workflow_says_and_else_from_what_it_says_itself() -> None:
+    world = at("private_tmp", "no_network", "memory")
+    bound = documents.Limits(memory_bytes=1)
+
+    begun(
+        world,
+        documents.Step(name="a", run=["./a"]),
+        documents.Step(name="b", run=["./b"], user="bob", limits=documents.Limits(), isolation=HALF),
+        user="amy",
+        limits=bound,
+        isolation=QUIET,
+    )
+
+    one, two = (launch.process for launch in world.all(inputs.Launch))
+    assert (one.user, one.limits, one.isolation) == ("amy", bound, QUIET)
+    assert (two.user, two.limits, two.isolation) == ("bob", documents.Limits(), HALF)
+    assert not world.local(inputs.LocalStatus())["conditions"]
+
+
+def test_what_a_step_goes_without_its_run_tells_and_its_workflow_does() -> None:
+    world = at("private_tmp", why={"no_network": "kernel 5.10"})
+
+    begun(world, documents.Step(name="a", run=["./a"], isolation=QUIET), documents.Step(name="b", run=["./b"]))
+
+    first, second = world.all(inputs.Launch)
+    assert first.process.isolation == HALF
+    assert told(world, "step.started", "a").startswith(LACKS)
+    assert "reason" not in body(world.entries(kind="step.started")[1])
+    (condition,) = world.local(inputs.LocalStatus())["conditions"]
+    assert (condition["what"], condition["text"].partition(": it runs")[0]) == ("workflow/flow", f"step 'a': {LACKS}")
+    assert second.process.isolation == documents.Isolation()
+
+
+def test_a_step_that_requires_what_the_device_cannot_do_fails_and_nothing_starts() -> None:
+    world = at("private_tmp", why={"no_network": "kernel 5.10"})
+    must = msgspec.structs.replace(QUIET, required=True)
+    retry = documents.Retry(attempts=3)
+
+    begun(world, documents.Step(name="a", run=["./a"], retry=retry), isolation=must)
+
+    assert not world.all(inputs.Launch)
+    assert told(world, "step.ended", "a") == f"refused: its isolation is required, and {LACKS}"
+    assert world.local(inputs.LocalStatus())["workflows"]["flow"]["last"]["state"] == "failed"
+    (condition,) = world.local(inputs.LocalStatus())["conditions"]
+    assert condition["text"] == f"step 'a': refused: its isolation is required, and {LACKS}"
+
+
+def test_a_step_that_never_began_does_not_begin_on_a_device_that_lost_what_it_requires() -> None:
+    world = at("private_tmp", "no_network")
+    begun(world, documents.Step(name="a", run=["./a"]), isolation=msgspec.structs.replace(QUIET, required=True))
+    (first,) = world.all(inputs.Launch)
+
+    assert not acts(world.start(able=("private_tmp",)), inputs.Launch)
+
+    assert told(world, "step.ended", "a").startswith("refused: its isolation is required")
+    assert first.process.isolation.required
+
+
+# ------------------------------------------------------------------------------------------------ tasks
+
+
+def task(**more: Any) -> documents.Task:
+    return documents.Task(id="df", command=["df"], **more)
+
+
+def test_a_task_is_confined_and_says_with_its_end_what_it_went_without() -> None:
+    world = at("private_tmp", why={"no_network": "kernel 5.10"})
+
+    launch = only(world.desire(task(isolation=QUIET, limits=documents.Limits(open_files=9))), inputs.Launch)
+    world.do(exited("t-df", 0))
+
+    assert launch.process.isolation == HALF
+    assert launch.process.limits.open_files == 9
+    assert told(world, "task.started", "").startswith(LACKS)
+    ended = body(world.entries(kind="task.ended")[0])
+    assert (ended["state"], ended["reason"].startswith(LACKS)) == ("ok", True)
+
+
+def test_a_task_that_requires_what_the_device_cannot_do_is_refused_and_nothing_starts() -> None:
+    world = at(why={"no_network": "kernel 5.10"})
+
+    fx = world.desire(task(isolation=documents.Isolation(no_network=True, required=True)))
+
+    assert not acts(fx, inputs.Launch)
+    ended = body(world.entries(kind="task.ended")[0])
+    assert (ended["state"], ended["reason"]) == ("refused", f"refused: its isolation is required, and {LACKS}")
+    assert not world.entries(kind="task.started")
+
+
+def test_a_task_that_never_began_is_refused_on_a_device_that_lost_what_it_requires() -> None:
+    world = at("no_network")
+    world.desire(task(isolation=documents.Isolation(no_network=True, required=True)))
+    assert world.all(inputs.Launch)
+
+    assert not acts(world.start(), inputs.Launch)
+
+    assert body(world.entries(kind="task.ended")[0])["state"] == "refused"

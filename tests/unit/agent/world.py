@@ -8,6 +8,7 @@ import msgspec
 
 from edge_agent.core import inputs
 from edge_agent.core.agent import STREAMS, AgentConfig, AgentCore
+from edge_agent.core.isolation import Able
 from protocol import documents, effects, messages
 from protocol.effects import Action, Effects, Now
 from protocol.snapshot import Snapshot, StreamState
@@ -106,6 +107,7 @@ class World:
         until_ms: int = int((WALL + 90 * DAY_S) * 1000),
         slots: inputs.Slots | None = None,
         able: tuple[str, ...] = (),
+        why: dict[str, str] | None = None,
     ) -> Effects:
         """Begin a life of the daemon on what is stored."""
         self.life += 1
@@ -120,7 +122,7 @@ class World:
                 found=list(found),
                 artifacts=list(artifacts),
                 platform={"machine": "arm64"},
-                able=list(able),
+                able=Able(names=frozenset(able), why=why or {}),
                 certificate_from_ms=int(WALL * 1000),
                 certificate_until_ms=until_ms,
                 slots=slots,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.core.doctor.facts import Device, Enrolled, People, Running, Tools, Work
+from edge_agent.core.isolation import WORDS, Able
 from hub.core.doctor.facts import Above, Context, Fleet, Folder, Named, Node, Port, Waiting
 from protocol.doctor.facts import Answer, Clock, Disk, File, Key, Paper, Room, Step, Store, Way
 
@@ -30,6 +31,7 @@ RUNNING = Running(
     waiting_bytes=0,
     lost={},
     conditions=[],
+    able=Able(names=frozenset(WORDS)),
 )
 DEVICE = Device(
     data="/d",

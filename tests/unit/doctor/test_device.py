@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge_agent.core import isolation
 from edge_agent.core.doctor import judge
 from edge_agent.core.doctor.facts import Enrolled, People, Resting, Tools, Work
 from protocol.doctor import findings, ways
@@ -46,7 +47,7 @@ def test_a_well_device_has_nothing_to_say() -> None:
     found = judge.device(DEVICE)
     assert bad(found) == []
     assert findings.code(found) == 0
-    assert findings.lines(found)[-1] == ("All 20 checks are well.", "green")
+    assert findings.lines(found)[-1] == ("All 21 checks are well.", "green")
 
 
 GONE = Unseen(why="nobody knows", next="look")
@@ -227,5 +228,18 @@ def test_lines_and_json_carry_no_control_characters_and_sum_up() -> None:
 
 def test_what_nobody_can_tell_is_neither_well_nor_wrong() -> None:
     found = judge.device(but(DEVICE, agent=Resting(why="away")))
-    assert [one.check for one in found if one.state is State.UNKNOWN] == ["losses"]
-    assert findings.lines(found)[-1][0].endswith(", 1 not known.")
+    assert [one.check for one in found if one.state is State.UNKNOWN] == ["isolation", "losses"]
+    assert findings.lines(found)[-1][0].endswith(", 2 not known.")
+
+
+@pytest.mark.parametrize(
+    ("agent", "says"),
+    [
+        (RUNNING, "this device enforces all of it"),
+        (but(RUNNING, able=isolation.nobody("no launcher")), "this device enforces nothing of it (no launcher)"),
+        (Resting(why="no agent"), "nobody can tell while no agent answers"),
+    ],
+)
+def test_what_the_device_can_enforce_the_agent_says(agent: Any, says: str) -> None:
+    one = next(one for one in judge.device(but(DEVICE, agent=agent)) if one.check == "isolation")
+    assert one.says == says

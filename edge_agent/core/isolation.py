@@ -1,6 +1,6 @@
-"""What a service is to be kept from, and what of it this device can enforce (`able`: names that its shell found out).
+"""What a workload is to be kept from, and what of it this device can enforce (names that its shell found out).
 
-able                                       it can
+name                                       it can
 memory cpu pids                            bound a workload as a whole
 no_new_privileges rlimits groups           keep it from gaining rights, bound each process, add groups
 read_only private_tmp no_network paths     hide, and protect
@@ -8,13 +8,13 @@ read_only private_tmp no_network paths     hide, and protect
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from protocol import documents
 
-_WORDS = {
+WORDS = {
     "memory": "a bound of its memory",
     "cpu": "a share of the processors",
     "pids": "a bound of its processes",
@@ -25,28 +25,62 @@ _WORDS = {
     "no_network": "no network",
     "paths": "the paths that it may touch",
 }
+_SPOKEN = {"pids": "processes", "no_network": "network: none"}
+"""What differs in the words of a spec."""
 
 
-def lacks(process: documents.Process, able: Collection[str]) -> str:
-    """Return what this device cannot enforce of what `process` declares, for people; empty: nothing."""
-    return ", ".join(_WORDS[name] for name in _declared(process) if name not in able)
+class Able(msgspec.Struct, frozen=True, kw_only=True):
+    """What this device can enforce; `why` says of the rest why not, where that is known."""
+
+    names: frozenset[str] = frozenset()
+    why: dict[str, str] = {}
 
 
-def refusal(process: documents.Process, able: Collection[str]) -> str:
+def nobody(why: str) -> Able:
+    """Return that of a device that can enforce nothing, and `why`."""
+    return Able(why=dict.fromkeys(WORDS, why))
+
+
+def summary(able: Able) -> str:
+    """Return what this device can enforce, for people, in the words of a spec."""
+    missing = _missing(WORDS, _SPOKEN, able)
+    if not missing:
+        return "all of it"
+    return (
+        f"all but {missing}"
+        if able.names
+        else f"nothing of it ({'; '.join(sorted({*able.why.values()})) or 'unknown why'})"
+    )
+
+
+def lacks(process: documents.Process, able: Able) -> str:
+    """Return what this device cannot enforce of what `process` declares and why, for people; empty: nothing."""
+    return _missing(_declared(process), WORDS, able)
+
+
+def _missing(names: Iterable[str], words: Mapping[str, str], able: Able) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for name in names:
+        if name not in able.names:
+            by_reason.setdefault(able.why.get(name, ""), []).append(words.get(name, name))
+    return ", ".join(", ".join(found) + (f" ({why})" if why else "") for why, found in by_reason.items())
+
+
+def refusal(process: documents.Process, able: Able) -> str:
     """Return why `process` may not run here; empty: it may."""
     missing = lacks(process, able) if process.isolation.required else ""
     return missing and f"refused: its isolation is required, and this device cannot enforce {missing}"
 
 
-def told(process: documents.Process, able: Collection[str]) -> str:
-    """Return what people are to know of a service that runs here without all that it declares; empty: nothing."""
+def told(process: documents.Process, able: Able) -> str:
+    """Return what people are to know of a workload that runs here without all that it declares; empty: nothing."""
     missing = lacks(process, able)
     return missing and (
         f"this device cannot enforce {missing}: it runs without; `required: true` in its isolation would refuse it"
     )
 
 
-def enforceable(process: documents.Process, able: Collection[str]) -> documents.Process:
+def enforceable(process: documents.Process, able: Able) -> documents.Process:
     """Return `process` with that of its isolation which this device enforces: what is asked then is done, or fails."""
     if process.isolation == documents.Isolation():
         return process
@@ -59,7 +93,7 @@ def enforceable(process: documents.Process, able: Collection[str]) -> documents.
         ("no_network", ("no_network",)),
         ("paths", ("reads", "writes")),
     ):
-        if name not in able:
+        if name not in able.names:
             replaced |= {field: getattr(documents.Isolation(), field) for field in fields}
     return msgspec.structs.replace(process, isolation=msgspec.structs.replace(wanted, **replaced))
 
