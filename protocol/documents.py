@@ -342,30 +342,44 @@ class Move(Document, frozen=True, kw_only=True, tag="move"):
     signature: str = ""
 
 
-class Upgrade(Document, frozen=True, kw_only=True, tag="upgrade"):
-    """The agent is to be of `version`: the word of the root hub, to devices of Debian `release` on `arch`.
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """A package for Debian `release` on `arch`; `artifact` is the package itself."""
 
-    `artifact` is the package itself, `confirm_s` the time within which the new one must say that all is well. The
-    highest `number` holds. `signature` (base64) is by the signing key of the root hub `by`, whose certificates are
-    `chain`, over protocol.trust.releases.covered(): what installs it proves it under the root that was pinned at the
-    installation, and believes nobody else.
+    release: str
+    arch: str
+    artifact: str
+
+
+class Upgrade(Document, frozen=True, kw_only=True, tag="upgrade"):
+    """The agent is to be of `version`: the word of the root hub, to devices that one of `packages` fits.
+
+    `confirm_s` is the time within which the new one must say that all is well. The highest `number` holds. `signature`
+    (base64) is by the signing key of the root hub `by`, whose certificates are `chain`, over
+    protocol.trust.releases.covered(): what installs it proves it under the root that was pinned at the installation,
+    and believes nobody else.
     """
 
     name: str
     version: str
-    release: str
-    arch: str
-    artifact: str
+    packages: list[Package]
     confirm_s: float = limits.UPGRADE_CONFIRM_S
     number: int = 0
     by: str = ""
     chain: str = ""
     signature: str = ""
 
+    def full(self, release: str) -> str:
+        """Return the version as the package for Debian `release` has it."""
+        return f"{self.version}+deb{release}"
+
+    def fitting(self, release: str, arch: str) -> Package | None:
+        """Return the package for Debian `release` on `arch`."""
+        return next((one for one in self.packages if (one.release, one.arch) == (release, arch)), None)
+
     @property
-    def full(self) -> str:
-        """The version as the package has it."""
-        return f"{self.version}+deb{self.release}"
+    def machines(self) -> str:
+        """Return what there are packages for, in words."""
+        return ", ".join(f"Debian {one.release} on {one.arch}" for one in self.packages)
 
 
 AnyDocument = (

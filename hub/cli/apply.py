@@ -111,7 +111,7 @@ def _prepared(hub: client.Client, sources: list[Source], scratch: Path, *, dry_r
             given.upload(hub, name.rpartition(":")[2], one)
     return {
         "sources": [{"name": one.name, "text": one.text} for one in sources],
-        "artifacts": {name: one.digest for name, one in packed.items()},
+        "artifacts": {name: one.written or one.digest for name, one in packed.items()},
     }
 
 

@@ -15,15 +15,14 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 import zstandard
 
+from hub.cli.packing import deb
 from protocol import limits
 from protocol.errors import SpecError
-
-if TYPE_CHECKING:
-    from protocol.spec.fleet.upgrade import UpgradeSpec
+from protocol.spec.fleet import upgrade
 
 LEVEL = 10
 LEFT_OUT = frozenset({".git", "__pycache__"})
@@ -42,6 +41,8 @@ class Packed:
     size: int
     unpacked: int
     files: int
+    written: str = ""
+    """How a document names it when it is read; empty: by its digest."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,29 @@ def pack(folder: Path, target: Path) -> Packed:
     )
 
 
-def package(path: Path, wished: UpgradeSpec) -> Packed:
-    """Return a package of Debian as the artifact that it is. Raises PackError unless it is the one that is wished."""
-    name = f"skerry-agent_{wished.version}+deb{wished.debian}_{wished.arch}.deb"
-    if path.name != name:
-        raise PackError(f'the artifact "{path.name}" is not {name}, which the version, the Debian and the arch ask for')
+def package(path: Path, wished: upgrade.UpgradeSpec) -> Packed:
+    """Return a package of Debian as the artifact that it is; what it is for stands in it.
+
+    Raises PackError unless it is the agent's, in the version that is wished.
+    """
+    try:
+        its = deb.fields(path)
+    except ValueError as error:
+        raise PackError(f"{path} is no package ({error})") from error
+    version, _, release = its.get("Version", "").partition("+deb")
+    arch = its.get("Architecture", "")
+    if its.get("Package") != "skerry-agent" or not release:
+        raise PackError(f"{path} holds {its.get('Package', 'nothing')} {its.get('Version', '')}: give skerry-agent's")
+    if version != wished.version:
+        raise PackError(f"{path} is of version {version}, not {wished.version}: give that one, or write its version")
     try:
         with path.open("rb") as file:
             digest, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     except OSError as error:
         raise PackError(f"cannot read {path}: {error.strerror}") from error
-    return Packed(digest=f"sha256:{digest}", path=path, size=size, unpacked=size, files=1)
+    digest = f"sha256:{digest}"
+    written = upgrade.placed(release, arch, digest)
+    return Packed(digest=digest, path=path, size=size, unpacked=size, files=1, written=written)
 
 
 class _Hashing:

@@ -38,7 +38,7 @@ def loaded(sources: list[Source], scratch: Path) -> tuple[list[AnyResource], dic
     packed = _packed(first, scratch)
     if not packed:
         return first.documents, {}
-    bound = load.load(sources, {name: one.digest for name, one in packed.items()})
+    bound = load.load(sources, {name: one.written or one.digest for name, one in packed.items()})
     _raise(bound.mistakes)
     return bound.documents, packed
 
@@ -47,10 +47,12 @@ def _packed(found: Any, scratch: Path) -> dict[str, Packed]:
     from hub.cli import pack
 
     packed: dict[str, pack.Packed] = {}
-    for file, resource in zip(found.files, found.documents, strict=True):
-        written = None if resource.kind == "Policy" else resource.spec.artifact
+    named = [
+        (file, one, written) for file, one in zip(found.files, found.documents, strict=True) for written in _of(one)
+    ]
+    for file, resource, written in named:
         key = f"{file}:{written}"
-        if written is None or written.startswith("sha256:") or key in packed:
+        if written.rpartition("@")[2].startswith("sha256:") or key in packed:
             continue
         base = Path.cwd() if file == "<stdin>" else Path(file).parent
         path = pack.locate(base, written)
@@ -59,6 +61,15 @@ def _packed(found: Any, scratch: Path) -> dict[str, Packed]:
             continue
         packed[key] = pack.pack(path, scratch / f"{len(packed)}.tar.zst")
     return packed
+
+
+def _of(resource: AnyResource) -> list[str]:
+    """Return what a document names as its artifact, or its packages."""
+    if resource.kind == "Policy":
+        return []
+    if resource.kind == "Upgrade":
+        return resource.spec.packages
+    return [resource.spec.artifact] if resource.spec.artifact else []
 
 
 def _raise(mistakes: list[Any]) -> None:

@@ -118,17 +118,29 @@ class _Reader:
             yield f"{resource.kind} {resource.name} takes {size} bytes, {bound}"
 
     def _bind(self, found: Tree) -> tuple[Any, list[Finding]]:
-        """Return the tree with its artifact as a digest, where digests were given."""
+        """Return the tree with its artifact, or its packages, as digests, where digests were given."""
         value: Any = found.value
         spec = _mapping(_mapping(value).get("spec"))
-        written = spec.get("artifact")
-        if self._artifacts is None or not isinstance(written, str) or _is_digest(written):
+        if self._artifacts is None:
             return value, []
+        unbound: list[Finding] = []
+        bound = dict[str, Any]()
+        if "artifact" in spec:
+            bound["artifact"] = self._bound(found, spec["artifact"], ("spec", "artifact"), unbound)
+        if isinstance(packages := spec.get("packages"), list):
+            named = enumerate(cast("list[Any]", packages))
+            bound["packages"] = [self._bound(found, one, ("spec", "packages", at), unbound) for at, one in named]
+        return (_mapping(value) | {"spec": spec | bound} if bound else value), unbound
+
+    def _bound(self, found: Tree, written: Any, path: tuple[str | int, ...], unbound: list[Finding]) -> Any:
+        """Return what `written` names, as it was read; it, and a finding, when it did not come along."""
+        if self._artifacts is None or not isinstance(written, str) or _is_digest(written.rpartition("@")[2]):
+            return written
         digest = self._artifacts.get(f"{found.file}:{written}", self._artifacts.get(written))
         if digest is None:
             text = f'the artifact "{written[:80]}" did not come along: apply with the skerry command, which packs it'
-            return value, [Finding(("spec", "artifact"), text)]
-        return _mapping(value) | {"spec": spec | {"artifact": digest}}, []
+            unbound.append(Finding(path, text))
+        return digest or written
 
 
 def _findings(value: object) -> Iterator[Finding]:

@@ -52,8 +52,8 @@ def _second(package: Path, folder: Path) -> Path:
 
 async def _apply(it: Lands, folder: Path, made: Path, confirm: str = "30s") -> None:
     """Declare a version, as an operator does: a file beside the package."""
-    release, version = made.name.split("_")[1].split("+deb")[::-1]
-    spec = {"artifact": made.name, "version": version, "debian": release, "arch": "amd64", "confirm": confirm}
+    version, _, _ = made.name.split("_")[1].partition("+deb")
+    spec = {"packages": [made.name], "version": version, "confirm": confirm}
     wished = {"apiVersion": "skerry/v1", "kind": "Upgrade", "metadata": {"name": "agents"}}
     (folder / "agents.yaml").write_text(
         json.dumps({**wished, "spec": {**spec, "placement": {"selector": "site=oslo"}}})

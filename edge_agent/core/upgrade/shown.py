@@ -9,9 +9,15 @@ from protocol.upgrade.words import Kept, Outcome, Stage
 _NOT_HERE = "this agent was not installed from its package: install that first"
 
 
-def fits(doc: documents.Upgrade, slots: Slots | None) -> bool:
-    """Tell whether `doc` is for this Debian and this machine."""
-    return slots is None or (slots.release, slots.arch) == (doc.release, doc.arch)
+def fitting(doc: documents.Upgrade, slots: Slots | None) -> documents.Package | None:
+    """Return the package for this Debian and this machine."""
+    return doc.fitting(slots.release, slots.arch) if slots is not None else None
+
+
+def version(doc: documents.Upgrade, slots: Slots | None) -> str:
+    """Return the version that is asked for, as its package here has it, if there is one."""
+    package = fitting(doc, slots)
+    return doc.full(package.release) if package is not None else doc.version
 
 
 def state(doc: documents.Upgrade, slots: Slots | None, kept: Kept, *, is_asking: bool, silent: str) -> tuple[str, str]:
@@ -20,11 +26,11 @@ def state(doc: documents.Upgrade, slots: Slots | None, kept: Kept, *, is_asking:
         return "refused", _NOT_HERE
     if kept.stage is not Stage.IDLE and kept.number == doc.number:
         return "trying", ""
-    if doc.full == slots.version:
+    if version(doc, slots) == slots.version:
         return "running", ""
-    if not fits(doc, slots):
+    if fitting(doc, slots) is None:
         here = f"this device has Debian {slots.release} on {slots.arch}"
-        return "refused", f"it is for Debian {doc.release} on {doc.arch}; {here}"
+        return "refused", f"it is for {doc.machines}; {here}"
     if kept.number == doc.number:
         is_done = kept.outcome is Outcome.DONE
         return ("refused", "another was installed by hand since") if is_done else (kept.outcome, kept.reason)

@@ -73,7 +73,8 @@ class Upgrading:
         """Follow the manifest."""
         former, (self._doc, self._raw) = self._doc, (None, b"")
         for doc, one in sorted(
-            desired.of(documents.Upgrade).values(), key=lambda it: (shown.fits(it[1], self._slots), it[1].number)
+            desired.of(documents.Upgrade).values(),
+            key=lambda it: (shown.fitting(it[1], self._slots) is not None, it[1].number),
         ):
             self._raw, self._doc = doc.raw, one
         if self._doc != former:
@@ -81,24 +82,28 @@ class Upgrading:
 
     def artifacts_wanted(self) -> list[str]:
         """Return the package, as long as it is of use."""
-        return [self._doc.artifact] if self._doc is not None and self._is_due(self._doc) else []
+        package = self._due()
+        return [package.artifact] if package is not None else []
 
-    def _is_due(self, doc: documents.Upgrade) -> bool:
-        slots, is_new = self._slots, self._kept.number < doc.number
-        return slots is not None and doc.full != slots.version and is_new and shown.fits(doc, slots) and not self._error
+    def _due(self) -> documents.Package | None:
+        """Return the package that is to be put in place here."""
+        doc, slots = self._doc, self._slots
+        if doc is None or slots is None or self._error or doc.number <= self._kept.number:
+            return None
+        return shown.fitting(doc, slots) if shown.version(doc, slots) != slots.version else None
 
     def tick(self, now: Now, fx: Effects) -> None:
         """Do the next thing."""
         self.trial.tick(now, fx)
-        doc = self._doc
-        if doc is None or self._is_asking or not self._is_due(doc):
+        doc, package = self._doc, self._due()
+        if doc is None or package is None or self._is_asking:
             return
-        if not self._artifacts.has(doc.artifact):
-            self._artifacts.want(doc.artifact, now, fx)
+        if not self._artifacts.has(package.artifact):
+            self._artifacts.want(package.artifact, now, fx)
             return
         self._is_asking = True
         if self._asked.number != doc.number:
-            self._note("upgrade.asked", doc.full, doc.number, "", now, fx)
+            self._note("upgrade.asked", doc.full(package.release), doc.number, "", now, fx)
         self._keep(Asked(number=doc.number, instances=running(self._roster)), fx)
         fx.act.append(inputs.Install(number=doc.number, request=self._raw))
 
@@ -136,5 +141,6 @@ class Upgrading:
         if doc is None:
             return None
         state, reason = shown.state(doc, self._slots, self._kept, is_asking=self._is_asking, silent=self._error)
-        reason = reason or self._artifacts.error(doc.artifact)
-        return status.UpgradeReport(number=doc.number, version=doc.full, running=self._here, state=state, reason=reason)
+        package, version = shown.fitting(doc, self._slots), shown.version(doc, self._slots)
+        reason = reason or (self._artifacts.error(package.artifact) if package is not None else "")
+        return status.UpgradeReport(number=doc.number, version=version, running=self._here, state=state, reason=reason)

@@ -8,13 +8,15 @@ is open is in memory only: after a crash the operator's command begins again, an
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from hub.core import inputs
 from hub.core.registry import Refusal
-from protocol import codec, limits, messages
+from hub.core.upgrade import standing
+from protocol import codec, documents, limits, messages
 from protocol.bundle import head
 from protocol.effects import Effects, Now
 from protocol.errors import Refused, SkerryError, TrustError
@@ -56,7 +58,7 @@ class Courier:
             if body is None:
                 raise Refusal(f"this hub lost a document of {node}: apply what runs there again", 409)
             found[name] = len(body)
-        for digest in core.resources.artifacts_of(core.delegate.placed(node)):
+        for digest in self._needed(node):
             held = core.artifacts.held.get(digest)
             if held is None:
                 raise Refusal(f"the artifact {digest} is not at this hub yet: export again when it has come", 409)
@@ -64,6 +66,17 @@ class Courier:
         if len(found) > limits.BUNDLE_PARTS_MAX:
             raise Refusal(f"{node} is asked for {len(found)} parts, over {limits.BUNDLE_PARTS_MAX}: use its link", 422)
         return found
+
+    def _needed(self, node: str) -> Iterator[str]:
+        """Yield the artifacts of what is placed on `node`; of the packages of an Upgrade its own alone."""
+        core = self._core
+        for key in core.delegate.placed(node):
+            document = core.resources.compiled(key)
+            if isinstance(document, documents.Upgrade):
+                package = standing.fitting(core, node, document)
+                yield from [package.artifact] if package is not None else []
+            else:
+                yield from core.resources.artifacts_of([key])
 
     # -------------------------------------------------------------------------------------------- up
 

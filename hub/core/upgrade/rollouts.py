@@ -47,12 +47,19 @@ class Rollouts:
     # -------------------------------------------------------------------------------------------- reading
 
     def of(self, record: Resource) -> tuple[documents.Upgrade, Rollout, list[str]]:
-        """Return the document, how far it is, and the nodes of this hub that it is for, in their order."""
+        """Return the document, how far it is, and the nodes of this hub that a package of it is for, in their order."""
         document, known = self._document(record.key), self._all.get(record.key)
         rollout = known if known is not None and known.number == document.number else Rollout(number=document.number)
-        placed = self._core.resources.placed_on(record.key, self._core.delegate.holds(record.key))
-        nodes = [name for name in placed if standing.fits(self._core, name, document)]
+        nodes = [name for name in self._placed(record) if standing.fitting(self._core, name, document) is not None]
         return document, rollout, sorted(nodes, key=lambda name: documents.digest_of(f"{record.key}|{name}".encode()))
+
+    def unfit(self, record: Resource) -> list[str]:
+        """Return the nodes of this hub that are selected, and that no package is for."""
+        document = self._document(record.key)
+        return [name for name in self._placed(record) if standing.fitting(self._core, name, document) is None]
+
+    def _placed(self, record: Resource) -> list[str]:
+        return self._core.resources.placed_on(record.key, self._core.delegate.holds(record.key))
 
     def _document(self, key: str) -> documents.Upgrade:
         document = self._core.resources.compiled(key)
@@ -128,7 +135,8 @@ class Rollouts:
         self._all[record.key], self._given[record.key] = after, frozenset(after.given)
         fx.store.append(Put(SPACE, record.key, msgspec.json.encode(after)))
         if (after.wave, after.stopped) != (before.wave, before.stopped) or not before.given:
-            said = {"version": document.full, "wave": after.wave + 1, "given": len(after.given), "why": after.stopped}
+            given, why = len(after.given), after.stopped
+            said = {"version": document.version, "wave": after.wave + 1, "given": given, "why": why}
             core.streams.audit("upgrade.stopped" if after.stopped else "upgrade.wave", record.key, said, now, fx)
         for name in {*before.given} ^ {*after.given}:
             core.delegate.mark(name)

@@ -10,15 +10,27 @@ from protocol import documents
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
+_DEBIAN = "Debian GNU/Linux "
 _ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}
 
 
-def fits(core: HubCore, name: str, document: documents.Upgrade) -> bool:
-    """Tell whether `document` is for the Debian and the machine that node `name` is, as far as that is known."""
-    node, report = core.registry.get(name), core.rollup.report(name)
-    facts = (report.platform if report is not None else {}) or node.facts
-    is_release = f"{facts.get('os', '')} ".startswith(f"Debian GNU/Linux {document.release} ")
-    return is_release and _ARCHES.get(facts.get("arch", "")) == document.arch
+def fitting(core: HubCore, name: str, document: documents.Upgrade) -> documents.Package | None:
+    """Return the package for the Debian and the machine that node `name` is, as far as that is known."""
+    facts = _facts(core, name)
+    said, arch = f"{facts.get('os', '')} ", _ARCHES.get(facts.get("arch", ""))
+    its = [one for one in document.packages if one.arch == arch and said.startswith(f"{_DEBIAN}{one.release} ")]
+    return its[0] if its else None
+
+
+def machine(core: HubCore, name: str) -> str:
+    """Return what node `name` is, as far as that is known, for people."""
+    facts = _facts(core, name)
+    return " on ".join(facts[one] for one in ("os", "arch") if facts.get(one))
+
+
+def _facts(core: HubCore, name: str) -> dict[str, str]:
+    report = core.rollup.report(name)
+    return (report.platform if report is not None else {}) or core.registry.get(name).facts
 
 
 def state(core: HubCore, name: str, document: documents.Upgrade, *, is_silent: bool) -> str:

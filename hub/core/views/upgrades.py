@@ -9,7 +9,7 @@ import msgspec
 
 from hub.core.down.known import tallies
 from hub.core.registry import Refusal
-from hub.core.upgrade import waves
+from hub.core.upgrade import standing, waves
 from hub.core.upgrade.word import KIND
 from hub.core.views import spread
 from hub.core.work.declared import Resource
@@ -28,14 +28,14 @@ def upgrades(core: HubCore, now: Now) -> list[JSON]:
 
 
 def one(core: HubCore, name: str, now: Now) -> JSON:
-    """Return one Upgrade, with each of this hub's nodes that it is for, and each region. Raises Refusal (404)."""
+    """Return one Upgrade, with each of this hub's nodes that are selected, and each region. Raises Refusal (404)."""
     record = core.resources.find(f"{KIND}/{name}")
     if record is None:
         raise Refusal(f"there is no upgrade {name[:80]!r} here: see `skerry get upgrades`", 404)
     document, rollout, nodes = core.rollouts.of(record)
     return _summary(core, record, now) | {
         "spec": msgspec.json.decode(record.spec),
-        "on": [_node(core, node, document, rollout, now) for node in nodes],
+        "on": [_node(core, node, document, rollout, now) for node in [*nodes, *core.rollouts.unfit(record)]],
         "in": [region | _versions(core, str(region["hub"]), document) for region in spread.regions(core, record)],
     }
 
@@ -54,8 +54,8 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
         "generation": record.generation,
         "changed_ms": record.changed_ms,
         "by": record.by,
-        "version": document.full,
-        "arch": document.arch,
+        "version": document.version,
+        "packages": [f"deb{one.release} {one.arch}" for one in document.packages],
         "selector": record.selector,
         "waves": wished,
         "wave": rollout.wave + 1,
@@ -63,6 +63,7 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
         "state": "stopped" if rollout.stopped else "done" if is_done else "going on",
         "reason": rollout.stopped,
         "nodes": len(nodes),
+        "unfit": len(core.rollouts.unfit(record)),
         "counts": {state: has[state] for state in (waves.RUNNING, waves.PENDING, waves.BACK, waves.SILENT)}
         | {"waiting": len(nodes) - sum(has.values()) + has[waves.SPARED]},
         "regions": list(spread.shares(core, record.key)),
@@ -71,13 +72,16 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
 
 def _node(core: HubCore, name: str, document: documents.Upgrade, rollout: waves.Rollout, now: Now) -> JSON:
     """Return how a node stands. `state`: waiting, away, held, or what it said: fetching, asked, trying, running, back,
-    refused; `silent` when it was at it and is not heard any more."""
+    refused; `silent` when it was at it and is not heard any more, `unfit` when no package is for it."""
     report, seen = core.rollup.report(name), core.rollup.seen(name)
     said = report.upgrade if report is not None else None
     is_said = said is not None and said.number == document.number
     state, reason = (said.state, said.reason) if said is not None and is_said else ("waiting", "")
     hold = report.hold if report is not None else None
-    if state == "waiting" and hold is not None:
+    package = standing.fitting(core, name, document)
+    if package is None:
+        state, reason = "unfit", f"it is {standing.machine(core, name) or 'not known yet what it is'}"
+    elif state == "waiting" and hold is not None:
         state, reason = "held", f"held at the device by {hold.user}" + (f": {hold.reason}" if hold.reason else "")
     elif state == "waiting" and not core.rollup.is_online(name):
         state = "away"
@@ -86,7 +90,7 @@ def _node(core: HubCore, name: str, document: documents.Upgrade, rollout: waves.
     return {
         "node": name,
         "given": name in rollout.given,
-        "wanted": document.full,
+        "wanted": document.full(package.release) if package is not None else "",
         "version": seen.version if seen is not None else "",
         "state": state,
         "reason": reason,

@@ -17,7 +17,7 @@ import msgspec
 from hub.core import inputs
 from hub.core.registry import Refusal
 from hub.core.streams import OwnStreams
-from hub.core.work.declared import Compiled, artifact_of
+from hub.core.work.declared import Compiled, artifacts_of
 from protocol import limits
 from protocol.effects import Delete, Effects, Now, Put
 from protocol.snapshot import Snapshot
@@ -54,9 +54,9 @@ class Artifacts:
     def check(self, all_of: list[Compiled]) -> None:
         """Raise Refusal when a document names an artifact that has not arrived at this hub."""
         for compiled in all_of:
-            digest = artifact_of(compiled.document)
-            if digest and digest not in self.held:
-                raise Refusal(f"{compiled.key}: its artifact {digest} is not at the hub: upload it first")
+            for digest in artifacts_of(compiled.document):
+                if digest not in self.held:
+                    raise Refusal(f"{compiled.key}: its artifact {digest} is not at the hub: upload it first")
 
     # -------------------------------------------------------------------------------------------- what comes
 

@@ -137,11 +137,12 @@ def compiled(document: dict[str, Any]) -> Compiled:
     )
 
 
-def artifact_of(document: documents.AnyDocument | None) -> str:
-    """Return the digest of the artifact a document needs, or ""."""
-    if isinstance(document, documents.Assignment):
-        return document.process.artifact
-    return document.artifact if isinstance(document, documents.Workflow | documents.Upgrade) else ""
+def artifacts_of(document: documents.AnyDocument | None) -> list[str]:
+    """Return the digests of the artifacts that a document names."""
+    if isinstance(document, documents.Upgrade):
+        return [one.artifact for one in document.packages]
+    its = document.process if isinstance(document, documents.Assignment) else document
+    return [its.artifact] if isinstance(its, documents.Process | documents.Workflow) and its.artifact else []
 
 
 def canonical(spec: dict[str, Any]) -> bytes:

@@ -16,7 +16,7 @@ import msgspec
 from hub.core import placement
 from hub.core.down import shares
 from hub.core.registry import Node, Refusal, Registry
-from hub.core.work.declared import POLICY, Compiled, Live, Origin, Resource, artifact_of, canonical
+from hub.core.work.declared import POLICY, Compiled, Live, Origin, Resource, artifacts_of, canonical
 from hub.core.work.rooms import Room
 from protocol import documents, limits
 from protocol.effects import Delete, Effects, Now, Put
@@ -148,8 +148,8 @@ class Resources:
 
     def artifacts_of(self, keys: list[str]) -> list[str]:
         """Return the digests of the artifacts that these resources need."""
-        found = [artifact_of(live.document) for key in keys if (live := self._live.get(key)) is not None]
-        return [digest for digest in found if digest]
+        found = (self._live[key].document for key in keys if key in self._live)
+        return [digest for document in found for digest in artifacts_of(document)]
 
     def artifacts(self) -> set[str]:
         """Return the digests of the artifacts that all resources need, placed or not."""

@@ -18,11 +18,9 @@ _VERSION = re.compile(r"[0-9][0-9A-Za-z.~]{0,60}\+deb[0-9]{1,3}", re.ASCII)
 _CHUNK_BYTES = 256 * limits.KIB
 
 
-def check_place(release: str, arch: str) -> None:
-    """Raise Refused unless this is Debian `release` on `arch`."""
-    here, machine = places.release(), _told("dpkg", "--print-architecture")
-    if (release, arch) != (here, machine):
-        raise Refused(f"it is for Debian {release} on {arch}; this device has Debian {here} on {machine}")
+def here() -> tuple[str, str]:
+    """Return which Debian this is, and on what. Raises Refused."""
+    return places.release(), _told("dpkg", "--print-architecture")
 
 
 def check(at: Places, full: str) -> None:
@@ -30,7 +28,10 @@ def check(at: Places, full: str) -> None:
     if _VERSION.fullmatch(full) is None:
         raise Refused(f"{full[:80]!r} is no version")
     name, version, arch, size = fields(at.package)
-    check_place(full.rpartition("+deb")[2], arch)
+    release, machine = here()
+    if (full.rpartition("+deb")[2], arch) != (release, machine):
+        its = f"Debian {full.rpartition('+deb')[2]} on {arch}"
+        raise Refused(f"it is for {its}; this device has Debian {release} on {machine}")
     if (name, version) != (at.name, full):
         raise Refused(f"the package is {name} {version} {arch}, not {at.name} {full}")
     room(at.lib, size)

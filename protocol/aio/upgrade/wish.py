@@ -41,7 +41,8 @@ def read(at: Places, kept: words.Kept) -> words.Wish | None:
         except (SkerryError, OSError) as error:
             fault = str(error)
     confirm_s = min(max(said.confirm_s, limits.UPGRADE_CONFIRM_S_MIN), limits.UPGRADE_CONFIRM_S_MAX)
-    return words.Wish(number=said.number, version=said.full, confirm_s=confirm_s, fault=fault)
+    version = said.full(places.release())
+    return words.Wish(number=said.number, version=version, confirm_s=confirm_s, fault=fault)
 
 
 def _pin(at: Places) -> str:
@@ -56,7 +57,10 @@ def _pin(at: Places) -> str:
 
 def _check(at: Places, said: documents.Upgrade) -> None:
     """Raise Refused unless the package is here, whole, and for this machine. Raises OSError."""
-    package.check_place(said.release, said.arch)
-    name = ids.digest(said.artifact).removeprefix("sha256:")
+    release, arch = package.here()
+    fitting = said.fitting(release, arch)
+    if fitting is None:
+        raise Refused(f"it is for {said.machines}; this device has Debian {release} on {arch}")
+    name = ids.digest(fitting.artifact).removeprefix("sha256:")
     package.copy(at.data / "artifacts" / name / "package.deb", at.package, name)
-    package.check(at, said.full)
+    package.check(at, said.full(release))

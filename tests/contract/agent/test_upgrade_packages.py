@@ -107,9 +107,10 @@ class Device:
         wished = documents.Upgrade(
             name="agents",
             version="0.2.0",
-            release=RELEASE,
-            arch=arch.strip(),
-            artifact=f"sha256:{digest}",
+            packages=[
+                documents.Package(release=RELEASE, arch="s390x", artifact="sha256:" + 64 * "0"),
+                documents.Package(release=RELEASE, arch=arch.strip(), artifact=f"sha256:{digest}"),
+            ],
             confirm_s=10.0,
             number=5,
             by="cloud",
@@ -174,6 +175,11 @@ def test_whatever_is_cut_off_goes_on_from_what_is_on_the_disk(tmp_path: Path, be
         assert came == ends[behaves], cut
 
 
+def _for_others(one: documents.Upgrade) -> documents.Upgrade:
+    bare = msgspec.structs.replace(one, packages=one.packages[:1], chain="", signature="")
+    return releases.sign(bare, SIGNER)
+
+
 def _unsigned(one: documents.Upgrade) -> documents.Upgrade:
     return msgspec.structs.replace(one, number=6)
 
@@ -208,6 +214,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_done(device: Device, mo
     good = device.package()
     assert refused(device.package(version=f"0.9.0+deb{RELEASE}")).startswith("the package is skerry-agent 0.9.0+deb")
     assert "dpkg-deb says" in refused(b"!<arch>\nhalf a package")
+    device.at.kept.unlink()
+    device.ask(good, _for_others)
+    assert device.run().reason.startswith(f"it is for Debian {RELEASE} on s390x; this device has Debian {RELEASE} on ")
     monkeypatch.setattr(limits, "UPGRADE_SPARE_BYTES", 1 << 60)
     assert refused(good).endswith("are free: make room there")
     monkeypatch.setattr(limits, "UPGRADE_SPARE_BYTES", 0)

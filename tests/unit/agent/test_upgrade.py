@@ -14,9 +14,9 @@ from tests.unit.agent.world import World, acts, body, exited, only, running, ser
 
 OLD, NEW = "0.1.0+deb12", "0.2.0+deb12"
 PACKAGE = "sha256:" + 64 * "d"
-TO = documents.Upgrade(
-    name="agents", version="0.2.0", release="12", arch="arm64", artifact=PACKAGE, number=4, by="cloud", signature="s"
-)
+THIS = documents.Package(release="12", arch="arm64", artifact=PACKAGE)
+THAT = documents.Package(release="12", arch="amd64", artifact="sha256:" + 64 * "e")
+TO = documents.Upgrade(name="agents", version="0.2.0", packages=[THAT, THIS], number=4, by="cloud", signature="s")
 TRIAL = Kept(number=4, version=NEW, stage=Stage.TRIAL, tries=1)
 
 
@@ -191,7 +191,7 @@ def test_a_held_device_stays_as_it_is_until_it_is_let_go() -> None:
 
 
 def test_the_newest_that_is_for_this_device_counts_and_one_that_runs_asks_for_nothing() -> None:
-    other = msgspec.structs.replace(TO, name="other", arch="amd64", number=9)
+    other = msgspec.structs.replace(TO, name="other", packages=[THAT], number=9)
     newer = msgspec.structs.replace(TO, name="newer", version="0.3.0", number=6)
     world = device(TO, other, newer)
     assert only(world.fx, inputs.Install).number == 6

@@ -9,17 +9,20 @@ import pytest
 
 from hub.core import inputs, views
 from protocol import documents, limits, messages, status
+from protocol.bundle import head
 from protocol.effects import Effects
 from protocol.errors import Refused
+from protocol.spec.fleet import upgrade
 from protocol.trust import releases
 from tests.unit.hub.world import World, only
 
-PACKAGE = "sha256:" + 64 * "c"
+PACKAGE, OTHER = "sha256:" + 64 * "c", "sha256:" + 64 * "d"
+HERES, OTHERS = upgrade.placed("12", "amd64", PACKAGE), upgrade.placed("13", "arm64", OTHER)
 HERE = {"os": "Debian GNU/Linux 12 (bookworm)", "arch": "x86_64"}
 
 
 def wished(version: str = "0.2.0", **spec: Any) -> dict[str, Any]:
-    made = {"artifact": PACKAGE, "version": version, "debian": "12", "arch": "amd64", "confirm": "10s", **spec}
+    made = {"packages": [HERES], "version": version, "confirm": "10s", **spec}
     placed = made | {"placement": {"selector": "site=oslo"}}
     return {"apiVersion": "skerry/v1", "kind": "Upgrade", "metadata": {"name": "agents"}, "spec": placed}
 
@@ -32,7 +35,8 @@ class Fleet:
         self.devices = self.world.fleet(a={"site": "oslo"}, b={"site": "oslo"}, c={"site": "oslo"}, d={"site": "oslo"})
         for name in self.devices:
             self.say(name)
-        self.world.ask(inputs.NoteArtifact(digest=PACKAGE, size=9))
+        for digest in (PACKAGE, OTHER):
+            self.world.ask(inputs.NoteArtifact(digest=digest, size=9))
 
     def apply(self, **spec: Any) -> documents.Upgrade:
         self.do(inputs.Apply(documents=[wished(**spec)]))
@@ -59,7 +63,7 @@ class Fleet:
         if state:
             document = self.document
             upgrade = status.UpgradeReport(
-                number=document.number, version=document.full, running="0.1.0+deb12", state=state, reason=reason
+                number=document.number, version=document.full("12"), running="0.1.0+deb12", state=state, reason=reason
             )
         self.devices[name].report(status.Report(platform=more.pop("platform", HERE), upgrade=upgrade, **more))
         self.settle()
@@ -148,14 +152,35 @@ def test_the_held_are_shown_with_who_holds_them_and_others_go_first() -> None:
     assert fleet.given() == ["a", "b", "c", "d"]
 
 
-def test_other_machines_and_other_debians_are_none_of_its_business() -> None:
+def test_each_machine_has_its_own_package_and_one_that_none_is_for_is_shown_and_counts_in_no_wave() -> None:
     fleet = Fleet()
-    fleet.say("a", platform=HERE | {"arch": "aarch64"})
-    fleet.say("b", platform=HERE | {"os": "Debian GNU/Linux 13 (trixie)"})
+    trixie = {"os": "Debian GNU/Linux 13 (trixie)", "arch": "aarch64"}
+    fleet.say("a", platform=trixie)
+    fleet.say("b", platform=HERE | {"arch": "aarch64"})
     fleet.say("c", platform={})
-    fleet.apply()
-    assert fleet.given() == ["d"]
-    assert [one["node"] for one in fleet.shown()["on"]] == ["d"]
+    fleet.apply(packages=[HERES, OTHERS], waves=["50%", "all"])
+    (first,) = fleet.given()
+    fleet.say(first, "running", platform=trixie if first == "a" else HERE)
+    assert fleet.given() == ["a", "d"]
+    said = {one["node"]: (one["state"], one["wanted"], one["reason"]) for one in fleet.shown()["on"]}
+    assert said["b"] == ("unfit", "", "it is Debian GNU/Linux 12 (bookworm) on aarch64")
+    assert said["c"] == ("unfit", "", "it is not known yet what it is")
+    assert (fleet.shown()["nodes"], fleet.shown()["unfit"]) == (2, 2)
+    assert fleet.shown()["packages"] == ["deb12 amd64", "deb13 arm64"]
+    assert {said["a"][1], said["d"][1]} == {"0.2.0+deb13", "0.2.0+deb12"}
+
+
+def test_a_bundle_carries_the_package_that_is_for_the_device_and_no_other() -> None:
+    fleet = Fleet()
+    fleet.apply(packages=[HERES, OTHERS])
+    told = fleet.world.ask(inputs.ExportBundle(node="a"))
+    assert head.name_of(PACKAGE) in told["parts"]
+    assert head.name_of(OTHER) not in told["parts"]
+    fleet.say("b", platform={})
+    assert (
+        not {head.name_of(PACKAGE), head.name_of(OTHER)}
+        & fleet.world.ask(inputs.ExportBundle(node="b"))["parts"].keys()
+    )
 
 
 def test_a_ticket_for_the_package_is_given_to_whom_it_is_asked_of_alone() -> None:
@@ -186,12 +211,17 @@ def test_what_is_declared_must_be_whole() -> None:
     assert "upload it first" in world.refused(inputs.Apply(documents=[wished()])).error
     with pytest.raises(AssertionError, match="no wave"):
         world.ask(inputs.Apply(documents=[wished(waves=["half"])]))
+    with pytest.raises(AssertionError, match="two packages are for deb12 on amd64: keep one"):
+        world.ask(inputs.Apply(documents=[wished(packages=[HERES, upgrade.placed("12", "amd64", OTHER)])]))
+    unread = world.refused(inputs.Apply(documents=[wished(packages=["./agent.deb"])])).error
+    assert "its artifact ./agent.deb is not at the hub" in unread
     with pytest.raises(AssertionError, match="no version"):
         world.ask(inputs.Apply(documents=[wished(version="../../etc")]))
 
 
 def test_what_was_altered_on_its_way_down_is_refused() -> None:
-    document = documents.Upgrade(name="agents", version="0.2.0", release="12", arch="amd64", artifact=PACKAGE)
+    package = documents.Package(release="12", arch="amd64", artifact=PACKAGE)
+    document = documents.Upgrade(name="agents", version="0.2.0", packages=[package])
     signed = msgspec.structs.replace(document, number=4, by="cloud", chain="C", signature="S")
     assert releases.said(document, documents.encode(signed).decode()) == signed
     other = msgspec.structs.replace(signed, version="0.3.0")

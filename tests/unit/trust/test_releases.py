@@ -15,9 +15,8 @@ ROOT = certificates.make_root(ROOT_KEY, "cloud", NOW_S)
 PIN = certificates.spki_hash(ROOT)
 EAST_KEY = certificates.make_key()
 EAST_CA = certificates.issue_ca(certificates.make_csr(EAST_KEY, "east"), "east", ROOT_KEY, ROOT, NOW_S) + ROOT
-SAID = documents.Upgrade(
-    name="agents", version="0.2.0", release="12", arch="amd64", artifact="sha256:" + 64 * "a", number=3, by="cloud"
-)
+PACKAGE = documents.Package(release="12", arch="amd64", artifact="sha256:" + 64 * "a")
+SAID = documents.Upgrade(name="agents", version="0.2.0", packages=[PACKAGE], number=3, by="cloud")
 
 
 def signer(name: str, key: certificates.ec.EllipticCurvePrivateKey, chain: bytes) -> signing.Signer:
@@ -32,13 +31,22 @@ def test_the_word_of_the_root_holds_as_it_stands_wherever_it_is_passed_on() -> N
     raw = documents.encode(releases.sign(SAID, CLOUD))
     again = documents.decode(raw)
     assert isinstance(again, documents.Upgrade)
-    assert (documents.document_id(again), again.full) == ("upgrade/agents", "0.2.0+deb12")
+    assert (documents.document_id(again), again.full("12")) == ("upgrade/agents", "0.2.0+deb12")
     releases.check(again, PIN)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": "0.3.0"}, {"release": "13"}, {"arch": "arm64"}, {"artifact": "x"}, {"number": 4}, {"confirm_s": 9.0}],
+    [
+        {"version": "0.3.0"},
+        {"packages": []},
+        {"packages": [PACKAGE, PACKAGE]},
+        {"packages": [msgspec.structs.replace(PACKAGE, release="13")]},
+        {"packages": [msgspec.structs.replace(PACKAGE, arch="arm64")]},
+        {"packages": [msgspec.structs.replace(PACKAGE, artifact="x")]},
+        {"number": 4},
+        {"confirm_s": 9.0},
+    ],
 )
 def test_whatever_is_altered_in_it_shows(change: dict[str, object]) -> None:
     with pytest.raises(TrustError, match="is wrong"):

@@ -16,17 +16,17 @@ _WORDS = {
     "away": "away: hears of it on return",
     "asked": "putting it in place",
     "trying": "trying it",
+    "unfit": "no package is for it",
 }
 
 
 def table(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], list[list[str]]]:
     """Return the heads and the rows."""
-    heads = ["UPGRADE", "VERSION", "ARCH", "STATE", "WAVE", "RUNNING", "AT IT", "WAITING", "BACK"]
+    heads = ["UPGRADE", "VERSION", "STATE", "WAVE", "RUNNING", "AT IT", "WAITING", "BACK"]
     rows = [
         [
             one["name"],
             one["version"],
-            one["arch"],
             one["state"] + (f": {one['reason']}" if one["reason"] else ""),
             _wave(one),
             f"{one['counts']['running']}/{one['nodes']}",
@@ -37,9 +37,15 @@ def table(listed: list[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequen
         for one in listed
     ]
     if wide:
-        heads += ["OWNER", "SELECTOR", "BY", "CHANGED"]
+        heads += ["FOR", "OWNER", "SELECTOR", "BY", "CHANGED"]
         for row, one in zip(rows, listed, strict=True):
-            row += [one["owner"], one["selector"], one["by"], f"{human.age(one['changed_ms'], now_ms)} ago"]
+            row += [
+                ", ".join(one["packages"]),
+                one["owner"],
+                one["selector"],
+                one["by"],
+                f"{human.age(one['changed_ms'], now_ms)} ago",
+            ]
     return heads, rows
 
 
@@ -48,8 +54,8 @@ def tell(one: dict[str, Any], now_ms: int) -> Iterator[Section]:
     changed = f"generation {one['generation']}, {human.clock(one['changed_ms'], now_ms)}, by {one['by']}"
     rows = [
         ("declared", changed),
-        ("version", f"{one['version']} on {one['arch']}"),
-        ("for", f'"{one["selector"]}": {human.plural(one["nodes"], "node")} of this hub'),
+        ("version", f"{one['version']} for {', '.join(one['packages'])}"),
+        ("for", f'"{one["selector"]}": {human.plural(one["nodes"], "node")} of this hub{_unfit(one["unfit"])}'),
         ("wave", f"{_wave(one)}; stops when more than {one['stop_after']} went back"),
         ("state", one["state"] + (f": {one['reason']}" if one["reason"] else "")),
     ]
@@ -58,6 +64,10 @@ def tell(one: dict[str, Any], now_ms: int) -> Iterator[Section]:
     yield f"upgrade {one['name']}", rows
     yield "its nodes", [(node["node"], _node(node, now_ms)) for node in one["on"]]
     yield "its regions", [(region["hub"], _region(region)) for region in one["in"]]
+
+
+def _unfit(count: int) -> str:
+    return f", beside {count} that no package is for" if count else ""
 
 
 def _wave(one: dict[str, Any]) -> str:

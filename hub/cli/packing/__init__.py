@@ -1,0 +1,1 @@
+"""What an operator's files bring along besides folders."""
