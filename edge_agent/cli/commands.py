@@ -65,7 +65,7 @@ def _root(
 # ------------------------------------------------------------------------------------------------ the device itself
 
 
-@app.command(epilog="Example:  skerry-agent enroll --hub https://hub.example:8443 --token sk1.9f3c… --label site=oslo")
+@app.command(epilog="Example:  skerry-agent enroll --hub https://hub:8443 --token sk1.9f3c…")
 def enroll(
     hub: Annotated[str, typer.Option("--hub", metavar="URL", help="The hub's API, https://HOST:8443.")] = "",
     token: Annotated[
@@ -147,7 +147,7 @@ def _say_known(result: enrollment.Result, data: Path | None) -> None:
         view.say(f"If it does not: skerry-agent enroll --again --token TOKEN{option}")
 
 
-@app.command()
+@app.command(epilog="Example:  skerry-agent run --data ./oslo-gw-1")
 def run(data: Data = None) -> None:
     """Run the agent in the foreground until it is told to stop; what it started runs on."""
     from edge_agent.cli import run as daemon
@@ -173,7 +173,7 @@ def examine(data: Data = None, output: As = Output.table) -> None:
     raise typer.Exit(findings.code(found))
 
 
-@app.command(epilog="Example (inside a workload):  skerry-agent emit --kind measured --body '{\"t\": 21.5}'")
+@app.command(epilog="Example, in a workload:  skerry-agent emit --kind warm --body '{\"t\": 21.5}'")
 def emit(
     kind: Annotated[str, typer.Option("--kind", help="What happened; it becomes app.KIND.")] = "",
     body: Annotated[str, typer.Option("--body", help="JSON; without it, one for each line of stdin.")] = "",

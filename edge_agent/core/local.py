@@ -56,7 +56,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
 class WhyReply(msgspec.Struct, frozen=True, kw_only=True):
     """Reply to LocalWhy. `reasons`: sentences, the nearest cause first; `at_ms` since when each is true (0: unknown).
 
-    `next`: the command that would change it.
+    `next`: the command that would change it, or say more. `retry_s`: in how many seconds it starts again by itself.
     """
 
     service: str
@@ -69,6 +69,7 @@ class WhyReply(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     link: LinkView
     last_exit_ms: int
+    retry_s: float | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -324,19 +325,21 @@ class Local:
     def _why(self, service: Workload, now: Now) -> WhyReply:
         report, link = service.report(), self._contact.view(now)
         override = self._overrides.get(service.name)
-        waits = f"assignment/{service.name}" in self._hold.waiting()
-        found = reasons.of(service, report, override, self._hold, self._own.get(f"assignment/{service.name}"), link)
+        asked = self._reporter.release_asked(service.name)
+        own = self._own.get(f"assignment/{service.name}")
+        found = reasons.of(service, report, override, asked, self._hold, own, link)
         return WhyReply(
             service=service.name,
             state=report.state,
             reasons=[text for text, _ in found],
             at_ms=[at_ms for _, at_ms in found],
-            next=f"skerry-agent release {service.name}" if override else "skerry-agent unhold" if waits else "",
+            next=reasons.next_of(service, report, override, self._hold),
             report=report,
             wanted=service.wanted is not None,
             generation=link.held.generation,
             link=link,
             last_exit_ms=service.record.last_exit_ms,
+            retry_s=service.retry_s(now),
         )
 
 

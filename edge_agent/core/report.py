@@ -102,12 +102,18 @@ class Reporter:
                 reports[name] = msgspec.structs.replace(one, by=declared.user)
         return reports
 
+    def release_asked(self, service: str) -> documents.ReleaseRequest | None:
+        """Return what the hub asks about the override of `service`, if it does."""
+        return next(
+            (one for _, one in self._desired.of(documents.ReleaseRequest).values() if one.service == service), None
+        )
+
     def _asked_back(self, asked: documents.ReleaseRequest) -> tuple[str, str]:
         why = asked.reason or "no reason given"
         if not asked.service:
             text = f"{asked.by} asks to let updates come again: {why}      (skerry-agent unhold)"
             return "hold", text if self._hold.kept is not None else ""
-        text = f"{asked.by} asks to release the override here: {why}"
+        text = f"{asked.by} asks to release the override here: {why}      (skerry-agent release {asked.service})"
         return f"service/{asked.service}", text if self._overrides.get(asked.service) else ""
 
     def _conditions(self, now: Now) -> list[Condition]:

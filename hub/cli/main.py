@@ -119,7 +119,7 @@ def _say_made(made: Made, option: str) -> None:
     output.say(f"Next:  skerry hub serve{option}        (then: skerry token create)")
 
 
-@hub.command()
+@hub.command(epilog=examples.BROKER)
 def broker(
     out: Annotated[Path, typer.Option("--out", help="The folder to write for mosquitto -c.")],
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where the broker will listen.")],
@@ -133,7 +133,7 @@ def broker(
     output.say(f"Wrote {out}. Next:  mosquitto -c {out}/mosquitto.conf, and skerry hub serve --broker '{url}'")
 
 
-@hub.command()
+@hub.command(epilog=examples.SERVE)
 def serve(
     data: Annotated[Path | None, typer.Option("--data", help="The folder that `hub init` made.")] = None,
     broker: Annotated[str, typer.Option("--broker", metavar="URL", help="Go through this MQTT broker.")] = "",
@@ -156,7 +156,7 @@ def serve(
     asyncio.run(served.serve(folder, broker or None, announced=announce))
 
 
-@hub.command("accept-restore")
+@hub.command("accept-restore", epilog=examples.ACCEPT_RESTORE)
 def accept_restore(
     reason: options.Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -172,7 +172,7 @@ def accept_restore(
     output.say(f"accepted: {done['nodes']} nodes follow this hub again, {done['ahead']} of them held more than it knew")
 
 
-@app.command()
+@app.command(epilog=examples.DEMO)
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it up at the end.")] = False,
     broker: Annotated[str, typer.Option("--broker", help="embedded, or mosquitto.")] = "embedded",
@@ -185,7 +185,7 @@ def demo(
     raise typer.Exit(asyncio.run(play.play(keep=keep, through=broker)))
 
 
-@app.command()
+@app.command(epilog=examples.SCHEMA)
 def schema() -> None:
     """Print the JSON Schema of the documents, for editors."""
     from protocol.spec import schema as spec

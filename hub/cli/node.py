@@ -40,7 +40,7 @@ def create(
     invitation.say(made, url, label or [])
 
 
-@tokens.command("list")
+@tokens.command("list", epilog=examples.TOKENS)
 def list_tokens(form: options.Output = Format.TABLE) -> None:
     """List the tokens that were made, without their secrets."""
     from hub.cli import get
@@ -48,7 +48,7 @@ def list_tokens(form: options.Output = Format.TABLE) -> None:
     get.get("tokens", form=form)
 
 
-@tokens.command("delete")
+@tokens.command("delete", epilog=examples.TOKEN_DELETE)
 def delete_token(token: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Withdraw a token: nobody enrolls with it any more."""
     with client.Client() as hub:
@@ -56,7 +56,7 @@ def delete_token(token: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     output.say(f"token/{token} deleted")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.LABEL)
 def label(
     node: options.Node,
     words: Annotated[list[str], typer.Argument(metavar="K=V ... K-", help="Set k=v; k- takes it away.")],
@@ -70,21 +70,21 @@ def label(
     output.say(f"{node} has {views.labels(done)}")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.CORDON)
 def cordon(node: options.Node) -> None:
     """Keep new work away from it; what runs there runs on."""
     _post(node, "cordon", {"cordoned": True})
     output.say(f"{node} cordoned: nothing new is placed there      (skerry node uncordon {node})")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.UNCORDON)
 def uncordon(node: options.Node) -> None:
     """Let work in again."""
     _post(node, "cordon", {"cordoned": False})
     output.say(f"{node} takes work again")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.DRAIN)
 def drain(node: options.Node) -> None:
     """Cordon it, and take its placed work away."""
     _post(node, "drain", {})
@@ -118,7 +118,7 @@ def move(
     output.say(f"{done['node']} belongs to {done['to']} now; it turns there when {done['from']} has told it")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.ACCEPT)
 def accept(node: options.Node, reason: options.Reason = "") -> None:
     """Clear its alarms and take it back from quarantine, having looked at it: this node alone, at once."""
     with client.Client() as hub:
@@ -130,7 +130,7 @@ def accept(node: options.Node, reason: options.Reason = "") -> None:
         output.say(f"{node} had no alarm and is not quarantined: there was nothing to accept")
 
 
-@nodes.command()
+@nodes.command(epilog=examples.NODE_RELEASE)
 def release(
     node: options.Node,
     service: Annotated[str, typer.Argument(metavar="[SERVICE]", autocompletion=options.complete_service)] = "",

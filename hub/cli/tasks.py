@@ -10,7 +10,7 @@ import typer
 
 from hub.cli import client, options
 from hub.cli.listing.paths import Paths
-from hub.cli.view import human, output, prefix
+from hub.cli.view import examples, human, output, prefix
 from hub.cli.view.output import Format
 from protocol.errors import Refused
 
@@ -51,7 +51,7 @@ def run(
         raise typer.Exit(_Story(hub, form).follow(hub.lines("POST", "/v1/tasks", body=body)))
 
 
-@workflows.command()
+@workflows.command(epilog=examples.START)
 def start(
     name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=options.complete_workflow)],
     selector: options.Selector = "",
@@ -84,7 +84,7 @@ def start(
         output.note(f"see: skerry get runs    (--wait waits for the end; {answer['group']})")
 
 
-@workflows.command()
+@workflows.command(epilog=examples.CANCEL)
 def cancel(
     run_id: Annotated[str, typer.Argument(metavar="RUN")],
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait at most.")] = "30s",

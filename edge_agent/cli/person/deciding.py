@@ -93,13 +93,15 @@ def _decide(data: Path | None, output: Output, request: dict[str, object]) -> No
 def add(app: typer.Typer) -> None:
     """Put the commands into `app`."""
     app.command(epilog='Example:  skerry-agent stop label-print --reason "belt jammed" --for 2h')(stop)
-    app.command()(start)
-    app.command()(restart)
-    app.command()(release)
+    app.command(epilog='Example:  skerry-agent start label-print --reason "a rush" --until 14:30')(start)
+    app.command(epilog='Example:  skerry-agent restart label-print --reason "new ink"')(restart)
+    app.command(epilog='Example:  skerry-agent release label-print --reason "belt mended"')(release)
     app.command(epilog='Example:  skerry-agent hold --until 22:00 --reason "night shift runs"')(hold)
-    app.command()(unhold)
+    app.command(epilog='Example:  skerry-agent unhold --reason "shift is over"')(unhold)
     workflow = typer.Typer(help="Start and cancel runs of workflows.", no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(workflow, name="workflow")
     workflow.command("start", epilog="Example:  skerry-agent workflow start shift-report -p line=2")(workflow_start)
-    workflow.command("cancel")(workflow_cancel)
+    workflow.command("cancel", epilog="Example:  skerry-agent workflow cancel r-17 --reason 'wrong line'")(
+        workflow_cancel
+    )
     workflow.command("answer", epilog="Example:  skerry-agent workflow answer r-17 publish retry")(workflow_answer)

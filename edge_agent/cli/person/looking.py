@@ -85,9 +85,9 @@ def top(
 def add(app: typer.Typer) -> None:
     """Put the commands into `app`."""
     app.command(epilog="Example:  skerry-agent status -o json")(status)
-    app.command()(top)
-    app.command()(services)
-    app.command()(runs)
+    app.command(epilog="Example:  skerry-agent top --every 1")(top)
+    app.command(epilog="Example:  skerry-agent services -o wide")(services)
+    app.command(epilog="Example:  skerry-agent runs shift-report")(runs)
     app.command(epilog="Example:  skerry-agent events --kind 'service.*' -f")(events)
     app.command(epilog="Example:  skerry-agent logs line-vision -f")(logs)
     app.command(epilog="Example:  skerry-agent why label-print")(why)

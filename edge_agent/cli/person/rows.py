@@ -16,6 +16,9 @@ SERVICES_WIDE = ("PID", "RESTARTS", "DIGEST")
 WORKFLOWS = ("WORKFLOW", "LAST RUN", "NEXT")
 RUNS = ("RUN", "WORKFLOW", "STATE", "BY", "STEPS")
 
+SPOKEN = {"backoff": "waits to start again"}
+"""The states whose names say too little to a person."""
+
 _BAD = frozenset({"failed", "backoff", "asking", "interrupted"})
 _WAITS = frozenset({"fetching", "waiting", "starting", "stopping", "stopped"})
 _GOOD = frozenset({"running", "ok"})
@@ -46,7 +49,11 @@ def state(one: Json) -> Text:
         return Text(view.clean(f"{shown} here by {one['override']['user']}"), "yellow")
     if shown == "running" and healthy is not None:
         return Text("running (healthy)", "green") if healthy else Text("running (unhealthy)", "red")
-    return Text(view.clean(shown), _colour(shown))
+    return Text(view.clean(_looping(one) or SPOKEN.get(shown, shown)), _colour(shown))
+
+
+def _looping(one: Json) -> str:
+    return "crash looping" if one["state"] == "backoff" and one.get("restarts", 0) > 1 else ""
 
 
 def _colour(state: str) -> str:

@@ -93,8 +93,8 @@ def upgrading(upgrade: Json) -> str:
 def held(hold: Json, now: int) -> str:
     """Return the sentence on a hold: by whom, until when, why, and what waits."""
     until = f"until {human.clock(hold['until_ms'], now)}" if hold.get("until_ms") else "until released"
-    reason = f'; "{hold["reason"]}"' if hold.get("reason") else ""
-    waits = human.plural(hold.get("waiting", 0), "change waits", "changes wait")
+    reason, count = f'; "{hold["reason"]}"' if hold.get("reason") else "", hold.get("waiting", 0)
+    waits = human.plural(count, "change waits", "changes wait") if count else "No change waits yet"
     by = f"updates held here by {hold['user']} since {human.clock(hold['since_ms'], now)}, {until}{reason}"
     return f"{by}. {waits}; to let them come: skerry-agent unhold"
 
@@ -122,12 +122,13 @@ def why(answer: Json, now: int, option: str = "") -> None:
     times: zip[tuple[str, int]] = zip(answer["reasons"], answer["at_ms"], strict=False)
     reasons = [_reason(text, at_ms, override.get("until_ms", 0), now) for text, at_ms in times]
     first, *rest = reasons or ["nothing is known of it"]
-    view.say(f"{answer['state']}, because {first}.")
+    view.say(f"{rows.SPOKEN.get(answer['state'], answer['state'])}, because {first}.")
     for reason in rest:
         view.say(f"{reason[:1].upper()}{reason[1:]}.")
+    if answer.get("retry_s") is not None:
+        view.say(f"It starts again by itself in {words.duration(max(1, round(answer['retry_s'])))}.")
     if answer["next"]:
-        verb = "Release it" if " release " in answer["next"] else "Next"
-        view.say(f"{verb}:  {answer['next']}{option}")
+        view.say(f"{'Release it' if ' release ' in answer['next'] else 'Next'}:  {answer['next']}{option}")
 
 
 def _reason(text: str, at_ms: int, until_ms: int, now: int) -> str:
@@ -146,5 +147,4 @@ def decided(answer: Json, now: int) -> None:
 def entry(one: Json) -> Text:
     """Return one entry as a line."""
     body = msgspec.json.encode(one["body"]).decode()
-    text = f"{human.stamp(one['time'])}  {one['stream']:<7} {one['kind']:<20} {one['key']}  {body}"
-    return Text(view.clean(text))
+    return Text(view.clean(f"{human.stamp(one['time'])}  {one['stream']:<7} {one['kind']:<20} {one['key']}  {body}"))

@@ -9,7 +9,7 @@ from edge_agent.core.person.own import Declared
 from edge_agent.core.services.overrides import Override
 from edge_agent.core.services.workload import Workload
 from edge_agent.core.upward.contact import LinkView
-from protocol import status
+from protocol import documents, status
 
 Reason = tuple[str, int]
 
@@ -18,13 +18,18 @@ def of(
     service: Workload,
     report: status.ServiceReport,
     override: Override | None,
+    asked: documents.ReleaseRequest | None,
     hold: Hold,
     own: Declared | None,
     link: LinkView,
 ) -> list[Reason]:
-    """Return the chain of reasons, from the nearest to what the hub wants and whether it has heard."""
+    """Return the chain of reasons, from the nearest to what the hub wants and whether it has heard.
+
+    `asked`: somebody at the hub asks for the override back.
+    """
     return [
         *_decided(override),
+        *_asked_back(override, asked),
         *_so_it_is(service, report),
         *_held(service, hold, link),
         _declared(own, service) if own is not None else _wanted(service, hold, link),
@@ -39,6 +44,22 @@ def _decided(override: Override | None) -> Iterator[Reason]:
         why = f' with the reason "{override.reason}"' if override.reason else ""
         life = "until its life is over" if override.until_ms else "until released"
         yield f"{override.user} (uid {override.uid}) {done} it here{why}, {life}", override.since_ms
+
+
+def next_of(service: Workload, report: status.ServiceReport, override: Override | None, hold: Hold) -> str:
+    """Return the command that would change the state, or say more of it; empty: none is needed."""
+    if override is not None:
+        return f"skerry-agent release {service.name}"
+    if f"assignment/{service.name}" in hold.waiting():
+        return "skerry-agent unhold"
+    ends = report.state in ("backoff", "failed") and report.last_exit
+    return f"skerry-agent logs {service.name}" if ends else ""
+
+
+def _asked_back(override: Override | None, asked: documents.ReleaseRequest | None) -> Iterator[Reason]:
+    if override is not None and asked is not None:
+        why = f": {asked.reason}" if asked.reason else ""
+        yield f"{asked.by} asks from the hub to release that{why}", 0
 
 
 def _so_it_is(service: Workload, report: status.ServiceReport) -> Iterator[Reason]:

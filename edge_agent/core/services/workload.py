@@ -373,6 +373,10 @@ class Workload:
         cut_at = self.cut.next_wake(self._lease(), now) if self.record.stage is not Stage.STOPPING else None
         return context.soonest(probe, cut_at, self._wait_until if self._waits() else None)
 
+    def retry_s(self, now: Now) -> float | None:
+        """Return in how many seconds it starts again by itself; None when it does not wait for that."""
+        return max(0.0, self._wait_until - now.mono) if self._waits() else None
+
     def _waits(self) -> bool:
         waits = self._wait_until > 0.0 and self.record.stage is Stage.RESTING and self.aim() is reconcile.Aim.RUN
         return waits and not self.refusal()

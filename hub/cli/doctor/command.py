@@ -12,9 +12,9 @@ from hub.cli.view import output
 
 EXAMPLES = """\b
 Examples:
-  skerry doctor                              your context, the hub, the fleet in short
-  sudo skerry doctor --data /var/lib/skerry  on the hub's machine: its keys, store, ports, disk
-  skerry doctor -o json                      a list of {check, state, says, next}"""
+  skerry doctor                            your context, hub, fleet in short
+  sudo skerry doctor --data /var/lib/skerry/hub   on the hub's machine
+  skerry doctor -o json                    for a program"""
 
 
 def doctor(

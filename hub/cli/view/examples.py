@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+_COLUMNS = 78  # of a terminal of 80: click keeps two
+
 
 def _lines(*rows: tuple[str, str]) -> str:
-    """Return rows of a command and what it does as the end of a help text."""
+    """Return rows of a command and what it does as the end of a help text: below it, where there is no room beside."""
     width = max(len(command) for command, _ in rows) + 3
-    return "\b\nExamples:\n" + "\n".join(f"  {command:<{width}}{what}".rstrip() for command, what in rows)
+    beside = [f"  {command:<{width}}{what}".rstrip() for command, what in rows]
+    below = [f"  {command}\n      {what}".rstrip() for command, what in rows]
+    return "\b\nExamples:\n" + "\n".join(beside if max(map(len, beside)) <= _COLUMNS else below)
 
 
 INIT = _lines(
@@ -56,14 +60,35 @@ LOGS = _lines(
     ("skerry logs line -f", "of all its devices, as it is printed"),
     ("skerry logs line --node eu-north/oslo-gw-7", "of one"),
 )
+BROKER = _lines(("skerry hub broker --out ./mosquitto --listen 0.0.0.0:8883", ""))
+SERVE = _lines(("skerry hub serve --data ./hub", "until ctrl-c; a unit does it where the package is installed"))
+ACCEPT_RESTORE = _lines(('skerry hub accept-restore --reason "backup of Monday, looked at"', ""))
+DEMO = _lines(
+    ("skerry demo --keep", "leave the fleet up, and say what to try"),
+    ("skerry demo --broker mosquitto", "links go through a broker"),
+)
+SCHEMA = _lines(("skerry schema > schema.json", "then, in a file: # yaml-language-server: $schema=schema.json"))
+TOKENS = _lines(("skerry token list", "who may still enroll, and until when"))
+TOKEN_DELETE = _lines(("skerry token delete 9f3c02aa", "its id, from `skerry token list`"))
+START = _lines(
+    ("skerry workflow start shift-report -p line=2 --wait", "where it is placed, and how it ends"),
+    ("skerry workflow start shift-report --node oslo-gw-7", "on one device"),
+)
+CANCEL = _lines(("skerry workflow cancel r-17", "its id, from `skerry get runs`"))
+LABEL = _lines(("skerry node label oslo-gw-7 site=oslo gpu-", "set one, take one away"))
+CORDON = _lines(("skerry node cordon oslo-gw-7", "then: drain, or uncordon"))
+UNCORDON = _lines(("skerry node uncordon oslo-gw-7", "also after a drain"))
+DRAIN = _lines(("skerry node drain oslo-gw-7", "what may run elsewhere goes there"))
+ACCEPT = _lines(('skerry node accept oslo-gw-7 --reason "a new disk"', ""))
+NODE_RELEASE = _lines(
+    ('skerry node release oslo-gw-7 label-print --reason "due at ten"', "its stop or start"),
+    ("skerry node release oslo-gw-7", "its hold"),
+)
 MOVE = _lines(("skerry node move oslo-gw-7 --to eu-south", "at a hub above both; `--to cloud` is that hub itself"))
 REVOKE = _lines(('skerry node revoke oslo-gw-7 --reason "stolen"', ""))
-BUNDLE = _lines(
-    ("skerry bundle export mast-7 --to /media/stick", "what is asked of it, and what it needs"),
-    ("skerry import /media/stick", "when the stick comes back"),
-)
+BUNDLE = _lines(("skerry bundle export mast-7 --to /media/stick", "what is asked of it, and what it needs"))
 IMPORT = _lines(("skerry import /media/stick", "what happened at the devices it was at"))
 BUNDLE_DEVICE = _lines(
-    ("skerry bundle device --name mast-7 --label site=mast --to /media/stick", "then: sudo sh install"),
+    ("skerry bundle device --name mast-7 --label site=mast --to /media/stick", "there: sudo sh install"),
     ("skerry bundle device --name mast-7 | ssh kiosk tar -x -C /media/stick", "where the stick is elsewhere"),
 )

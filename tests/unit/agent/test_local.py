@@ -138,7 +138,9 @@ def test_the_hub_may_ask_for_an_override_back(world: World) -> None:
     assert not world.local(inputs.LocalStatus())["conditions"]
     world.local(stop())
     (condition,) = world.local(inputs.LocalStatus())["conditions"]
-    assert condition["text"] == "olga asks to release the override here: needed today"
+    assert condition["text"] == "olga asks to release the override here: needed today      (skerry-agent release web)"
+    reasons = world.local(inputs.LocalWhy(service="web"))["reasons"]
+    assert reasons[1] == "olga asks from the hub to release that: needed today"
 
 
 # ------------------------------------------------------------------------------------------------ views
@@ -181,6 +183,16 @@ def test_why_tells_the_chain_of_reasons(world: World) -> None:
     assert world.local(inputs.LocalWhy(service="web"))["reasons"][0] == "ada (uid 1001) started it here, until released"
     world.do(inputs.LaunchFailed(instance="s-web-2", error="no such command: ./serve"))
     assert "no such command: ./serve" in world.local(inputs.LocalWhy(service="web"))["reasons"]
+
+
+def test_why_of_what_crashes_says_when_it_starts_again_and_where_to_look(world: World) -> None:
+    assert world.local(inputs.LocalWhy(service="web"))["retry_s"] is None
+    world.do(exited("s-web-1", 3, 0))
+    why = world.local(inputs.LocalWhy(service="web"))
+    assert (why["state"], why["next"]) == ("backoff", "skerry-agent logs web")
+    assert 0 < why["retry_s"] <= limits.RESTART_BACKOFF_S_MAX
+    world.wait(why["retry_s"] / 2)
+    assert world.local(inputs.LocalWhy(service="web"))["retry_s"] == pytest.approx(why["retry_s"] / 2)
 
 
 def test_why_of_what_the_hub_deleted_or_did_not_say_yet(world: World) -> None:

@@ -81,6 +81,26 @@ def test_why_says_when_each_thing_came_about_and_how_long_it_holds(
     ]
 
 
+def test_what_crashes_again_and_again_is_called_so_and_says_when_it_starts_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report: dict[str, Any] = {"state": "backoff", "restarts": 7}
+    assert str(rows.state(report)) == "crash looping"
+    assert str(rows.state(report | {"restarts": 1})) == "waits to start again"
+    why = {"state": "backoff", "reasons": ["its last exit was code 3"], "at_ms": [0], "retry_s": 33.6}
+    tell.why(why | {"report": report, "next": "skerry-agent logs x"}, NOW)
+    assert capsys.readouterr().out.splitlines() == [
+        "waits to start again, because its last exit was code 3.",
+        "It starts again by itself in 34 s.",
+        "Next:  skerry-agent logs x",
+    ]
+
+
+def test_a_hold_before_which_nothing_waits_says_so() -> None:
+    held = {"user": "ada", "since_ms": NOW, "waiting": 0}
+    assert ". No change waits yet; to let them come: skerry-agent unhold" in tell.held(held, NOW)
+
+
 def test_a_decision_says_until_when_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
     text = "x is to stop here, until the time you gave; the hub will see"
     tell.decided({"text": text, "until_ms": NOW + HOUR_MS}, NOW)

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from hub.cli.view import words
+from hub.cli.view.below import spread
+from hub.cli.view.hubs import judged
 from tests.unit.cli.conftest import Skerry
 from tests.unit.cli.fake_api import FakeApi
 from tests.unit.spec.texts import service
 
+NOW = 1_700_000_000_000
 LINE = service('{process: {command: [a]}, placement: {selector: "site=oslo", count: 2 per region}}')
 
 
@@ -75,3 +79,17 @@ def test_a_policy_is_applied_as_anything_else(skerry: Skerry, api: FakeApi, tmp_
     api.says("POST", "/v1/apply", answer(kind="policy", name="thrift", regions={"eu": None}))
     code, out, err = skerry("apply", "-f", str(path))
     assert (code, out.strip(), err) == (0, "policy/thrift created, in 1 region: eu", "")
+
+
+def test_work_that_a_device_refuses_has_failed_and_is_no_older_generation() -> None:
+    text = "refused: its isolation is required, and this device cannot enforce no network"
+    report = {"state": "failed", "digest": "", "reason": text}
+    one = {"node_state": "online", "current": False, "placed": True, "report": report, "node": "gw-1"}
+    assert judged.node(one, "service", "jail", is_probed=False) == ("failed", text)
+    assert judged.node(one | {"report": {"state": "failed"}}, "service", "jail", is_probed=False)[0] == "failed"
+    assert "older" not in spread.words(one, words.service_words, NOW)
+    goes_on = one | {"report": {"state": "running", "digest": "sha256:1", "reason": text}}
+    assert judged.node(goes_on, "service", "jail", is_probed=False) == ("failed", text)
+    assert "; an older generation" in spread.words(goes_on, words.service_words, NOW)
+    on_its_way = one | {"report": {"state": "failed", "digest": "sha256:1"}}
+    assert judged.node(on_its_way, "service", "jail", is_probed=False)[0] == "waiting"

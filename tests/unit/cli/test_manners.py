@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
+from edge_agent.cli import commands
+from hub.cli import main
 from tests.unit.cli.conftest import Skerry
 from tests.unit.cli.fake_api import FakeApi
 
@@ -23,10 +28,19 @@ spec:
   steps: [{name: a, needs: [b], run: [x]}]
 """
 
-WITH_EXAMPLES = [
-    *("hub init", "token create", "node move", "node revoke"),
-    *("apply", "diff", "delete", "release", "get", "describe", "run", "events", "logs"),
-]
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the words of each command that is no group."""
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from _commands(one, (*path, name))
+        else:
+            yield " ".join((*path, name))
+
+
+COMMANDS = list(_commands(typer.main.get_command(main.app)))
+OF_AGENT = list(_commands(typer.main.get_command(commands.app)))
+COLUMNS = 80
 
 
 def test_help_fits_a_screen_and_shows_five_examples(skerry: Skerry) -> None:
@@ -36,15 +50,31 @@ def test_help_fits_a_screen_and_shows_five_examples(skerry: Skerry) -> None:
     assert sum(line.strip().startswith("skerry ") for line in out.splitlines()) == 5
 
 
-@pytest.mark.parametrize("command", WITH_EXAMPLES)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_shows_examples_with_options_that_it_has(skerry: Skerry, command: str) -> None:
     options, _, shown = skerry(*command.split(), "--help")[1].partition("Examples:")
-    examples = [line.strip().partition("   ")[0] for line in shown.splitlines() if line.strip()]
+    examples = [line[4:].partition("   ")[0] for line in shown.splitlines() if line[:5] in ("    s", "    S")]
     assert examples
+    assert max(map(len, shown.splitlines())) <= COLUMNS
     for example in examples:
-        assert f"skerry {command} " in example
-        ours = example.partition(" -- ")[0].split()
+        words = example if command != "bundle import" else example.replace(" import", " bundle import")  # both do
+        assert f"skerry {command} " in f"{words} "
+        ours = example.partition(" -- ")[0].partition(" | ")[0].split()
         assert all(f"{word} " in options or f"{word}," in options for word in ours if word.startswith("-"))
+
+
+@pytest.mark.parametrize("command", OF_AGENT)
+def test_the_help_of_a_device_s_command_shows_an_example_that_is_not_broken(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    monkeypatch.setattr("sys.argv", ["skerry-agent", *command.split(), "--help"])
+    with pytest.raises(SystemExit):
+        commands.main()
+    options, _, shown = capsys.readouterr().out.rpartition("\n  Example")
+    (example,) = [line for line in shown.splitlines() if line.strip()]
+    assert f"skerry-agent {command}" in example
+    assert all(f"{word} " in options or f"{word}," in options for word in example.split() if word.startswith("--"))
 
 
 def test_help_loads_nothing_heavy() -> None:

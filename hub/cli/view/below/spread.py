@@ -7,6 +7,7 @@ from typing import Any
 
 from hub.cli.view import human, nodes
 from hub.cli.view.below import regions
+from hub.cli.view.hubs import judged
 
 NODES_SHOWN = 12  # of one region; those in trouble first
 Words = Callable[[dict[str, Any], int], str]
@@ -39,7 +40,7 @@ def words(on: dict[str, Any], tell: Words, now_ms: int) -> str:
     text = tell(on["report"], now_ms) if on["report"] else "nothing heard of it yet"
     if not on["placed"]:
         text += "; no longer asked there"
-    elif on["report"] and not on["current"]:
+    elif on["report"] and not on["current"] and not judged.has_nothing(on["report"]):
         text += "; an older generation" + (", for updates are held there" if on.get("hold") else "")
     if on["node_state"] == "online":
         return text

@@ -9,6 +9,7 @@ from hub.cli.view import human
 
 FAILURES = frozenset({"failed"})
 RESTARTS_ARE_FAILURE = 3
+REFUSED = "refused: "  # so begins what a device says of work that it will not start
 
 
 def region(one: dict[str, Any], found: dict[str, Any], speaks: int) -> tuple[str, str]:
@@ -44,6 +45,8 @@ def node(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple
     if one["node_state"] in ("away", "unheard"):
         now_ms = int(time.time() * 1000)
         return "away", f"away since {human.clock(one['since_ms'], now_ms)}: will follow on return"
+    if not one["current"] and _is_refused(one["report"] or {}):
+        return "failed", one["report"].get("reason") or "refused there"
     if not one["current"] and one.get("hold"):
         return "overridden", f"updates are held there by {one['hold']['user']}: it waits"
     if not one["current"]:
@@ -51,6 +54,15 @@ def node(one: dict[str, Any], kind: str, name: str, *, is_probed: bool) -> tuple
     if kind != "service":
         return "done", "received"
     return _service(one["report"], f"skerry logs {name} --node {one['node']}", is_probed=is_probed)
+
+
+def _is_refused(report: dict[str, Any]) -> bool:
+    return has_nothing(report) or report.get("reason", "").startswith(REFUSED)
+
+
+def has_nothing(report: dict[str, Any]) -> bool:
+    """Tell whether a device refused a service of which it has no older generation either."""
+    return report.get("state") == "failed" and not report.get("digest")
 
 
 def _service(report: dict[str, Any], logs: str, *, is_probed: bool) -> tuple[str, str]:
