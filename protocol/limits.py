@@ -318,6 +318,7 @@ OUTPUT_BYTES_MAX = 16 * KIB  # of one step
 SET_STEPS_PER_INPUT_MAX = 256
 CATCH_UP_FIRINGS_MAX = 100
 FIRING_LATE_S_MAX = 30.0  # a firing that is later than this was missed
+CLOCK_MS_MAX = 250_000_000_000_000  # year 9892: a calendar ends with 9999, and a schedule looks 50 years ahead
 CLOCK_BACK_S_MAX = 3_600.0  # a wall clock further behind the last firing than this is not trusted to count missed ones
 WALL_LOOK_S = 60.0  # the wall clock is looked at this often while something waits for it
 STEP_TAIL_BYTES_MAX = 2 * KIB  # of a failed step's stderr, in its entry

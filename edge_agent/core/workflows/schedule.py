@@ -6,6 +6,7 @@ that starts the run, so no firing counts twice and none that passed while the po
 A wall clock may lie (A15). Behind `last_ms` by more than limits.CLOCK_BACK_S_MAX it is not trusted to tell what was
 missed: the schedule goes on by it in memory, what is kept stays. Behind by less, firings wait until the clock has
 caught up. Ahead, it looks like a long absence: bounded by `catch_up` and limits.CATCH_UP_FIRINGS_MAX, never thousands.
+Beyond limits.CLOCK_MS_MAX no calendar goes: there nothing is due any more, until the clock is set right.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def is_behind(trigger: Trigger, wall_ms: int) -> bool:
 
 def look(trigger: Trigger, cron: documents.Cron, wall_ms: int) -> Due | None:
     """Return what is due at `wall_ms`, None when nothing is. Raises Refused as `arm`."""
-    if wall_ms < trigger.next_ms:
+    if wall_ms < trigger.next_ms or trigger.next_ms == _NEVER_MS:
         return None
     wanted = limits.CATCH_UP_FIRINGS_MAX if cron.catch_up == "all" else 1
     due = _between(cron, trigger.next_ms, wall_ms, limits.CATCH_UP_FIRINGS_MAX + 1)
@@ -64,9 +65,9 @@ def look(trigger: Trigger, cron: documents.Cron, wall_ms: int) -> Due | None:
 
 
 def next_after(cron: documents.Cron, wall_ms: int) -> int:
-    """Return the first firing after `wall_ms`, in ms; one in a far future when there is none. Raises Refused."""
+    """Return the first firing after `wall_ms`, in ms; _NEVER_MS when there is none. Raises Refused."""
     moment = next(_moments(cron, wall_ms), None)
-    return _ms(moment) if moment is not None else _NEVER_MS
+    return _ms(moment) if moment is not None and wall_ms <= limits.CLOCK_MS_MAX else _NEVER_MS
 
 
 def _between(cron: documents.Cron, first_ms: int, wall_ms: int, count_max: int) -> list[int]:
@@ -83,7 +84,7 @@ def _moments(cron: documents.Cron, wall_ms: int, *, reverse: bool = False) -> It
         zone = zoneinfo.ZoneInfo(cron.timezone)
     except (KeyError, ValueError, OSError) as error:
         raise Refused(f"this device knows no time zone {cron.timezone!r}") from error
-    begin = datetime.datetime.fromtimestamp(wall_ms / 1000, zone)
+    begin = datetime.datetime.fromtimestamp(min(max(wall_ms, 0), limits.CLOCK_MS_MAX) / 1000, zone)
     try:
         return cronsim.CronSim(cron.cron, begin, reverse=reverse)
     except cronsim.CronSimError as error:

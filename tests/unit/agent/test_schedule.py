@@ -45,6 +45,30 @@ def test_a_day_that_never_comes_never_fires() -> None:
     assert schedule.look(schedule.arm(never, 0), never, at("2999-01-01T00:00")) is None
 
 
+@pytest.mark.parametrize("wall_ms", [limits.CLOCK_MS_MAX + 1, 253_402_300_800_000, 1 << 53, 1 << 62])
+@pytest.mark.parametrize("zone", ["UTC", OSLO, "Pacific/Kiritimati"])
+def test_a_clock_beyond_all_calendars_fires_a_bounded_number_once_and_then_nothing(wall_ms: int, zone: str) -> None:
+    hourly = cron("0 * * * *", zone, catch_up="all")
+    due = schedule.look(schedule.arm(hourly, at("2026-01-01T00:30")), hourly, wall_ms)
+    assert due is not None
+    assert len(due.fire) == limits.CATCH_UP_FIRINGS_MAX
+    assert schedule.look(due.trigger, hourly, wall_ms + 1) is None
+    assert schedule.look(schedule.arm(hourly, wall_ms), hourly, wall_ms + 3_600_000) is None
+    assert schedule.is_behind(due.trigger, at("2026-01-01T01:30")), "set right, it goes on by the clock"
+
+
+@pytest.mark.parametrize("wall_ms", [-1, -62_135_596_800_001, -(1 << 60)])
+def test_a_clock_before_all_calendars_fires_nothing(wall_ms: int) -> None:
+    hourly = cron("0 * * * *", OSLO)
+    assert schedule.next_after(hourly, wall_ms) == 3_600_000
+    assert schedule.look(schedule.arm(hourly, wall_ms), hourly, wall_ms + 1) is None
+
+
+@pytest.mark.parametrize("text", ["0 0 29 2 *", "0 0 1 1 *", "59 23 31 12 *"])
+def test_at_the_end_of_the_calendar_the_next_firing_is_found(text: str) -> None:
+    assert schedule.next_after(cron(text, OSLO), limits.CLOCK_MS_MAX) > limits.CLOCK_MS_MAX
+
+
 @pytest.mark.parametrize(
     ("catch_up", "fired", "missed"),
     [("none", [], 3), ("last", ["02:00"], 2), ("all", ["00:00", "01:00", "02:00"], 0)],
