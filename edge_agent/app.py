@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("skerry.agent")
 
 VERSION = "0.1.0"  # a test holds it to the package's; reading it from there would cost 1 MB
-_SETTLED_AFTER_S = 10.0  # by then the link has been live once
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _OPEN_FILES = 8_192  # 256 services with a pipe, a pidfd, a socket and their callers
 
@@ -180,7 +179,7 @@ class _Serving:
                 await self._driver.settled()
                 await self._control.open()
                 keeping = [group.create_task(self._measure()), group.create_task(self._bound_outputs())]
-                loop.call_later(_SETTLED_AFTER_S, lean.settle)
+                loop.call_later(limits.SETTLED_AFTER_S, lean.settle)
                 ready(f"agent {self._file.node} runs (hub {self._file.hub}), data in {self._data}")
                 keeping.append(group.create_task(notify.feed(self._driver)))
                 notify.tell("READY=1", f"STATUS=device {self._file.node} of hub {self._file.hub}")

@@ -17,8 +17,6 @@ from edge_agent.shell.runners.children import Helpers
 from protocol import ids, limits
 from protocol.errors import BadId
 
-_OUTPUT_BYTES_MAX = 16 * limits.KIB
-
 
 class _Outcome(msgspec.Struct, frozen=True):
     error: str = ""
@@ -81,7 +79,7 @@ class Artifacts:
             [sys.executable, "-m", "edge_agent.shell.fetch"],
             timeout_s=limits.FETCH_WAIT_S,
             stdin=msgspec.json.encode(job),
-            output_bytes_max=_OUTPUT_BYTES_MAX,
+            output_bytes_max=limits.HELPER_OUTPUT_BYTES_MAX,
         )
         try:
             return msgspec.json.decode(done.output, type=_Outcome)

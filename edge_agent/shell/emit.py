@@ -26,10 +26,7 @@ from edge_agent.shell.people import callers
 from edge_agent.shell.runners import place
 from protocol import limits
 
-_CHUNK_BYTES = 256 * limits.KIB
 _PATH_BYTES_MAX = 107  # of sun_path
-_AHEAD_S = 0.05  # how far a workload may run ahead of its rate
-_BACKLOG = 64
 
 _decoder = msgspec.json.Decoder(inputs.Item)
 
@@ -86,7 +83,7 @@ class EmitSockets:
         try:
             listener.bind(path)
             os.chmod(path, 0o600)
-            listener.listen(_BACKLOG)
+            listener.listen(limits.EMIT_BACKLOG_MAX)
         except OSError:
             listener.close()
             raise
@@ -142,7 +139,7 @@ class _Door:
 
     def _accept(self) -> None:
         """Take one connection. Over the bound, callers wait in the backlog until one of them leaves."""
-        for _ in range(_BACKLOG):
+        for _ in range(limits.EMIT_BACKLOG_MAX):
             try:
                 sock, _ = self._listener.accept()
             except OSError:
@@ -164,7 +161,7 @@ class _Door:
             self._loop.add_reader(self._listener, self._accept)
 
     def finish(self) -> None:
-        for _ in range(_BACKLOG):
+        for _ in range(limits.EMIT_BACKLOG_MAX):
             before = len(self._open)
             self._accept()
             if len(self._open) == before:
@@ -216,13 +213,13 @@ class _Connection:
         """Read on, or not: by what waits for its commit, and by the rate."""
         wait_s = self._free_at - self._loop.time()
         full = self._items >= limits.EMIT_ITEMS_WAITING_MAX or self._bytes >= limits.EMIT_WAITING_BYTES_MAX
-        want = not self._ended and not full and wait_s <= _AHEAD_S
+        want = not self._ended and not full and wait_s <= limits.EMIT_AHEAD_S
         if want and not self._reading:
             self._loop.add_reader(self._sock, self._read)
         elif self._reading and not want:
             self._loop.remove_reader(self._sock)
         self._reading = want
-        if not full and wait_s > _AHEAD_S and self._timer is None and not self._ended:
+        if not full and wait_s > limits.EMIT_AHEAD_S and self._timer is None and not self._ended:
             self._timer = self._loop.call_later(wait_s, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -232,7 +229,7 @@ class _Connection:
     def _read(self) -> int:
         """Read one chunk and hand on its items; return its size, 0 when there is nothing more."""
         try:
-            data = self._sock.recv(_CHUNK_BYTES)
+            data = self._sock.recv(limits.EMIT_CHUNK_BYTES)
         except BlockingIOError:
             return 0
         except OSError:

@@ -21,7 +21,6 @@ from protocol.aio.joining import proxied
 from protocol.errors import Refused, SkerryError, TooLarge
 
 _REFUSED = frozenset({401, 403, 410})
-_PROGRESS_WAIT_S = 60.0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +93,7 @@ def main() -> None:
     outcome = Outcome()
     try:
         context = tls.api_context(Path(job.root).read_text(), job.hub)
-        with proxied.client(context, _PROGRESS_WAIT_S) as client:
+        with proxied.client(context, limits.FETCH_PROGRESS_S) as client:
             fetch(job, client)
     except TicketRefused as error:
         outcome = Outcome(error=str(error), ticket_refused=True)

@@ -19,10 +19,6 @@ import msgspec
 from edge_agent.core import inputs
 from protocol import ids, limits
 
-_FOLLOW_S = 0.25
-_TAIL_STEP_BYTES = 64 * limits.KIB
-_OUTPUT_BYTES_MAX = 28 * limits.KIB  # of stdout and of stderr, so that both fit into one entry
-
 
 class Tell(Protocol):
     """Passes lines on; `last`: no more follow."""
@@ -63,7 +59,7 @@ def shorten(path: Path) -> None:
     head = _numbered(path, 1)
     if not head.exists():
         with open(path, "rb") as source, open(head, "wb") as target:
-            target.write(source.read(_OUTPUT_BYTES_MAX))
+            target.write(source.read(limits.TASK_STREAM_BYTES_MAX))
     os.truncate(path, 0)
 
 
@@ -73,20 +69,20 @@ def captured(path: Path) -> str:
     size = _size(path)
     shortened = head_file.exists()
     with open(head_file if shortened else path, "rb") as file:
-        head = file.read(_OUTPUT_BYTES_MAX)
+        head = file.read(limits.TASK_STREAM_BYTES_MAX)
     if not shortened and size <= len(head):
         return _fit(head.decode(errors="replace"), "")
-    tail = _last_bytes(path, _OUTPUT_BYTES_MAX)
+    tail = _last_bytes(path, limits.TASK_STREAM_BYTES_MAX)
     return _fit(head.decode(errors="replace"), tail.decode(errors="replace"))
 
 
 def _fit(head: str, tail: str) -> str:
     """Join so that the JSON stays within the bound: a quarter for the head, the rest for the tail."""
     whole = head if not tail else ""
-    if not tail and _json_bytes(whole) <= _OUTPUT_BYTES_MAX:
+    if not tail and _json_bytes(whole) <= limits.TASK_STREAM_BYTES_MAX:
         return whole
     tail = tail or head
-    room = _OUTPUT_BYTES_MAX - 64
+    room = limits.TASK_STREAM_BYTES_MAX - 64
     head = _cut(head, room // 4, from_end=False)
     return f"{head}\n… cut: the output is longer than is kept …\n{_cut(tail, room - room // 4, from_end=True)}"
 
@@ -159,7 +155,7 @@ def parts(lines: list[str]) -> Iterator[list[str]]:
 
 def _tail_of(path: Path, lines: int) -> list[str]:
     size = _size(path)
-    want = _TAIL_STEP_BYTES
+    want = limits.LOG_TAIL_STEP_BYTES
     while True:
         found = _last_bytes(path, want).split(b"\n")
         if found and not found[-1]:
@@ -225,7 +221,7 @@ async def _read(path: Path, action: inputs.ReadLogs, tell: Tell) -> None:
     clock = asyncio.get_running_loop().time  # the wall clock may jump, and then a follower would stay for ever
     until = clock() + min(action.until_ms / 1000 - time.time(), limits.LOG_FOLLOW_S)
     while action.follow and clock() < until:
-        await asyncio.sleep(_FOLLOW_S)
+        await asyncio.sleep(limits.FOLLOW_LOOK_S)
         for part in parts(follower.lines()):
             if part:
                 tell(part, last=False)

@@ -16,7 +16,6 @@ from protocol import documents, limits
 from protocol.errors import BadId, Refused
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_REPLY_BYTES_MAX = 4 * limits.KIB
 
 
 class Probes:
@@ -86,7 +85,9 @@ async def _get(probe: documents.Probe) -> tuple[bool, str]:
     request = f"GET {path} HTTP/1.0\r\nHost: {parts.netloc}\r\nUser-Agent: skerry\r\nConnection: close\r\n\r\n"
     try:
         async with asyncio.timeout(probe.timeout_s):
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, limit=_REPLY_BYTES_MAX)
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or 80, limit=limits.PROBE_REPLY_BYTES_MAX
+            )
             try:
                 writer.write(request.encode("latin-1", "replace"))
                 line = (await reader.readline()).decode("latin-1").strip()

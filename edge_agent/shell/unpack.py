@@ -22,9 +22,6 @@ from protocol.errors import Refused, TooLarge
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP = b"\x1f\x8b"
 _DEB = b"!<arch>\n"
-_WINDOW_BYTES_MAX = 32 * limits.MIB
-_CHUNK_BYTES = 256 * limits.KIB
-_PATH_BYTES_MAX = 1_024
 
 
 def unpack(
@@ -57,7 +54,7 @@ def _tar(raw: IO[bytes]) -> tarfile.TarFile:
     magic = raw.read(4)
     raw.seek(0)
     if magic == _ZSTD:
-        plain = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES_MAX).stream_reader(raw)
+        plain = zstandard.ZstdDecompressor(max_window_size=limits.UNPACK_WINDOW_BYTES_MAX).stream_reader(raw)
         return tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|")
     return tarfile.open(fileobj=raw, mode="r|gz" if magic.startswith(_GZIP) else "r|")
 
@@ -101,7 +98,7 @@ class _Unpacking:
         parts = name.rstrip("/").split("/")
         parts = parts[1:] if parts[0] == "." else parts
         bad = name.startswith("/") or any(part in ("..", "", ".") for part in parts)
-        if bad or "\0" in name or len(os.fsencode(name)) > _PATH_BYTES_MAX:
+        if bad or "\0" in name or len(os.fsencode(name)) > limits.UNPACK_PATH_BYTES_MAX:
             raise Refused(f"the artifact holds the path {name[:200]!r}, which climbs out or is odd: refused")
         for depth in range(1, len(parts)):
             if "/".join(parts[:depth]) in self._links:
@@ -125,7 +122,7 @@ class _Unpacking:
         except FileExistsError:
             raise Refused(f"the artifact holds {place.name[:200]!r} twice: refused") from None
         with os.fdopen(handle, "wb") as target:
-            while chunk := source.read(_CHUNK_BYTES):
+            while chunk := source.read(limits.UNPACK_CHUNK_BYTES):
                 self._bytes_left -= len(chunk)
                 if self._bytes_left < 0:
                     raise TooLarge("the artifact unpacks to more than is allowed")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 RETAKE = "retake"
 COMMAND = "skerry hub accept-restore"
-_NAMED_MAX = 3  # devices, in a text
 _SINCE = "Since the backup nothing is known: enroll again who came since (by a move too), revoke again who was revoked"
 
 
@@ -71,10 +70,10 @@ class Restore:
 
     def _alarm_of_devices(self) -> str:
         """What devices alone prove: the store was put back with all that stood beside it. Only they are held up."""
-        ahead = list(islice(filter(self._is_blocked, self._ahead), _NAMED_MAX + 1))
+        ahead = list(islice(filter(self._is_blocked, self._ahead), limits.AHEAD_NAMED_MAX + 1))
         if not ahead:
             return ""
-        names = ", ".join(ahead[:_NAMED_MAX]) + (" and others" if ahead[_NAMED_MAX:] else "")
+        names = ", ".join(ahead[: limits.AHEAD_NAMED_MAX]) + (" and others" if ahead[limits.AHEAD_NAMED_MAX :] else "")
         return (
             f"devices hold what this hub never asked for ({names}): was it restored from a backup? Nothing is asked of "
             f"them until you say `{COMMAND}` (all go on), or `skerry node accept NAME` (that one alone, at once); see "

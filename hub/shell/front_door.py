@@ -35,7 +35,6 @@ from protocol.trust import certificates
 
 _log = logging.getLogger(__name__)
 
-_LOOK_AGAIN_S = 0.05  # at whether the door is still crowded
 
 Verdict = session.Verdict
 Gate = Callable[[certificates.Identity], Verdict]
@@ -186,7 +185,7 @@ class FrontDoor:
     def _admit(self) -> None:
         loop = asyncio.get_running_loop()
         if self._is_crowded():  # who is in is served first
-            self._timer = loop.call_later(_LOOK_AGAIN_S, self._admit)
+            self._timer = loop.call_later(limits.ADMISSION_LOOK_S, self._admit)
             return
         admitted, given_up = self._admission.admit(loop.time())
         for connection in admitted:

@@ -22,9 +22,6 @@ from protocol import limits
 from protocol.aio.tls import no_delay
 from protocol.errors import Refused
 
-_KEEP_ALIVE_S = 60
-_GOODBYE_S = 3
-
 # asyncio keeps a buffer of 256 KiB for each TLS connection; the largest record is 16 KiB.
 sslproto.SSLProtocol.max_size = 32 * limits.KIB  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
@@ -93,8 +90,8 @@ class ApiServer:
             server_header=False,
             proxy_headers=False,
             limit_concurrency=limits.API_REQUESTS_MAX,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_GOODBYE_S,
+            timeout_keep_alive=limits.API_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=limits.API_GOODBYE_S,
             ssl_context_factory=lambda _config, _default: self.context,
         )
         self._server = _Server(config)

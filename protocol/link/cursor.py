@@ -18,8 +18,6 @@ from protocol import limits
 from protocol.messages import Entry, GapBody
 
 GAP = "gap"
-KIND_CHARS_MAX = 128
-KEY_CHARS_MAX = 256
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _sha256 = hashlib.sha256
@@ -32,8 +30,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 
     seq: Annotated[int, msgspec.Meta(ge=1, le=limits.INTEGER_MAX)]
     time_ms: _Integer
-    kind: Annotated[str, msgspec.Meta(max_length=KIND_CHARS_MAX)]
-    key: Annotated[str, msgspec.Meta(max_length=KEY_CHARS_MAX)]
+    kind: Annotated[str, msgspec.Meta(max_length=limits.ROW_KIND_CHARS_MAX)]
+    key: Annotated[str, msgspec.Meta(max_length=limits.ROW_KEY_CHARS_MAX)]
 
 
 class _GapRow(msgspec.Struct, frozen=True, array_like=True):
@@ -91,7 +89,7 @@ def decode_gap(raw: bytes) -> GapBody | None:
         return None
     body = row.body
     whole = 1 <= body.first <= body.last == row.seq and 0 <= body.count <= body.last
-    return body if whole and is_hash(body.hash) and len(body.reason) <= KEY_CHARS_MAX else None
+    return body if whole and is_hash(body.hash) and len(body.reason) <= limits.ROW_KEY_CHARS_MAX else None
 
 
 def is_hash(text: str) -> bool:

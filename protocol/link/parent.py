@@ -31,8 +31,6 @@ from protocol.link.roster.parent import Rosters
 from protocol.link.table import ParentCue, ParentState
 from protocol.snapshot import Snapshot
 
-_LOOK_AGAIN_S = 5.0  # a child that speaks without a session is told to look again, this seldom
-
 Events = list[events.ParentEvent]
 
 
@@ -219,7 +217,7 @@ class Parent:
         """A child speaks in a session that we ended or never saw: say so, seldom."""
         if child.state is not ParentState.AWAY or session < child.record.session:
             return
-        if child.looked_at is None or now.mono >= child.looked_at + _LOOK_AGAIN_S:
+        if child.looked_at is None or now.mono >= child.looked_at + limits.LOOK_AGAIN_S:
             child.looked_at = now.mono
             fx.send.append(effects.Send(child.node, messages.Look(incarnation=self._incarnation)))
 

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from protocol import codec, messages
+from protocol import codec, limits, messages
 from protocol.errors import LocalProtocolError, RemoteProtocolError, TrustError
 from protocol.trust import certificates, chains, signing
 
@@ -77,7 +77,6 @@ class ByWord(Proof, frozen=True, kw_only=True, tag="word"):
 _proofs: msgspec.json.Decoder[ByDevice | ByHub | BySession | ByWill | ByWord] = msgspec.json.Decoder(
     ByDevice | ByHub | BySession | ByWill | ByWord
 )
-_PROOF_BYTES_MAX = 32 * 1024
 
 
 def _join(body: bytes, proof: Proof) -> bytes:
@@ -86,7 +85,7 @@ def _join(body: bytes, proof: Proof) -> bytes:
 
 def _split(payload: bytes) -> tuple[bytes, ByDevice | ByHub | BySession | ByWill | ByWord]:
     body, line_feed, proof = payload.rpartition(b"\n")
-    if not line_feed or len(proof) > _PROOF_BYTES_MAX:
+    if not line_feed or len(proof) > limits.SEAL_PROOF_BYTES_MAX:
         raise TrustError("a message without a proof of who sent it came through the broker")
     try:
         return body, _proofs.decode(proof)

@@ -16,10 +16,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from protocol import limits
 from protocol.errors import TrustError
 from protocol.messages import GapBody
-
-_KEY_CHARS_MAX = 256
 
 
 def gap_bytes(node: str, epoch: str, stream: str, body: GapBody) -> bytes:
@@ -79,7 +78,7 @@ def check_signed(node: str, key_hash: str, covered: bytes, key: str, signed: str
     if not signed or not key:
         raise TrustError("it is not signed")
     try:
-        if len(key) > _KEY_CHARS_MAX:
+        if len(key) > limits.GAP_KEY_CHARS_MAX:
             raise ValueError("too long a key")
         spki = base64.b64decode(key, validate=True)
         signature = base64.b64decode(signed, validate=True)

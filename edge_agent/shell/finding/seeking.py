@@ -20,8 +20,6 @@ from protocol.errors import SkerryError
 
 log = logging.getLogger("skerry.agent")
 
-_ANSWER_BYTES_MAX = 8 * limits.KIB
-
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Look for the hub of the device in `data`; or, given a `grant` (a document), for one to turn to in its place."""
@@ -76,7 +74,7 @@ async def _ask(job: Job) -> Found:
         [sys.executable, "-m", "edge_agent.shell.finding.seeker"],
         timeout_s=limits.DISCOVER_HELP_S,
         stdin=msgspec.json.encode(job),
-        output_bytes_max=_ANSWER_BYTES_MAX,
+        output_bytes_max=limits.DISCOVER_ANSWER_BYTES_MAX,
     )
     try:
         return msgspec.json.decode(done.output, type=Found)

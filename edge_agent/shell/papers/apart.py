@@ -20,8 +20,6 @@ from protocol.aio import tls
 from protocol.errors import Refused
 from protocol.trust import renewals
 
-_ANSWER_BYTES_MAX = 32 * limits.KIB
-
 
 class _Info(msgspec.Struct, frozen=True):
     time_ms: int
@@ -70,8 +68,8 @@ def _question(data: Path, file: identity.AgentFile, time_ms: int) -> renewals.Re
 
 
 def _bounded(response: httpx.Response) -> bytes:
-    if len(response.content) > _ANSWER_BYTES_MAX:
-        raise Refused(f"an answer of {len(response.content)} bytes is over {_ANSWER_BYTES_MAX}")
+    if len(response.content) > limits.PAPERS_ANSWER_BYTES_MAX:
+        raise Refused(f"an answer of {len(response.content)} bytes is over {limits.PAPERS_ANSWER_BYTES_MAX}")
     return response.content
 
 

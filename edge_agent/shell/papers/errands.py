@@ -13,8 +13,6 @@ from edge_agent.shell.runners import children
 from protocol import limits
 from protocol.errors import TrustError
 
-_ANSWER_BYTES_MAX = 32 * limits.KIB
-
 
 async def ask(
     data: Path,
@@ -30,7 +28,7 @@ async def ask(
         [sys.executable, "-m", "edge_agent.shell.papers.notary"],
         timeout_s=wait_s,
         stdin=raw,
-        output_bytes_max=_ANSWER_BYTES_MAX,
+        output_bytes_max=limits.PAPERS_ANSWER_BYTES_MAX,
     )
     try:
         answer = msgspec.json.decode(done.output, type=notes.Answer)

@@ -17,8 +17,6 @@ from edge_agent.shell import entries, logs
 from protocol import limits
 from protocol.errors import SkerryError
 
-_LOOK_S = 0.25  # of a follower
-
 
 class Logs(inputs.LocalCommand, frozen=True, kw_only=True, tag="logs"):
     """The last lines of a service's output; with `follow`, all that come."""
@@ -77,7 +75,7 @@ async def _answers(data: Path, request: Logs | Events) -> AsyncIterator[object]:
     for entry in await reading.newest(request.limit):
         yield entry
     while request.follow:
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(limits.FOLLOW_LOOK_S)
         for entry in await reading.since():
             yield entry
 
@@ -90,6 +88,6 @@ async def _lines(data: Path, request: Logs) -> AsyncIterator[str]:
     for line in logs.tail(path, request.tail):
         yield line
     while request.follow:
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(limits.FOLLOW_LOOK_S)
         for line in follower.lines():
             yield line

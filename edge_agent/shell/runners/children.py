@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-_CHUNK_BYTES = 64 * 1024
-_POLL_S = 0.05
+from protocol import limits
 
 
 class Helpers:
@@ -60,7 +59,7 @@ class Tail:
     def read(self) -> bool:
         """Take what is there; False when there is nothing more for now."""
         try:
-            data = os.read(self._pipe.fileno(), _CHUNK_BYTES)
+            data = os.read(self._pipe.fileno(), limits.OUTPUT_CHUNK_BYTES)
         except BlockingIOError:
             return False
         self.data = (self.data + data)[-self._max :]
@@ -133,7 +132,7 @@ async def _end_of(child: subprocess.Popen[bytes]) -> None:
         handle = os.pidfd_open(child.pid)
     except OSError:  # a kernel before 5.3
         while child.poll() is None:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(limits.CHILD_LOOK_S)
         return
     loop = asyncio.get_running_loop()
     ended = loop.create_future()

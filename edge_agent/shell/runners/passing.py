@@ -15,10 +15,10 @@ import socket
 import msgspec
 
 from edge_agent.shell.runners import children, confined, launcher
+from protocol import limits
 from protocol.errors import Refused
 
 _numbers = itertools.count(1)
-_NOTES_BYTES_MAX = 4_096
 
 
 async def run(
@@ -40,7 +40,7 @@ async def run(
     finally:
         os.close(to_notes)
         os.close(to_said)
-    end = children.Tail(os.fdopen(notes, "rb", 0), _NOTES_BYTES_MAX)
+    end = children.Tail(os.fdopen(notes, "rb", 0), limits.SHIM_NOTES_BYTES_MAX)
     output = children.Tail(os.fdopen(said, "rb", 0), output_bytes_max)
     try:
         async with asyncio.timeout(timeout_s):

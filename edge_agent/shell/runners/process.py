@@ -32,10 +32,7 @@ from protocol.errors import BadId, Refused
 _SHIM = str(Path(__file__).with_name("shim.sh"))
 _WARDEN = str(Path(__file__).with_name("lease.sh"))
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,219}", re.ASCII)
-_LOOK_S = 0.02  # while a group is being stopped, or a shim is about to record the end
-_STARTING_WAIT_S = 2.0
 _LOW_FDS = 10
-_REAP_S = 0.2
 
 
 class Sockets(Protocol):
@@ -137,10 +134,10 @@ class ProcessRunner:
         return inputs.Found(instance=path.name, pid=pid, lease_until=folder.lease_of(path))
 
     def _settled(self, path: Path) -> folder.Look:
-        until = time.monotonic() + _STARTING_WAIT_S
+        until = time.monotonic() + limits.PROCESS_STARTING_S
         look = folder.look(path, self._boot)
         while look.state is folder.State.STARTING and time.monotonic() < until:
-            time.sleep(_LOOK_S)  # before the core has started: nobody waits for the loop
+            time.sleep(limits.PROCESS_STOP_LOOK_S)  # before the core has started: nobody waits for the loop
             look = folder.look(path, self._boot)
         return look
 
@@ -175,7 +172,7 @@ class ProcessRunner:
         if process is not None and proc.is_running(process.pid, process.start):
             self._later(workload, limits.PROCESS_LOOK_EVERY_S, self._look_again)
         elif folder.exit_of(workload.path) is None and folder.is_locked(workload.path):
-            self._later(workload, _LOOK_S, self._look_again)
+            self._later(workload, limits.PROCESS_STOP_LOOK_S, self._look_again)
         else:
             self._clear(workload)
 
@@ -445,7 +442,7 @@ class ProcessRunner:
             if workload.kill_at is None:
                 self._stop(workload, workload.spec.stop_grace_s)
             if workload.kill_at is not None and now < workload.kill_at + limits.PROCESS_KILL_WAIT_S:
-                self._later(workload, _LOOK_S, self._clear)
+                self._later(workload, limits.PROCESS_STOP_LOOK_S, self._clear)
                 return
         for timer in workload.timers:
             timer.cancel()
@@ -525,4 +522,4 @@ class ProcessRunner:
                 self._ending.discard(pid)
         if self._reaping is not None:
             self._reaping.cancel()
-        self._reaping = self._loop.call_later(_REAP_S, self._reap) if self._ending else None
+        self._reaping = self._loop.call_later(limits.PROCESS_REAP_S, self._reap) if self._ending else None

@@ -16,7 +16,6 @@ from protocol.aio.carrying import invite
 from protocol.errors import Refused
 
 _HELPER = "from edge_agent.cli.main import main; main()"
-_OUTPUT_BYTES_MAX = 16 * limits.KIB
 
 
 async def join(data: Path, file: identity.AgentFile) -> str:
@@ -36,7 +35,7 @@ async def join(data: Path, file: identity.AgentFile) -> str:
         [sys.executable, "-c", _HELPER, "enroll", "--again", "--token", "-", "--data", str(data)],
         timeout_s=limits.RENEW_APART_WAIT_S,
         stdin=token.encode() + b"\n",
-        output_bytes_max=_OUTPUT_BYTES_MAX,
+        output_bytes_max=limits.HELPER_OUTPUT_BYTES_MAX,
     )
     if done.code == 0:
         return ""

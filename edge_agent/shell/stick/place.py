@@ -12,8 +12,6 @@ from edge_agent.shell.runners import children
 from protocol import limits
 from protocol.errors import Refused, SkerryError
 
-_OUTPUT_BYTES_MAX = 16 * limits.KIB
-
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
     path: str
@@ -33,7 +31,7 @@ async def place(data: Path, path: Path, name: str) -> None:
         [sys.executable, "-m", "edge_agent.shell.stick.place"],
         timeout_s=limits.FETCH_WAIT_S,
         stdin=msgspec.json.encode(job),
-        output_bytes_max=_OUTPUT_BYTES_MAX,
+        output_bytes_max=limits.HELPER_OUTPUT_BYTES_MAX,
     )
     try:
         outcome = msgspec.json.decode(done.output, type=_Outcome)

@@ -14,8 +14,6 @@ from hub.shell.api.hub import Hub
 from hub.shell.store import entries, rows
 from protocol import limits
 
-_BEAT_S = 15.0  # an empty line tells a listener that the stream lives
-
 
 def router(hub: Hub) -> APIRouter:
     """Return the routes of streams."""
@@ -67,7 +65,7 @@ async def _follow(hub: Hub, chosen: rows.Filter, place: entries.Place | None, li
     with hub.desk.watch("") as word:
         lines, at = await _first(hub, chosen, place, limit)
         yield b"".join(lines) or b"\n"
-        while (topics := await word.heard(_BEAT_S)) is not None:
+        while (topics := await word.heard(limits.STREAM_ALIVE_S)) is not None:
             if not topics:
                 yield b"\n"
             while True:
@@ -81,5 +79,5 @@ async def _follow(hub: Hub, chosen: rows.Filter, place: entries.Place | None, li
 async def _watch(hub: Hub, topic: str) -> AsyncIterator[bytes]:
     with hub.desk.watch(topic) as word:
         yield b"\n"  # the listener knows that it listens
-        while (topics := await word.heard(_BEAT_S)) is not None:
+        while (topics := await word.heard(limits.STREAM_ALIVE_S)) is not None:
             yield b"".join(ndjson.line({"topic": one}) for one in topics) or b"\n"

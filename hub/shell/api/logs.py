@@ -17,8 +17,6 @@ from hub.shell.api.hub import Hub, who
 from protocol import limits
 from protocol.errors import Refused, SkerryError
 
-_WAITING_PARTS_MAX = 64
-
 
 def router(hub: Hub) -> APIRouter:
     """Return the route of logs."""
@@ -42,7 +40,7 @@ def router(hub: Hub) -> APIRouter:
 
 async def _logs(hub: Hub, name: str, service: str, nodes: list[str], tail: int, follow: bool) -> AsyncIterator[bytes]:
     """Ask all nodes at once and yield their lines as they come."""
-    out: asyncio.Queue[bytes] = asyncio.Queue(_WAITING_PARTS_MAX)
+    out: asyncio.Queue[bytes] = asyncio.Queue(limits.LOG_PARTS_WAITING_MAX)
     asking = [asyncio.create_task(_ask(hub, name, service, node, tail, follow, out)) for node in nodes]
     try:
         while not out.empty() or not all(task.done() for task in asking):

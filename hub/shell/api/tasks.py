@@ -17,8 +17,6 @@ from hub.shell.api.hub import Hub, who
 from protocol import limits
 
 ENDED = frozenset({"ok", "failed", "refused", "unknown", "cancelled"})
-_MANY = 100  # tasks; over this the stream gathers changes for STREAM_BEAT_S
-_BEAT_S = 15.0
 
 
 class TasksBody(BaseModel):
@@ -85,12 +83,12 @@ async def _results(hub: Hub, group: str, wait_s: float) -> AsyncIterator[bytes]:
         told = {task["node"]: task for task in view["tasks"]}
         while any(task["state"] not in ENDED and task["state"] != "away" for task in told.values()):
             left = until - asyncio.get_running_loop().time()
-            if left <= 0 or (topics := await word.heard(min(left, _BEAT_S))) is None:
+            if left <= 0 or (topics := await word.heard(min(left, limits.STREAM_ALIVE_S))) is None:
                 return
             if not topics:
                 yield b"\n"
                 continue
-            if len(told) > _MANY:
+            if len(told) > limits.STREAM_TASKS_MANY:
                 await asyncio.sleep(limits.STREAM_BEAT_S)
             now_so = {task["node"]: task for task in views.task_group(hub.core(), group, hub.now())["tasks"]}
             yield b"".join(ndjson.line(task) for node, task in now_so.items() if told.get(node) != task)

@@ -7,9 +7,10 @@ import socket
 
 import psutil
 
+from protocol import limits
+
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
-_HOSTS_MAX = 64
 
 
 def of_machine(*more: str) -> list[str]:
@@ -21,4 +22,4 @@ def of_machine(*more: str) -> list[str]:
     for addresses in psutil.net_if_addrs().values():
         found.update(one.address for one in addresses if one.family is socket.AF_INET)
         found.update(one.address for one in addresses if one.family is socket.AF_INET6 and "%" not in one.address)
-    return sorted(found)[:_HOSTS_MAX]
+    return sorted(found)[: limits.CERTIFICATE_HOSTS_MAX]

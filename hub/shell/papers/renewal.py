@@ -28,7 +28,6 @@ from protocol.link.events import ChildTrust
 from protocol.messages import Revoked
 
 _log = logging.getLogger("skerry.hub")
-_ANSWER_BYTES_MAX = 2 * limits.CHAIN_BYTES_MAX
 _NO = (403, 404, 409, 422)
 
 
@@ -124,6 +123,6 @@ async def ask(keys: Authority, parent: Parent) -> Heard:
 
 
 def _bounded(response: httpx.Response) -> bytes:
-    if len(response.content) > _ANSWER_BYTES_MAX:
-        raise Refused(f"an answer of {len(response.content)} bytes is over {_ANSWER_BYTES_MAX}")
+    if len(response.content) > limits.RENEWAL_ANSWER_BYTES_MAX:
+        raise Refused(f"an answer of {len(response.content)} bytes is over {limits.RENEWAL_ANSWER_BYTES_MAX}")
     return response.content

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hub.core import registry
 from hub.shell import operators
+from protocol import limits
 from protocol.link import parent, parent_desired, parent_entries
 
 _OF_NODES = (parent.CHILD, parent.STATUS, parent_desired.ASKED, parent_entries.CURSOR)
-_NAMED_MAX = 5
 
 
 def judge(spaces: dict[str, dict[str, bytes]]) -> str:
@@ -18,6 +18,6 @@ def judge(spaces: dict[str, dict[str, bytes]]) -> str:
     named = {key.partition("/")[0] for space in _OF_NODES for key in spaces.get(space, {})}
     lost = sorted(named - set(known))
     if lost:
-        shown = ", ".join(lost[:_NAMED_MAX]) + (", ..." if len(lost) > _NAMED_MAX else "")
+        shown = ", ".join(lost[: limits.LOST_NAMED_MAX]) + (", ..." if len(lost) > limits.LOST_NAMED_MAX else "")
         return f"the records of {len(lost)} nodes cannot be read ({shown})"
     return "" if known else "no node of this hub can be read"

@@ -33,7 +33,6 @@ _NOT_NOW = (
     sqlite3.SQLITE_READONLY,
 )
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR)
-_WORD_MAX = 256
 _HEAD = msgspec.json.Decoder(tuple[int, int, str, str, msgspec.Raw])
 
 
@@ -119,7 +118,7 @@ def _failed(seen: Store, error: sqlite3.Error) -> Store:
 
 def _papers(db: sqlite3.Connection, seen: Store) -> Store:
     kept = db.execute("SELECT key, value FROM meta WHERE key IN ('node', 'clean')").fetchall()
-    meta = {str(key): str(value)[:_WORD_MAX] for key, value in kept}
+    meta = {str(key): str(value)[: limits.DOCTOR_WORD_CHARS_MAX] for key, value in kept}
     streams = [name for (name,) in db.execute("SELECT name FROM stream LIMIT ?", (len(STREAMS) + 1,))]
     if seen.version <= seen.known and not set(streams) <= set(STREAMS):
         return msgspec.structs.replace(seen, damage="its streams have names that no stream has")

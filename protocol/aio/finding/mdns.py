@@ -21,9 +21,7 @@ from protocol.aio.finding.words import Announced
 from protocol.errors import RemoteProtocolError
 
 SERVICE = "_skerry._tcp.local."
-_ASK_MS = 2_000
 _LABEL_CHARS = 54  # of a DNS label's 63, with the mark behind
-_GOODBYE_WAIT_S = 1.0
 
 
 class _Register(Protocol):
@@ -66,7 +64,7 @@ class Announcer:
         network, self._network = self._network, None
         if network is not None:
             with contextlib.suppress(*_UNHEARD, TimeoutError):
-                async with asyncio.timeout(_GOODBYE_WAIT_S):
+                async with asyncio.timeout(limits.ANNOUNCE_GOODBYE_S):
                     await network.async_close()
 
 
@@ -96,7 +94,7 @@ class _Listener(ServiceListener):
 
     def add_service(self, zc: Zeroconf, type_: str, name: str) -> None:
         """Take an announcement; one that is none of a hub is left out."""
-        info = zc.get_service_info(type_, name, _ASK_MS)
+        info = zc.get_service_info(type_, name, limits.DISCOVER_ASK_MS)
         if info is None or not info.parsed_addresses() or len(self.found) >= limits.FOUND_HUBS_MAX:
             return
         try:

@@ -14,7 +14,6 @@ import msgspec
 from protocol import ids, limits
 from protocol.errors import BadId, RemoteProtocolError
 
-_VALUE_CHARS_MAX = 240  # of 255 bytes with its name: the bound of mDNS
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -45,7 +44,7 @@ def encode(said: Announced) -> dict[str, str]:
         "hub": said.hub,
         "name": said.name,
         "root": said.root,
-        "path": said.path[:_VALUE_CHARS_MAX],
+        "path": said.path[: limits.ANNOUNCED_CHARS_MAX],
         "api": str(said.api),
         "mqtt": said.mqtt,
     }
@@ -53,7 +52,9 @@ def encode(said: Announced) -> dict[str, str]:
 
 def decode(text: dict[str, str | None], hosts: list[str]) -> Announced:
     """Return what the record says. Raises RemoteProtocolError when it is no hub's."""
-    said = {name: (text.get(name) or "")[:_VALUE_CHARS_MAX] for name in ("hub", "name", "root", "api", "mqtt")}
+    said = {
+        name: (text.get(name) or "")[: limits.ANNOUNCED_CHARS_MAX] for name in ("hub", "name", "root", "api", "mqtt")
+    }
     try:
         hub = ids.node_id(said["hub"])
     except BadId as error:

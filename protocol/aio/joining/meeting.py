@@ -22,7 +22,6 @@ from protocol.errors import Refused, TrustError
 from protocol.trust import signing
 
 T = TypeVar("T")
-_CA_BYTES_MAX = 64 * limits.KIB
 
 
 def meet(at: str, token: str) -> words.Met:
@@ -38,7 +37,7 @@ def meet(at: str, token: str) -> words.Met:
     with proxied.client(unproven, limits.CONNECT_WAIT_S, at) as client:
         root = _get(client, "/v1/ca").text
         info = _get(client, "/v1/info").content
-    if len(root) > _CA_BYTES_MAX or signing.spki_hash(root) != made.pin:
+    if len(root) > limits.MEETING_CA_BYTES_MAX or signing.spki_hash(root) != made.pin:
         raise TrustError(
             f"the hub at {at} is not the one that made this token (its CA does not match the token's pin): "
             "check its address, or somebody stands in between"

@@ -133,7 +133,7 @@ def _gone(body: GapBody, held: int, doubt: str) -> GapBody:
     """Return what of a GAP is lost to a parent that stands at `held`."""
     reason = f"{body.reason} (accepted by an operator, though {doubt})" if doubt else body.reason
     return GapBody(
-        first=held + 1, last=body.last, count=body.last - held, reason=reason[: cursor.KEY_CHARS_MAX], hash=""
+        first=held + 1, last=body.last, count=body.last - held, reason=reason[: limits.ROW_KEY_CHARS_MAX], hash=""
     )
 
 

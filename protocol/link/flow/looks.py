@@ -7,8 +7,6 @@ from collections.abc import Iterable
 
 from protocol import limits
 
-_EVERY_S = 0.1
-
 
 class Looks:
     """A list that is worked off at LOOKS_PER_S_MAX."""
@@ -27,7 +25,7 @@ class Looks:
         """Return who is to be told now."""
         if self.due is None or now < self.due:
             return []
-        count = min(len(self._nodes), int(limits.LOOKS_PER_S_MAX * _EVERY_S))
+        count = min(len(self._nodes), int(limits.LOOKS_PER_S_MAX * limits.LOOKS_EVERY_S))
         nodes = [self._nodes.popleft() for _ in range(count)]
-        self.due = now + _EVERY_S if self._nodes else None
+        self.due = now + limits.LOOKS_EVERY_S if self._nodes else None
         return nodes

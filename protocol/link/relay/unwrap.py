@@ -106,7 +106,7 @@ def _whole_held(held: Held) -> Held | None:
     gap = held.gap
     _hashes(_about(held).stream, held.before, gap.hash)
     whole = 1 <= gap.first <= gap.last <= limits.INTEGER_MAX and gap.count == gap.last - gap.first + 1
-    return held if whole and len(gap.reason) <= cursor.KEY_CHARS_MAX else None
+    return held if whole and len(gap.reason) <= limits.ROW_KEY_CHARS_MAX else None
 
 
 def _whole_turn(turn: Turn) -> Turn | None:
