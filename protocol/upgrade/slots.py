@@ -11,7 +11,8 @@ Versions lie side by side. `current` names the one that runs, `good` the last on
 
 A stage is stored before anything follows from it, every deed may be done twice, and `current` names a whole version at
 all times: whatever is cut off, a daemon starts, and who comes next goes on from what is stored. A trial that was cut
-off too often has failed: a version may be what takes the power away.
+off too often has failed: a version may be what takes the power away, so that each is counted before the daemon starts,
+at a boot by `at_boot`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,16 @@ def decide(kept: words.Kept, seen: words.Seen) -> words.Deed | None:
             return _failed(kept, seen)
         case words.Stage.IDLE:
             return _idle(kept, seen)
+
+
+def at_boot(kept: words.Kept, seen: words.Seen) -> words.Deed | None:
+    """Return what is to be done next before the daemon starts with the machine; None: it may start."""
+    if kept.stage is words.Stage.TRIAL and not seen.is_begun:
+        counted = _count(kept).kept
+        return words.Keep(msgspec.structs.replace(counted, is_counted=counted.stage is words.Stage.TRIAL))
+    if kept.stage is words.Stage.FAILED and seen.current != seen.good:
+        return words.Switch("current", seen.good)
+    return None
 
 
 def _idle(kept: words.Kept, seen: words.Seen) -> words.Deed | None:
@@ -60,9 +71,7 @@ def _trial(kept: words.Kept, seen: words.Seen) -> words.Deed:
     if kept.version not in seen.versions:
         return _gone_back(kept, "its files are gone")
     if not seen.is_begun:
-        if kept.tries >= limits.UPGRADE_TRIES_MAX:
-            return _gone_back(kept, f"the machine stopped in each of {kept.tries} trials")
-        return words.Keep(msgspec.structs.replace(kept, tries=kept.tries + 1))
+        return words.Keep(msgspec.structs.replace(kept, is_counted=False)) if kept.is_counted else _count(kept)
     if seen.current != kept.version:
         return words.Switch("current", kept.version)
     if seen.waited_s is None:
@@ -72,6 +81,12 @@ def _trial(kept: words.Kept, seen: words.Seen) -> words.Deed:
     if seen.waited_s >= kept.confirm_s:
         return _gone_back(kept, f"it did not say in {kept.confirm_s:g} s that all is well")
     return words.Wait()
+
+
+def _count(kept: words.Kept) -> words.Keep:
+    if kept.tries >= limits.UPGRADE_TRIES_MAX:
+        return _gone_back(kept, f"the machine stopped in each of {kept.tries} trials")
+    return words.Keep(msgspec.structs.replace(kept, tries=kept.tries + 1))
 
 
 def _gone_back(kept: words.Kept, reason: str) -> words.Keep:

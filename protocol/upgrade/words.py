@@ -45,6 +45,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confirm_s: float = 0.0
     tries: int = 0
     """How many times its trial was begun."""
+    is_counted: bool = False
+    """The one that is about to begin is among them: it was counted when the machine started."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,7 +68,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     wish: Wish | None = None
     said: Said | None = None
     is_begun: bool = False
-    """This run has counted its trial."""
+    """This run has counted its trial, or has found it counted."""
     waited_s: float | None = None
     """Since when the daemon was started by this run; None: it was not."""
     ends: int = 0

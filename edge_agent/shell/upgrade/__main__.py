@@ -1,4 +1,5 @@
-"""`python -m edge_agent.shell.upgrade [pin]`, as root: install what the root hub asks for; or pin that hub, once."""
+"""`python -m edge_agent.shell.upgrade [pin|boot]`, as root: install what the root hub asks for; pin that hub, once; or,
+before the agent starts with the machine, count a trial."""
 
 from __future__ import annotations
 
@@ -18,7 +19,11 @@ def main() -> None:
         synced.write(at.pin, identity.load(at.data).root_pin.encode() + b"\n", 0o644)
         return
     its = unit.Systemd(at.name, ("skerry-agent-launch.service",))
-    root.Root(at, its, unit.floor(at), wish.read).run()
+    part = root.Root(at, its, unit.floor(at), wish.read)
+    if sys.argv[1:] == ["boot"]:
+        part.boot()
+    else:
+        part.run()
 
 
 main()

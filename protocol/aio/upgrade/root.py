@@ -58,6 +58,11 @@ class Root:
                 break
         self._drop()
 
+    def boot(self) -> None:
+        """Do what comes before the daemon starts with the machine. Raises OSError."""
+        while (deed := slots.at_boot(self._kept, self._seen())) is not None:
+            self._do(deed)
+
     def _request(self) -> tuple[int, int]:
         try:
             about = self._at.request.lstat()
@@ -101,7 +106,7 @@ class Root:
                 self._wish = None
 
     def _keep(self, kept: words.Kept) -> None:
-        self._is_begun = self._is_begun or kept.tries > self._kept.tries
+        self._is_begun |= kept.tries > self._kept.tries or (self._kept.is_counted and not kept.is_counted)
         if kept.stage is not self._kept.stage:
             self._started = None
         places.write(self._at.kept, kept)

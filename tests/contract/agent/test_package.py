@@ -93,7 +93,7 @@ def test_what_ran_is_ended_at_once_where_the_kernel_can(device: Device, slice_: 
     assert device.run("prerm", "remove").returncode == 0
     assert (group / "cgroup.kill").read_text() == "1\n"
     assert not (group / "cgroup.procs").read_text()
-    units = "skerry-agent skerry-agent-upgrade.path skerry-agent-launch.socket skerry-agent-work"
+    units = "skerry-agent skerry-agent-trial skerry-agent-upgrade.path skerry-agent-launch.socket skerry-agent-work"
     assert device.calls[-1] == f"systemctl disable --quiet {units}"
 
 

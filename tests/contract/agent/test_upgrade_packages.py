@@ -59,6 +59,8 @@ class Unit(Systemd):
     def restart(self) -> None:
         """Start what `current` names."""
         home = self._at.lib / "current"
+        if (home / "kills").exists():
+            raise Power
         assert (home / "bin" / "python").exists(), "what is started is whole"
         kept = places.kept(self._at)
         if kept.stage is Stage.TRIAL and (home / "well").exists():
@@ -128,6 +130,11 @@ class Device:
         assert not self.at.package.exists()
         return places.kept(self.at)
 
+    def boot(self) -> None:
+        """Start with the machine, with whatever is current."""
+        Root(self.at, self.unit, OLD, wish.read).boot()
+        self.unit.restart()
+
     @property
     def slots(self) -> tuple[str, str, list[str]]:
         links = [(self.at.lib / link).readlink().name for link in ("current", "good")]
@@ -168,11 +175,27 @@ def test_whatever_is_cut_off_goes_on_from_what_is_on_the_disk(tmp_path: Path, be
         try:
             device.run(cut, after=after)
         except Power:
-            device.unit.restart()  # the device boots, with whatever is current
+            device.boot()
             device.run()
         came = places.kept(device.at).outcome, device.slots
         ends = {"well": (Outcome.DONE, (NEW, NEW, [OLD, NEW])), "ends": (Outcome.BACK, (OLD, OLD, [OLD]))}
         assert came == ends[behaves], cut
+
+
+def test_what_takes_the_power_away_as_soon_as_it_starts_is_gone_back_from(device: Device) -> None:
+    device.ask(device.package("kills"))
+    with pytest.raises(Power):
+        device.run()
+    assert device.slots[0] == NEW
+    with pytest.raises(Power):
+        device.boot()
+    device.boot()
+    assert device.slots[0] == OLD
+    kept = device.run()
+    assert (kept.outcome, kept.reason) == (Outcome.BACK, "the machine stopped in each of 2 trials")
+    assert device.slots == (OLD, OLD, [OLD])
+    device.boot()
+    assert places.kept(device.at) == kept
 
 
 def _for_others(one: documents.Upgrade) -> documents.Upgrade:

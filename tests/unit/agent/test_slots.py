@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,11 +34,31 @@ class Device:
     said: Said | None = None
     deeds: list[str] = field(default_factory=list[str])
 
-    def boot(self) -> None:
+    def boot(self, cut_at: int = -1) -> None:
+        """Start with the machine: what comes before the daemon, cut off at deed number `cut_at`; then the daemon."""
+        is_begun = False
+        for number in range(9):
+            deed = slots.at_boot(self.kept, self._seen(is_begun=is_begun))
+            if deed is None:
+                return self.start()
+            if number == cut_at:
+                raise Cut
+            match deed:
+                case words.Keep(kept=kept):
+                    is_begun, self.kept = is_begun or kept.tries > self.kept.tries, kept
+                case words.Switch(link=link, version=version):
+                    setattr(self, link, version)
+                case _:
+                    raise AssertionError(deed)
+        raise AssertionError("it never starts")
+
+    def start(self) -> None:
         """Start whatever `current` names, which must be whole."""
         assert self.current in self.versions
         assert self.good in self.versions
         self.running = self.current
+        if self.running == NEW and self.new == "kills":
+            raise Cut
         if self.running == NEW and self.new in ("well", "lame"):
             self.said = Said(number=self.kept.number, fault="it lost 2 services" if self.new == "lame" else "")
 
@@ -44,18 +66,7 @@ class Device:
         """Root's part until nothing is left; cut off at deed number `cut_at`, before or after it was done."""
         is_begun, unpacked, waited, ends = False, "", None, 0
         for number in range(60):
-            seen = Seen(
-                current=self.current,
-                good=self.good,
-                versions=frozenset(self.versions),
-                floor=self.floor,
-                unpacked=unpacked,
-                wish=self.wish,
-                said=self.said,
-                is_begun=is_begun,
-                waited_s=waited,
-                ends=ends,
-            )
+            seen = self._seen(unpacked=unpacked, is_begun=is_begun, waited_s=waited, ends=ends)
             deed = slots.decide(self.kept, seen)
             if deed is None:
                 return
@@ -64,7 +75,7 @@ class Device:
             self.deeds.append(type(deed).__name__)
             match deed:
                 case words.Keep(kept=kept):
-                    is_begun = is_begun or kept.tries > self.kept.tries
+                    is_begun |= kept.tries > self.kept.tries or (self.kept.is_counted and not kept.is_counted)
                     waited = None if kept.stage is not self.kept.stage else waited
                     self.kept = kept
                 case words.Unpack(version=version):
@@ -74,7 +85,7 @@ class Device:
                     setattr(self, link, version)
                 case words.Restart():
                     waited = 0.0
-                    self.boot()
+                    self.start()
                 case words.Wait():
                     assert waited is not None
                     waited, ends = waited + 5.0, ends + (self.new == "ends")
@@ -86,6 +97,11 @@ class Device:
             if number == cut_at:
                 raise Cut
         raise AssertionError("it never ends")
+
+    def _seen(self, **of_this_run: Any) -> Seen:
+        versions = frozenset(self.versions)
+        here = {"current": self.current, "good": self.good, "versions": versions, "floor": self.floor}
+        return Seen(**here, wish=self.wish, said=self.said, **of_this_run)
 
 
 def _told(device: Device) -> tuple[str, str, str]:
@@ -149,6 +165,42 @@ def test_power_cut_at_any_deed_leaves_an_agent_that_starts_and_comes_to_the_same
             assert outcome is Outcome.DONE or new != "well" or device.kept.tries == 2
             assert device.versions <= {OLD, NEW}
             assert device.wish is None
+
+
+def test_a_version_that_takes_the_power_away_as_soon_as_it_starts_is_gone_back_from_before_it_starts_again() -> None:
+    for cut_at in (-1, 0, 1):
+        device, boots = Device("kills"), 0
+        with pytest.raises(Cut):
+            device.run()
+        while device.running != OLD or device.current != OLD:
+            boots += 1
+            assert boots < 5, "it goes on like that for ever"
+            with contextlib.suppress(Cut):
+                device.boot(cut_at if boots == 2 else -1)
+        device.run()
+        assert _told(device) == (OLD, Outcome.BACK, "the machine stopped in each of 2 trials")
+        assert device.versions == {OLD}
+
+
+def test_a_trial_that_was_counted_at_the_boot_is_not_counted_again() -> None:
+    device = Device("silent")
+    with pytest.raises(Cut):
+        device.run(5, after=True)
+    device.boot()
+    assert (device.kept.tries, device.kept.is_counted) == (2, True)
+    device.new = "well"
+    device.run()
+    assert _told(device) == (NEW, Outcome.DONE, "")
+    assert device.kept.tries == 2
+
+
+def test_who_does_the_deeds_and_is_ended_in_a_trial_counts_the_next_one_itself() -> None:
+    device = Device("silent")
+    for _ in range(2):
+        with pytest.raises(Cut):
+            device.run(6, after=True)
+    device.run()
+    assert _told(device) == (OLD, Outcome.BACK, "the machine stopped in each of 2 trials")
 
 
 def test_a_device_that_stops_in_each_trial_goes_back() -> None:
