@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Iterable
 
 _NEWNS, _NEWNET = 0x00020000, 0x40000000
 _NOSUID, _NODEV, _REC, _SLAVE = 2, 4, 16384, 1 << 19
@@ -37,6 +38,9 @@ def make_read_only(path: str) -> None:
     done = _libc.syscall(_MOUNT_SETATTR, copy, b"", _AT_RECURSIVE | _AT_EMPTY, attributes, len(attributes))
     _call(done, path)
     _call(_libc.syscall(_MOVE_MOUNT, copy, b"", place, b"", _FROM_AND_TO_EMPTY), path)
+    if os.readlink(f"/proc/self/fd/{place}") == "/":  # a root stays where it is when something is mounted over it
+        os.fchdir(copy)
+        os.chroot(".")
     os.close(copy)
     os.close(place)
 
@@ -47,11 +51,10 @@ def can_make_read_only() -> bool:
     return ctypes.get_errno() != errno.ENOSYS
 
 
-def private_tmp() -> None:
-    """Empty /tmp and /var/tmp in memory, which go with the last process that sees them."""
-    for path in ("/tmp", "/var/tmp"):  # noqa: S108
-        if os.path.isdir(path) and not os.path.islink(path):
-            _call(_libc.mount(b"tmpfs", path.encode(), b"tmpfs", _NOSUID | _NODEV, _PRIVATE_TMP), path)
+def private_tmp(paths: Iterable[str] = ("/tmp", "/var/tmp")) -> None:  # noqa: S108
+    """Have `paths` empty and in memory, which goes with the last process that sees it."""
+    for path in {os.path.realpath(one) for one in paths if os.path.isdir(one)}:
+        _call(_libc.mount(b"tmpfs", path.encode(), b"tmpfs", _NOSUID | _NODEV, _PRIVATE_TMP), path)
 
 
 def join_network(path: str) -> None:

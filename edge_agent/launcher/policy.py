@@ -10,12 +10,14 @@
     environment = []              variables that change how programs are loaded (LD_*, ...), let through by name
     new_privileges = false        a service may declare that it gains rights (sudo, ping)
 
-A file that cannot be understood lets nothing run (C9).
+A file that cannot be understood, or that others than root may change, lets nothing run (C9).
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import cast
 
 from edge_agent.launcher.request import Request
@@ -51,6 +53,22 @@ class Who:
     gid: int
 
 
+def read(path: Path) -> Allowed:
+    """Return what the owner allows now; without a file what holds without one. Raises ValueError, OSError."""
+    import tomllib
+
+    try:
+        for place in dict.fromkeys((path.parent, path.resolve().parent, path)):
+            about = place.stat()
+            if about.st_uid != 0:
+                raise ValueError(f"{place} belongs to uid {about.st_uid}, not to root: chown root {place}")
+            if about.st_mode & 0o022:
+                raise ValueError(f"{place} can be written by others than root: chmod go-w {place}")
+        return parse(tomllib.loads(path.read_text()))
+    except FileNotFoundError:
+        return Allowed()
+
+
 def parse(file: dict[str, object]) -> Allowed:
     """Return what the table `work` of the owner's file says. Raises ValueError: who wrote it meant something else."""
     strangers = [name for name in file if name not in TABLES]
@@ -72,6 +90,11 @@ def parse(file: dict[str, object]) -> Allowed:
             raise ValueError(f"{name} of [work] is not {type(known[name]).__name__}")
         else:
             found[name] = value
+    for path in cast("tuple[str, ...]", found.get("paths", ())):
+        if path[:1] != "/" or path[:2] == "//" or os.path.normpath(path) != (path.rstrip("/") or "/"):
+            raise ValueError(
+                f"{path!r} among `paths` of [work] is no absolute path: write it from / on, without . and .."
+            )
     return Allowed(**found)  # pyright: ignore[reportArgumentType] - each was looked at
 
 
@@ -108,7 +131,7 @@ def user_refusal(asked: Request, who: Who, allowed: Allowed, agent_uid: int) -> 
     if who.name not in (allowed.user, *allowed.users):
         return f"the user {who.name!r} is not among `users`"
     if who.uid == 0 and "root" not in allowed.users:
-        return f"the user {who.name!r} is root by another name"
+        return f"the user {who.name!r} is root, whom `users` does not name"
     if who.uid == agent_uid and who.name not in allowed.users:
         return f"the user {who.name!r} is the agent's own, with its keys"
     return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_agent.core import inputs
+from edge_agent.shell.people import work
 from edge_agent.shell.runners import children, confined, passing, place, script
 from edge_agent.shell.runners.children import Helpers
 from edge_agent.shell.runners.launcher import Launcher
@@ -64,12 +65,13 @@ class Probes:
         cwd = place.find(self._data, process, action.service, action.instance)
         env = script.environment(process.env, action.instance, action.service, self._node, who)
         timeout_s, most = action.probe.timeout_s, limits.PROBE_TEXT_BYTES_MAX
+        setting = script.Setting(cwd=cwd, env=env, identity=who, tools=self._tools, limits=process.limits)
         if by is not None:
-            setting = script.Setting(cwd=cwd, env=env, identity=who, tools=self._tools)
             asked = confined.beside(action, setting, by.able)
             outcome = await passing.run(by, asked, timeout_s=timeout_s, output_bytes_max=most)
         else:
-            command = [*script.as_user(who, self._tools), *script.command(action.probe.exec, cwd, env["PATH"])]
+            work.check(f"p-{action.service}", process.user, action.probe.exec, setting)
+            command = script.bounded(action.probe.exec, setting)
             outcome = await children.run(command, timeout_s=timeout_s, cwd=cwd, env=env, output_bytes_max=most)
         if outcome.code is None:
             return False, f"no answer within {timeout_s:g} s"

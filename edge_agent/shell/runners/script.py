@@ -124,6 +124,12 @@ def script(words: list[str], setting: Setting) -> str:
     return "\n".join(lines) + "\n"
 
 
+def bounded(words: list[str], setting: Setting) -> list[str]:
+    """Return what runs `words` beside a workload as that runs: its user and bounds. Raises Refused as `script` does."""
+    program = [*as_user(setting.identity, setting.tools), *command(words, setting.cwd, setting.env["PATH"])]
+    return ["/bin/sh", "-c", "\n".join([*_limits(setting), f"exec {shlex.join(program)}"])]
+
+
 def command(words: list[str], cwd: Path, path: str) -> list[str]:
     """Return what to execute. Raises Refused when it is absent, cannot be executed, or is no command."""
     if not words:

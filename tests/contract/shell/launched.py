@@ -25,6 +25,19 @@ ROOT = Path(__file__).parents[3]
 RULES = f'[work]\nuser = "{WORK}"\nusers = ["{OTHER}"]\n'
 
 
+def _rights_of_the_unit() -> list[str]:
+    lines = (ROOT / "packaging" / "agent" / "skerry-agent-launch.service").read_text().splitlines()
+    (found,) = (line for line in lines if line.startswith("CapabilityBoundingSet="))
+    return [right.removeprefix("CAP_").lower() for right in found.partition("=")[2].split()]
+
+
+_RIGHTS = _rights_of_the_unit()
+
+
+def _bounded(rights: Sequence[str]) -> list[str]:
+    return ["setpriv", f"--bounding-set=-all,{','.join(f'+{right}' for right in rights)}"]
+
+
 class Launched:
     """A launcher in `top`, and what an agent (or whoever took it over) does with it."""
 
@@ -40,15 +53,15 @@ class Launched:
         self,
         *more: str,
         program: str = "from edge_agent.launcher import main; main.main()",
-        before: Sequence[str] = (),
+        rights: Sequence[str] = (),
     ) -> None:
-        """Start it (by the command `before`), and return when it listens."""
+        """Start it with these capabilities, else with those of its unit, and return when it listens."""
         words = ["--agent", AGENT, "--data", self.data, "--socket", self.socket, "--state", self.state]
         words += ["--group", self.group, "--rules", self.rules, *more]
         with self._as(0, 0):
             self.socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(
-                [*before, sys.executable, "-P", "-c", program, *map(str, words)],
+                [*_bounded(rights or _RIGHTS), sys.executable, "-P", "-c", program, *map(str, words)],
                 env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ""},
                 cwd="/",
                 text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import subprocess
 from collections.abc import Generator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from edge_agent.launcher import request
-from tests.contract.shell.launched import OTHER, WORK, Launched, launched
+from tests.contract.shell.launched import AGENT, OTHER, WORK, Launched, launched
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can launch as somebody else")
 RULES = f'[work]\nuser = "{WORK}"\nusers = ["{OTHER}"]\npaths = ["/usr/bin", "/bin"]\n'
@@ -71,6 +72,28 @@ def test_an_owner_s_file_that_cannot_be_understood_lets_nothing_run(one: Launche
     finally:
         with one.being("root"):
             one.rules.write_text(RULES)
+
+
+def test_an_owner_s_file_that_others_may_change_lets_nothing_run(one: Launched) -> None:
+    agent = pwd.getpwnam(AGENT)
+    with one.being("root"):
+        os.chown(one.rules, agent.pw_uid, 0)
+    assert f"{one.rules} belongs to uid {agent.pw_uid}, not to root" in one.says(ID)["error"]
+    with one.being("root"):
+        os.chown(one.rules, 0, agent.pw_gid)
+        one.rules.chmod(0o664)
+    assert f"{one.rules} can be written by others than root" in one.says(ID)["error"]
+    with one.being("root"):
+        one.rules.chmod(0o644)
+        one.top.chmod(0o777)
+    assert f"{one.top} can be written by others than root" in one.says(ID)["error"]
+    with one.being("root"):
+        one.rules.unlink()
+    assert f"{one.top} can be written by others than root" in one.says(ID)["error"], "it was there before"
+    with one.being("root"):
+        one.top.chmod(0o755)
+        one.rules.write_text(RULES)
+    assert "comes with 6 open files" in one.says(ID)["error"]
 
 
 def test_root_writes_into_no_file_but_those_of_the_instance(one: Launched) -> None:

@@ -124,6 +124,25 @@ def test_a_name_that_leads_elsewhere_meanwhile_mounts_nothing_there(tmp_path: Pa
     assert (done.stdout, done.stderr) == ("one two\n", "")
 
 
+def test_a_tmp_that_is_a_link_is_private_all_the_same(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from edge_agent.launcher import kernel
+kernel.own_mounts()
+kernel.private_tmp(sys.argv[1:])
+print(*(len(os.listdir(path)) for path in sys.argv[1:]))
+"""
+    (tmp_path / "volatile").mkdir()
+    (tmp_path / "volatile" / "theirs").touch()
+    (tmp_path / "tmp").symlink_to("volatile")
+    words = [sys.executable, "-P", "-c", program, str(tmp_path / "tmp"), str(tmp_path / "volatile")]
+
+    done = subprocess.run(words, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("0 0\n", "")
+    assert (tmp_path / "volatile" / "theirs").exists()
+
+
 async def test_a_workload_with_an_odd_name_holds_up_neither_launcher_nor_agent(one: Launched) -> None:
     world = one.world()
     world.launch("t-1", "sh", "-c", r"printf '\377\376' >/proc/self/comm; sleep 60; :")

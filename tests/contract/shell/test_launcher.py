@@ -136,7 +136,7 @@ async def test_what_a_service_is_kept_from_it_cannot_do(one: Launched) -> None:
 
 async def test_what_it_cannot_enforce_it_tries_and_says_why(one: Launched) -> None:
     one.stop()
-    one.start(before=["setpriv", "--bounding-set=-all,+setuid,+setgid,+setpcap,+chown,+kill,+dac_override"])
+    one.start(rights=["setuid", "setgid", "setpcap", "chown", "kill", "dac_override"])
 
     found = one.says({"do": "able"})
 
@@ -145,6 +145,21 @@ async def test_what_it_cannot_enforce_it_tries_and_says_why(one: Launched) -> No
     assert found["why"]["private_tmp"] == "the kernel refuses it: mounts: Operation not permitted"
     assert set(found["able"]).isdisjoint(found["why"])
     assert {*found["able"], *found["why"]} == {*isolation.WORDS, "user", "no_new_privileges"}
+
+
+async def test_where_all_is_read_only_nothing_is_written_but_in_its_own_tmp(one: Launched) -> None:
+    world = one.world()
+    own = one.data / "own"
+    own.mkdir(mode=0o777)
+    own.chmod(0o777)
+    isolation = documents.Isolation(private_tmp=True, read_only=["/"])
+    words = f"touch {own}/x; touch x; touch /dev/shm/x; echo y >/tmp/y && cat /tmp/y; echo z >/dev/null && echo there"
+
+    world.launch("t-1", process=documents.Process(command=["sh", "-c", words], isolation=isolation))
+    ended = await world.one(inputs.Ended)
+
+    assert ended.stdout.split() == ["y", "there"]
+    assert ended.stderr.count("Read-only file system") == 3
 
 
 async def test_a_service_without_a_network_reaches_nobody_but_itself(one: Launched) -> None:
@@ -194,10 +209,13 @@ async def test_more_memory_or_processes_than_declared_it_does_not_get(one: Launc
     assert "ork" in ended.stderr  # dash: Cannot fork
 
 
-async def test_a_probe_runs_as_the_user_of_its_service_and_in_its_network(one: Launched) -> None:
+async def test_a_probe_is_confined_as_its_service_is(one: Launched) -> None:
     world = one.world()
     process = documents.Process(
-        command=["sleep", "60"], user=OTHER, isolation=documents.Isolation(no_network=True, private_tmp=True)
+        command=["sleep", "60"],
+        user=OTHER,
+        isolation=documents.Isolation(no_network=True, private_tmp=True, read_only=["/dev/shm"], rlimits={"core": 0}),
+        limits=documents.Limits(open_files=33),
     )
     world.launch("s-web-1", key="web", capture=False, process=process)
     pid = (await world.one(inputs.Launched)).pid
@@ -222,6 +240,11 @@ async def test_a_probe_runs_as_the_user_of_its_service_and_in_its_network(one: L
 
     assert (await probed("id", "-un")).text == OTHER
     assert (await probed("grep", "-c", ":", "/proc/net/dev")).text == "1"
+    bounds = await probed(
+        "sh", "-c", "ulimit -n; ulimit -c; ls -A /tmp | wc -l; grep -o 'NoNewPrivs.*1' /proc/self/status"
+    )
+    assert bounds.text.split() == ["33", "0", "0", "NoNewPrivs:", "1"]
+    assert "Read-only file system" in (await probed("touch", "/dev/shm/x")).text
     failed = await probed("sh", "-c", "echo no; exit 3")
     assert (failed.ok, failed.text) == (False, "no")
     assert "no answer within" in (await probed("sleep", "60", timeout_s=0.3)).text

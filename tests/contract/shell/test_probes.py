@@ -11,6 +11,7 @@ import pytest
 
 from edge_agent.core import inputs
 from edge_agent.shell import probes, vitals
+from edge_agent.shell.people import rights
 from edge_agent.shell.runners import children, script
 from edge_agent.shell.runners.children import Helpers
 from protocol import documents
@@ -38,6 +39,25 @@ async def test_a_command_s_exit_code_is_the_answer_and_its_output_the_text(tmp_p
 
     assert (good.ok, good.text) == (True, "b svc svc")
     assert (bad.ok, bad.text) == (False, "why")
+
+
+async def test_a_command_has_the_bounds_of_its_service(tmp_path: Path) -> None:
+    process = documents.Process(command=["x"], limits=documents.Limits(open_files=33, memory_bytes=2**30))
+
+    found = await _probe(tmp_path, documents.Probe(exec=["sh", "-c", "ulimit -n; ulimit -v"]), process)
+
+    assert found.text.split() == ["33", str(2**20)]
+
+
+async def test_a_command_is_what_the_owner_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('[work]\npaths = ["/opt"]\n')
+    monkeypatch.setenv(rights.VARIABLE, str(file))
+
+    found = await _probe(tmp_path, documents.Probe(exec=["sh", "-c", "echo ran"]))
+
+    assert not found.ok
+    assert "is not beneath one of `paths`" in found.text
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_what_names_no_user_runs_as_the_one_for_work() -> None:
         ("bob", Who(name="bob", uid=1000, gid=1000), ("bob",), ""),
         ("root", Who(name="root", uid=0, gid=0), (), "the user 'root' is not among `users`"),
         ("root", Who(name="root", uid=0, gid=0), ("root",), ""),
-        ("toor", Who(name="toor", uid=0, gid=0), ("toor",), "the user 'toor' is root by another name"),
+        ("toor", Who(name="toor", uid=0, gid=0), ("toor",), "the user 'toor' is root, whom `users` does not name"),
         ("tom", Who(name="toor", uid=0, gid=0), ("toor", "root"), "the user 'tom' is another name of 'toor'"),
         ("agent", Who(name="agent", uid=AGENT, gid=0), (), "the user 'agent' is not among `users`"),
     ],
@@ -94,6 +94,10 @@ def test_what_the_owner_lets_through_by_name_passes() -> None:
         ({"users": [1]}, "users of [work] is a list of texts"),
         ({"usres": []}, "[work] has no word 'usres'"),
         ({"new_privileges": 1}, "new_privileges of [work] is not bool"),
+        *(
+            ({"paths": ["/usr", path]}, f"{path!r} among `paths`")
+            for path in ("", "opt", "/opt//a", "/opt/../srv", "//opt")
+        ),
     ],
 )
 def test_who_wrote_something_else_than_they_meant_is_told(table: object, said: str) -> None:
