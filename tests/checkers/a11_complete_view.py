@@ -33,7 +33,7 @@ class CompleteView(base.Checker):
     def _stored(self, fact: Stored) -> None:
         machine = self.machine(fact)
         held: child_desired.Manifest | None = None
-        kept_away = machine.get(*followed.HOLD)
+        is_free = machine.is_sure(*followed.HOLD) and machine.get(*followed.HOLD) is None
         documents: dict[str, bool] = {}
         for op in fact.ops:
             if isinstance(op, effects.Put):
@@ -45,8 +45,8 @@ class CompleteView(base.Checker):
                 if op.space == child_desired.DOCUMENT:
                     documents[op.key] = False
                 elif (op.space, op.key) == followed.HOLD:
-                    kept_away = None
-                elif op.space in _DELETED_WITH and machine.role != "hub" and kept_away is None:
+                    is_free = True
+                elif op.space in _DELETED_WITH and machine.role != "hub" and is_free:
                     self._check_deletion(fact, machine, op, held)
         if held is not None:
             self._check_whole(fact, machine, held, documents)

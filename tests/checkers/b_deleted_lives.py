@@ -4,7 +4,7 @@ Demands: while its agent lives, a process of a service that the device does not 
 name it, nor does a hold, nor is it its own) is gone within the grace that was asked for it.
 
 Cannot see: devices that never hear of the deletion (they may be away for long, and run on: that is the design), and
-processes that an agent met on a disk that came from elsewhere.
+what people decided on a disk that came from elsewhere.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class DeletedLives(base.Checker):
             if due < fact.at:
                 del self._due[node, instance]
                 machine = self.world.machine(node)
-                wanted = f"assignment/{service_of(instance)}" in followed.items(machine.spaces)
+                key = f"assignment/{service_of(instance)}"
+                known = machine.is_sure(*followed.HOLD) and machine.is_sure(followed.OWN, key)
+                wanted = not known or key in followed.items(machine.spaces)
                 lives = instance in machine.running and machine.alive and not wanted
                 self.demand(not lives, f"{instance} lives on on {node}, and its service was deleted")
         self._next = min(self._due.values(), default=float("inf"))
