@@ -381,6 +381,7 @@ ASKS_OPEN_MAX = 64
 ASKS_PASSED_MAX = 1_024  # of a hub's parent, on their way to nodes below that hub
 ANSWER_ERROR_CHARS_MAX = 1_024  # of why there is no answer
 ASK_WAIT_S = 30.0
+STATUS_WAIT_S = 3.0  # an operator looks at a device: what is not answered by then is shown as last known
 TAIL_LINES_MAX = 10_000
 
 # --- the operator's documents

@@ -38,8 +38,10 @@ def say(text: str, style: str = "") -> None:
     _console.print(Text(clean(text), style))
 
 
-def line(text: Text) -> None:
-    """Print a line of text that is clean."""
+def line(text: Text, *, whole: bool = True) -> None:
+    """Print a line of text that is clean; unless `whole`, a terminal cuts it where it ends."""
+    if not whole and _console.is_terminal:
+        text.truncate(_console.width, overflow="ellipsis")
     _console.print(text)
 
 

@@ -50,6 +50,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     hold: status.HoldReport | None
     upgrade: status.UpgradeReport | None
     able: isolation.Able
+    platform: dict[str, str]
     """What of an isolation this device can enforce."""
 
 
@@ -311,6 +312,7 @@ class Local:
             vitals=report.vitals,
             hold=report.hold,
             upgrade=report.upgrade,
+            platform=report.platform,
             able=self._ctx.able,
         )
 

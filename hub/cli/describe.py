@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import client, options
-from hub.cli.listing import fetched
+from hub.cli.listing import asked, fetched
 from hub.cli.listing.paths import Paths
 from hub.cli.view import happened, human, nodes, output, words
 from hub.cli.view.below import regions, spread
@@ -46,6 +46,8 @@ def describe(
     wanted = "region" if name and wanted == "hub" else wanted
     with client.Client() as hub:
         data = hub.get(f"/v1/{_PATHS.get(wanted, f'{wanted}s')}/{name}" if name else "/v1/hub")
+        if wanted == "node":
+            data = asked.fuller(hub, data)
         if form.is_exact:
             output.emit(fetched.everywhere(hub, data) if "on" in data else data, form)
             return
@@ -79,11 +81,11 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
     yield _what_it_is(node, now_ms)
     if node["region"] is not None:
         yield from _region(node, now_ms)
-    asked = f"term {node['term']}, generation" if node["term"] else "generation"
+    term = f"term {node['term']}, generation" if node["term"] else "generation"
     yield (
         "asked of it",
         [
-            ("desired", f"{asked} {node['desired_generation']}"),
+            ("desired", f"{term} {node['desired_generation']}"),
             ("it holds", f"generation {node['observed_generation']}" + (", settled" if node.get("settled") else "")),
             *([] if node["through"] else [("placed", ", ".join(node.get("placed") or []) or "nothing")]),
         ],
@@ -142,7 +144,7 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
         ("path", node["path"]),
         ("version", node["version"] or "not known yet"),
         ("device", ", ".join(f"{key} {value}" for key, value in facts.items()) or "not known yet"),
-        ("vitals", nodes.vitals(node)),
+        ("vitals", nodes.vitals(node) + words.as_of(node["vitals"], now_ms)),
         *([("updates", words.held(node, now_ms))] if node.get("hold") else []),
     ]
     if node["through"]:
@@ -264,9 +266,9 @@ def _overrides(hub: client.Client, one: dict[str, Any], now_ms: int) -> list[tup
 
 
 def _recent(hub: client.Client, chosen: dict[str, object]) -> list[tuple[str, str]]:
-    """Return the newest events, without those that workloads tell all the time."""
+    """Return the newest events, without those that workloads and the device's sensors tell all the time."""
     found = hub.lines("GET", "/v1/events", params={**chosen, "limit": LOOKED_AT_EVENTS})
-    shown = [one for one in found if not one["kind"].startswith("app.")][-RECENT_EVENTS:]
+    shown = [one for one in found if not one["kind"].startswith(("app.", "vitals"))][-RECENT_EVENTS:]
     kinds = max((len(one["kind"]) for one in shown), default=0)
     paths = Paths(hub)
     return [(human.stamp(one["time_ms"]), _event_words(one, chosen, kinds, paths)) for one in shown]

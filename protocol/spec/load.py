@@ -44,18 +44,19 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """In the order of the files, at most limits.MISTAKES_MAX."""
 
 
-def load(sources: Sequence[Source], artifacts: Mapping[str, str] | None = None) -> Loaded:
+def load(sources: Sequence[Source], artifacts: Mapping[str, str] | None = None, *, is_local: bool = False) -> Loaded:
     """Read every document of `sources`. Never raises on bad input.
 
     `artifacts` maps a folder, as it is written in the files (or `FILE:FOLDER` where two files mean different ones), to
     the digest of its packed bytes; with it, every artifact must be there and the documents come out with digests.
+    `is_local`: what is read is for the device where it is read, and needs not say where it is placed.
     """
     size = sum(len(source.text.encode(errors="replace")) for source in sources)
     if size > limits.SPEC_BYTES_MAX:
         text = f"{size} bytes in all: at most {limits.SPEC_BYTES_MAX} at a time; apply fewer files at once"
         first = sources[0].name
         return Loaded(documents=[], files=[], mistakes=[Mistake(file=first, line=1, column=1, path="", text=text)])
-    reader = _Reader(artifacts)
+    reader = _Reader(artifacts, is_local)
     for source in sources:
         reader.read(source)
     return Loaded(documents=reader.documents, files=reader.files, mistakes=reader.mistakes[: limits.MISTAKES_MAX])
@@ -70,7 +71,8 @@ def from_json(value: Mapping[str, Any]) -> AnyResource:
 
 
 class _Reader:
-    def __init__(self, artifacts: Mapping[str, str] | None) -> None:
+    def __init__(self, artifacts: Mapping[str, str] | None, is_local: bool) -> None:
+        self._is_local = is_local
         self.documents: list[AnyResource] = []
         self.files: list[str] = []
         self.mistakes: list[Mistake] = []
@@ -98,6 +100,7 @@ class _Reader:
 
     def _document(self, found: Tree) -> None:
         bound, unbound = self._bind(found)
+        bound = _anywhere(bound) if self._is_local else bound
         mistakes = [*found.mistakes, *(_placed(found, finding) for finding in (*_findings(bound), *unbound))]
         if not mistakes:
             resource = KINDS[bound["kind"]].model_validate(bound)
@@ -171,6 +174,14 @@ def _kind_finding(kind: object) -> Finding:
 
 def _placed(found: Tree, finding: Finding) -> Mistake:
     return found.mistake(finding.path, finding.text, at_key=finding.at_key)
+
+
+def _anywhere(value: Any) -> Any:
+    """Return a document that is placed where it is read, if it does not say where."""
+    spec = _mapping(value).get("spec")
+    if not isinstance(spec, dict) or "placement" in spec or value.get("kind") not in ("Service", "Workflow"):
+        return value
+    return value | {"spec": {**cast("dict[str, Any]", spec), "placement": {"selector": "*"}}}
 
 
 def _mapping(value: object) -> dict[str, Any]:

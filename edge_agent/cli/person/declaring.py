@@ -15,8 +15,6 @@ from edge_agent.cli.options import As, Data, Output, Reason
 from protocol.errors import SpecError
 
 _KINDS = ("service", "workflow")
-_PLACELESS = '"placement" is missing'
-_ANYWHERE = '; here every one will do: write placement: {selector: "*"}'
 
 
 def apply(
@@ -27,7 +25,8 @@ def apply(
 ) -> None:
     """Declare services and workflows here, if this device's owner lets you; all of them or none.
 
-    They stay until they are deleted here. What the hub asks already keeps its name; placement is not looked at.
+    They stay until they are deleted here. What the hub asks already keeps its name; where they are placed need not be
+    said, and is not looked at.
     """
     import msgspec
 
@@ -64,9 +63,9 @@ def _compiled(files: list[str]) -> list[bytes]:
     from protocol.spec import compile as compiler
     from protocol.spec.load import Source, load
 
-    found = load([Source(name=name, text=text) for name, text in sources.named(files)])
+    found = load([Source(name=name, text=text) for name, text in sources.named(files)], is_local=True)
     if found.mistakes:
-        rows: list[view.Row] = [[_place(one), one.path, _helped(one.text)] for one in found.mistakes]
+        rows: list[view.Row] = [[_place(one), one.path, one.text] for one in found.mistakes]
         view.table(("WHERE", "WHAT", "MISTAKE"), rows)
         raise SpecError(f"{len(rows)} mistake{'' if len(rows) == 1 else 's'}, nothing applied")
     made = [compiler.document(one) for one in found.documents]
@@ -77,10 +76,6 @@ def _compiled(files: list[str]) -> list[bytes]:
 
 def _place(one: Any) -> str:
     return f"{one.file}:{one.line}:{one.column}"
-
-
-def _helped(text: str) -> str:
-    return text + _ANYWHERE if text == _PLACELESS else text
 
 
 def add(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from edge_agent.cli import client, view
 from edge_agent.cli.options import As, Data, Output, Service, complete_workflow, now_ms
-from edge_agent.cli.person import tell
+from edge_agent.cli.person import happened, tell
 
 
 def status(data: Data = None, output: As = Output.table) -> None:
@@ -45,9 +45,10 @@ def events(
 ) -> None:
     """Show what happened here, oldest first."""
     request: dict[str, object] = {"do": "events", "kind": kind.removesuffix("*"), "limit": limit, "follow": follow}
+    is_wide = output is Output.wide
     for one in client.stream(data, request):
         if one is not None:
-            view.exact(one, output) if output.is_exact else view.line(tell.entry(one))
+            view.exact(one, output) if output.is_exact else view.line(happened.line(one, whole=is_wide), whole=is_wide)
 
 
 def logs(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from rich.text import Text
-
 from edge_agent.cli import human, view
 from edge_agent.cli.options import Output
 from edge_agent.cli.person import rows
@@ -142,9 +139,3 @@ def decided(answer: Json, now: int) -> None:
     """Print what the agent says of a decision."""
     until_ms = answer.get("until_ms", 0)
     view.say(str(answer["text"]).replace("until the time you gave", f"until {human.clock(until_ms, now)}"))
-
-
-def entry(one: Json) -> Text:
-    """Return one entry as a line."""
-    body = msgspec.json.encode(one["body"]).decode()
-    return Text(view.clean(f"{human.stamp(one['time'])}  {one['stream']:<7} {one['kind']:<20} {one['key']}  {body}"))

@@ -100,7 +100,7 @@ class Own:
         if self._asked is None:
             raise Refused("nothing has come from the hub yet: what is declared here could clash with it")
         if key in self._asked and key not in self._all:
-            raise Refused(f"the hub asks for {spoken(key)} already: stop or hold that one, or choose another name")
+            raise Refused(f"the hub asks for {spoken(key)} already: stop that one, or choose another name")
         if isinstance(document, documents.Workflow):
             Graph(document)
             artifact = document.artifact
@@ -115,11 +115,16 @@ class Own:
     def delete(self, key: str, fx: Effects) -> Declared:
         """Let go of a document of this device's own; return it. Raises Refused."""
         if key not in self._all:
-            known = ", ".join(map(spoken, self._all)) or "none"
-            raise Refused(f"{spoken(key)[:80]} was not declared here; there are: {known}")
+            raise Refused(f"{spoken(key)[:80]} was not declared here; {self._else(key)}")
         self._ctx.drop(_SPACE, key, fx)
         self._changed = True
         return self._all.pop(key)
+
+    def _else(self, key: str) -> str:
+        if key in (self._asked or {}):
+            stop = f" (a service can be stopped: skerry-agent stop {key.partition('/')[2]})"
+            return "the hub asks for it" + stop * key.startswith("assignment/")
+        return f"there are: {', '.join(map(spoken, self._all)) or 'none'}"
 
 
 def spoken(key: str) -> str:

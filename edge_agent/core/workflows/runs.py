@@ -139,7 +139,8 @@ class Runs:
         """Return why no run of `workflow` can start now; empty when one can."""
         definition = self.definition(workflow)
         if definition is None:
-            return f"no workflow {workflow!r} is on this device"
+            known = ", ".join(sorted(self.in_force)) or "none"
+            return f"no workflow {workflow!r} is on this device; there are: {known}"
         running = sum(one.record.workflow == workflow for one in self.all.values())
         if running >= definition.concurrency:
             return f"{running} of at most {definition.concurrency} runs of {workflow!r} are in progress"

@@ -83,7 +83,8 @@ async def _answers(data: Path, request: Logs | Events) -> AsyncIterator[object]:
 async def _lines(data: Path, request: Logs) -> AsyncIterator[str]:
     path = logs.service_log(data, request.service)
     if not path.exists():
-        raise SkerryError(f"{request.service} has written nothing here yet: see skerry-agent services")
+        text = f"{request.service} has written nothing here yet, or is no service of this device"
+        raise SkerryError(f"{text}: see skerry-agent services")
     follower = logs.Follower(path)
     for line in logs.tail(path, request.tail):
         yield line

@@ -10,6 +10,7 @@ import json
 from typing import Any, cast
 
 from hub.cli.view import lists
+from protocol.doctor import words as said
 from protocol.link import cursor
 
 VALUE_CHARS_MAX = 120
@@ -21,6 +22,9 @@ def words(event: dict[str, Any], *, whole: bool = False) -> str:
     if event["kind"] == cursor.GAP and isinstance(body, dict) and not whole:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             return _gap(cast("dict[str, Any]", body), str(event["stream"]))
+    if event["kind"] == "vitals" and isinstance(body, dict) and not whole:
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            return ", ".join(said.vitals(cast("dict[str, Any]", body)))
     if not isinstance(body, dict):
         return "" if body is None else _value(body, whole)
     pairs = cast("dict[str, Any]", body).items()

@@ -6,12 +6,19 @@ from typing import Any
 
 from hub.cli.view import human
 
+FRESH_MS = 120_000
 DECIDED = {"stop": "stopped", "start": "started"}  # a person's word about a service, once it is done
 
 
 def ago(ms: int, now_ms: int) -> str:
     """Return how long ago the last contact was."""
     return f"{human.age(ms, now_ms)} ago" if ms else "it never connected"
+
+
+def as_of(vitals: dict[str, Any] | None, now_ms: int) -> str:
+    """Return as of when vitals are known, unless that is now: they are told every minute."""
+    ms = vitals.get("time_ms", 0) if vitals else 0
+    return f" (last known, as of {human.clock(ms, now_ms)})" if ms and now_ms - ms > FRESH_MS else ""
 
 
 def certificate(until_ms: int, now_ms: int) -> str:

@@ -1,4 +1,4 @@
-"""The last lines of a service's output, asked of the devices themselves, side by side."""
+"""What is asked of the devices themselves: how one is now, and the last lines of a service's output, side by side."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from hub.core import inputs, views
+from hub.shell.api import errors
 from hub.shell.api import lines as ndjson
 from hub.shell.api.hub import Hub, who
 from protocol import limits
+from protocol import status as said
 from protocol.errors import Refused, SkerryError
 
 
 def router(hub: Hub) -> APIRouter:
-    """Return the route of logs."""
+    """Return the routes."""
     routes = APIRouter(tags=["logs"])
+
+    @routes.get("/v1/status/{node:path}")
+    async def status(request: Request, node: str) -> Response:
+        """Return what a device says when it is asked how it is: of one below another hub, more than that hub tells."""
+        return errors.answer(await _status(hub, who(request), views.named(hub.core(), node)))
 
     @routes.get("/v1/logs/{service}")
     async def logs(
@@ -36,6 +43,24 @@ def router(hub: Hub) -> APIRouter:
         return ndjson.stream(_logs(hub, who(request), service, nodes, tail, follow))
 
     return routes
+
+
+async def _status(hub: Hub, name: str, node: str) -> said.Report:
+    asked = inputs.AskNode(id=secrets.token_hex(8), node=node, what="status", params={}, wait_s=limits.STATUS_WAIT_S)
+    async with aclosing(hub.desk.question(name, asked)) as parts:
+        part = await anext(parts, None)
+    if part is None:
+        raise Refused("this hub stops: try again when it is back")
+    return _report(part)
+
+
+def _report(part: inputs.Answered) -> said.Report:
+    if part.error:
+        raise Refused(part.error)
+    try:
+        return msgspec.json.decode(part.data, type=said.Report)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Refused("the device's answer is no report: is it of another version?") from error
 
 
 async def _logs(hub: Hub, name: str, service: str, nodes: list[str], tail: int, follow: bool) -> AsyncIterator[bytes]:

@@ -64,6 +64,12 @@ async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_g
     _, told = await root.command("describe", "node", "oslo")
     assert "known through" in told
 
+    async def said() -> bool:
+        _, told = await root.command("describe", "node", "oslo")
+        return "cpu " in told and "kernel " in told and ", pid " in told
+
+    await root.until(said, "the device itself says how it is", 30.0)
+
     for name in ("oslo", "north/oslo", "cloud/north/oslo"):
         _, printed = await root.command("logs", "talker", "--node", name)
         assert "hello from the far end" in printed
@@ -96,6 +102,8 @@ async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_g
     assert code == 1
     assert "north is away (since" in told
     assert "oslo was online then, last heard" in told
+    _, told = await root.command("describe", "node", "oslo")
+    assert "\n  vitals         cpu " in told
     _, told = await root.command("get", "nodes")
     assert "(north is away)" in told
     _, told = await root.command("describe", "service", "talker")

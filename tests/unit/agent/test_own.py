@@ -134,7 +134,9 @@ def test_what_cannot_be_is_refused_whole(world: World) -> None:
     assert "not a document" in world.local(inputs.LocalApply(documents=[msgspec.Raw(b'{"kind":1}')]))
     many = [service(f"s{number}") for number in range(limits.OWN_DOCUMENTS_MAX + 1)]
     assert f"at most {limits.OWN_DOCUMENTS_MAX}" in world.local(declare(*many))
-    assert "service/web was not declared here; there are: none" in world.local(forget("web"))
+    said = "service/web was not declared here; the hub asks for it (a service can be stopped: skerry-agent stop web)"
+    assert world.local(forget("web")) == said
+    assert world.local(forget("wbe")) == "service/wbe was not declared here; there are: none"
     assert set(world.local(inputs.LocalStatus())["services"]) == {"web"}
     new = World()
     new.start()

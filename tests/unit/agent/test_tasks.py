@@ -218,7 +218,7 @@ def test_a_task_starts_a_run_and_ends_with_it(world: World) -> None:
 
 def test_a_run_that_cannot_start_refuses_its_task(world: World) -> None:
     world.desire(start_run())
-    assert world.last("task.ended")["reason"] == "no workflow 'shift' is on this device"
+    assert world.last("task.ended")["reason"] == "no workflow 'shift' is on this device; there are: none"
     world.desire(SHIFT, start_run("wrong", params={"dya": "x"}), start_run("one"), start_run("two"))
     ended = {body(entry)["id"]: body(entry).get("reason") for entry in world.entries(kind="task.ended")}
     assert ended["wrong"] == "workflow 'shift' has no parameter 'dya'"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from edge_agent.cli import commands, doctor, human, view
 from edge_agent.cli.options import Output
-from edge_agent.cli.person import rows, tell
+from edge_agent.cli.person import happened, rows, tell
 
 NOW = 1_700_000_000_000
 HOUR_MS = 3_600_000
@@ -203,3 +203,16 @@ def test_yaml_says_what_json_says(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "---\nname: web\nsteps:\n- name: a\n  ok: true\n"
     view.exact({"name": "web"}, Output.json)
     assert capsys.readouterr().out == '{"name":"web"}\n'
+
+
+def test_an_entry_is_a_line_of_words_with_units() -> None:
+    one: dict[str, Any] = {"time": NOW, "stream": "state", "kind": "run.ended", "key": "r-1"}
+    body = {"id": "r-1", "state": "ok", "steps": [{"name": "a"}, {"name": "b"}], "why": "x" * 99 + "\n"}
+    told = str(happened.line(one | {"body": body}))
+    assert told.startswith(human.stamp(NOW) + "  run.ended          r-1  state=ok steps=2 why=xxx")
+    assert told.endswith("x…")
+    assert "{" not in told
+    assert '"steps":[{"name":"a"}' in str(happened.line(one | {"body": body}, whole=True))
+    vitals = {"cpu": 0.4, "disk_used": 1, "disk_total": 2}
+    assert str(happened.line(one | {"kind": "vitals", "body": vitals})).endswith("cpu 40 %, disk 50 %")
+    assert str(happened.line(one | {"body": [1]})).endswith("[1]")

@@ -124,3 +124,13 @@ def test_the_examples_load() -> None:
 def test_the_schema_for_editors_is_written_down() -> None:
     written = json.loads((ROOT / "config/schema.json").read_text())
     assert written == schema.schema(), "write it anew: skerry schema > config/schema.json"
+
+
+def test_what_is_read_for_the_device_where_it_is_need_not_say_where_it_is_placed() -> None:
+    text = "apiVersion: skerry/v1\nkind: Service\nmetadata: {name: own}\nspec: {process: {command: [x]}}\n"
+    source = load.Source(name="own.yaml", text=text)
+    assert [one.text for one in load.load([source]).mistakes] == ['"placement" is missing']
+    (own,) = load.load([source], is_local=True).documents
+    assert (own.name, compiler.placement(own).selector) == ("own", "*")
+    wrong = load.Source(name="own.yaml", text="kind: Service\nspec: 1\n")
+    assert load.load([wrong], is_local=True).mistakes
