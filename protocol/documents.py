@@ -353,15 +353,16 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 class Upgrade(Document, frozen=True, kw_only=True, tag="upgrade"):
     """The agent is to be of `version`: the word of the root hub, to devices that one of `packages` fits.
 
-    `confirm_s` is the time within which the new one must say that all is well. The highest `number` holds. `signature`
-    (base64) is by the signing key of the root hub `by`, whose certificates are `chain`, over
-    protocol.trust.releases.covered(): what installs it proves it under the root that was pinned at the installation,
-    and believes nobody else.
+    With `only` no other node may have it than those of these names, whoever hands it on. `confirm_s` is the time within
+    which the new one must say that all is well. The highest `number` holds. `signature` (base64) is by the signing key
+    of the root hub `by`, whose certificates are `chain`, over protocol.trust.releases.covered(): what installs it
+    proves it under the root that was pinned at the installation, and believes nobody else.
     """
 
     name: str
     version: str
     packages: list[Package]
+    only: list[str] = []
     confirm_s: float = limits.UPGRADE_CONFIRM_S
     number: int = 0
     by: str = ""

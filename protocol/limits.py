@@ -457,6 +457,7 @@ RELEASE_ASKED_S_MAX = 7 * 86_400.0  # a request for an override lapses
 UPGRADE_CONFIRM_S = 120.0  # for a new version to say that all is well
 UPGRADE_CONFIRM_S_MIN, UPGRADE_CONFIRM_S_MAX = 10.0, 3_600.0
 UPGRADE_WAVES_MAX = 16
+UPGRADE_ONLY_MAX = 256  # nodes that an Upgrade names
 UPGRADE_PACKAGES_MAX = 16  # of one version, each for another Debian or another machine
 UPGRADE_SETTLE_S = 1.0  # in which a hub gathers what changes before it looks how far its waves are
 UPGRADE_SILENT_S = 60.0  # beside the time to confirm: who was at it and is not heard for longer is as bad as gone back

@@ -23,6 +23,11 @@ TREE = "bookworm-amd64"
 _NUMBER = 91
 _LIB = "/usr/lib/skerry-agent"
 _WAIT_S = 180.0
+_STICK = "/mnt"
+_VERSION = """
+import sqlite3
+print(sqlite3.connect("/var/lib/skerry/agent/journal.db").execute("PRAGMA user_version").fetchone())
+"""
 
 
 @asynccontextmanager
@@ -92,6 +97,21 @@ async def test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_b
         (listed,) = await it.json("get", "upgrades", "-o", "json")
         assert (listed["state"], listed["counts"]["running"]) == ("done", 1)
 
+        faults = (*versions.MIGRATING, versions.UNWELL)
+        for way in it.ways("oslo"):
+            way.cut = True
+        await it.until(lambda: _is_away(it), "it is cut off", _WAIT_S)
+        await _apply(it, tmp_path, versions.another(package, "0.2.5", tmp_path, *faults))
+        await it.command("bundle", "export", "oslo", "--to", str(on.reach(_STICK)))
+        await on.run("skerry-agent", "import", _STICK)
+        await it.until(lambda: _has_gone_back(on), "it went back with no network", _WAIT_S)
+        for way in it.ways("oslo"):
+            way.cut = False
+        assert (await _came_to(it, "back"))["reason"] == "it is not well"
+        assert await on.run(f"{_LIB}/good/bin/python", "-c", _VERSION) == "(2,)\n", "the store is of the newer version"
+        await it.until(lambda: it.online("oslo"), "the former one goes on with it")
+        assert await installed.pid(it, on, "works") == pid, "its work went on"
+
         await _apply(it, tmp_path, versions.another(package, "0.3.0", tmp_path, versions.BROKEN))
         back = await _came_to(it, "back")
         assert (back["version"], back["reason"]) == ("0.2.0", "it ended 3 times by itself")
@@ -101,7 +121,7 @@ async def test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_b
         assert await installed.pid(it, on, "works") == pid, "its work went on"
         assert await _slots(on) == (two, two, ["0.1.0+deb12", "0.2.0+deb12"])
         told = [one["kind"] for one in await deeds.events(it, node="oslo", kind="upgrade.*")]
-        assert told == ["upgrade.asked", "upgrade.done", "upgrade.asked", "upgrade.back"]
+        assert told == ["upgrade.asked", "upgrade.done", *2 * ["upgrade.asked", "upgrade.back"]]
 
 
 async def test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it(tmp_path: Path) -> None:
@@ -109,8 +129,11 @@ async def test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it(tmp_pa
         await _apply(it, tmp_path, versions.another(package, "0.2.0", tmp_path, versions.SPEECHLESS), confirm="10m")
         for time in (1, 2):
             await it.until(lambda time=time: _is_tried(on, time), "it is tried", _WAIT_S)
+            await on.run("systemctl", "disable", "skerry-agent-upgrade.path")
             await on.lose_power()
             await on.boot()
+        assert (await installed.status(on))["version"] == "0.1.0", "before root's part saw anything of it"
+        await on.run("systemctl", "enable", "--now", "skerry-agent-upgrade.path")
         assert (await _came_to(it, "back"))["reason"] == "the machine stopped in each of 2 trials"
         assert (await installed.status(on))["version"] == "0.1.0"
         await installed.pid(it, on, "works")
@@ -122,6 +145,15 @@ async def test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it(tmp_pa
         assert "what installs here did nothing" in refused["reason"]
         assert "not believed" in await on.run("journalctl", "-u", "skerry-agent-upgrade")
         assert await _slots(on) == ("versions/0.1.0+deb12", "versions/0.1.0+deb12", ["0.1.0+deb12"])
+
+
+async def _is_away(it: Lands) -> bool:
+    return not await it.online("oslo")
+
+
+async def _has_gone_back(on: Debian) -> bool:
+    code, said = await on.tried("skerry-agent", "status", "-o", "json")
+    return code == 0 and json.loads(said)["upgrade"]["state"] == "back"
 
 
 async def _is_stopped(it: Lands) -> bool:

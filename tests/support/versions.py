@@ -11,18 +11,31 @@ import shutil
 import subprocess
 from pathlib import Path
 
-BROKEN = ("edge_agent/app.py", "from __future__ import annotations\n", "\nraise SystemExit(3)\n")
+Fault = tuple[str, str, str]
+"""A file, what stands there, what is put there."""
+BROKEN: Fault = ("edge_agent/app.py", "from __future__ import annotations\n", "\nraise SystemExit(3)\n")
 """It ends as soon as it is started."""
-SPEECHLESS = (
+SPEECHLESS: Fault = (
     "edge_agent/shell/upgrade/daemon.py",
     "        places.write(at.said",
     "        return\n        places.write(at.said",
 )
 """It runs, and never says so."""
+UNWELL: Fault = ("edge_agent/shell/upgrade/daemon.py", "fault=action.fault), 0o600", 'fault="it is not well"), 0o600')
+"""It runs, and says that it is not well."""
+MIGRATING: tuple[Fault, ...] = (
+    ("protocol/aio/sqlite.py", "SCHEMA_VERSION = 1\n", "SCHEMA_VERSION = 2\n"),
+    (
+        "protocol/aio/sqlite.py",
+        '    db.execute(f"PRAGMA user_version',
+        '    db.execute("ALTER TABLE state ADD COLUMN later TEXT")\n    db.execute(f"PRAGMA user_version',
+    ),
+)
+"""It has a store of the next version, and makes its device's one."""
 
 
-def another(package: Path, version: str, folder: Path, fault: tuple[str, str, str] | None = None) -> Path:
-    """Return the package of `version` made of `package`; `fault`: a file, what stands there, what is put there."""
+def another(package: Path, version: str, folder: Path, *faults: Fault) -> Path:
+    """Return the package of `version` made of `package`, with `faults` in it."""
     files = folder / "files"
     shutil.rmtree(files, ignore_errors=True)
     subprocess.run(("dpkg-deb", "--raw-extract", package, files), check=True)
@@ -33,11 +46,11 @@ def another(package: Path, version: str, folder: Path, fault: tuple[str, str, st
         _replace(path, former.name, full)
     (site,) = home.glob("lib/python3*/site-packages")
     _replace(site / "edge_agent/app.py", f'VERSION = "{former.name.partition("+")[0]}"', f'VERSION = "{version}"')
-    if fault is not None:
-        _replace(site / fault[0], fault[1], fault[2])
-    for name in ("app", Path(fault[0]).stem if fault else "app"):  # compiled ones are not looked at again
-        for old in (site / "edge_agent").rglob(f"__pycache__/{name}.*.pyc"):
-            old.unlink()
+    for name, before, after in faults:
+        _replace(site / name, before, after)
+    for path in {site / "edge_agent/app.py", *(site / name for name, _, _ in faults)}:
+        for old in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+            old.unlink()  # compiled ones are not looked at again
     made = folder / re.sub(r"_[^_]*_", f"_{full}_", package.name, count=1)
     subprocess.run(
         ("dpkg-deb", "--root-owner-group", "-Znone", "--build", files, made), check=True, capture_output=True

@@ -2,8 +2,8 @@
 
 a service that ran, and does still, is not met again as it was      it is not, at once
 the hub is heard                                                    it is
-nobody is heard in UPGRADE_OFFLINE_S                                it is: the device is offline; but who was turned
-                                                                    away is not
+nobody is heard in UPGRADE_OFFLINE_S, or in half of the time        it is: the device is offline; but who was turned
+that there is                                                       away is not
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Trial:
         self._due: float | None = None
         self._turned_away = ""
 
-    def begin(self, number: int, fault: str, now: Now, fx: Effects) -> None:
-        """This life is the version's trial."""
-        self._number, self._due = number, now.mono + limits.UPGRADE_OFFLINE_S
+    def begin(self, number: int, confirm_s: float, fault: str, now: Now, fx: Effects) -> None:
+        """This life is the version's trial, which is over after `confirm_s`."""
+        self._number, self._due = number, now.mono + min(limits.UPGRADE_OFFLINE_S, confirm_s / 2)
         if fault:
             self._say(fault, fx)
 

@@ -62,7 +62,7 @@ class Upgrading:
         if kept.stage is Stage.TRIAL and self._slots is not None and kept.version == self._slots.version:
             is_known = self._asked.number == kept.number and not self._ctx.rebooted
             fault = lost(self._asked.instances, self._roster, found) if is_known else ""
-            self.trial.begin(kept.number, fault, now, fx)
+            self.trial.begin(kept.number, kept.confirm_s, fault, now, fx)
         elif kept.stage is not Stage.IDLE:
             fx.act.append(inputs.AwaitInstalled())
         self._tell(now, fx)

@@ -1,5 +1,5 @@
-"""`python -m edge_agent.shell.upgrade [pin|boot]`, as root: install what the root hub asks for; pin that hub, once; or,
-before the agent starts with the machine, count a trial."""
+"""`python -m edge_agent.shell.upgrade [pin|boot]`, as root: install what the root hub asks for; or pin that hub and
+this node, once; or, before the agent starts with the machine, count a trial."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def main() -> None:
     """Do it."""
     at = daemon.here(Path("/var/lib/skerry/agent"))
     if sys.argv[1:] == ["pin"]:
-        synced.write(at.pin, identity.load(at.data).root_pin.encode() + b"\n", 0o644)
+        its = identity.load(at.data)
+        synced.write(at.node, its.node.encode() + b"\n", 0o644)
+        synced.write(at.pin, its.root_pin.encode() + b"\n", 0o644)  # last: its presence says that both are there
         return
     its = unit.Systemd(at.name, ("skerry-agent-launch.service",))
     part = root.Root(at, its, unit.floor(at), wish.read)

@@ -57,6 +57,7 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
         "version": document.version,
         "packages": [f"deb{one.release} {one.arch}" for one in document.packages],
         "selector": record.selector,
+        "only": document.only,
         "waves": wished,
         "wave": rollout.wave + 1,
         "stop_after": spec.get("stop_after", 0),

@@ -1,7 +1,7 @@
 """Where versions lie, and the two folders through which the daemon and root's part speak; each writes only its own.
 
 LIB    versions/VERSION/  the links `current` and `good`        root's; everybody's to read
-STATE  state.json  package.deb  root.pin                        root's; everybody's to read
+STATE  state.json  package.deb  root.pin  node.pin                        root's; everybody's to read
 DATA   upgrade/request.json  upgrade/said.json                  the daemon's: root trusts nothing of it
 
 `NAME` is the package's and the unit's.
@@ -55,6 +55,11 @@ class Places:
     def pin(self) -> Path:
         """The SHA-256 (hex) of the root's public key."""
         return self.state / "root.pin"
+
+    @property
+    def node(self) -> Path:
+        """The name of this node."""
+        return self.state / "node.pin"
 
     @property
     def request(self) -> Path:

@@ -55,8 +55,17 @@ def _pin(at: Places) -> str:
     return text
 
 
+def _node(at: Places) -> str:
+    try:
+        return places.read(at.node).decode(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
 def _check(at: Places, said: documents.Upgrade) -> None:
     """Raise Refused unless the package is here, whole, and for this machine. Raises OSError."""
+    if said.only and (its := _node(at)) not in said.only:
+        raise Refused(f"it is for {', '.join(said.only[:4])} alone; this device is {its or 'none that was pinned'}")
     release, arch = package.here()
     fitting = said.fitting(release, arch)
     if fitting is None:

@@ -11,7 +11,8 @@
 A wave says how many nodes have the version when it is done, or which share of those that `selector` selects; each hub
 counts its own. The next one starts when every node of the one before is well; none starts any more when more than
 `stop_after` went back to what they had. A device gets the package for its Debian and its machine, which stand in the
-package; one that none is for counts in no wave, and is shown.
+package; one that none is for counts in no wave, and is shown. `only: [NAME, ...]` is for a first try: the root hub
+signs it, so that no region, and no daemon that was taken over, has another device install it.
 """
 
 # ruff: noqa: RUF012 (pydantic copies defaults)
@@ -78,6 +79,10 @@ class UpgradeSpec(common.Model):
         limits.UPGRADE_CONFIRM_S
     )
     stop_after: Annotated[int, Field(ge=0, le=limits.INTEGER_MAX)] = 0
+    only: Annotated[
+        list[common.NameText],
+        Field(max_length=limits.UPGRADE_ONLY_MAX, description="No other nodes than these may have it, by their names."),
+    ] = []
 
 
 class Upgrade(common.Resource):
@@ -93,6 +98,7 @@ class Upgrade(common.Resource):
             name=self.name,
             version=spec.version,
             packages=[_package(one) for one in spec.packages],
+            only=spec.only,
             confirm_s=spec.confirm,
         )
 

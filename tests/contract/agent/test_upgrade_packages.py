@@ -84,6 +84,7 @@ class Device:
         for link in ("current", "good"):
             (self.at.lib / link).symlink_to(f"versions/{OLD}")
         self.at.pin.write_text(certificates.spki_hash(CA) + "\n")
+        self.at.node.write_text("gw-1\n")
         self.unit = Unit(self.at)
         self._scratch = folder / "package"
 
@@ -196,6 +197,25 @@ def test_what_takes_the_power_away_as_soon_as_it_starts_is_gone_back_from(device
     assert device.slots == (OLD, OLD, [OLD])
     device.boot()
     assert places.kept(device.at) == kept
+
+
+def test_what_is_for_named_nodes_alone_is_installed_by_no_other(device: Device) -> None:
+    def for_named(*names: str) -> Callable[[documents.Upgrade], documents.Upgrade]:
+        return lambda one: releases.sign(msgspec.structs.replace(one, only=list(names)), SIGNER)
+
+    raw = device.package()
+    device.ask(raw, for_named("gw-2"))
+    assert device.run().reason == "it is for gw-2 alone; this device is gw-1"
+    device.at.kept.unlink()
+    device.ask(raw, lambda one: msgspec.structs.replace(for_named("gw-2")(one), only=["gw-1"]))
+    assert device.run() == words.Kept(), "who hands it on cannot name another"
+    device.at.node.unlink()
+    device.ask(raw, for_named("gw-1"))
+    assert device.run().reason == "it is for gw-1 alone; this device is none that was pinned"
+    device.at.kept.unlink()
+    device.at.node.write_text("gw-1\n")
+    device.ask(raw, for_named("gw-2", "gw-1"))
+    assert (device.run().outcome, device.slots[0]) == (Outcome.DONE, NEW)
 
 
 def _for_others(one: documents.Upgrade) -> documents.Upgrade:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hub.demo import fleet as demo
 from hub.demo.daemon import free_ports
 from hub.demo.wire import Wire
-from tests.support import deeds
+from protocol.aio.upgrade import places
+from tests.support import debs, deeds
 from tests.support.fleet import Fleet, fleet
 
 _WAIT_S = 120
@@ -101,6 +106,35 @@ async def test_a_device_that_is_cut_off_is_managed_by_a_stick(tmp_path: Path) ->
         again = await _entries(it)
         assert len(again) == len({_place(one) for one in again})
         assert await deeds.pid_of(it, "oslo", "beat") == pid
+
+
+async def test_a_device_without_a_network_gets_the_package_of_an_upgrade_by_its_stick(tmp_path: Path) -> None:
+    release = places.release()
+    arch = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}[platform.machine()]
+    if not release.isdecimal():
+        pytest.skip(f"no package of an agent is for this machine, which is {release}")
+    stick, spec = tmp_path / "stick", tmp_path / "agents.yaml"
+    stick.mkdir()
+    raw = debs.made(tmp_path / "mine.deb", f"0.2.0+deb{release}", arch)
+    debs.made(tmp_path / "other.deb", "0.2.0+deb99", arch)
+    spec.write_text(
+        "apiVersion: skerry/v1\nkind: Upgrade\nmetadata: {name: agents}\nspec:\n  version: 0.2.0\n"
+        "  packages: [./other.deb, ./mine.deb]\n  placement: {selector: '*'}\n"
+    )
+    async with deeds.site(tmp_path / "fleet", "oslo", wire=True) as it:
+        it.agents["oslo"].wire.cut()
+        await it.until(lambda: _is_away(it), "oslo is away")
+        await _hub(it, "apply", "-f", str(spec))
+        await _hub(it, "bundle", "export", "oslo", "--to", str(stick))
+        name = hashlib.sha256(raw).hexdigest()
+        assert (stick / "oslo.down" / name).read_bytes() == raw
+        assert b"0.2.0+deb99" not in b"".join(path.read_bytes() for path in (stick / "oslo.down").iterdir())
+        await _device(it, "import", str(stick))
+        await _device(it, "export", str(stick))
+        await _hub(it, "import", str(stick))
+        (on,) = (await it.ask("GET", "/v1/upgrades/agents"))["on"]
+        assert (on["state"], on["wanted"], on["online"]) == ("refused", f"0.2.0+deb{release}", False)
+        assert on["reason"].startswith("this agent was not installed from its package")
 
 
 async def _is_away(it: Fleet) -> bool:

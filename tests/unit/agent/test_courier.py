@@ -10,6 +10,7 @@ import msgspec
 from edge_agent.core import inputs
 from protocol import documents, limits, messages
 from protocol.bundle import head
+from protocol.upgrade.words import Kept
 from tests.unit.agent.world import World, acts, only, service
 
 _ARTIFACT = "sha256:" + "a" * 64
@@ -65,6 +66,16 @@ def test_what_a_stick_asks_runs_with_what_it_brought() -> None:
     assert len(world.all(inputs.Launch)) == 1
     assert world.kinds("audit").count("bundle.taken") == 2
     assert world.last("bundle.taken", "audit")["user"] == "ada"
+
+
+def test_another_version_of_the_agent_comes_by_stick_with_its_package() -> None:
+    world = World()
+    world.start(slots=inputs.Slots(version="0.1.0+deb12", release="12", arch="arm64", kept=Kept()))
+    package = documents.Package(release="12", arch="arm64", artifact=_ARTIFACT)
+    wished = documents.Upgrade(name="agents", version="0.2.0", packages=[package], number=4, by="cloud")
+    _import(world, _bundle(wished, artifacts={"a" * 64: 10}), _ARTIFACT)
+    assert [one.number for one in world.all(inputs.Install)] == [4]
+    assert not [act for act in world.all(inputs.Collect) if _ARTIFACT not in act.keep]
 
 
 def test_an_artifact_that_came_late_by_stick_starts_what_waited_for_it() -> None:

@@ -17,7 +17,7 @@ PACKAGE = "sha256:" + 64 * "d"
 THIS = documents.Package(release="12", arch="arm64", artifact=PACKAGE)
 THAT = documents.Package(release="12", arch="amd64", artifact="sha256:" + 64 * "e")
 TO = documents.Upgrade(name="agents", version="0.2.0", packages=[THAT, THIS], number=4, by="cloud", signature="s")
-TRIAL = Kept(number=4, version=NEW, stage=Stage.TRIAL, tries=1)
+TRIAL = Kept(number=4, version=NEW, stage=Stage.TRIAL, tries=1, confirm_s=120.0)
 
 
 def slots(version: str = OLD, kept: Kept | None = None) -> inputs.Slots:
@@ -87,6 +87,14 @@ def test_a_version_on_trial_that_meets_its_work_again_is_well_with_a_hub_and_wit
     world.wait(600)
     assert len(world.all(inputs.Install)) == len(world.all(inputs.Vouch)) == 1
     assert told(world) == ["upgrade.asked", "upgrade.done"], "it is told once"
+
+
+def test_a_device_without_a_hub_is_well_before_its_trial_is_over_however_short_that_is() -> None:
+    world = device()
+    world.start(found(), slots=slots(NEW, msgspec.structs.replace(TRIAL, confirm_s=10.0)))
+    world.offline()
+    world.wait(5.0)
+    assert world.all(inputs.Vouch) == [inputs.Vouch(number=4)]
 
 
 def test_a_service_that_is_not_met_again_makes_the_trial_fail_at_once() -> None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
-import io
 import json
-import lzma
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from hub.cli.packing import deb
+from tests.support import debs
 from tests.unit.cli.conftest import Skerry
 from tests.unit.cli.fake_api import FakeApi
 
@@ -29,6 +25,7 @@ AGENTS: dict[str, Any] = {
     "version": "0.2.0",
     "packages": ["deb12 amd64", "deb13 arm64"],
     "selector": "site=oslo",
+    "only": ["gw-1", "gw-2"],
     "waves": ["1", "25%", "all"],
     "wave": 2,
     "stop_after": 0,
@@ -60,6 +57,7 @@ def test_an_upgrade_is_listed_with_its_waves_and_told_node_by_node(skerry: Skerr
     api.says("GET", "/v1/events", ())
     _, out, _ = skerry("describe", "upgrade", "agents")
     assert "0.2.0 for deb12 amd64, deb13 arm64" in out
+    assert "gw-1, gw-2" in out
     assert "8 nodes of this hub, beside 1 that no package is for" in out
     assert "gw-5  0.1.0: no package is for it: it is Debian GNU/Linux 12 on s390x" in out
     assert "stops when more than 0 went back" in out
@@ -70,24 +68,6 @@ def test_an_upgrade_is_listed_with_its_waves_and_told_node_by_node(skerry: Skerr
     assert "gw-4  0.1.0: away: hears of it on return (as of" in out
     assert "2 of 5 agents below it are of this version" in out
     assert "refused there: what is declared is not what was signed" in out
-
-
-def _deb(path: Path, version: str, arch: str, kind: str = "xz", name: str = "skerry-agent") -> bytes:
-    """Make a package of Debian, by hand: there may be no dpkg here."""
-    control = io.BytesIO()
-    with tarfile.open(fileobj=control, mode="w") as archive:
-        text = f"Package: {name}\nVersion: {version}\nArchitecture: {arch}\nDescription: a\n more: b\n".encode()
-        member = tarfile.TarInfo("./control")
-        member.size = len(text)
-        archive.addfile(member, io.BytesIO(text))
-    packers = {"": bytes, "xz": lzma.compress, "gz": gzip.compress, "zst": zstandard.compress}
-    end = f".{kind}" if kind else ""
-    members = {"debian-binary": b"2.0\n", f"control.tar{end}": packers[kind](control.getvalue()), "data.tar": b"odd"}
-    raw = b"!<arch>\n"
-    for named, body in members.items():
-        raw += f"{named:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(body):<10}`\n".encode() + body + b"\n" * (len(body) % 2)
-    path.write_bytes(raw)
-    return raw
 
 
 def _declared(folder: Path, *names: str) -> str:
@@ -104,7 +84,7 @@ def test_packages_go_along_as_they_are_and_say_themselves_what_they_are_for(
     written: dict[str, str] = {}
     for where, kind in kinds.items():
         release, _, arch = where.partition("_")
-        raw = _deb(tmp_path / f"{where}.deb", f"0.2.0+deb{release}", arch, kind)
+        raw = debs.made(tmp_path / f"{where}.deb", f"0.2.0+deb{release}", arch, kind)
         digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         written[f"{where}.deb"] = f"deb{where}@{digest}"
         api.says("HEAD", f"/v1/artifacts/{digest}", {})
@@ -131,7 +111,7 @@ def test_packages_go_along_as_they_are_and_say_themselves_what_they_are_for(
 def test_a_package_that_is_not_the_one_that_is_wished_is_refused(
     skerry: Skerry, api: FakeApi, tmp_path: Path, version: str, name: str, said: str
 ) -> None:
-    _deb(tmp_path / "a.deb", version, "amd64", name=name)
+    debs.made(tmp_path / "a.deb", version, "amd64", name=name)
     code, _, err = skerry("apply", "-f", _declared(tmp_path, "a.deb"))
     assert code != 0
     assert said in " ".join(err.split())
@@ -139,7 +119,7 @@ def test_a_package_that_is_not_the_one_that_is_wished_is_refused(
 
 
 def test_half_a_package_and_what_is_none_are_refused(skerry: Skerry, api: FakeApi, tmp_path: Path) -> None:
-    whole = _deb(tmp_path / "a.deb", "0.2.0+deb12", "amd64")
+    whole = debs.made(tmp_path / "a.deb", "0.2.0+deb12", "amd64")
     file = _declared(tmp_path, "a.deb")
     for raw in (whole[:-3], whole[:30], b"", b"no package", whole.replace(b"control.tar.xz", b"control.tar.7z")):
         (tmp_path / "a.deb").write_bytes(raw)
@@ -148,7 +128,7 @@ def test_half_a_package_and_what_is_none_are_refused(skerry: Skerry, api: FakeAp
         assert "is no package (" in err
     assert not api.asked
     for kind in ("", "xz", "gz", "zst"):
-        whole = _deb(tmp_path / "a.deb", "0.2.0+deb12", "amd64", kind)
+        whole = debs.made(tmp_path / "a.deb", "0.2.0+deb12", "amd64", kind)
         for place in range(0, len(whole), 31):
             (tmp_path / "a.deb").write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
             with contextlib.suppress(ValueError):

@@ -170,6 +170,15 @@ def test_each_machine_has_its_own_package_and_one_that_none_is_for_is_shown_and_
     assert {said["a"][1], said["d"][1]} == {"0.2.0+deb13", "0.2.0+deb12"}
 
 
+def test_named_nodes_alone_have_it_when_it_says_so() -> None:
+    fleet = Fleet()
+    document = fleet.apply(only=["c", "z"])
+    assert (document.only, fleet.given(), fleet.shown()["only"]) == (["c", "z"], ["c"], ["c", "z"])
+    assert [one["node"] for one in fleet.shown()["on"]] == ["c"]
+    fleet.apply()
+    assert fleet.given() == ["a", "b", "c", "d"]
+
+
 def test_a_bundle_carries_the_package_that_is_for_the_device_and_no_other() -> None:
     fleet = Fleet()
     fleet.apply(packages=[HERES, OTHERS])

@@ -16,7 +16,7 @@ PIN = certificates.spki_hash(ROOT)
 EAST_KEY = certificates.make_key()
 EAST_CA = certificates.issue_ca(certificates.make_csr(EAST_KEY, "east"), "east", ROOT_KEY, ROOT, NOW_S) + ROOT
 PACKAGE = documents.Package(release="12", arch="amd64", artifact="sha256:" + 64 * "a")
-SAID = documents.Upgrade(name="agents", version="0.2.0", packages=[PACKAGE], number=3, by="cloud")
+SAID = documents.Upgrade(name="agents", version="0.2.0", packages=[PACKAGE], only=["gw-1"], number=3, by="cloud")
 
 
 def signer(name: str, key: certificates.ec.EllipticCurvePrivateKey, chain: bytes) -> signing.Signer:
@@ -40,6 +40,7 @@ def test_the_word_of_the_root_holds_as_it_stands_wherever_it_is_passed_on() -> N
     [
         {"version": "0.3.0"},
         {"packages": []},
+        {"only": ["gw-2"]},
         {"packages": [PACKAGE, PACKAGE]},
         {"packages": [msgspec.structs.replace(PACKAGE, release="13")]},
         {"packages": [msgspec.structs.replace(PACKAGE, arch="arm64")]},

@@ -56,6 +56,7 @@ def tell(one: dict[str, Any], now_ms: int) -> Iterator[Section]:
         ("declared", changed),
         ("version", f"{one['version']} for {', '.join(one['packages'])}"),
         ("for", f'"{one["selector"]}": {human.plural(one["nodes"], "node")} of this hub{_unfit(one["unfit"])}'),
+        *([("only", ", ".join(one["only"]))] if one["only"] else []),
         ("wave", f"{_wave(one)}; stops when more than {one['stop_after']} went back"),
         ("state", one["state"] + (f": {one['reason']}" if one["reason"] else "")),
     ]
