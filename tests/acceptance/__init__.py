@@ -87,6 +87,41 @@
     another version of an agent, good, broken, and cut off by power while it is tried
         test_upgrade.py::test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_back
         test_upgrade.py::test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it
+    no space to install, or for an upgrade
+        test_install.py::test_installed_by_one_command_or_not_at_all
+        tests/contract/api/test_install_odd.py::test_no_space_or_a_wrong_architecture_is_told_before_anything_is_fetched
+        tests/contract/agent/test_upgrade_space.py::test_no_space_for_an_upgrade_changes_nothing_and_room_lets_it_go_on
+    a wrong architecture, or another Debian
+        tests/contract/api/test_install_odd.py::test_no_space_or_a_wrong_architecture_is_told_before_anything_is_fetched
+        test_install.py::test_installed_by_one_command_or_not_at_all
+        tests/contract/agent/test_upgrade_packages.py::test_what_does_not_fit_is_refused_before_anything_is_done
+    a token of another hub
+        tests/contract/api/test_install_odd.py::test_a_token_of_another_hub_is_refused_before_anything_is_done
+        tests/contract/agent/test_enrollment.py::test_mistakes_are_told_clearly_and_leave_nothing
+    a device whose clock says 1970 when it is installed
+        tests/contract/api/test_install_odd.py::test_a_device_whose_clock_says_1970_is_installed_and_enrolled
+        test_clocks.py::test_certificate_expired_while_away_is_renewed_by_itself_and_work_goes_on
+    a machine-id cloned with its disk image, before and after it was enrolled
+        tests/contract/api/test_install_odd.py::test_a_disk_image_that_was_cloned_before_it_was_enrolled_makes_two_devices
+        tests/contract/carrying/test_one_stick_twice.py::test_an_image_that_was_cloned_with_what_its_stick_prepared_is_noticed_at_both
+        tests/contract/carrying/test_one_stick_twice.py::test_one_stick_that_was_used_at_two_devices_makes_one_and_tells_the_other
+        test_copies.py::test_cloned_data_directory_is_quarantined_with_the_first
+    an agent, or its unit, started twice
+        tests/contract/agent/test_daemon.py::test_a_second_agent_in_the_same_directory_names_the_first
+        test_install.py::test_installed_by_one_command_it_survives_all_that_a_device_meets_and_leaves_nothing
+    a package half copied, or changed on its way
+        tests/contract/api/test_install.py::test_half_a_package_is_offered_to_nobody
+        tests/contract/api/test_install_odd.py::test_what_changed_on_its_way_or_at_the_hub_is_not_installed
+        tests/contract/carrying/test_installer.py::test_a_package_that_was_copied_half_is_not_installed
+        test_install_stick.py::test_installed_from_a_stick_it_works_with_no_network_and_enrolls_when_it_has_one
+    a stick pulled out
+        tests/contract/carrying/test_pulled_out.py::test_a_stick_that_is_not_there_any_more_is_told_and_once_it_is_back_all_goes_on
+        tests/contract/carrying/test_pulled_out.py::test_pulled_out_in_the_middle_it_holds_nothing_that_is_taken_for_whole
+        tests/contract/carrying/test_installer.py::test_a_stick_that_is_pulled_out_is_told_and_nothing_is_installed
+    an installer broken off at any step
+        tests/contract/api/test_install_steps.py::test_broken_off_at_each_step_it_leaves_nothing_and_again_it_goes_on
+        tests/contract/api/test_install_steps.py::test_what_fails_after_the_enrollment_takes_back_nothing
+        tests/contract/api/test_install.py::test_what_was_here_before_a_failure_is_never_taken_back
     version skew by one release either way
         test_federation.py::test_version_skew_between_a_root_and_a_region_is_shown_and_they_interoperate
         test_regions.py::test_version_skew_of_a_region_too_new_for_what_is_installed_is_refused_clearly

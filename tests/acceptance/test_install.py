@@ -5,6 +5,7 @@ Needs what `make packages` makes, which takes minutes, Debian's packages and roo
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ async def test_installed_by_one_command_it_survives_all_that_a_device_meets_and_
         await deeds.declare(it, deeds.service("works", ["sh", "-c", "id -un >/var/tmp/who; exec sleep 100000"]))
         pid = await _pid(it, on, "works")
         await _agent_starts_again(it, on, pid)
-        await deeds.declare(it, _half_done())
+        await deeds.declare(it, _half_done(), _each_second())
         await it.ask("POST", "/v1/tasks", {"selector": "site=oslo", "workflow": "half", "deadline_s": None})
         await it.until(lambda: _holds(on, "/var/tmp/steps", "first\nsecond\n"), "the workflow is half done")
 
@@ -83,8 +84,10 @@ async def test_installed_by_one_command_it_survives_all_that_a_device_meets_and_
         await on.boot()
         await _pid(it, on, "works")
         await it.until(lambda: _holds(on, "/var/tmp/steps", "first\nsecond\nsecond\n"), "it resumed where it stopped")
+        await _fires(it, on)
         await on.reboot()
         pid = await _pid(it, on, "works")
+        await _fires(it, on)
         assert (await _status(on))["link"]["state"] != "live", "all this happened with no network"
         for way in it.ways("oslo"):
             way.cut = False
@@ -144,6 +147,25 @@ def _half_done() -> dict[str, Any]:
         {"name": "second", "needs": ["first"], "run": ["sh", "-c", f"cd /var/tmp; {second}"], "interrupted": "retry"},
     ]
     return deeds.workflow("half", steps)
+
+
+def _each_second() -> dict[str, Any]:
+    count = {"name": "count", "run": ["sh", "-c", "echo once >>/var/tmp/fired"]}
+    return deeds.workflow("beat", [count], triggers=[{"cron": "* * * * * *", "timezone": "UTC", "catch_up": "none"}])
+
+
+async def _fires(it: Lands, on: Debian) -> None:
+    """Wait until a schedule fires from now on, more than once."""
+
+    async def fired() -> int:
+        return (await on.tried("cat", "/var/tmp/fired"))[1].count("once")
+
+    before = await fired()
+
+    async def again() -> bool:
+        return await fired() > before + 1
+
+    await it.until(again, "its schedule fires")
 
 
 async def _holds(on: Debian, path: str, text: str) -> bool:
@@ -226,7 +248,10 @@ async def test_installed_by_one_command_or_not_at_all(tmp_path: Path, tree: str)
         said = await _refused(on, *_line(it, made))
         assert "no package for debian 12 amd64 (it has: debian 12 arm64)" in said
         other.unlink()
+        held.write_bytes(_for_another_machine(tmp_path))
+        assert "could not be installed" in await _refused(on, *_line(it, made)), "its name says what it is not"
         held.write_bytes(whole)
+        await _refused_for_want_of_room(on, *run)
 
         for way in it.ways("oslo"):
             way.cut = True
@@ -252,6 +277,28 @@ async def test_installed_by_one_command_or_not_at_all(tmp_path: Path, tree: str)
         assert "Done" in await on.run(*run)
         assert "X=1" in await on.run("cat", "/etc/skerry/agent.env")
         await it.until(lambda: it.online("oslo"), "the device is online again, as itself")
+
+
+def _for_another_machine(folder: Path) -> bytes:
+    """A package of another architecture."""
+    made = folder / "foreign.deb"
+    (folder / "foreign" / "DEBIAN").mkdir(parents=True)
+    fields = "Package: skerry-agent\nVersion: 0.1.0+deb12\nArchitecture: riscv64\nMaintainer: a <a@b>\nDescription: a\n"
+    (folder / "foreign" / "DEBIAN" / "control").write_text(fields)
+    subprocess.run(["dpkg-deb", "-Znone", "--build", folder / "foreign", made], check=True, capture_output=True)
+    return made.read_bytes()
+
+
+async def _refused_for_want_of_room(on: Debian, *words: str) -> None:
+    """What the check cannot foresee: the disk is full half-way, as dpkg sees it."""
+    await on.run("sh", "-c", "mkdir -p /usr/lib/skerry-agent; mount -t tmpfs -o size=20m none /usr/lib/skerry-agent")
+    code, said = await on.tried(*words)
+    assert (code, "could not be installed" in said, "No space left on device" in said) == (1, True, True), said
+    assert "taken back" in said, said
+    await on.run(
+        "sh", "-c", "umount /usr/lib/skerry-agent; rmdir /usr/lib/skerry-agent; rm -f /var/lib/dpkg/status-old"
+    )
+    assert (await _left(on)).replace("/srv/install.sh", "").strip() == ""
 
 
 async def _refused(on: Debian, *words: str) -> str:

@@ -56,11 +56,16 @@ class Device:
     def __init__(self, folder: Path) -> None:
         self.folder, self.state = folder, folder / "state"
         for name in ("bin", "run", "tmp"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         for name, does in _STANDS_IN.items():
-            (folder / "bin" / name).write_text(f"{_HEAD}{does}\n")
-            (folder / "bin" / name).chmod(0o755)
+            self.does(name, does)
         (folder / "os-release").write_text("ID=debian\nVERSION_ID=12\n")
+
+    def does(self, name: str, text: str) -> None:
+        """Let the program `name` do this there."""
+        path = self.folder / "bin" / name
+        path.write_text(f"{_HEAD}{text}\n")
+        path.chmod(0o755)
 
     @property
     def package(self) -> str:

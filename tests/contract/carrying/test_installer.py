@@ -80,6 +80,14 @@ def test_a_package_that_was_copied_half_is_not_installed(tmp_path: Path) -> None
     assert did == []
 
 
+def test_a_stick_that_is_pulled_out_is_told_and_nothing_is_installed(tmp_path: Path) -> None:
+    stick = _stick(tmp_path)
+    (stick / _NAME).unlink()
+    done, did = _install(stick)
+    assert (done.returncode, did) == (1, [])
+    assert done.stderr.endswith(f"skerry: {_NAME} cannot be read from the stick: is it in? make it anew\n")
+
+
 @pytest.mark.parametrize(("fails", "undone"), [("enroll", ["dpkg --purge skerry-agent"]), ("import", [])])
 def test_what_failed_is_taken_back_until_work_may_run_here(tmp_path: Path, fails: str, undone: list[str]) -> None:
     done, did = _install(_stick(tmp_path), fails=fails)
