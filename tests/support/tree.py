@@ -17,6 +17,7 @@ from hub.core.hub import HubConfig, HubCore
 from protocol import codec, documents, effects, limits, messages
 from protocol.effects import Effects, Now
 from protocol.link import table
+from tests.support import loaded
 from tests.support.link_world import FakeSigner
 from tests.support.memory_store import MemoryStore, OwnRows
 from tests.unit.hub import world
@@ -65,7 +66,7 @@ class Tree:
     """All hubs by id, and what flies between them, in order."""
 
     def __init__(self, *, is_patient: bool = True) -> None:
-        """`is_patient`: after every input each hub's core is rebuilt from its store; that takes time."""
+        """`is_patient`: after every input each hub's store is loaded anew, if it was not yet; that takes time."""
         self.hubs: dict[str, Hub] = {}
         self.is_patient = is_patient
         self.mono, self.wall = 100.0, WALL
@@ -208,7 +209,7 @@ class Hub:
         """Perform effects, as a driver does."""
         self.store.commit(fx.store)
         if self.tree.is_patient and fx.store:
-            HubCore(self.store.snapshot(), self.config)  # what is stored can always be loaded
+            loaded.check(self.store.snapshot(), self.config)
         for send in fx.send:
             message = self.store.read(send) if isinstance(send, effects.SendRows) else send.message
             if message is not None:

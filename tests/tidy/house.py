@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("protocol", "edge_agent", "hub")
 SKIPPED = {".git", ".venv", "build", "__pycache__", ".hypothesis", ".pytest_cache", ".ruff_cache"}
+
+_HEAD = re.compile(r"(\s*)(?:async )?(def|class)\b")
 
 
 @functools.cache
@@ -47,9 +50,26 @@ def _facts(path: Path) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     return list(_functions(tree)), list(_silent(tree))
 
 
-def functions(path: Path) -> list[tuple[str, int]]:
-    """Return (name, length in lines without the docstring) of each function in `path`."""
-    return _facts(path)[0]
+def functions(path: Path, over: int = 0) -> list[tuple[str, int]]:
+    """Return (name, length in lines without the docstring) of each function in `path` that is longer than `over`."""
+    if not _may_hold(path.read_text(), over):
+        return []
+    return [one for one in _facts(path)[0] if one[1] > over]
+
+
+def _may_hold(text: str, over: int) -> bool:
+    """Tell by the lines alone, as quick as reading, whether a function of `text` may have more than `over`: it ends at
+    the next `def` or `class` that stands as far left as its own, or before."""
+    open_: dict[int, int] = {}
+    for number, line in enumerate([*text.splitlines(), "class"]):
+        if found := _HEAD.match(line):
+            indent = found.end(1)
+            if any(number - begun > over for at, begun in open_.items() if at >= indent):
+                return True
+            open_ = {at: begun for at, begun in open_.items() if at < indent}
+            if found[2] == "def":
+                open_[indent] = number
+    return False
 
 
 def silent(path: Path) -> list[tuple[str, int]]:

@@ -47,7 +47,7 @@ def _resource(core: HubCore, record: Resource) -> JSON:
     }
 
 
-def services(core: HubCore, now: Now) -> list[JSON]:
+def services(core: HubCore) -> list[JSON]:
     """Return all services with how many nodes do what; also what hubs below own, as far as it is known here."""
     return _summaries(core, "service")
 
@@ -58,12 +58,12 @@ def service(core: HubCore, name: str, now: Now) -> JSON:
     return _whole(core, record) | {"copies": copies.copies(core, record, now)}
 
 
-def workflows(core: HubCore, now: Now) -> list[JSON]:
+def workflows(core: HubCore) -> list[JSON]:
     """Return all workflows with how many nodes have them."""
     return _summaries(core, "workflow")
 
 
-def workflow(core: HubCore, name: str, now: Now) -> JSON:
+def workflow(core: HubCore, name: str) -> JSON:
     """Return one workflow with its regions (on which nodes it is: `everywhere`). Raises Refusal (404)."""
     return _whole(core, core.resources.get("workflow", name))
 

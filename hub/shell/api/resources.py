@@ -104,7 +104,7 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/services")
     async def services() -> Response:
         """Return all services with how many nodes of the whole subtree do what."""
-        return errors.answer(views.services(hub.core(), hub.now()))
+        return errors.answer(views.services(hub.core()))
 
     @routes.get("/v1/services/{name}")
     async def service(name: str) -> Response:
@@ -120,13 +120,13 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/workflows")
     async def workflows() -> Response:
         """Return all workflows, and how they are on each node."""
-        return errors.answer(views.workflows(hub.core(), hub.now()))
+        return errors.answer(views.workflows(hub.core()))
 
     @routes.get("/v1/workflows/{name}")
     async def workflow(name: str) -> Response:
         """Return one workflow, and how it is on its nodes: as of a service."""
         found = await _looked(hub, f"workflow/{name}")
-        return errors.answer(views.workflow(hub.core(), name, hub.now()) | found)
+        return errors.answer(views.workflow(hub.core(), name) | found)
 
     @routes.get("/v1/workflows/{name}/on")
     async def workflow_on(name: str, start: str = "", limit: Limit = limits.NODES_PAGE_MAX) -> Response:

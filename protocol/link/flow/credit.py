@@ -17,6 +17,7 @@ class Credit:
 
     def __init__(self) -> None:
         self._behind: dict[str, None] = {}
+        self._shared: Mapping[str, int] = limits.CREDIT_ROWS
 
     def note(self, node: str, waiting: int) -> None:
         """`node` has `waiting` rows that the parent knows of and does not hold; 0 when it leaves."""
@@ -24,10 +25,9 @@ class Credit:
             self._behind[node] = None
         else:
             self._behind.pop(node, None)
+        share = max(limits.CREDIT_ROWS_MIN, limits.CREDIT_ROWS_TOTAL // max(1, len(self._behind)))
+        self._shared = {stream: min(rows, share) for stream, rows in limits.CREDIT_ROWS.items()}
 
     def rows(self, node: str) -> Mapping[str, int]:
         """Return the credit of `node`, now, by stream."""
-        if node not in self._behind:
-            return limits.CREDIT_ROWS
-        share = max(limits.CREDIT_ROWS_MIN, limits.CREDIT_ROWS_TOTAL // len(self._behind))
-        return {stream: min(rows, share) for stream, rows in limits.CREDIT_ROWS.items()}
+        return self._shared if node in self._behind else limits.CREDIT_ROWS

@@ -181,7 +181,7 @@ def test_a_document_under_anothers_name_is_refused(cloud: Tier) -> None:
     give(region, {"delegation/service/x": raw})
     (condition,) = region.core.delegated.conditions()
     assert "handed down as service/x, and says that it is service/line" in condition.text
-    assert views.services(region.core, region.now) == []
+    assert views.services(region.core) == []
 
 
 def test_what_both_sides_of_a_cut_changed_is_decided_when_it_heals() -> None:

@@ -117,7 +117,7 @@ def test_a_service_is_shown_by_region_and_by_node(fleet: Fleet) -> None:
         ("eu-south/b-2", "eu-south", True),
     ]
     assert views.nodes_of(fleet.cloud.core, "vision") == sorted(fleet.devices)
-    assert views.services(fleet.cloud.core, fleet.tree.now)[0]["regions"] == {"eu-north": None, "eu-south": None}
+    assert views.services(fleet.cloud.core)[0]["regions"] == {"eu-north": None, "eu-south": None}
 
 
 def test_what_a_silent_region_runs_is_last_known_and_counted_as_away(fleet: Fleet) -> None:
@@ -190,7 +190,7 @@ def test_a_name_is_kept_for_what_is_gone_and_refused_when_it_is_of_several(fleet
 def test_what_a_region_owns_appears_above_with_its_owner_and_its_counts(fleet: Fleet) -> None:
     fleet.north.ask(inputs.Apply(documents=[world.service("frost", "cam")]))
     fleet.tree.later(2.0)
-    listed = {one["name"]: one for one in views.services(fleet.cloud.core, fleet.tree.now)}
+    listed = {one["name"]: one for one in views.services(fleet.cloud.core)}
     assert listed["vision"]["owner"] == "cloud"
     frost = listed["frost"]
     assert (frost["owner"], frost["placed"], frost["changed_ms"]) == ("eu-north", 2, 0)

@@ -18,6 +18,7 @@ from protocol.effects import Effects, Now
 from protocol.link import cursor
 from protocol.snapshot import Snapshot, StreamState
 from protocol.trust import signing
+from tests.support import loaded
 
 Act = TypeVar("Act", bound=effects.Action)
 
@@ -109,8 +110,7 @@ class World:
         self.store.apply(fx)
         self.wake_at = fx.wake_at
         if self._rebuild:
-            again = HubCore(self.store.snapshot(), self.config)
-            assert durable(again, self.now) == durable(self.core, self.now)
+            loaded.compare(self.core, self.store.snapshot(), self.config, durable)
         return fx
 
     def request(self, op: inputs.AnyOp, who: str = "token:admin") -> Effects:
@@ -368,7 +368,7 @@ def nodes(core: HubCore, chosen: str = "") -> list[dict[str, Any]]:
     return found
 
 
-def durable(core: HubCore, now: Now) -> dict[str, Any]:
+def durable(core: HubCore) -> dict[str, Any]:
     """Return all that people see of a hub and that must outlast a crash: everything but who is connected right now."""
     fleeting = (
         "state",
@@ -383,8 +383,8 @@ def durable(core: HubCore, now: Now) -> dict[str, Any]:
     )
     return {
         "nodes": [_without(node, *fleeting) for node in nodes(core)],
-        "services": [_without(one, *fleeting) for one in views.services(core, now)],
-        "workflows": [_without(one, *fleeting) for one in views.workflows(core, now)],
+        "services": [_without(one, *fleeting) for one in views.services(core)],
+        "workflows": [_without(one, *fleeting) for one in views.workflows(core)],
         "resources": views.resources(core),
         "runs": views.runs(core),
         "tokens": views.tokens(core),
