@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.afield import AFIELD
 from tests.mutants.kinds import Edit, Mutant
 from tests.mutants.kinds import one as _one
+from tests.mutants.upgrades import UPGRADES
 
 POWER = "tests/contract/test_power.py"
 CHILD = "protocol/link/child.py"
@@ -698,4 +699,5 @@ MUTANTS = [
         tests=["tests/unit/hub/test_failover.py"],
     ),
     *AFIELD,
+    *UPGRADES,
 ]

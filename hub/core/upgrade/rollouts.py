@@ -59,7 +59,7 @@ class Rollouts:
         return [name for name in self._placed(record) if standing.fitting(self._core, name, document) is None]
 
     def _placed(self, record: Resource) -> list[str]:
-        only = self._document(record.key).only
+        only = frozenset(self._document(record.key).only)
         placed = self._core.resources.placed_on(record.key, self._core.delegate.holds(record.key))
         return [name for name in placed if not only or name in only]
 
