@@ -35,6 +35,7 @@ from tests.checkers import (
     a20_no_waiting,
     a20_region_decides,
     a21_poison,
+    b_contacts,
     b_deleted_lives,
     b_kept_away,
     b_moves,
@@ -48,6 +49,7 @@ from tests.checkers import (
     b_relay,
     b_shares,
     b_two_copies,
+    b_upgrades,
 )
 from tests.checkers.base import Checker
 from tests.checkers.history import Acted, AnyFact, Sent, Stored, Took
@@ -76,6 +78,7 @@ ALL: tuple[type[Checker], ...] = (
     a20_no_waiting.NoWaiting,
     a20_region_decides.RegionDecides,
     a21_poison.Poison,
+    b_contacts.Contacts,
     b_deleted_lives.DeletedLives,
     b_kept_away.KeptAway,
     b_moves.Moves,
@@ -89,6 +92,7 @@ ALL: tuple[type[Checker], ...] = (
     b_relay.Relay,
     b_shares.Shares,
     b_two_copies.TwoCopies,
+    b_upgrades.Upgrades,
 )
 """Every rule's checker."""
 

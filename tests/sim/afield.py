@@ -5,16 +5,19 @@ They come on top of a seed's own mix, from a source of their own, so that they c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from random import Random
 
 import msgspec
 
 from edge_agent.core import inputs as agent
+from hub.core import inputs as hub
 from protocol import documents
 from protocol.spec import compile as compiler
 from protocol.spec import load
-from tests.sim import people, plan
+from protocol.spec.fleet.upgrade import placed
+from tests.sim import installer, people, plan
 from tests.sim.clockwork import Clockwork
 from tests.sim.node import WALL_S
 from tests.sim.plan import AnyItem, Plan
@@ -22,6 +25,8 @@ from tests.sim.plan import AnyItem, Plan
 _CARRIED = 0.35  # of all seeds, each
 _HELD = 0.35
 _OWN = 0.25
+_METERED = 0.3
+_UPGRADED = 0.3
 
 _Family = Callable[[Random, Plan, list[str]], Plan]
 
@@ -29,7 +34,13 @@ _Family = Callable[[Random, Plan, list[str]], Plan]
 def add(seed: int, made: Plan, nodes: list[str]) -> Plan:
     """Return the plan of `seed` with what happens at its devices, if anything does."""
     chance = Clockwork(seed).chance("afield")
-    families: list[tuple[float, _Family]] = [(_CARRIED, _carried), (_HELD, _held), (_OWN, _own)]
+    families: list[tuple[float, _Family]] = [
+        (_CARRIED, _carried),
+        (_HELD, _held),
+        (_OWN, _own),
+        (_METERED, _metered),
+        (_UPGRADED, _upgraded),
+    ]
     for share, family in families:
         if chance.random() < share:
             made = family(chance, made, nodes)
@@ -91,6 +102,55 @@ def _own(chance: Random, made: Plan, nodes: list[str]) -> Plan:
             gone = agent.LocalDelete(kind="service", name=name, reason="done")
             items.append(plan.AtDevice(at=round(at + chance.uniform(30.0, 600.0), 3), node=node, command=gone))
     return _with(made, *items)
+
+
+def _metered(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """Devices that speak in contacts, over networks that forget what is idle."""
+    chosen = [node for node in nodes if chance.random() < 0.5]
+    metered = {node: chance.choice((60.0, 120.0, 300.0, 900.0, 3_600.0)) for node in chosen}
+    idle: list[AnyItem] = [
+        plan.Forget(at=round(chance.uniform(30.0, made.seconds), 3), node=node)
+        for node in chosen
+        for _ in range(chance.randint(0, 2))
+    ]
+    return msgspec.structs.replace(_with(made, *idle), metered=metered)
+
+
+def _upgraded(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """Agents are to be of another version, in waves: of some that are well, of some that are not; some devices are
+    held, some lose their power on trial, some are cut off."""
+    items: list[AnyItem] = []
+    at = chance.uniform(40.0, 0.4 * made.seconds)
+    for number in range(chance.choice((1, 1, 2, 3))):
+        kind = chance.choice(("0.2", "0.2", "0.2", "0.3", "0.4", "0.5", "0.6"))
+        waves = chance.choice((["all"], [1, "all"], [1, 1, "all"], ["50%", "all"]))
+        stop_after = chance.choice((0, 0, 1))
+        items += upgrade(round(at, 3), f"{kind}.{number}", waves, stop_after, chance.choice(("fleet=sim", "site=oslo")))
+        for node in nodes:
+            if chance.random() < 0.3:
+                trouble = round(at + chance.uniform(0.0, 40.0), 3)
+                power = plan.Reboot(at=trouble, node=node, power=True, for_s=round(chance.uniform(1.0, 30.0), 1))
+                cut = plan.Cut(at=trouble, node=node, for_s=round(chance.uniform(10.0, 300.0), 1))
+                hold = plan.AtDevice(at=trouble, node=node, command=agent.LocalHold(reason="a shift"))
+                items.append(chance.choice((power, cut, hold)))
+        at += chance.expovariate(1 / 200.0)
+    return _with(made, *items)
+
+
+def upgrade(at: float, version: str, waves: Sequence[str | int], stop_after: int, selector: str) -> list[AnyItem]:
+    """Return how the root's operators put a package there, and ask for it."""
+    digest = hashlib.sha256(version.encode()).hexdigest()
+    spec = {
+        "version": version,
+        "packages": [placed(installer.RELEASE, installer.ARCH, f"sha256:{digest}")],
+        "placement": {"selector": selector},
+        "waves": list(waves),
+        "confirm": "20s",
+        "stop_after": stop_after,
+    }
+    document = {"apiVersion": "skerry/v1", "kind": "Upgrade", "metadata": {"name": "agents"}, "spec": spec}
+    note = plan.Operate(at=at, op=hub.NoteArtifact(digest=f"sha256:{digest}", size=1_000))
+    return [note, plan.Operate(at=round(at + 1.0, 3), op=hub.Apply(documents=[document]))]
 
 
 def declared(name: str, *, rate: int = 0) -> agent.LocalApply:

@@ -14,11 +14,17 @@ from protocol.effects import Action
 from protocol.messages import AnyMessage
 from tests.sim import moving
 from tests.sim.child import Child
+from tests.sim.installer import PLATFORM, Installer, behaviour
 from tests.sim.machine import Load, Machine
 from tests.sim.node import Core
 
 if TYPE_CHECKING:
     from tests.sim.world import World
+
+_STOP_S = 0.5
+_END_S = 0.05
+"""A version that ends does so before it has said anything."""
+_CUT_S = 0.5
 
 Answer = Callable[[bytes, str], None]
 """Gets the JSON of a reply, or the error."""
@@ -34,7 +40,9 @@ class Device(Child):
         super().__init__(world, name, parent)
         self.machine = Machine(name, world.clock, self.note, load)
         self.machine.mono = lambda: self.now().mono
+        self.path.contact_s = world.plan.metered.get(self.node, 0.0)
         self.artifacts: dict[str, None] = {}
+        self.installer = Installer(self)
         self._requests = 0
         self._waiting: dict[int, Answer] = {}
 
@@ -55,11 +63,43 @@ class Device(Child):
             boot=self._boot_id(),
         )
 
+    def boot(self) -> None:
+        """Begin a life of the version that root has put in place, if it is well."""
+        self.installer.start()
+        how = behaviour(self.installer.current)
+        if how == "sick" and not self.alive:
+            self.machine.lose_one()
+        if how == "cuts" and self.powered:
+            self.clock.after(_CUT_S, lambda: self.world.cycle(self) if self.powered else None)
+        if how in ("mute", "cuts"):
+            return
+        was_alive = self.alive
+        super().boot()
+        if how == "ends" and self.alive and not was_alive:
+            life = self.life
+            self.clock.after(_END_S, lambda: self._end() if life == self.life else None)
+
+    def _end(self) -> None:
+        self.die("kill")
+        self.world.restart_later(self)
+
+    def restart(self) -> None:
+        """As systemd, when root asks: the daemon is stopped in order, and begins anew."""
+        life = self.life
+        self.put(inputs.Stopping())
+        self.clock.after(_STOP_S, lambda: self.die("stop") if life == self.life else None)
+        self.clock.after(2 * _STOP_S, self.boot)
+
     def make_core(self) -> Core:
         """The real core, with the real anchor that has proven the hub's signing key."""
-        labels = self.world.labels_of(self)
-        quota = self.world.plan.quota_bytes
-        config = AgentConfig(node=self.node, parent=self.parent, trust=self.trust(), labels=labels, quota_bytes=quota)
+        config = AgentConfig(
+            node=self.node,
+            parent=self.parent,
+            trust=self.trust(),
+            labels=self.world.labels_of(self),
+            quota_bytes=self.world.plan.quota_bytes,
+            contact_s=self.path.contact_s,
+        )
         return cast("Core", AgentCore(self.journal.snapshot(), config))
 
     def started(self) -> inputs.Started:
@@ -68,10 +108,11 @@ class Device(Child):
         started = inputs.Started(
             boot_id=self._boot_id(),
             entropy=self.chance.randbytes(32),
-            version="0.1.0",
+            version=self.installer.current.partition("+")[0],
             found=self.machine.found(),
             artifacts=list(self.artifacts),
-            platform={"machine": "sim"},
+            platform=PLATFORM,
+            slots=self.installer.slots(),
             certificate_from_ms=from_ms,
             certificate_until_ms=until_ms,
         )
@@ -102,6 +143,7 @@ class Device(Child):
         self._turn_away()
         self.machine.leave()
         self.hang_up(how)
+        self.installer.ends += how == "kill"
 
     def dropped(self) -> None:
         """As the agent's app: the callers are told."""
@@ -185,6 +227,12 @@ class Device(Child):
                 self.apart(self._told_apart)
             case inputs.CheckMove():
                 self.put(moving.checked(self, action))
+            case inputs.Install():
+                self.installer.install(action)
+            case inputs.Vouch():
+                self.installer.vouch(action)
+            case inputs.AwaitInstalled():
+                self.installer.settle()
             case inputs.LookForHaven():
                 life = self.life
                 found = moving.found(self, action)

@@ -54,8 +54,10 @@ class Faults:
                 device = self.world.devices[item.node]
                 self.world.fault(f"workload {item.verb}", device, item.service)
                 device.machine.behave(item.service, item.verb, self.clock.now + item.for_s)
-            case plan.Cut() | plan.Flap() | plan.Clog() | plan.Slow() | plan.Bad() | plan.Reset() | plan.KillBroker():
+            case plan.Cut() | plan.Flap() | plan.Clog() | plan.Slow() | plan.Bad() | plan.KillBroker():
                 self._network(item)
+            case plan.Reset() | plan.Forget():
+                self._unplug(item)
             case plan.Kill() | plan.Stop() | plan.Reboot() | plan.SetClock():
                 self._node(item)
             case _:
@@ -101,15 +103,19 @@ class Faults:
                 world.fault("bad broker", device)
                 device.path.drop, device.path.double, device.path.late = item.drop, item.double, item.late
                 self.clock.after(item.for_s, lambda: self._good(device))
-            case plan.Reset():
-                device = world.child(item.node)
-                world.fault("reset", device)
-                for wire in list(device.path.wires):
-                    wire.cut("connection reset")
             case plan.KillBroker():
                 self._kill_broker(item)
             case _:
                 raise AssertionError(item)
+
+    def _unplug(self, item: plan.Reset | plan.Forget) -> None:
+        node = self.world.child(item.node)
+        self.world.fault("reset" if isinstance(item, plan.Reset) else "forgotten", node)
+        for wire in list(node.path.wires):
+            if isinstance(item, plan.Reset):
+                wire.cut("connection reset")
+            else:
+                wire.forget_idle()
 
     def _shut(self, path: object) -> None:
         from tests.sim.network import Path
@@ -187,6 +193,7 @@ class Faults:
         node.powered = False
         if isinstance(node, Device):
             node.machine.down()
+            node.installer.down()
         if lossy and node.disk.power_cut(node.chance) == ["telemetry.db"]:
             self.world.fault("lost", node, "what the telemetry file had not written")
 
@@ -199,6 +206,7 @@ class Faults:
         node.booted_at = self.clock.now
         if isinstance(node, Device):
             node.machine.boots += 1
+            node.installer.boot()
         node.boot()
 
     # -------------------------------------------------------------------------------------------- disks
@@ -267,6 +275,7 @@ class Faults:
         clone = world.clones[name] = Device(world, name, original.parent, original.machine.load)
         clone.certificate = original.certificate
         clone.disk.copy_of(original.disk.image())
+        clone.installer.copy_of(original.installer)
         world.fault("clone", clone, f"of {item.node}, {item.for_s:.0f} s")
         clone.boot()
         self.clock.after(item.for_s, lambda: self._take_away(clone))

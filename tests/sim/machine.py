@@ -125,6 +125,15 @@ class Machine:
                 process.lost = True
                 self._note(history.Gone(at=self.clock.now, node=self.name, instance=process.instance))
 
+    def lose_one(self) -> None:
+        """A service that ran is left behind, and nothing tells of it any more."""
+        for name, process in list(self.folders.items()):
+            if process.runs and name.startswith("s-"):
+                process.lost = True
+                del self.folders[name]
+                self._note(history.Gone(at=self.clock.now, node=self.name, instance=name))
+                return
+
     def _tell(self, event: inputs.Input) -> None:
         if self._report is not None:
             self._report(event)

@@ -13,7 +13,7 @@ from random import Random
 from protocol import limits
 from tests.sim.clockwork import Clockwork
 
-_SILENCE_S = limits.KEEPALIVE_S * 1.5
+_SILENT_KEEPALIVES = 1.5
 _RETRANSMIT_S = 3.0
 
 
@@ -23,12 +23,19 @@ class Path:
     def __init__(self, clock: Clockwork, name: str) -> None:
         self.clock, self.name = clock, name
         self.blocked = [False, False]
+        self.contact_s = 0.0
+        """The contact interval of a metered device, which its keep alive follows; 0.0: it is none."""
         self.delay_s = 0.02
         self.bytes_per_s = 0.0
         self.drop = self.double = self.late = 0.0
         """Chances of a message that a broker carries: lost, twice, late."""
         self.chance: Random = clock.chance("path", name)
         self.wires: list[Wire] = []
+
+    @property
+    def silence_s(self) -> float:
+        """Return after how long a connection on which nothing comes is over."""
+        return (self.contact_s * limits.KEEPALIVE_SHARE or limits.KEEPALIVE_S) * _SILENT_KEEPALIVES
 
     @property
     def is_open(self) -> bool:
@@ -69,7 +76,7 @@ class Wire:
         self._waiting = [0, 0]
         self._held: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
         self._blocked_at = [0.0, 0.0]
-        self.dead = False
+        self.dead = self._forgotten = False
         path.wires.append(self)
         for way in (0, 1):
             if path.blocked[way]:
@@ -93,7 +100,8 @@ class Wire:
     def _arrive(self, way: int, payload: bytes) -> None:
         if self.dead:
             return
-        if self.path.blocked[way] or self._held[way]:
+        if self.path.blocked[way] or self._held[way] or self._forgotten:
+            self._await_confirmation(way)
             self._held[way].append(payload)
             return
         self._deliver(way, payload)
@@ -113,12 +121,26 @@ class Wire:
 
     def _release(self, way: int) -> None:
         held = self._held[way]
-        while held and not self.dead and not self.path.blocked[way]:
+        while held and not self.dead and not self.path.blocked[way] and not self._forgotten:
             self._deliver(way, held.popleft())
+
+    def forget_idle(self) -> None:
+        """The network has forgotten it: nothing that is sent comes through, and nobody is told."""
+        self._forgotten = True
+
+    def _await_confirmation(self, way: int) -> None:
+        """What a metered device says, or what is said on a connection that is forgotten, nobody confirms: its sender
+        gives up."""
+        if not self._held[way] and ((way == 0 and self.path.contact_s) or self._forgotten):
+            self.clock.after(limits.SILENT_S_MAX, lambda: self._is_unconfirmed(way))
+
+    def _is_unconfirmed(self, way: int) -> None:
+        if not self.dead and self._held[way]:
+            self.cut("nobody confirmed what was said", first=1 - way, later_s=self.path.silence_s)
 
     def _await_silence(self, way: int) -> None:
         at = self._blocked_at[way] = self.clock.now
-        self.clock.after(_SILENCE_S, lambda: self._is_silent(way, at))
+        self.clock.after(self.path.silence_s, lambda: self._is_silent(way, at))
 
     def _is_silent(self, way: int, since: float) -> None:
         if not self.dead and self.path.blocked[way] and self._blocked_at[way] == since:
@@ -145,7 +167,7 @@ class Wire:
             self.clock.after(1.0, lambda: self._left(way, reason))  # silence ends it at last
             return
         self._end()
-        self._tell(way, reason)
+        self.clock.after(self.path.silence_s if self._forgotten else 0.0, lambda: self._tell(way, reason))
 
     def vanish(self, way: int, *, flushed: bool) -> None:
         """The sender of `way` died. `flushed`: its machine lives, and what it had sent arrives before the end does."""
@@ -155,7 +177,7 @@ class Wire:
         self._told[1 - way] = True
         if not self.dead:
             self._end()
-            self.clock.after(_SILENCE_S, lambda: self._tell(way, "nothing was heard for too long"))
+            self.clock.after(self.path.silence_s, lambda: self._tell(way, "nothing was heard for too long"))
 
     def forget(self, end: int) -> None:
         """Tell `end` nothing any more."""

@@ -78,6 +78,12 @@ class Reset(Item, frozen=True, kw_only=True):
     node: str
 
 
+class Forget(Item, frozen=True, kw_only=True):
+    """The network forgets the node's connection, as one does with what is idle: what is said on it goes nowhere."""
+
+    node: str
+
+
 class KillBroker(Lasting, frozen=True, kw_only=True):
     """A hub's broker dies with all its state; a new one starts."""
 
@@ -219,6 +225,7 @@ AnyItem = (
     | Slow
     | Bad
     | Reset
+    | Forget
     | KillBroker
     | Kill
     | Stop
@@ -249,6 +256,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Each hub below the root -> its parent, parents first; none in a flat world."""
     homes: dict[str, str] = {}
     """Device -> its hub; who is not named is under the root."""
+    metered: dict[str, float] = {}
+    """Device -> its contact interval in seconds; who is not named has a link on which bytes cost nothing."""
     say_every_s: float = 10.0
     say_burst: int = 1
     say_mostly: str = "state"

@@ -78,6 +78,8 @@ def _child(node: Child) -> str:
 
 
 def _workloads(device: Device) -> str:
+    if device.installer.is_at_it:
+        return "root puts another version in place"
     spaces = device.disk.spaces()
     items = followed.items(spaces)
     for name in spaces.get("service", {}):

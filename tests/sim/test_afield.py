@@ -66,6 +66,40 @@ def test_what_a_person_keeps_away_or_declares_at_a_device_stands_through_all_tha
     assert began["worker"] > 240.0, "the hub's came when the device's own had gone"
 
 
+def test_a_metered_device_speaks_each_hour_and_at_once_when_it_is_asked() -> None:
+    metered = {"gw-1": 3_600.0}
+    idle = [plan.Forget(at=1_500.0, node="gw-1"), plan.Cut(at=2_000.0, node="gw-1", for_s=400.0)]
+    facts = _survives(_apply(5.0, "web"), _apply(4_800.0, "worker"), *idle, seconds=9_000.0, metered=metered)
+    said = [one for one in facts if isinstance(one, history.Sent) and one.node == "gw-1"]
+    assert len([one for one in said if 60.0 < one.at < 3_600.0]) == 0
+    asked = [one for one in said if 4_800.0 < one.at < 4_830.0]
+    assert asked
+    assert not [one for one in facts if isinstance(one, history.Stored) and b"node.away" in repr(one).encode()]
+
+
+@pytest.mark.parametrize(
+    ("version", "ends", "given"), [("0.2.0", 2, 2), ("0.3.0", 0, 1), ("0.4.0", 0, 1), ("0.5.0", 0, 1), ("0.6.0", 0, 1)]
+)
+def test_another_version_comes_wave_by_wave_and_one_that_is_not_well_goes(version: str, ends: int, given: int) -> None:
+    facts = _survives(_apply(5.0, "web"), *afield.upgrade(40.0, version, [1, "all"], 0, "fleet=sim"))
+    last: dict[str, str] = {}
+    asked: set[str] = set()
+    for one in facts:
+        if isinstance(one, history.Took) and isinstance(one.input, agent.Started) and one.input.slots is not None:
+            last[one.node] = one.input.slots.version
+        elif isinstance(one, history.Acted) and isinstance(one.action, agent.Install):
+            asked.add(one.node)
+    assert [one.startswith(version) for one in last.values()].count(True) == ends
+    assert len(asked) == given
+
+
+def test_who_keeps_updates_away_keeps_its_version() -> None:
+    hold = plan.AtDevice(at=30.0, node="gw-2", command=agent.LocalHold(reason="a shift"))
+    facts = _survives(_apply(5.0, "web"), hold, *afield.upgrade(40.0, "0.2.0", ["all"], 0, "fleet=sim"))
+    asked = [one.node for one in facts if isinstance(one, history.Acted) and isinstance(one.action, agent.Install)]
+    assert asked == ["gw-1"]
+
+
 BROKE: dict[str, list[AnyItem]] = {
     "a hub that lives from a backup hands out a stick": [
         _apply(5.0, "web"),

@@ -9,6 +9,7 @@ from edge_agent.core import inputs as device_inputs
 from hub.core import inputs
 from protocol.trust import signing
 from tests.checkers import history
+from tests.checkers.a19_convergence import CONTACTS
 from tests.sim import chances, rest
 from tests.sim import plan as plans
 from tests.sim.child import Child
@@ -24,6 +25,8 @@ from tests.sim.plan import HUB, Plan
 SETTLED_WITHIN_S = 7_200.0
 """The bound of A19 here: 20 minutes of a refused child's patience, backoffs, leases, a few rounds of each."""
 _LOOK_S = 5.0
+_SOON_S = 600.0
+"""Who is not at rest by then waits for long: it is looked at more seldom."""
 _SECRET = "s3cret"
 FIRST_FAULT_S = 30.0
 
@@ -106,6 +109,12 @@ class World:
         """What died by itself is started again, as systemd does."""
         self.clock.after(node.chance.uniform(0.5, 5.0), node.boot)
 
+    def cycle(self, device: Device) -> None:
+        """The device's power goes, and comes again."""
+        self.fault("power cut", device, "by what runs on it")
+        self._faults.power_off(device, lossy=True)
+        self.clock.after(5.0, lambda: self._faults.power_on(device))
+
     # -------------------------------------------------------------------------------------------- the story
 
     def run(self) -> history.History:
@@ -116,9 +125,10 @@ class World:
             self._faults.schedule(item)
         self.clock.run(self.plan.seconds)
         self._heal()
-        deadline = self.clock.now + SETTLED_WITHIN_S
+        calm_at = self.clock.now
+        deadline = calm_at + SETTLED_WITHIN_S + CONTACTS * max(self.plan.metered.values(), default=0.0)
         while self.rest_at is None and self.clock.now < deadline:
-            self.clock.run(self.clock.now + _LOOK_S)
+            self.clock.run(self.clock.now + (_LOOK_S if self.clock.now < calm_at + _SOON_S else 6 * _LOOK_S))
             if rest.unsettled(self) == "":
                 self.rest_at = self.clock.now
             else:
