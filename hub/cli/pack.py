@@ -19,7 +19,7 @@ from typing import IO, cast
 
 import zstandard
 
-from hub.cli.packing import deb
+from hub.shell.install import deb
 from protocol import limits
 from protocol.errors import SpecError
 from protocol.spec.fleet import upgrade

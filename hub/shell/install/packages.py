@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from hub.shell.install import deb
 from protocol import limits
 
 log = logging.getLogger("skerry.hub")
@@ -21,7 +22,6 @@ log = logging.getLogger("skerry.hub")
 _NAME = re.compile(
     r"skerry-agent_(?P<version>[0-9][0-9A-Za-z.~]{0,60}\+deb(?P<release>\d{1,3}))_(?P<arch>[a-z0-9]{1,20})\.deb"
 )
-_MAGIC, _HEAD_BYTES = b"!<arch>\n", 60
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,21 +82,9 @@ def _sum(path: Path, size: int, changed_ns: int) -> str:
 
 
 def _is_whole(path: Path) -> bool:
-    """Tell whether the file ends where the last member of an ar archive ends (deb(5)): a copy may still go on."""
+    """Tell whether the file ends where a package does: a copy may still go on."""
     try:
         with path.open("rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                return False
-            place, size = len(_MAGIC), path.stat().st_size
-            for _ in range(limits.DEB_MEMBERS_MAX):
-                if place >= size:
-                    break
-                file.seek(place)
-                head = file.read(_HEAD_BYTES)
-                if len(head) < _HEAD_BYTES or head[58:] != b"`\n":
-                    return False
-                length = int(head[48:58])
-                place += _HEAD_BYTES + length + length % 2
-            return place == size and size > len(_MAGIC)
+            return bool(deb.members(file, path.stat().st_size))
     except (OSError, ValueError):
         return False

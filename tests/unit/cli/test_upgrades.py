@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hub.cli.packing import deb
+from hub.shell.install import deb
 from tests.support import debs
 from tests.unit.cli.conftest import Skerry
 from tests.unit.cli.fake_api import FakeApi

@@ -35,25 +35,35 @@ def fields(path: Path) -> dict[str, str]:
     return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
-def _control(file: IO[bytes], size: int) -> tuple[str, bytes]:
-    """Return how the control archive is compressed, and its bytes; all members must be there, whole."""
+def members(file: IO[bytes], size: int) -> list[tuple[str, int, int]]:
+    """Return the members of a package of `size` bytes: the name of each, where it begins, how long it is.
+
+    Raises ValueError unless it ends where the last one ends: a copy may still go on. Raises OSError.
+    """
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("it does not begin as a package does")
-    found: tuple[str, bytes] | None = None
+    found: list[tuple[str, int, int]] = []
     place = len(_MAGIC)
-    for _ in range(limits.DEB_MEMBERS_MAX):
-        if place >= size:
-            break
+    while place < size and len(found) < limits.DEB_MEMBERS_MAX:
         file.seek(place)
         head = file.read(_HEAD_BYTES)
+        if len(head) < _HEAD_BYTES or head[58:] != b"`\n" or not head[48:58].strip().isdigit():
+            break
         length = int(head[48:58])
-        name = head[:16].decode().strip().removesuffix("/")
-        if name.startswith("control.tar") and length <= limits.DEB_CONTROL_BYTES_MAX:
-            found = name.removeprefix("control.tar").removeprefix("."), file.read(length)
+        found.append((head[:16].decode().strip().removesuffix("/"), place + _HEAD_BYTES, length))
         place += _HEAD_BYTES + length + length % 2
-    if place != size or found is None:
+    if place != size or not found:
         raise ValueError("it is not whole: copy it again")
     return found
+
+
+def _control(file: IO[bytes], size: int) -> tuple[str, bytes]:
+    """Return how the control archive is compressed, and its bytes."""
+    for name, place, length in members(file, size):
+        if name.startswith("control.tar") and length <= limits.DEB_CONTROL_BYTES_MAX:
+            file.seek(place)
+            return name.removeprefix("control.tar").removeprefix("."), file.read(length)
+    raise ValueError("it holds no control file")
 
 
 def _opened(kind: str, raw: bytes) -> bytes:

@@ -1,1 +1,0 @@
-"""What an operator's files bring along besides folders."""
