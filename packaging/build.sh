@@ -64,6 +64,7 @@ package() {
     for folder in DEBIAN usr/bin usr/lib/systemd/system etc/skerry "usr/share/doc/$name"; do mkdir -p "$files/$folder"; done
     if [ "$1" = agent ]; then home=$home/versions/$full runs=current/; mkdir -p "$files/${home%/*}"; fi
     mv "$work/$1" "$files/$home"
+    cp -R "$work/$1-completions/." "$files/usr/share/"
     # Symbols for debuggers: two thirds of what some wheels weigh.
     find "$files" -name '*.so*' -exec "$machine-linux-gnu-strip" --strip-unneeded {} +
     ln -s "../lib/$name/${runs}bin/$2" "$files/usr/bin/$2"

@@ -20,5 +20,8 @@ for part in agent hub; do
     rm -rf "${home:?}/include" "${home:?}/lib64"
     # By contents, not by dates: nothing of it is ever written on the device.
     "$home/bin/python" -m compileall -q -j 2 --invalidation-mode unchecked-hash "$lib"
+    command=skerry
+    [ $part = hub ] || command=skerry-agent
+    sh /mnt/packaging/completions.sh "$home/bin/$command" "/mnt/making/$part-completions"
     mv "$home" "/mnt/making/$part"
 done

@@ -81,5 +81,6 @@ def _why_away(data: Path) -> str:
     if not data.is_dir():
         return f"there is no agent in {data}: name its directory with --data, or enroll this device first"
     if (data / "agent.json").exists():
-        return f"the agent in {data} does not run: start it (systemctl start skerry-agent, or skerry-agent run)"
+        option = "" if data == identity.default_data() else f" --data {data}"
+        return f"the agent in {data} does not run: start it (systemctl start skerry-agent, or skerry-agent run{option})"
     return f"this device is not enrolled (no agent.json in {data}): skerry-agent enroll --hub URL --token TOKEN"

@@ -137,9 +137,10 @@ def release(
     reason: options.Reason = "",
 ) -> None:
     """Ask the person at the device to give back an override, or (without SERVICE) to end a hold; they decide."""
-    _post(node, "release", {"service": service, "reason": reason})
+    done = _post(node, "release", {"service": service, "reason": reason})
     what = f"release {service}" if service else "let updates come again"
-    output.say(f"asked {node} to {what}; it shows there, and the person there decides")
+    shows = "it shows there" if done["state"] == "online" else "it shows there once it is back, or by the next stick"
+    output.say(f"asked {node} to {what}; {shows}, and the person there decides")
 
 
 def _post(node: str, what: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -41,9 +41,14 @@ def take(
     done = client.ask(data, {"do": "import"}, _WAIT_S)
     if output.is_exact:
         view.exact(done, output)
-        return
-    view.say(f"imported     {done['text']}{'' if done['news'] else '; it was here already'}")
-    view.say("Next:  skerry-agent status      (and skerry-agent export PATH takes what happened here to the hub)")
+    if done["refused"]:
+        make = f"a new one is made at the hub: skerry bundle export {down.node} --to {path}"
+        raise Refused(f"what the stick asks is not taken, and all runs on as it did: {done['refused']}; {make}")
+    if not output.is_exact:
+        option = "" if data is None else f" --data {data}"
+        view.say(f"imported     {done['text']}{'' if done['news'] else '; it was here already'}")
+        export = f"skerry-agent export {path}{option}"
+        view.say(f"Next:  {export}      (takes what happened here to the hub)")
 
 
 def _ours(data: Path | None, path: Path) -> tuple[folder.Bundle, head.Down]:

@@ -48,12 +48,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """Reply to LocalBundleTake. `acked`: up to where the hub has each stream; `news`: what is asked has changed."""
+    """Reply to LocalBundleTake. `acked`: up to where the hub has each stream; `news`: what is asked has changed.
+
+    `refused`: why what is asked was not taken, empty when it was; the hub's word about the streams counts nevertheless.
+    """
 
     text: str
     generation: int
     news: bool
     acked: dict[str, int]
+    refused: str = ""
 
 
 class Courier:
@@ -124,7 +128,9 @@ class Courier:
         if refused:
             text = f"what it asks was refused: {refused}"
         acked = {name: one[2] for name, one in child.heads().items()}
-        return told, Taken(text=text, generation=child.held.generation, news=child.held != before, acked=acked)
+        return told, Taken(
+            text=text, generation=child.held.generation, news=child.held != before, acked=acked, refused=refused
+        )
 
     def _export(self, local: inputs.Local, now: Now, fx: Effects) -> Plan:
         if not self._ctx.child.session:

@@ -99,6 +99,10 @@ def take(
                 output.say(_told(taken[-1]))
     if form.is_exact:
         output.emit(taken, form)
+    elif taken:
+        node = taken[0]["node"] if len(taken) == 1 else "NODE"
+        stick = path.parent if path.suffix == ".up" else path
+        output.say(f"Next:  skerry bundle export {node} --to {stick}      (says there what arrived, and what is new)")
     if failed:
         raise client.ApiRefused("; ".join(failed), 409, [])
 
@@ -137,11 +141,9 @@ def _told(said: dict[str, Any]) -> str:
     got = ", ".join(f"{stream} up to {seq}" for stream, seq in said["streams"].items()) or "no entries"
     text = f"{said['node']}: {got}"
     if not said["newest"]:
-        text += "; it is older than what this hub knows, its state is not taken"
+        text += "; this hub knows as much or more of it, its state is not taken"
     if said["refill"]:
         more = ", ".join(said["refill"])
-        text += (
-            f"\n  rows of {more} do not follow what is here: skerry bundle export {said['node']}, import that at the "
-            "device, and export there again"
-        )
+        again = f"skerry bundle export {said['node']}, import that at the device, and export there again"
+        text += f"\n  rows of {more} do not follow what is here: {again}"
     return text

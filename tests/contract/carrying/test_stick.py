@@ -82,6 +82,15 @@ async def test_a_device_that_is_cut_off_is_managed_by_a_stick(tmp_path: Path) ->
         assert "it was here already" in await _device(it, "import", str(stick))
         assert await deeds.pid_of(it, "oslo", "beat") == pid
 
+        older = Path(shutil.copytree(stick, tmp_path / "older"))
+        await deeds.declare(it, deeds.service("beat", ["sleep", "600"]), deeds.service("more", ["sleep", "600"]))
+        await _hub(it, "bundle", "export", "oslo", "--to", str(stick))
+        await _device(it, "import", str(stick))
+        told = await _refused(it, "skerry-agent", "import", str(older))
+        assert "is older than generation" in told
+        assert f"skerry bundle export oslo --to {older}" in told
+        assert await deeds.pid_of(it, "oslo", "more")
+
         assert "oslo.up" in await _device(it, "export", str(stick))
         (said,) = json.loads(await _hub(it, "import", str(stick), "-o", "json"))
         assert said["streams"]["state"] > 0

@@ -64,6 +64,9 @@ async def test_everything_is_seen_and_asked_from_the_root_and_a_region_that_is_g
     _, told = await root.command("describe", "node", "oslo")
     assert "known through" in told
 
+    code, told = await root.command("bundle", "export", "north/oslo", "--to", "/", check=False)
+    assert (code, "north" in told, "/v1/" in told) == (1, True, False)
+
     async def said() -> bool:
         _, told = await root.command("describe", "node", "oslo")
         return "cpu " in told and "kernel " in told and ", pid " in told

@@ -47,7 +47,7 @@ def _carrying(routes: APIRouter, hub: Hub) -> None:
         """Begin with a device's bundle: the body is its `bundle.json`. The answer names the parts to send, in order."""
         return errors.raw(await hub.desk.ask(who(request), inputs.TakeBundle(head=await request.body())))
 
-    @routes.post("/{node}/export")
+    @routes.post("/{node:path}/export")
     async def export(request: Request, node: str) -> Response:
         """Make a bundle for a device; the answer is its `bundle.json` as `head`, and the sizes of its parts."""
         return errors.raw(await hub.desk.ask(who(request), inputs.ExportBundle(node=node)))
