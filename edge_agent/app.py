@@ -11,7 +11,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -23,14 +23,16 @@ from edge_agent.shell.artifacts import Artifacts
 from edge_agent.shell.control import Control
 from edge_agent.shell.emit import EmitSockets, short_folder
 from edge_agent.shell.finding import seeking, turning
+from edge_agent.shell.launching import launcher
+from edge_agent.shell.launching.launcher import Launcher
+from edge_agent.shell.launching.patience import Patience
 from edge_agent.shell.papers import clerk
 from edge_agent.shell.papers.trust import DeviceTrust
 from edge_agent.shell.people.asking import Asking
 from edge_agent.shell.people.rights import Owner
 from edge_agent.shell.probes import Probes
-from edge_agent.shell.runners import guard, launcher, proc
+from edge_agent.shell.runners import guard, proc
 from edge_agent.shell.runners.children import Helpers
-from edge_agent.shell.runners.launcher import Launcher
 from edge_agent.shell.runners.process import ProcessRunner
 from edge_agent.shell.runners.script import Tools
 from edge_agent.shell.stick.words import Ask, Words
@@ -118,6 +120,7 @@ class _Serving:
         self._driver = self._make_driver(journal)
         self._sockets = EmitSockets(short_folder(data), self._put)
         self._launcher = Launcher.of_this_device()
+        self._patience = Patience(self._launcher, self._put) if self._launcher is not None else None
         self._runner = ProcessRunner(
             data, node=file.node, tools=tools, sockets=self._sockets, report=self._put, launcher=self._launcher
         )
@@ -178,7 +181,7 @@ class _Serving:
                 driving = group.create_task(self._driver.run(self._started))
                 await self._driver.settled()
                 await self._control.open()
-                keeping = [group.create_task(self._measure()), group.create_task(self._bound_outputs())]
+                keeping = [group.create_task(one) for one in self._keepers()]
                 loop.call_later(limits.SETTLED_AFTER_S, lean.settle)
                 ready(f"agent {self._file.node} runs (hub {self._file.hub}), data in {self._data}")
                 keeping.append(group.create_task(notify.feed(self._driver)))
@@ -197,6 +200,13 @@ class _Serving:
             self._runner.close()
             self._sockets.close()
             os.close(guard_handle)
+
+    def _keepers(self) -> Iterator[Coroutine[None, None, None]]:
+        """Yield what goes on all the time."""
+        yield self._measure()
+        yield self._bound_outputs()
+        if self._patience is not None:
+            yield self._patience.keep()
 
     def _join(self, group: asyncio.TaskGroup) -> None:
         helpers = self._helpers = Helpers(group)

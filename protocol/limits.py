@@ -333,6 +333,20 @@ PROBES_MAX = 8  # probes of one agent at a time
 ISOLATION_PATHS_MAX = 64  # of one list of paths in a service's isolation
 ISOLATION_GROUPS_MAX = 32
 LAUNCHER_WAIT_S = 10.0  # for the launcher to say what it can, when an agent starts
+LAUNCHER_REQUEST_BYTES_MAX = 128 * KIB  # one packet; the kernel holds twice as much of them
+LAUNCHER_ANSWER_BYTES_MAX = 4 * KIB
+LAUNCHER_HANDLES_MAX = 8  # open files that come with one
+LAUNCHER_WORDS_MAX = 4_096  # of one list in a request
+LAUNCHER_NUMBER_MAX = 2**60  # in a request
+LAUNCHER_CALLER_S = 2.0  # of the launcher's patience with one who says nothing
+LAUNCHER_REQUEST_S = (
+    30  # for one request; then it ends, and its socket starts another: a file may take for ever to close
+)
+LAUNCHER_IDLE_S = 60.0  # without a request, after which it ends
+LAUNCHER_FORGET_EVERY = 64  # launches, after which it looks what has ended
+LAUNCHER_BACKLOG = 64  # of requests, at a socket of its own making
+LAUNCHER_ASK_S_MIN = 1.0  # between two questions to one that did not answer: doubled each time
+LAUNCHER_ASK_S_MAX = 60.0
 LAUNCHER_AGAIN_S = 1.0  # after it could not be told to send a signal
 PROBE_TEXT_BYTES_MAX = 1 * KIB
 PROBE_REPLY_BYTES_MAX = 4 * KIB  # the head of an answer by HTTP

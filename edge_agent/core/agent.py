@@ -230,7 +230,7 @@ class AgentCore:
                 self._route_found(event, now, fx)
 
     def _route_found(self, event: inputs.Input, now: Now, fx: Effects) -> None:
-        """What a helper found out about the hubs above."""
+        """What a helper found out, or the launcher said."""
         match event:
             case inputs.AnsweredApart():
                 self._apart.answered(event, now, fx)
@@ -238,6 +238,9 @@ class AgentCore:
                 self._gone.found(event, now, fx)
             case inputs.MoveChecked():
                 self._home.checked(event, now, fx)
+            case inputs.Enforces(able=able):
+                self._ctx.able, self._ctx.changed = able, True
+                self._settle(now, fx)
             case inputs.Installed():
                 self._upgrading.answered(event, now, fx)
                 self._settle(now, fx)

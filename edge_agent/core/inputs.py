@@ -80,6 +80,12 @@ class Started(Input, frozen=True, kw_only=True):
     """None: this agent was not installed from its package."""
 
 
+class Enforces(Input, frozen=True, kw_only=True):
+    """What of an isolation the device can enforce is known anew, or who starts what runs here is not heard."""
+
+    able: Able
+
+
 class Opened(Input, frozen=True, kw_only=True):
     """The transport is connected for `session`."""
 

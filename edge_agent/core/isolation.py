@@ -30,10 +30,14 @@ _SPOKEN = {"pids": "processes", "no_network": "network: none"}
 
 
 class Able(msgspec.Struct, frozen=True, kw_only=True):
-    """What this device can enforce; `why` says of the rest why not, where that is known."""
+    """What this device can enforce; `why` says of the rest why not, where that is known.
+
+    `waits`: why nothing can be started now, or nobody knows what could be enforced: then nothing is started.
+    """
 
     names: frozenset[str] = frozenset()
     why: dict[str, str] = {}
+    waits: str = ""
 
 
 def nobody(why: str) -> Able:
@@ -43,6 +47,8 @@ def nobody(why: str) -> Able:
 
 def summary(able: Able) -> str:
     """Return what this device can enforce, for people, in the words of a spec."""
+    if able.waits and not able.names:
+        return "what is not known yet"
     missing = _missing(WORDS, _SPOKEN, able)
     if not missing:
         return "all of it"
@@ -55,7 +61,7 @@ def summary(able: Able) -> str:
 
 def lacks(process: documents.Process, able: Able) -> str:
     """Return what this device cannot enforce of what `process` declares and why, for people; empty: nothing."""
-    return _missing(_declared(process), WORDS, able)
+    return "" if able.waits and not able.names else _missing(_declared(process), WORDS, able)
 
 
 def _missing(names: Iterable[str], words: Mapping[str, str], able: Able) -> str:

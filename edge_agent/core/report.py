@@ -127,6 +127,7 @@ class Reporter:
             ("standing", self._contact.standing),
             ("desired", self.refused and f"a manifest was refused, the last good one stays: {self.refused}"),
             ("certificate", expiry),
+            ("launcher", self._ctx.able.waits),
             ("store", f"damaged, and set aside as {', '.join(self._aside)}; {_GOES_ON}" if self._aside else ""),
         ]
         asked = self._upgrading.report()

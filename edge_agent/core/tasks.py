@@ -3,7 +3,8 @@
     stage      means                                    a restart of the agent in it
     (none)     listed, not begun                        judged anew
     WAITING    listed, but the parent's time is not      judged when it is known, or here; not kept
-               known, or its workflow's artifact not here
+               known, its workflow's artifact not here,
+               or nothing can be started now
     STARTED    START journaled, then Launch emitted     found alive: goes on; found ended: END; not found on the same
                                                         boot: the same Launch again (the shim's folder comes before the
                                                         exec, so it never ran); the outcome lost: UNKNOWN, or again
@@ -94,7 +95,14 @@ class Tasks:
             self._exited(task, record, got, now, fx)
         elif self._ctx.rebooted:
             self._exited(task, record, inputs.Ended(instance=record.instance, exit=inputs.Exit()), now, fx)
-        elif refused := isolation.refusal(_process(record), self._ctx.able):
+        else:
+            self._launch_again(task, record, now, fx)
+
+    def _launch_again(self, task: str, record: Record, now: Now, fx: Effects) -> None:
+        """Start what never began, unless it was taken back or the device changed meanwhile."""
+        if record.cancelled:
+            self._exited(task, record, inputs.Ended(instance=record.instance, exit=inputs.Exit()), now, fx)
+        elif refused := self._ctx.able.waits or isolation.refusal(_process(record), self._ctx.able):
             self._end(task, record, status.TaskFact(id=task, state="refused", reason=refused), now, fx)
         else:
             fx.act.append(_launch(record, self._ctx.able))
@@ -123,7 +131,8 @@ class Tasks:
             self._judge(task, document, now, fx)
 
     def _judge(self, task: str, document: documents.Task, now: Now, fx: Effects) -> None:
-        if (document.deadline_ms and not self._time_known) or self._runs.is_pending(document.workflow):
+        is_pending = self._ctx.able.waits if document.command else self._runs.is_pending(document.workflow)
+        if (document.deadline_ms and not self._time_known) or is_pending:
             self._waiting[task] = document
             return
         late_ms = context.ms(now) + self._ctx.child.offset_ms - document.deadline_ms

@@ -9,7 +9,8 @@
     able.py      what can be enforced here, and why not the rest
     give.py      the service's folder goes to its user
 
-Architecture Invariant: it imports the standard library and one small module of ours, opens no file by a name that
-the agent's user could have put in the way, loads nothing of a document before the workload has its user, and decides
-nothing but whether the owner allows it. What to ask is the core's to decide; what is asked is done whole or not at all.
+Architecture Invariant: it imports the standard library, our bounds and one small module of ours, opens no file by a
+name that the agent's user could have put in the way, loads nothing of a document before the workload has its user, and
+decides nothing but whether the owner allows it. What to ask is the core's to decide; what is asked is done whole or not
+at all.
 """

@@ -20,8 +20,8 @@ from edge_agent.launcher.groups import Groups
 from edge_agent.launcher.house import House
 from edge_agent.launcher.policy import Who
 from edge_agent.launcher.serve import Launcher, account
+from protocol import limits
 
-_BACKLOG = 64
 _FROM_SYSTEMD = 3
 _GROUP = "system.slice/skerry-agent-work.service"
 
@@ -35,7 +35,7 @@ def _listen(path: str, agent: Who) -> socket.socket:
     os.umask(0o177)
     listener.bind(path)
     os.chown(path, agent.uid, -1, follow_symlinks=False)
-    listener.listen(_BACKLOG)
+    listener.listen(limits.LAUNCHER_BACKLOG)
     return listener
 
 
@@ -49,7 +49,9 @@ def main() -> None:
     options.add_argument("--group", default=_GROUP, help="the control group of workloads")
     options.add_argument("--network", default="", help="the network namespace of workloads; empty: this one")
     options.add_argument("--rules", type=Path, default=policy.FILE, help="what the device's owner allows")
-    options.add_argument("--idle", type=float, default=60.0, help="seconds without a request after which it ends")
+    options.add_argument(
+        "--idle", type=float, default=limits.LAUNCHER_IDLE_S, help="seconds without a request after which it ends"
+    )
     given = options.parse_args()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # what it started it does not wait for
     agent = account(given.agent)

@@ -7,12 +7,11 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import cast
 
-BYTES_MAX = 128 * 1024  # of one packet; the kernel holds twice as much of them
+from protocol import limits
+
 _INSTANCE = re.compile(r"[a-z0-9][a-z0-9-]{0,219}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_NUMBER_MAX = 2**60
-_WORDS_MAX = 4_096
 _SIGNALS = (9, 15)
 
 DOES = ("able", "launch", "signal", "empty", "guard")
@@ -69,8 +68,9 @@ _KINDS: dict[str, type] = {each.name: type(getattr(_EMPTY, each.name)) for each 
 
 def decode(raw: bytes) -> Request:
     """Return what is asked. Raises Refused, never anything else."""
-    if len(raw) > BYTES_MAX:
-        raise Refused(f"a request of more than {BYTES_MAX} bytes is not read: shorten the command or the environment")
+    if len(raw) > limits.LAUNCHER_REQUEST_BYTES_MAX:
+        most = limits.LAUNCHER_REQUEST_BYTES_MAX
+        raise Refused(f"a request of more than {most} bytes is not read: shorten the command or the environment")
     try:
         found: object = json.loads(raw)
     except (ValueError, RecursionError):
@@ -98,7 +98,7 @@ def _check_kind(name: str, value: object) -> None:
         inner = (
             list(cast("dict[str, object]", value).values()) if isinstance(value, dict) else cast("list[object]", value)
         )
-        right = right and len(inner) <= _WORDS_MAX and all(of(one) for one in inner)
+        right = right and len(inner) <= limits.LAUNCHER_WORDS_MAX and all(of(one) for one in inner)
     elif isinstance(value, str):
         right = right and _is_text(value)
     elif not isinstance(value, bool):
@@ -112,7 +112,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) is int and -1 <= value <= _NUMBER_MAX
+    return type(value) is int and -1 <= value <= limits.LAUNCHER_NUMBER_MAX
 
 
 def _check(asked: Request) -> None:

@@ -19,13 +19,9 @@ from edge_agent.launcher.able import able
 from edge_agent.launcher.house import House, in_fork
 from edge_agent.launcher.policy import Allowed, Who
 from edge_agent.launcher.request import Refused, Request, Stranger
+from protocol import limits
 
 _CREDENTIALS = struct.Struct("3i")
-_PATIENCE_S = 2.0  # with a caller who says nothing
-_REQUEST_S = 30
-"""Then this process ends, and its socket starts another: what is handed over may take for ever to be closed."""
-_HANDLES_MAX = 8
-_FORGET_EVERY = 64  # launches
 
 
 class Launcher:
@@ -41,7 +37,7 @@ class Launcher:
         while not self._outlived and select.select([listener], [], [], idle_s)[0]:
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
-                signal.alarm(_REQUEST_S)
+                signal.alarm(limits.LAUNCHER_REQUEST_S)
                 with connection:
                     self._hear(connection)
             signal.alarm(0)
@@ -51,8 +47,10 @@ class Launcher:
         if (uid := _CREDENTIALS.unpack(peer)[1]) != self._house.agent.uid:
             print(f"uid {uid} is not served", file=sys.stderr, flush=True)
             return
-        connection.settimeout(_PATIENCE_S)
-        raw, handles, _, _ = socket.recv_fds(connection, request.BYTES_MAX + 1, _HANDLES_MAX)
+        connection.settimeout(limits.LAUNCHER_CALLER_S)
+        raw, handles, _, _ = socket.recv_fds(
+            connection, limits.LAUNCHER_REQUEST_BYTES_MAX + 1, limits.LAUNCHER_HANDLES_MAX
+        )
         try:
             for handle in handles:
                 os.set_inheritable(handle, False)
@@ -110,7 +108,7 @@ class Launcher:
             raise Refused(why)
         start.check_handles(self._house, asked, handles)
         self._launches += 1
-        if self._launches % _FORGET_EVERY == 0:
+        if self._launches % limits.LAUNCHER_FORGET_EVERY == 0:
             living.forget_the_dead(self._house)
         record = living.note(self._house, asked.instance)
         try:

@@ -9,10 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_agent.core import inputs
+from edge_agent.shell.launching import confined, passing
+from edge_agent.shell.launching.launcher import Launcher
+from edge_agent.shell.launching.packets import Unheard
 from edge_agent.shell.people import work
-from edge_agent.shell.runners import children, confined, passing, place, script
+from edge_agent.shell.runners import children, place, script
 from edge_agent.shell.runners.children import Helpers
-from edge_agent.shell.runners.launcher import Launcher
 from protocol import documents, limits
 from protocol.errors import BadId, Refused
 
@@ -48,6 +50,8 @@ class Probes:
         async with self._room:
             try:
                 ok, text = await self._try(action)
+            except Unheard:
+                return  # it says nothing of the service; the next one follows
             except (Refused, BadId, ValueError) as error:
                 ok, text = False, str(error)
             except OSError as error:

@@ -96,6 +96,8 @@ def _isolation(agent: Running | Resting | Unseen) -> Finding:
     """Say what the words of a spec are good for here; of a service that goes without the conditions tell."""
     if not isinstance(agent, Running):
         return unknown("isolation", "nobody can tell while no agent answers")
+    if agent.able.waits:
+        return problem("isolation", agent.able.waits, "see: systemctl status skerry-agent-launch")
     return ok("isolation", f"this device enforces {isolation.summary(agent.able)}")
 
 

@@ -109,7 +109,7 @@ class Workload:
         if not self._artifacts.has(self.wanted.process.artifact):
             self._artifacts.want(self.wanted.process.artifact, now, fx)
             return
-        if self.refusal():
+        if self._ctx.able.waits or self.refusal():
             return
         before = self._process
         self._enforce(self.wanted, self._wanted_digest)
@@ -197,7 +197,13 @@ class Workload:
         return "changed" if self.record.process != self._process else ""
 
     def _start_when_possible(self, now: Now, fx: Effects) -> None:
-        if self.force is None or now.mono < self._wait_until or isolation.refusal(self.force.process, self._ctx.able):
+        able = self._ctx.able
+        if (
+            self.force is None
+            or now.mono < self._wait_until
+            or able.waits
+            or isolation.refusal(self.force.process, able)
+        ):
             return
         if self._artifacts.has(self.force.process.artifact):
             self._launch(self.force, now, fx)
@@ -247,7 +253,7 @@ class Workload:
             self._running(found.pid, now, fx)
         elif self._ctx.rebooted or self.force is None:
             self.ended(inputs.Exit(), now, fx, booted=self._ctx.rebooted)
-        elif self.force.lease.at_most_one:
+        elif self.force.lease.at_most_one or self._ctx.able.waits:
             self._rest(now, fx)  # it never ran, and whether it may now is to be asked
             self.settle(now, fx)
         else:
@@ -356,16 +362,15 @@ class Workload:
         """Do what is due: the start after a wait, the next probe."""
         if self.health is not None and self.force is not None and self.health.due <= now.mono:
             self.health.begin(now.mono)
-            probe = inputs.RunProbe(
-                service=self.name,
-                instance=self.record.instance,
-                probe=self.health.probe,
-                process=isolation.enforceable(self.force.process, self._ctx.able),
-            )
-            fx.act.append(probe)
+            if not self._ctx.able.waits:
+                fx.act.append(self._probe(self.health.probe, self.force))
         cut_at = self.cut.next_wake(self._lease(), now)
         if (self._waits() and self._wait_until <= now.mono) or (cut_at is not None and cut_at <= now.mono):
             self.settle(now, fx)
+
+    def _probe(self, probe: documents.Probe, force: documents.Assignment) -> inputs.RunProbe:
+        process = isolation.enforceable(force.process, self._ctx.able)
+        return inputs.RunProbe(service=self.name, instance=self.record.instance, probe=probe, process=process)
 
     def next_wake(self, now: Now) -> float | None:
         """Return when (mono) something is due."""
@@ -379,7 +384,7 @@ class Workload:
 
     def _waits(self) -> bool:
         waits = self._wait_until > 0.0 and self.record.stage is Stage.RESTING and self.aim() is reconcile.Aim.RUN
-        return waits and not self.refusal()
+        return waits and not self._ctx.able.waits and not self.refusal()
 
     def _watch(self, now: Now, healthy: bool | None) -> None:
         probe = self.force.health if self.force else None
@@ -424,7 +429,7 @@ class Workload:
             return "stopped"
         if self.record.done:
             return "failed" if self.record.failed else "exited"
-        if self.cut.why:
+        if self.cut.why or self._ctx.able.waits:
             return "waiting"
         if self.refusal():
             return "failed"
@@ -435,6 +440,8 @@ class Workload:
     def _reason(self) -> str:
         if self.cut.why:
             return cut.TEXTS[self.cut.why]
+        if self._ctx.able.waits and self._state() == "waiting":
+            return self._ctx.able.waits
         if self.refusal():
             return self.refusal()
         wanted = self.wanted.process.artifact if self.wanted else ""

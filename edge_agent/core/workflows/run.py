@@ -148,6 +148,10 @@ class Run:
 
     def launch_again(self, name: str, now: Now, fx: Effects) -> None:
         """At start: the running step's process never began. It does now, unless the device changed meanwhile."""
+        if self._ctx.able.waits:
+            self.running.pop(name)
+            self._again(name)
+            return
         try:
             fx.act.append(self.launch(name))
         except Refused as error:

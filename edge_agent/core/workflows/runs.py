@@ -240,7 +240,8 @@ class Runs:
             due = one.next_wake()
             if due is not None and due <= now.mono:
                 one.tick(now, fx)
-            budget = one.advance(budget, self._artifacts.has(one.plan.definition.artifact), now, fx)
+            may_launch = not self._ctx.able.waits and self._artifacts.has(one.plan.definition.artifact)
+            budget = one.advance(budget, may_launch, now, fx)
             one.flush(now, fx, lambda report, one=one: self._over(one, report, now, fx))
             if one.is_over():
                 del self.all[key]

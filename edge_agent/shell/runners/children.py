@@ -45,13 +45,13 @@ class Outcome:
 
 
 class Tail:
-    """The last bytes that a pipe brought; `ended` when its other end is closed, or this one."""
+    """The last bytes that a pipe brought; `began` with the first, `ended` when its other end is closed, or this one."""
 
     def __init__(self, pipe: IO[bytes], bytes_max: int) -> None:
         self._pipe = pipe
         self._max = bytes_max
         self.data = b""
-        self.ended = asyncio.Event()
+        self.began, self.ended = asyncio.Event(), asyncio.Event()
         self._open = True
         os.set_blocking(pipe.fileno(), False)
         asyncio.get_running_loop().add_reader(pipe, self.read)
@@ -63,6 +63,7 @@ class Tail:
         except BlockingIOError:
             return False
         self.data = (self.data + data)[-self._max :]
+        self.began.set()
         if not data:
             self._detach()
         return bool(data)

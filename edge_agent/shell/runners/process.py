@@ -24,8 +24,9 @@ from typing import Protocol
 
 from edge_agent.core import inputs
 from edge_agent.shell import logs
+from edge_agent.shell.launching import confined, launcher, packets
 from edge_agent.shell.people import work
-from edge_agent.shell.runners import confined, folder, launcher, place, proc, script
+from edge_agent.shell.runners import folder, place, proc, script
 from protocol import limits
 from protocol.errors import BadId, Refused
 
@@ -265,6 +266,12 @@ class ProcessRunner:
                 os.close(handle)
         workload.handle = pipe
         self._loop.add_reader(pipe, self._on_pipe, workload)
+        self._later(workload, limits.LAUNCHER_WAIT_S, self._miss)
+
+    def _miss(self, workload: _Workload) -> None:
+        """The launcher has what it was asked for, and will do it; that it did not yet is for people to know."""
+        if workload.asked is not None and self._launcher is not None:
+            self._launcher.unheard(f"it starts nothing within {limits.LAUNCHER_WAIT_S:g} s")
 
     def _spawn(self, workload: _Workload, text: str) -> None:
         with contextlib.ExitStack() as stack:
@@ -326,7 +333,7 @@ class ProcessRunner:
             self._reap()
         if workload.process is None:
             self._live.pop(workload.spec.instance)
-            why = launcher.answer(workload.asked) if workload.asked is not None else "is the disk full?"
+            why = packets.refusal(workload.asked) if workload.asked is not None else "is the disk full?"
             self._fail(workload.spec.instance, f"cannot start {workload.spec.key}: {why}")
         elif folder.exit_of(workload.path) is None:
             self._follow(workload)  # somebody killed the shim; its workload may live

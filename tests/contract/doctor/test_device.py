@@ -40,7 +40,7 @@ def test_a_well_device_without_hub_and_agent_has_only_that_to_say(device: Device
     assert {one.check for one in found if one.state is State.PROBLEM} == AWAY
     assert all(one.away for one in found if one.state is State.PROBLEM)
     assert [one.check for one in found if one.state is State.WARNING] == ["link"]
-    assert [one.check for one in found if one.state is State.UNKNOWN] == ["losses"]
+    assert [one.check for one in found if one.state is State.UNKNOWN] == ["isolation", "losses"]
     assert all(bool(one.next) is (one.state in (State.PROBLEM, State.WARNING)) for one in found)
 
 
@@ -151,7 +151,7 @@ def test_a_fault_turns_its_own_finding_and_hides_no_other(
     assert one.state is state
     assert says in one.says
     assert advice in one.next
-    assert len(found) == (3 if check == "enrolled" else 20)
+    assert len(found) == (3 if check == "enrolled" else 21)
 
 
 def test_what_the_owner_says_of_people_is_read_as_the_agent_reads_it(
@@ -333,7 +333,7 @@ def test_what_hangs_is_said_to_hang_and_hides_no_other(device: Device, monkeypat
     assert said(found, "hub").state is State.PROBLEM
     assert "did not answer within 1.5 s" in said(found, "hub").says
     assert said(found, "journal").state is State.OK
-    assert len(found) == 20
+    assert len(found) == 21
 
 
 # ------------------------------------------------------------------------------------------------ brokers

@@ -17,7 +17,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent.shell.runners import launcher
+from edge_agent.shell.launching import launcher
 from tests.contract.shell.world import PATIENCE_S, World
 
 AGENT, WORK, OTHER = "daemon", "nobody", "games"
@@ -54,20 +54,39 @@ class Launched:
         *more: str,
         program: str = "from edge_agent.launcher import main; main.main()",
         rights: Sequence[str] = (),
+        listener: socket.socket | None = None,
     ) -> None:
-        """Start it with these capabilities, else with those of its unit, and return when it listens."""
+        """Start it with these capabilities, else with those of its unit, and return when it answers.
+
+        `listener`: where requests wait for it already, as systemd hands it over.
+        """
+        if listener is not None:
+            program = f"import os; os.dup2({listener.fileno()}, 3); os.environ['LISTEN_FDS'] = '1'; {program}"
         words = ["--agent", AGENT, "--data", self.data, "--socket", self.socket, "--state", self.state]
         words += ["--group", self.group, "--rules", self.rules, *more]
         with self._as(0, 0):
-            self.socket.unlink(missing_ok=True)
+            if listener is None:
+                self.socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(
                 [*_bounded(rights or _RIGHTS), sys.executable, "-P", "-c", program, *map(str, words)],
                 env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ""},
                 cwd="/",
                 text=True,
+                pass_fds=() if listener is None else (listener.fileno(),),
             )
         while not self.says({"do": "able"}):
             assert self._process.poll() is None, "it did not start"
+
+    def listen(self) -> socket.socket:
+        """Listen in its place, as systemd does."""
+        with self._as(0, 0):
+            self.socket.unlink(missing_ok=True)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            listener.bind(str(self.socket))
+            self.socket.chmod(0o777)
+            listener.listen(64)
+            listener.setblocking(False)
+        return listener
 
     def stop(self) -> None:
         """Kill it."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.launcher import request
+from protocol import limits
 from tests.contract.shell.launched import AGENT, OTHER, WORK, Launched, launched
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can launch as somebody else")
@@ -140,7 +140,7 @@ def test_what_is_too_large_or_broken_or_never_comes_holds_up_nobody(one: Launche
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
         silent.connect(str(one.socket))
         assert "able" in one.says({"do": "able"})
-    long = ID | {"env": {"A": "x" * (request.BYTES_MAX + 1)}}
+    long = ID | {"env": {"A": "x" * (limits.LAUNCHER_REQUEST_BYTES_MAX + 1)}}
     assert "of more than 131072 bytes is not read" in one.says(long)["error"]
     assert "it is not JSON" in one.says(b"\xff" * 1_000)["error"]
     assert "it is not JSON" in one.says(b"[" * 100_000)["error"]

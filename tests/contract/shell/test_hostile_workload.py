@@ -26,7 +26,9 @@ from tests.contract.shell.launched import AGENT, ROOT, WORK, Launched, launched
 from tests.contract.shell.world import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can launch as somebody else")
-_IMPATIENT = "from edge_agent.launcher import main, serve; serve._REQUEST_S = 1; main.main()"
+_IMPATIENT = (
+    "from edge_agent.launcher import main; from protocol import limits; limits.LAUNCHER_REQUEST_S = 1; main.main()"
+)
 _TWO_PLACES = """
 import itertools, os, pathlib, sys, threading
 from edge_agent.launcher import kernel

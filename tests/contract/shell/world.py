@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from edge_agent.core import inputs
 from edge_agent.shell import emit
-from edge_agent.shell.runners import folder, launcher, proc, process, script
+from edge_agent.shell.launching import launcher
+from edge_agent.shell.runners import folder, proc, process, script
 from protocol import documents
 
 T = TypeVar("T", inputs.Launched, inputs.LaunchFailed, inputs.Ended, inputs.Emitted)

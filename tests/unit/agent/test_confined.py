@@ -6,16 +6,16 @@ from typing import Any
 
 import msgspec
 
-from edge_agent.core import inputs
+from edge_agent.core import inputs, isolation
 from protocol import documents
 from tests.unit.agent.world import World, acts, body, exited, only, running, service
 
 QUIET = documents.Isolation(no_network=True, private_tmp=True)
 
 
-def confined(isolation: documents.Isolation, *command: str) -> documents.Assignment:
+def confined(kept_from: documents.Isolation, *command: str) -> documents.Assignment:
     plain = service("web", *command)
-    return msgspec.structs.replace(plain, process=msgspec.structs.replace(plain.process, isolation=isolation))
+    return msgspec.structs.replace(plain, process=msgspec.structs.replace(plain.process, isolation=kept_from))
 
 
 def at(*able: str, why: dict[str, str] | None = None) -> World:
@@ -203,3 +203,75 @@ def test_a_task_that_never_began_is_refused_on_a_device_that_lost_what_it_requir
     assert not acts(world.start(), inputs.Launch)
 
     assert body(world.entries(kind="task.ended")[0])["state"] == "refused"
+
+
+# ------------------------------------------------------------------------------------------------ nobody answers
+
+SILENT = "nothing can be started here: nobody answers"
+CAN = isolation.Able(names=frozenset(("no_network", "private_tmp")))
+MUST = msgspec.structs.replace(QUIET, required=True)
+
+
+def test_while_nobody_answers_nothing_starts_and_then_all_of_it_does() -> None:
+    world = World()
+    world.start(waits=SILENT)
+    world.online()
+    world.desire(
+        confined(MUST), task(), flow(documents.Step(name="a", run=["./a"], isolation=MUST)), service("db", "./db")
+    )
+    world.local(inputs.LocalWorkflowStart(workflow="flow", params={}))
+
+    assert not [one for one in world.wait(3_600.0) if isinstance(one, inputs.Launch)]
+    assert not world.all(inputs.Launch)
+    assert world.service("web")["state"] == world.service("db")["state"] == "waiting"
+    assert world.service("web")["reason"] == SILENT
+    conditions = world.local(inputs.LocalStatus())["conditions"]
+    assert [(one["what"], one["text"]) for one in conditions] == [("launcher", SILENT)]
+
+    world.do(inputs.Enforces(able=CAN))
+
+    started = {one.instance.split("-")[1]: one.process.isolation for one in world.all(inputs.Launch)}
+    assert started.pop("web") == MUST
+    assert started.pop("db") == started.pop("df") == documents.Isolation()
+    assert list(started.values()) == [MUST]
+    assert not world.local(inputs.LocalStatus())["conditions"]
+
+
+def test_what_runs_goes_on_is_not_probed_and_not_replaced_while_nobody_answers() -> None:
+    world = at("no_network")
+    probed = msgspec.structs.replace(service("web"), health=documents.Probe(exec=["./probe"], interval_s=5.0))
+    world.desire(probed)
+    running(world, "s-web-1")
+    world.do(inputs.Enforces(able=msgspec.structs.replace(CAN, waits=SILENT)))
+
+    assert not [one for one in world.wait(60.0) if isinstance(one, inputs.RunProbe)]
+    assert not acts(world.desire(service("web", "./other")), inputs.Stop)
+    assert world.service("web")["state"] == "running"
+
+    fx = world.do(inputs.Enforces(able=CAN))
+    assert only(fx, inputs.Stop).instance == "s-web-1"
+
+
+def test_what_never_began_before_a_restart_waits_or_is_refused_where_it_could_be_too_late() -> None:
+    world = at("no_network", "private_tmp")
+    world.desire(confined(MUST), task(), flow(documents.Step(name="a", run=["./a"])))
+    world.local(inputs.LocalWorkflowStart(workflow="flow", params={}))
+    assert len(world.all(inputs.Launch)) == 3
+
+    world.start(waits=SILENT)
+    assert len(world.all(inputs.Launch)) == 3
+    ended = body(world.entries(kind="task.ended")[0])
+    assert (ended["state"], ended["reason"]) == ("refused", SILENT)
+
+    again = [one.instance[:2] for one in acts(world.do(inputs.Enforces(able=CAN)), inputs.Launch)]
+    assert sorted(again) == ["r-", "s-"]
+
+
+def test_a_task_that_never_began_and_was_taken_back_never_begins() -> None:
+    world = at()
+    world.desire(task())
+    world.desire()
+
+    assert not acts(world.start(), inputs.Launch)
+
+    assert body(world.entries(kind="task.ended")[0])["state"] == "cancelled"

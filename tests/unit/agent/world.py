@@ -108,6 +108,7 @@ class World:
         slots: inputs.Slots | None = None,
         able: tuple[str, ...] = (),
         why: dict[str, str] | None = None,
+        waits: str = "",
     ) -> Effects:
         """Begin a life of the daemon on what is stored."""
         self.life += 1
@@ -122,7 +123,7 @@ class World:
                 found=list(found),
                 artifacts=list(artifacts),
                 platform={"machine": "arm64"},
-                able=Able(names=frozenset(able), why=why or {}),
+                able=Able(names=frozenset(able), why=why or {}, waits=waits),
                 certificate_from_ms=int(WALL * 1000),
                 certificate_until_ms=until_ms,
                 slots=slots,

@@ -237,6 +237,7 @@ def test_what_nobody_can_tell_is_neither_well_nor_wrong() -> None:
     [
         (RUNNING, "this device enforces all of it"),
         (but(RUNNING, able=isolation.nobody("no launcher")), "this device enforces nothing of it (no launcher)"),
+        (but(RUNNING, able=isolation.Able(waits="nobody answers")), "nobody answers"),
         (Resting(why="no agent"), "nobody can tell while no agent answers"),
     ],
 )

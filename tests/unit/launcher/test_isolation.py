@@ -67,3 +67,10 @@ def test_why_is_said_once_of_all_that_it_is_the_reason_for() -> None:
 def test_all_and_nothing_are_said_as_such() -> None:
     assert isolation.summary(ALL) == "all of it"
     assert isolation.summary(isolation.nobody("no launcher")) == "nothing of it (no launcher)"
+
+
+def test_while_nobody_knows_nothing_is_said_of_what_cannot_be_enforced() -> None:
+    able = isolation.Able(waits="nobody answers")
+
+    assert isolation.lacks(process(), able) == isolation.refusal(process(required=True), able) == ""
+    assert isolation.summary(able) == "what is not known yet"

@@ -14,7 +14,8 @@ import socket
 
 import msgspec
 
-from edge_agent.shell.runners import children, confined, launcher
+from edge_agent.shell.launching import confined, launcher, packets
+from edge_agent.shell.runners import children
 from protocol import limits
 from protocol.errors import Refused
 
@@ -24,13 +25,11 @@ _numbers = itertools.count(1)
 async def run(
     by: launcher.Launcher, asked: confined.Asked, *, timeout_s: float, output_bytes_max: int
 ) -> children.Outcome:
-    """Run it and return its outcome, as children.run does. Raises Refused, OSError: it could not be started.
+    """Run it beside the instance `asked.beside`, from when on it has `timeout_s`; as children.run.
 
-    `asked.beside` is the instance beside which it runs.
-    """
+    Raises Refused, OSError: it could not be started; Unheard: nobody knows whether it will be."""
     asked = msgspec.structs.replace(asked, instance=f"p{asked.beside[1:]}-{os.getpid()}-{next(_numbers)}")
-    ends = [os.pipe() for _ in range(2)]
-    (notes, to_notes), (said, to_said) = ends
+    (notes, to_notes), (said, to_said) = os.pipe(), os.pipe()
     try:
         answer = by.start(asked, [to_notes, to_notes, to_said, to_said, to_notes, to_notes])
     except (OSError, Refused):
@@ -43,18 +42,29 @@ async def run(
     end = children.Tail(os.fdopen(notes, "rb", 0), limits.SHIM_NOTES_BYTES_MAX)
     output = children.Tail(os.fdopen(said, "rb", 0), output_bytes_max)
     try:
+        await _begun(by, end)
         async with asyncio.timeout(timeout_s):
             await end.ended.wait()
         code = _code(end.data)
         output.close()
         if code is None and not end.data:
-            raise Refused(launcher.answer(answer))
+            raise Refused(packets.refusal(answer))
         return children.Outcome(code=-1 if code is None else code, output=output.data)
     except TimeoutError:
         return children.Outcome(code=None, output=output.data)
     finally:
         by.signal(asked.instance, signal.SIGKILL)  # what it left behind
         _close(answer, end, output)
+
+
+async def _begun(by: launcher.Launcher, end: children.Tail) -> None:
+    try:
+        async with asyncio.timeout(limits.LAUNCHER_WAIT_S):
+            await end.began.wait()
+    except TimeoutError:
+        why = f"it starts nothing within {limits.LAUNCHER_WAIT_S:g} s"
+        by.unheard(why)
+        raise packets.Unheard(why) from None
 
 
 def _code(notes: bytes) -> int | None:

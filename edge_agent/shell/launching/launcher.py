@@ -1,44 +1,37 @@
 """How the agent asks the launcher (edge_agent/launcher), which starts workloads as other users, confined.
 
-SKERRY_LAUNCHER names its socket; without it the agent starts all by itself, as its own user. A request and its open
-files are one packet. Nothing here waits for an answer but `ask`, once, when the agent starts: what became of a
-workload its folder tells, and why it was not started the launcher said before it let go of the pipe.
+SKERRY_LAUNCHER names its socket; without it the agent starts all by itself, as its own user. Nothing here waits
+for an answer but `ask`, once, when the agent starts: what became of a workload its folder tells, and why it was not
+started the launcher said before it let go of the pipe.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
 import pwd
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from edge_agent.core import isolation
 from edge_agent.core.isolation import Able
-from edge_agent.shell.runners import confined, script
+from edge_agent.shell.launching import confined, packets
+from edge_agent.shell.runners import script
 from protocol import limits
 from protocol.errors import Refused
 
 VARIABLE = "SKERRY_LAUNCHER"
-_REQUEST_BYTES_MAX = 128 * limits.KIB
-_ANSWER_BYTES_MAX = 4 * limits.KIB
-_USER = "skerry-work"
 NO_LAUNCHER = isolation.nobody(f"no launcher starts what runs here: {VARIABLE} names none")
 
 log = logging.getLogger("skerry.launcher")
 
 
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    able: list[str] = []
-    why: dict[str, str] = {}
-    user: str = _USER
-    error: str = ""
-
-
-_decode = msgspec.json.Decoder(_Answer).decode
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 class Launcher:
@@ -48,7 +41,9 @@ class Launcher:
         self._path = path
         self.able = Able()
         """What it can enforce."""
-        self.user = _USER
+        self.on_unheard: Callable[[], None] = _nobody
+        """Called when nothing can be started any more."""
+        self.user = packets.WORK_USER
         """Who runs what names no user."""
 
     @classmethod
@@ -58,26 +53,39 @@ class Launcher:
         return cls(path) if path else None
 
     def ask(self) -> None:
-        """Find out what it can. May wait twice limits.LAUNCHER_WAIT_S; without an answer it can nothing.
+        """Find out what it can. May wait limits.LAUNCHER_WAIT_S; without an answer nothing is started."""
+        with contextlib.suppress(packets.Unheard), self._call({"do": "able"}) as sock:
+            sock.setblocking(True)
+            sock.settimeout(limits.LAUNCHER_WAIT_S)
+            try:
+                self._take(packets.read(sock.recv(limits.LAUNCHER_ANSWER_BYTES_MAX)))
+            except OSError as error:
+                self.unheard(error.strerror or str(error))
 
-        A launcher of another version says so once and makes room for the one that is installed now.
-        """
-        if not self._asked():
-            self._asked()
+    async def ask_again(self) -> None:
+        """Find out what it can, however long it takes; what it `waits` for then tells whether it could be found out."""
+        with contextlib.suppress(packets.Unheard), self._call({"do": "able"}) as sock:
+            try:
+                loop = asyncio.get_running_loop()
+                self._take(packets.read(await loop.sock_recv(sock, limits.LAUNCHER_ANSWER_BYTES_MAX)))
+            except OSError as error:
+                self.unheard(error.strerror or str(error))
 
-    def _asked(self) -> bool:
-        try:
-            with self._call({"do": "able"}) as sock:
-                sock.setblocking(True)
-                sock.settimeout(limits.LAUNCHER_WAIT_S)
-                said = _decode(sock.recv(_ANSWER_BYTES_MAX) or b"{}")
-        except (OSError, Refused, msgspec.DecodeError) as error:
-            log.error("skerry-agent-launch does not answer: %s; nothing can be started before it does", error)
-            return False
+    def _take(self, said: packets.Answer) -> None:
         if said.error:
-            log.error("the launcher answers: %s", said.error)
-        self.able, self.user = Able(names=frozenset(said.able), why=said.why), said.user
-        return not said.error
+            self._wait(f"nothing can be started here: the launcher says: {said.error}")
+        else:
+            self.able, self.user = Able(names=frozenset(said.able), why=said.why), said.user
+
+    def unheard(self, why: str) -> None:
+        """It does not answer: nothing can be started until it does."""
+        self._wait(f"nothing can be started here: the launcher (skerry-agent-launch) does not answer: {why}")
+
+    def _wait(self, text: str) -> None:
+        if text != self.able.waits:
+            log.error("%s", text)
+        self.able = msgspec.structs.replace(self.able, waits=text)
+        self.on_unheard()
 
     def identity(self, user: str) -> script.Identity:
         """Return whom `user` means. Raises Refused: no such user; whether they are allowed is the launcher's to say."""
@@ -111,23 +119,8 @@ class Launcher:
         return self._call({"do": "empty", "instance": instance, "user": user})
 
     def _call(self, asked: dict[str, object], handles: Sequence[int] = ()) -> socket.socket:
-        raw = msgspec.json.encode(asked)
-        if len(raw) > _REQUEST_BYTES_MAX:
-            raise Refused("its command and environment are too long for the launcher: put them into a file")
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _REQUEST_BYTES_MAX)
-            sock.connect(self._path)
-            socket.send_fds(sock, [raw], list(handles))
-        except OSError as error:
-            sock.close()
-            raise OSError(error.errno, f"skerry-agent-launch cannot be asked: {error.strerror}") from error
-        return sock
-
-
-def answer(sock: socket.socket) -> str:
-    """Return why a workload was not started, and close: the launcher says so before it lets go of the pipe."""
-    with sock, contextlib.suppress(OSError, msgspec.DecodeError):
-        said = _decode(sock.recv(_ANSWER_BYTES_MAX) or b"{}")
-        return said.error or "the launcher went away before it was started"
-    return "the launcher said nothing"
+            return packets.send(self._path, asked, handles)
+        except packets.Unheard as error:
+            self.unheard(error.strerror or str(error))
+            raise
