@@ -14,6 +14,7 @@ from protocol.effects import Effects
 from protocol.errors import Refused
 from protocol.spec.fleet import upgrade
 from protocol.trust import releases
+from tests.unit.hub.tiers import Tier
 from tests.unit.hub.world import World, only
 
 PACKAGE, OTHER = "sha256:" + 64 * "c", "sha256:" + 64 * "d"
@@ -236,3 +237,26 @@ def test_what_was_altered_on_its_way_down_is_refused() -> None:
     other = msgspec.structs.replace(signed, version="0.3.0")
     with pytest.raises(Refused, match="not what was signed"):
         releases.said(document, documents.encode(other).decode())
+
+
+def test_a_region_hands_on_the_very_document_that_the_root_signed_to_whom_it_fits() -> None:
+    root = Tier()
+    region = root.region("eu")
+    devices = region.fleet(a={"site": "oslo"}, b={"site": "oslo"}, c={"site": "oslo"})
+    for name, arch in (("a", "x86_64"), ("b", "aarch64"), ("c", "x86_64")):
+        devices[name].report(status.Report(platform=HERE | {"arch": arch}))
+    for hub in (root, region):
+        for digest in (PACKAGE, OTHER):
+            hub.ask(inputs.NoteArtifact(digest=digest, size=9))
+    root.ask(inputs.Apply(documents=[wished(packages=[HERES, OTHERS], only=["a", "b"])]))
+    root.flow()
+    region.later(limits.UPGRADE_SETTLE_S)
+    region.settle()
+    assert [name for name in devices if "upgrade/agents" in region.items(name)] == ["a"]
+    signed = root.core.resources.compiled("upgrade/agents")
+    given = documents.decode(region.items("a")["upgrade/agents"])
+    assert given == signed
+    assert isinstance(given, documents.Upgrade)
+    assert (given.by, given.signature != "") == ("cloud", True)
+    shown = {one["node"]: one["state"] for one in views.upgrade(region.core, "agents", region.now)["on"]}
+    assert shown == {"a": "waiting", "b": "unfit"}
