@@ -78,7 +78,7 @@ def _print(title: str, rows: list[tuple[str, str]]) -> None:
 
 
 def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Section]:
-    yield _what_it_is(node, now_ms)
+    yield _what_it_is(hub, node, now_ms)
     if node["region"] is not None:
         yield from _region(node, now_ms)
     term = f"term {node['term']}, generation" if node["term"] else "generation"
@@ -132,7 +132,8 @@ def _alarm(one: dict[str, Any], node: dict[str, Any], now_ms: int) -> str:
     return f"{one['text']} (since {human.clock(one['since_ms'], now_ms)})      (skerry node accept {node['name']})"
 
 
-def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
+def _what_it_is(hub: client.Client, node: dict[str, Any], now_ms: int) -> Section:
+    title = f"{'hub' if node['kind'] == 'hub' else 'node'} {Paths(hub).of(node['address'])}"
     facts = {**node.get("facts", {}), **node.get("platform", {})}
     rows = [
         ("state", f"{nodes.state(node, now_ms)}, since {human.clock(node['since_ms'], now_ms)}{_then(node)}"),
@@ -149,14 +150,14 @@ def _what_it_is(node: dict[str, Any], now_ms: int) -> Section:
     ]
     if node["through"]:
         rows.append(("known through", node["address"].rpartition("/")[0]))
-        return f"{'hub' if node['kind'] == 'hub' else 'node'} {nodes.shown(node)}", rows
+        return title, rows
     rows.append(("certificate", words.certificate(node.get("certificate_until_ms", 0), now_ms)))
     rows.append(("enrolled", human.clock(node.get("enrolled_ms"), now_ms)))
     if node.get("clock_offset_ms") is not None:
         rows.append(("clock", f"{node['clock_offset_ms']} ms off"))
     if node.get("revoked_reason"):
         rows.append(("revoked", node["revoked_reason"]))
-    return f"{'hub' if node['kind'] == 'hub' else 'node'} {nodes.shown(node)}", rows
+    return title, rows
 
 
 def _then(node: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from hub.cli import client, options
 from hub.cli.listing import afterword, fetched
+from hub.cli.listing.paths import Paths
 from hub.cli.view import lists, live, output
 from hub.cli.view.output import Format
 from hub.cli.view.table import table as tables
@@ -60,7 +61,7 @@ def get(
             return fetched.fetch(hub, chosen, name, selector, most)
 
         def table(some: Iterable[dict[str, Any]]) -> tables.Table:
-            return lists.table(chosen, some, wide=form is Format.WIDE, now_ms=_now_ms())
+            return lists.table(chosen, some, wide=form is Format.WIDE, now_ms=_now_ms(), spell=Paths(hub).of)
 
         if watch:
             with contextlib.suppress(KeyboardInterrupt):
@@ -68,7 +69,7 @@ def get(
         elif form.is_exact:
             _emit(fetch(), chosen, limit, form)
         else:
-            noted = afterword.Noted(chosen, live.listed(fetch()))
+            noted = afterword.Noted(chosen, live.listed(fetch()), Paths(hub))
             _show(table(noted), noted, form)
             afterword.say(hub, chosen, noted, selector, _now_ms())
 

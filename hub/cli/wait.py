@@ -46,7 +46,7 @@ class _Watch:
         is_probed = "health" in found["spec"]["spec"]
         regions = {one["hub"]: one for one in found["in"] if one["is_asked"]}
         self.regions = list(regions.values()) if found["kind"] != "policy" else []
-        lacking = short.of(found)
+        lacking: short.Short = found.get("short", [])  # a policy is nowhere short
         if lacking != self.short:
             self.short, self._short_since = lacking, time.monotonic()
         for name, region in regions.items():

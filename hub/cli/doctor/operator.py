@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from hub.cli import client
+from hub.cli.listing.paths import Paths
 from hub.cli.view import nodes as views
 from hub.core.doctor.facts import Above, Context, Fleet, Node, Waiting
 from protocol.aio import tls
@@ -68,8 +70,8 @@ def _answer() -> Answer:
 def _nodes() -> list[Node]:
     with client.Client(quiet=True) as asking:
         listed = [one for page in asking.pages("/v1/nodes") for one in page]
-        above = f"{asking.context.hub}/" if any(views.is_of_tree(one) for one in listed) else ""
-        return [_node(one, above) for one in listed]
+        spell = Paths(asking).of
+        return [_node(one, spell) for one in listed]
 
 
 def waiting() -> Waiting | Unseen:
@@ -105,13 +107,13 @@ def _above() -> Above:
     )
 
 
-def _node(one: dict[str, Any], above: str) -> Node:
+def _node(one: dict[str, Any], spell: Callable[[str], str]) -> Node:
     return Node(
-        name=f"{above}{one['address']}",
+        name=spell(one["address"]),
         state=one["state"],
         kind=one["kind"],
         last_contact_ms=one["last_contact_ms"],
-        silent=above + one["silent"] if one["silent"] else "",
+        silent=spell(one["silent"]) if one["silent"] else "",
         version=one["version"],
         alarms=[alarm["text"] for alarm in one["alarms"]],
         offset_s=one["clock_offset_ms"] / 1000,

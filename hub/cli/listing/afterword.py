@@ -11,6 +11,7 @@ from hub.cli.view.hubs import this
 
 if TYPE_CHECKING:
     from hub.cli.client import Client
+    from hub.cli.listing.paths import Paths
 
 _HINTS = {
     "nodes": "no node yet: `skerry token create` invites one",
@@ -25,24 +26,25 @@ _HINTS = {
 class Noted:
     """Things as they pass on their way to a table: how many, the first one, and what is to be said of them."""
 
-    def __init__(self, kind: str, passing: Iterable[dict[str, Any]]) -> None:
-        self._kind, self._passing = kind, passing
+    def __init__(self, kind: str, passing: Iterable[dict[str, Any]], paths: Paths) -> None:
+        self._kind, self._passing, self._paths = kind, passing, paths
         self.first: dict[str, Any] | None = None
         self.text = ""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for one in self._passing:
             self.first = self.first or one
-            self.text = self.text or _advice(self._kind, one)
+            self.text = self.text or self._advice(one)
             yield one
 
     def is_cut(self) -> bool:
         """Tell whether fewer are shown than there are."""
         return isinstance(self._passing, Listed) and self._passing.has_more
 
-
-def _advice(kind: str, one: dict[str, Any]) -> str:
-    return nodes.advice(one) if kind == "nodes" else nodes.short(one) if kind == "services" else ""
+    def _advice(self, one: dict[str, Any]) -> str:
+        if self._kind == "nodes":
+            return nodes.advice(one, self._paths.of(one["address"]))
+        return nodes.short(one) if self._kind == "services" else ""
 
 
 def more(kind: str) -> str:

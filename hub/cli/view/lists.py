@@ -13,10 +13,12 @@ from hub.cli.view.table.table import Table
 Rows = Sequence[Sequence[str]]
 
 
-def table(kind: str, listed: Iterable[dict[str, Any]], *, wide: bool, now_ms: int) -> Table:
-    """Return `listed`, things of `kind`, as a table."""
+def table(
+    kind: str, listed: Iterable[dict[str, Any]], *, wide: bool, now_ms: int, spell: Callable[[str], str]
+) -> Table:
+    """Return `listed`, things of `kind`, as a table; `spell` returns how the node at an address is shown."""
     if kind == "nodes":
-        return Table(*_nodes(listed, wide, now_ms), spare="" if wide else "LABELS")
+        return Table(*_nodes(listed, wide, now_ms, spell), spare="" if wide else "LABELS")
     make: dict[str, Callable[[list[dict[str, Any]], bool, int], tuple[Sequence[str], Rows]]] = {
         "regions": tiers.table,
         "hub": this.table,
@@ -30,16 +32,12 @@ def table(kind: str, listed: Iterable[dict[str, Any]], *, wide: bool, now_ms: in
     return Table(*make[kind](list(listed), wide, now_ms))
 
 
-def _nodes(listed: Iterable[dict[str, Any]], wide: bool, now_ms: int) -> tuple[Sequence[str], Rows]:
+def _nodes(
+    listed: Iterable[dict[str, Any]], wide: bool, now_ms: int, spell: Callable[[str], str]
+) -> tuple[Sequence[str], Rows]:
     """Return heads and rows; of each node as it comes, for they may be thousands."""
     heads = ["NODE", "STATE", "LABELS", "DESIRED", "SEEN", "WORK", "SYNCED"]
-    rows: list[list[str]] = []
-    is_tree = False
-    for node in listed:
-        is_tree = is_tree or nodes.is_of_tree(node)
-        rows.append([node["path"], node["name"], *_node(node, now_ms), *(_more(node, now_ms) if wide else ())])
-    for row in rows:
-        del row[1 if is_tree else 0]
+    rows = [[spell(one["address"]), *_node(one, now_ms), *(_more(one, now_ms) if wide else ())] for one in listed]
     return heads + (["LOST", "NOT HERE", "LAST CONTACT", "VERSION", "VITALS", "PATH"] if wide else []), rows
 
 

@@ -13,16 +13,6 @@ GOOD = ("running", "exited")
 UNHEARD = "unheard"
 
 
-def is_of_tree(node: dict[str, Any]) -> bool:
-    """Tell by a node whether there is more than one tier."""
-    return node["kind"] == "hub" or bool(node["through"])
-
-
-def shown(node: dict[str, Any]) -> str:
-    """Return the path of a node, or its name where there is one tier only."""
-    return str(node["path"] if is_of_tree(node) else node["name"])
-
-
 def state(node: dict[str, Any], now_ms: int) -> str:
     """Return `online, catching up`, `away 3 h 12 m`, `moved to eu-south`; its alarm, and what a person changed."""
     if node.get("moved"):
@@ -135,13 +125,13 @@ def knocks(found: list[dict[str, Any]]) -> list[str]:
     return [f"{one['node']} (key {one['key'][:8]}…)" for one in found]
 
 
-def advice(node: dict[str, Any]) -> str:
-    """Return what to do next about a node with which something is wrong, or nothing."""
+def advice(node: dict[str, Any], shown: str) -> str:
+    """Return what to do next about a node with which something is wrong, or nothing; `shown`: how it is spelled."""
     if node["state"] == "quarantined":
-        return f"{shown(node)} is quarantined: see `skerry describe node {shown(node)}`"
+        return f"{shown} is quarantined: see `skerry describe node {shown}`"
     if node["alarms"] and node["state"] != "revoked":
-        return f"{shown(node)} has an alarm: see `skerry describe node {shown(node)}`"
+        return f"{shown} has an alarm: see `skerry describe node {shown}`"
     for name, one in node["services"].items():
         if node["state"] == "online" and not is_good(one) and not one.get("override"):
-            return f"{name} on {shown(node)}: see `skerry describe service {name}`, or `skerry logs {name}`"
+            return f"{name} on {shown}: see `skerry describe service {name}`, or `skerry logs {name}`"
     return ""

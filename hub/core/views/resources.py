@@ -69,10 +69,8 @@ def workflow(core: HubCore, name: str) -> JSON:
 
 
 def _whole(core: HubCore, record: Resource) -> JSON:
-    return _summary(core, record, core.subtree.sum()) | {
-        "spec": msgspec.json.decode(record.spec),
-        "in": spread.regions(core, record),
-    }
+    found, inside = _summary(core, record, core.subtree.sum()), spread.regions(core, record)
+    return found | {"spec": msgspec.json.decode(record.spec), "in": inside, "short": spread.short(found, inside)}
 
 
 def _summaries(core: HubCore, kind: str) -> list[JSON]:

@@ -69,3 +69,30 @@ def _mark(core: HubCore, hub: str, mark: OverrideMark) -> JSON:
     """Return an override in the region `hub`; `asked_back`: who asked for it back, when and why, or null."""
     asked = core.recalls.find(mark.what, f"{hub}/{mark.at}" if mark.at else hub, mark.since_ms)
     return msgspec.to_builtins(mark) | {"asked_back": msgspec.to_builtins(asked)}
+
+
+def short(found: JSON, inside: list[JSON]) -> list[JSON]:
+    """Return where copies of a resource lack a place: `{hub, placed, asked}`; `hub` is empty for the whole of it.
+
+    `found`: its count, who has it and who is asked, as in its summary; `inside`: its `regions`. Of a region that is not
+    heard, was overridden there, or has not seen what is declared now, nothing is known, and nothing is said.
+    """
+    if found["count"] is None:
+        return []
+    asked = [one for one in inside if one["is_asked"]]
+    told = [(one["hub"], one["placed"], one["share"] or 0) for one in asked if _is_told(one, found["generation"])]
+    lacking = [_lack(*one) for one in told if one[1] < one[2]]
+    if found["per_region"] and asked:
+        return lacking
+    placed = len(found["nodes"]) + sum(one["share"] or 0 for one in asked)
+    return [*lacking, _lack("", placed, found["count"])] if placed < found["count"] else lacking
+
+
+def _lack(hub: str, placed: int, asked: int) -> JSON:
+    return {"hub": hub, "placed": placed, "asked": asked}
+
+
+def _is_told(region: JSON, generation: int) -> bool:
+    """Tell whether a region has said what it makes of what its owner declares now."""
+    is_heard = region["state"] == "online" and not region["refused"]
+    return is_heard and region["generation"] >= generation and not any(not one.get("at") for one in region["marks"])

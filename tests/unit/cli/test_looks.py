@@ -170,6 +170,7 @@ def service(**more: Any) -> dict[str, Any]:
         "nodes": ["a"],
         "regions": {},
         "in": [],
+        "short": [],
         "asked": 1,
         "placed": 1,
         "current": 1,
@@ -554,25 +555,28 @@ def test_apply_waits_for_what_regions_make_of_it(
 
 
 @pytest.mark.parametrize(
-    ("asked", "region", "said"),
+    ("lacking", "said"),
     [
-        ({"count": 2, "per_region": True}, {"share": 2}, "short: service/vision at north 1 of 2, for no more"),
-        ({"count": 3}, {"share": 2}, "short: service/vision at north 1 of 2, in all 2 of 3, for no more"),
-        ({"count": 2}, {"share": 1}, "short: service/vision in all 1 of 2, for no more"),
-        ({"count": 1}, {"share": 1}, ""),
-        ({"count": 2, "per_region": True}, {"share": 2, "state": "away"}, ""),
-        ({"count": 2, "per_region": True}, {"share": 2, "marks": [{"user": "kari", "reason": "a storm"}]}, ""),
+        ([("north", 1, 2), ("", 2, 3)], "short: service/vision at north 1 of 2, in all 2 of 3, for no more"),
+        ([(f"r{i}", 1, 2) for i in range(6)], "at r3 1 of 2, and at 2 more, for no more"),
+        ([], ""),
     ],
 )
 def test_apply_wait_says_what_found_no_place_and_fails(
-    skerry: Skerry, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, region: Any, said: str
+    skerry: Skerry,
+    api: FakeApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: Any,
+    said: str,
 ) -> None:
     monkeypatch.setattr("hub.cli.wait.SHORT_S", 0.01)
     (tmp_path / "a.yaml").write_text(SPEC)
     found = applied([])
     found["results"][0]["regions"] = {"north": None}
     api.says("POST", "/v1/apply", found)
-    body = service(nodes=[], on=[on("north/a", region="north")], **asked, **{"in": [in_region("north", **region)]})
+    short = [{"hub": hub, "placed": placed, "asked": asked} for hub, placed, asked in lacking]
+    body = service(nodes=[], on=[on("north/a", region="north")], short=short, **{"in": [in_region("north")]})
     api.says("GET", "/v1/services/vision", body)
     code, out, _ = skerry("apply", "-f", str(tmp_path / "a.yaml"), "--wait", "--timeout", "5s")
     assert (code, said in out, "short" in out) == (bool(said), True, bool(said))
@@ -818,8 +822,10 @@ def test_nodes_of_several_tiers_are_listed_by_path(skerry: Skerry, api: FakeApi)
         state="unheard",
         cursors={},
     )
-    api.says("GET", "/v1/nodes", [hub, far])
+    api.says("GET", "/v1/nodes", [node("gw-1"), hub, far])
+    api.says("GET", "/v1/regions", [hub])
     _, out, _ = skerry("get", "nodes")
+    assert "cloud/gw-1  " in out, "in a tree all stand by their paths"
     assert "cloud/eu-north  " in out
     assert "97/100 online, 2 away, 1 unheard" in out
     assert "cloud/eu-north/oslo-gw-7  unheard" in out
@@ -854,7 +860,9 @@ def test_what_a_region_says_moves_nobody_s_cursor(skerry: Skerry, api: FakeApi) 
 
 
 def test_describe_a_region_tells_what_it_comes_to(skerry: Skerry, api: FakeApi) -> None:
-    api.says("GET", "/v1/nodes/eu-north", node("eu-north", kind="hub", region=TOTAL, services={}))
+    region = node("eu-north", kind="hub", region=TOTAL, services={})
+    api.says("GET", "/v1/nodes/eu-north", region)
+    api.says("GET", "/v1/regions", [region])
     api.says("GET", "/v1/events", ())
     for word in ("region", "node"):
         _, out, _ = skerry("describe", word, "eu-north")
