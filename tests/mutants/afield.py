@@ -41,6 +41,7 @@ AFIELD = [
         "protocol/link/child_desired.py",
         "        if message.base or lacking:\n",
         "        if False:\n",
+        sim=False,
         tests=STICK_TESTS,
     ),
     one(

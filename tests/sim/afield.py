@@ -27,6 +27,7 @@ _HELD = 0.35
 _OWN = 0.25
 _METERED = 0.3
 _UPGRADED = 0.3
+_INVITED = 0.15
 
 _Family = Callable[[Random, Plan, list[str]], Plan]
 
@@ -40,6 +41,7 @@ def add(seed: int, made: Plan, nodes: list[str]) -> Plan:
         (_OWN, _own),
         (_METERED, _metered),
         (_UPGRADED, _upgraded),
+        (_INVITED, _invited),
     ]
     for share, family in families:
         if chance.random() < share:
@@ -122,8 +124,8 @@ def _upgraded(chance: Random, made: Plan, nodes: list[str]) -> Plan:
     items: list[AnyItem] = []
     at = chance.uniform(40.0, 0.4 * made.seconds)
     for number in range(chance.choice((1, 1, 2, 3))):
-        kind = chance.choice(("0.2", "0.2", "0.2", "0.3", "0.4", "0.5", "0.6"))
-        waves = chance.choice((["all"], [1, "all"], [1, 1, "all"], ["50%", "all"]))
+        kind = chance.choice(("0.2", "0.2", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.7"))
+        waves = chance.choice((["all"], [1, "all"], [1, 1, "all"], [2, "all"], ["50%", "all"]))
         stop_after = chance.choice((0, 0, 1))
         items += upgrade(round(at, 3), f"{kind}.{number}", waves, stop_after, chance.choice(("fleet=sim", "site=oslo")))
         for node in nodes:
@@ -151,6 +153,21 @@ def upgrade(at: float, version: str, waves: Sequence[str | int], stop_after: int
     document = {"apiVersion": "skerry/v1", "kind": "Upgrade", "metadata": {"name": "agents"}, "spec": spec}
     note = plan.Operate(at=at, op=hub.NoteArtifact(digest=f"sha256:{digest}", size=1_000))
     return [note, plan.Operate(at=round(at + 1.0, 3), op=hub.Apply(documents=[document]))]
+
+
+def _invited(chance: Random, made: Plan, nodes: list[str]) -> Plan:
+    """A device is made from a stick, where there is no network for a while: what crosses is carried."""
+    node, at = nodes[-1], round(chance.uniform(10.0, 0.3 * made.seconds), 3)
+    if any(isinstance(one, plan.Arrive) for one in made.items):
+        return made
+    for_s = round(chance.uniform(0.1, 1.0) * (made.seconds - at), 1)
+    items: list[AnyItem] = [plan.Cut(at=0.0, node=node, for_s=for_s), plan.Invite(at=at, node=node)]
+    for _ in range(chance.randint(2, 6)):
+        way, after_s = chance.choice(("up", "up", "down")), round(chance.uniform(1.0, 60.0), 1)
+        again_s = chance.choice((0.0, 30.0))
+        when = round(at + chance.uniform(5.0, for_s), 3)
+        items.append(plan.Carry(at=when, node=node, way=way, after_s=after_s, again_s=again_s))
+    return _with(made, *items)
 
 
 def declared(name: str, *, rate: int = 0) -> agent.LocalApply:

@@ -60,6 +60,8 @@ class Child(Node):
         """SHA-256 of the key of the CA that it is to have, if it is a hub."""
         self.scope = ""
         """The domain that its certificate stands in."""
+        self.invited = ""
+        """The token that it was made with from a stick, until it has a certificate."""
         self.revoked = False
         self._attempt: Attempt | None = None
         self._pulling = True
@@ -96,12 +98,13 @@ class Child(Node):
         return f"CSR {self.node} {self.ca_key}" if self.ca_key else ""
 
     def boot(self) -> None:
-        """Begin a life, once it is enrolled."""
-        if self.certificate[1] or not self.parent:
+        """Begin a life, once it is enrolled, or invited."""
+        if self.certificate[1] or self.invited or not self.parent:
             super().boot()
 
     def hold(self, certificate: str) -> None:
         """Keep a certificate as Hub.perform issues it."""
+        self.invited = ""
         _, from_ms, until_ms = certificate.split()
         self.certificate, self.scope = (int(from_ms), int(until_ms)), self.home.domain
 

@@ -104,16 +104,24 @@ class Courier:
             hello=said.hello,
             status=said.status,
             rows=list(parts),
+            join=head.Join(token=device.invited, csr=device.csr) if device.invited else None,
         )
         body = head.encode(up)
         proof = device.sign("up", up.hub, head.hash_of(body))
         self._later(item, Stick(said.hub, said.node, head.join(body, proof), parts))
 
     def _bring_up(self, at: Hub, stick: Stick) -> None:
-        at.ask(
-            hub.TakeBundle(head=stick.raw),
-            lambda data, error: None if error else self._next(at, stick, list(data["rows"])),
-        )
+        """A device that was invited, and that its hub has not met, is enrolled first (skerry import)."""
+        up, *_ = head.read(stick.raw, head.Up)
+
+        def taken(data: dict[str, Any] | None, error: str) -> None:
+            if data is not None and not error:
+                self._next(at, stick, list(data["rows"]))
+            elif up.join is not None and "has not enrolled yet" in error:
+                op = self._world.enrolling(self._world.devices[up.node], up.join.token)
+                at.ask(op, lambda _, error: None if error else self._bring_up(at, stick))
+
+        at.ask(hub.TakeBundle(head=stick.raw), taken)
 
     def _next(self, at: Hub, stick: Stick, left: list[str]) -> None:
         """Send one part after the other, those that can be read."""

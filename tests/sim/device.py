@@ -66,7 +66,7 @@ class Device(Child):
     def boot(self) -> None:
         """Begin a life of the version that root has put in place, if it is well."""
         self.installer.start()
-        how = behaviour(self.installer.current)
+        how = behaviour(self.installer.current, self.node)
         if how == "sick" and not self.alive:
             self.machine.lose_one()
         if how == "cuts" and self.powered:
@@ -168,6 +168,24 @@ class Device(Child):
 
     # -------------------------------------------------------------------------------------------- the link
 
+    def dial(self, session: int, nonce: str) -> None:
+        """As the agent's app: who has no certificate enrolls, once the hub is there."""
+        if not self.invited:
+            super().dial(session, nonce)
+            return
+        life = self.life
+
+        def tried(reason: str) -> None:
+            if life == self.life and reason:
+                self.put(inputs.Closed(session=session, reason=reason))
+            elif life == self.life:
+                self._live_again()
+
+        if self.path.is_open and self.home.alive:
+            self.world.enroll_invited(self, tried)
+        else:
+            self.clock.after(1.0, lambda: tried("nobody is there"))
+
     def transport(self, peer: str, message: AnyMessage) -> None:
         """As protocol.aio.mqtt."""
         self.send_up(message)
@@ -253,6 +271,9 @@ class Device(Child):
     def _turn_to(self, to: str) -> None:
         """As the agent's app: what it looks up to is stored, then a life ends in order, and one begins."""
         self.parent = to
+        self._live_again()
+
+    def _live_again(self) -> None:
         life = self.life
 
         def again() -> None:

@@ -50,6 +50,8 @@ class Faults:
                 self._courier.carry(item)
             case plan.Arrive(node=node):
                 self.world.arrive(self.world.devices[node])
+            case plan.Invite(node=node):
+                self.world.invite(self.world.devices[node])
             case plan.Behave():
                 device = self.world.devices[item.node]
                 self.world.fault(f"workload {item.verb}", device, item.service)

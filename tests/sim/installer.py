@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 FIRST = "0.1.0+deb12"
 RELEASE, ARCH = "12", "amd64"
 PLATFORM = {"os": "Debian GNU/Linux 12 (bookworm)", "arch": "x86_64"}
-BAD = {"0.3.": "ends", "0.4.": "mute", "0.5.": "cuts", "0.6.": "sick"}
+BAD = {"0.3.": "ends", "0.4.": "mute", "0.5.": "cuts", "0.6.": "sick", "0.7.": "picky"}
 """How a version begins -> what it does: it ends as soon as it has begun, does nothing, takes the power away while it
-does nothing, or leaves a service behind that ran. Any other is well."""
+does nothing, leaves a service behind that ran, or ends on devices with an even number. Any other is well."""
 
 
-def behaviour(version: str) -> str:
-    """Return what a version does; "" when it is well."""
-    return BAD.get(version[:4], "")
+def behaviour(version: str, node: str) -> str:
+    """Return what a version does on a device; "" when it is well."""
+    how = BAD.get(version[:4], "")
+    if how != "picky":
+        return how
+    return "" if int(node.rpartition("-")[2]) % 2 else "ends"
 
 
 class Installer:

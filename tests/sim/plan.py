@@ -210,6 +210,13 @@ class Arrive(Item, frozen=True, kw_only=True):
     node: str
 
 
+class Invite(Item, frozen=True, kw_only=True):
+    """A device is made from a stick: its name is kept at its hub, it lives at once, and enrolls when it, or a bundle of
+    it, first comes to that hub."""
+
+    node: str
+
+
 class Behave(Lasting, frozen=True, kw_only=True):
     """The service does something else: exit, crash, oom, hang, sick."""
 
@@ -241,6 +248,7 @@ AnyItem = (
     | AtDevice
     | Carry
     | Arrive
+    | Invite
     | Behave
 )
 

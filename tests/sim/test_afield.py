@@ -9,7 +9,7 @@ import pytest
 from edge_agent.core import inputs as agent
 from hub.core import inputs as hub
 from tests.checkers import history
-from tests.sim import afield, people, plan, run
+from tests.sim import afield, crossing, people, plan, run
 from tests.sim.plan import AnyItem, Plan
 
 
@@ -38,6 +38,18 @@ def test_a_device_that_is_cut_off_is_asked_and_heard_by_sticks() -> None:
     taken = [one for one in facts if isinstance(one, history.Operated) and isinstance(one.op, hub.TakePart)]
     assert taken
     assert not any(one.error for one in taken)
+
+
+def test_a_device_that_never_had_a_link_lives_and_is_known_by_sticks() -> None:
+    cut, invited = plan.Cut(at=0.0, node="gw-2", for_s=250.0), plan.Invite(at=10.0, node="gw-2")
+    down = plan.Carry(at=40.0, node="gw-2", way="down", after_s=20.0)
+    up = plan.Carry(at=100.0, node="gw-2", way="up", after_s=30.0, again_s=20.0)
+    facts = _survives(_apply(5.0, "web"), cut, invited, down, up)
+    began = [one.at for one in facts if isinstance(one, history.Ran) and one.node == "gw-2"]
+    assert 60.0 < began[0] < 70.0
+    let_in = [one.at for one in facts if isinstance(one, history.Operated) and isinstance(one.op, hub.Enroll)]
+    assert 130.0 < let_in[1] < 140.0, "by its bundle"
+    assert let_in[2] > 250.0, "and by itself, for its certificate"
 
 
 @pytest.mark.parametrize("way", ["up", "down"])
@@ -113,3 +125,9 @@ BROKE: dict[str, list[AnyItem]] = {
 @pytest.mark.parametrize("name", BROKE)
 def test_what_once_broke_a_rule_holds(name: str) -> None:
     _survives(*BROKE[name])
+
+
+def test_a_device_that_is_moved_before_it_ever_came_is_not_lost_between_two_hubs() -> None:
+    cut, invited = plan.Cut(at=0.0, node="gw-1", for_s=100.0), plan.Invite(at=10.0, node="gw-1")
+    move = crossing.move(50.0, {"eu-north": "cloud"}, "gw-1", "eu-north", "cloud")
+    _survives(cut, invited, move, hubs={"eu-north": "cloud"}, homes={"gw-1": "eu-north"})

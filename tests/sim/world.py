@@ -59,7 +59,7 @@ class World:
         self.devices = {name: Device(self, name, self.plan.homes.get(name, HUB), load) for name in names}
         self.clones: dict[str, Device] = {}
         self.images: dict[str, Image] = {}
-        self.late = {item.node for item in self.plan.items if isinstance(item, plans.Arrive)}
+        self.late = {item.node for item in self.plan.items if isinstance(item, plans.Arrive | plans.Invite)}
         """Who comes in the course of the plan."""
         self.put_back: set[str] = set()
         """Machines whose store came from a backup, or from what damage left of it."""
@@ -163,7 +163,12 @@ class World:
             self._ask(child, f"tok-{child.role}")
 
     def _ask(self, child: Child, token: str) -> None:
-        op = inputs.Enroll(
+        op = self.enrolling(child, token)
+        child.home.ask(op, lambda data, error: self._enrolled(child, op.token, data, error))
+
+    def enrolling(self, child: Child, token: str) -> inputs.Enroll:
+        """Return what `child` says to be let in with `token`."""
+        return inputs.Enroll(
             token=token,
             secret_hash=signing.secret_hash(_SECRET),
             name=child.node,
@@ -173,7 +178,40 @@ class World:
             ca_key=child.ca_key,
             labels=self.labels_of(child),
         )
-        child.home.ask(op, lambda data, error: self._enrolled(child, op.token, data, error))
+
+    def invite(self, device: Device) -> None:
+        """An operator makes the stick that a device is made from; again when its token is of no use any more."""
+        token = f"stick-{device.node}-{self.clock.now:.0f}"
+        op = inputs.ReserveNode(
+            node=device.node,
+            token=token,
+            secret_hash=signing.secret_hash(_SECRET),
+            ttl_s=30 * 86_400.0,
+            labels={"fleet": "sim", **self.labels_of(device)},
+        )
+
+        def kept(data: object, error: str) -> None:
+            if not error:
+                device.invited = token
+                device.boot()
+            elif "is a" in error:
+                self.arrive(device)  # it is known by now, and its stick is not
+            else:
+                self.clock.after(5.0, lambda: self.invite(device))
+
+        device.home.ask(op, kept)
+
+    def enroll_invited(self, device: Device, tried: Callable[[str], None]) -> None:
+        """A device that was made from a stick has come to its hub."""
+
+        def answered(data: dict[str, str] | None, error: str) -> None:
+            if data is not None and not error:
+                device.hold(data["certificate"])
+            elif "expired" in error or "knows no token" in error:
+                self.invite(device)
+            tried(error)
+
+        device.home.ask(self.enrolling(device, device.invited), answered)
 
     def _enrolled(self, child: Child, token: str, data: dict[str, str], error: str) -> None:
         if error:
@@ -185,6 +223,8 @@ class World:
             return
         self._asking.discard(child.name)
         child.hold(data["certificate"])
+        if child.alive:
+            child.die("stop")  # it lived without, or is let in anew
         child.boot()
         if isinstance(child, Hub):
             self.clock.after(0.1, lambda: self._enroll(child))

@@ -361,6 +361,13 @@ def test_what_cannot_be_is_refused_and_says_what_to_do(tree: Tree) -> None:
     assert "is revoked" in refused(tree, "gw-7", "west")
 
 
+def test_a_device_that_was_invited_by_a_stick_is_moved_by_nobody_before_it_enrolled(tree: Tree) -> None:
+    east = tree.hubs["east"]
+    east.ask(inputs.ReserveNode(node="mast", token="stick", secret_hash=world.SECRET_HASH, ttl_s=3_600.0))
+    tree.later(5.0)
+    assert "no device that is known here by its key" in refused(tree, "east/mast", "west"), "no Move would be its own"
+
+
 def test_a_hub_takes_in_nobody_under_a_name_or_a_key_that_it_knows_otherwise(tree: Tree) -> None:
     west, cloud = tree.hubs["west"], tree.hubs["cloud"]
     tree.hubs["east"].device("gw-7", OSLO)

@@ -64,7 +64,7 @@ def of(core: HubCore, one: Node) -> Brief:
         asked=link.generation,
         held=0 if seen is None else seen.held.generation,
         cordoned=one.cordoned,
-        key=one.key,
+        key="" if one.reserved else one.key,
         lodger=one.lodger,
         moves=core.lodging.numbers(one.name),
         haven=core.subtree.region(one.name).haven if one.kind == "hub" else None,
