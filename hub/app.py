@@ -39,6 +39,8 @@ from hub.shell.papers.renewal import Clerk
 from hub.shell.server import ApiServer
 from hub.shell.store.entries import Entries
 from hub.shell.store.judge import judge
+from hub.shell.upgrade import here
+from hub.shell.upgrade.trial import Trial
 from hub.shell.uplink import Uplink
 from protocol import limits, messages
 from protocol.aio import tls
@@ -124,6 +126,7 @@ class _Serving:
             on_store_healed=self._store_healed,
             trace=trace.begin("hub", file.id, home.database),
         )
+        self._trial = Trial(here.places(), home.folder, self._driver.core)
         self._knocks = Knocks()
         self._desk = Desk(self.put, self._driver.room)
         self._refresh_tls()
@@ -300,6 +303,7 @@ class _Serving:
                 if announce.is_wanted(self.announced, self._file.api.host):
                     keeping.append(group.create_task(announce.keep(self._announcement(), self._file.api.host)))
                 keeping.append(group.create_task(notify.feed(self._driver)))
+                keeping.append(group.create_task(self._be_tried()))
                 ready(self._line())
                 notify.tell("READY=1", f"STATUS={self._line()}")
                 alarm = self._driver.core.restore.alarm
@@ -354,6 +358,12 @@ class _Serving:
         return Place(host=self._file.api.host, port=self._api.port)
 
     # -------------------------------------------------------------------------------------------- housekeeping
+
+    async def _be_tried(self) -> None:
+        """Say, as a version on trial, whether all is well."""
+        api, mqtt = self._api_place(), self._mqtt_place()
+        doors = [_text(api.host, api.port), *([] if self._file.broker else [_text(mqtt.host, mqtt.port)])]
+        await self._trial.run(lambda: self._driver.core, self._driver.settled, [str(self._home.folder), *doors])
 
     async def _retain(self) -> None:
         """Let go of entries that are too old or too much, some at a time."""

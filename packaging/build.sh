@@ -59,17 +59,18 @@ unshare --mount --net --pid --fork --propagation private sh -eu -c '
 
 # The package of $1, whose command is $2.
 package() {
-    name=skerry-$1 files=$work/files home=usr/lib/skerry-$1 runs=
+    name=skerry-$1 files=$work/files home=usr/lib/skerry-$1
     rm -rf "$files"
     for folder in DEBIAN usr/bin usr/lib/systemd/system etc/skerry "usr/share/doc/$name"; do mkdir -p "$files/$folder"; done
-    if [ "$1" = agent ]; then home=$home/versions/$full runs=current/; mkdir -p "$files/${home%/*}"; fi
-    mv "$work/$1" "$files/$home"
+    mkdir -p "$files/$home/versions"
+    mv "$work/$1" "$files/$home/versions/$full"
     cp -R "$work/$1-completions/." "$files/usr/share/"
     # Symbols for debuggers: two thirds of what some wheels weigh.
     find "$files" -name '*.so*' -exec "$machine-linux-gnu-strip" --strip-unneeded {} +
-    ln -s "../lib/$name/${runs}bin/$2" "$files/usr/bin/$2"
-    cp "$packaging/$1/$name"*.service "$files/usr/lib/systemd/system/"
-    if [ "$1" = agent ]; then cp "$packaging/$1/$name"*.path "$packaging/$1/$name"*.socket "$files/usr/lib/systemd/system/"; fi
+    ln -s "../lib/$name/current/bin/$2" "$files/usr/bin/$2"
+    for unit in "$packaging/$1/$name"*.service "$packaging/$1/$name"*.path "$packaging/$1/$name"*.socket; do
+        [ ! -e "$unit" ] || cp "$unit" "$files/usr/lib/systemd/system/"
+    done
     cp "$packaging/$1/$1.env" "$files/etc/skerry/"
     cp "$packaging/README.md" "$files/usr/share/doc/$name/"
     cp "$work/source/LICENSE" "$files/usr/share/doc/$name/copyright"

@@ -5,9 +5,7 @@ set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 umask 022
 for part in agent hub; do
-    home=/usr/lib/skerry-$part
-    # Versions of the agent lie side by side (protocol/upgrade).
-    [ $part = hub ] || home=$home/versions/$VERSION
+    home=/usr/lib/skerry-$part/versions/$VERSION # side by side (protocol/upgrade)
     python3 -m venv --without-pip "$home"
     PYTHONPATH=/mnt/making "$home/bin/python" -m pip install --quiet --no-index --no-compile --no-cache-dir \
         --disable-pip-version-check --root-user-action=ignore --find-links /mnt/wheels "skerry[$part]"

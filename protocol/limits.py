@@ -479,7 +479,11 @@ UPGRADE_OFFLINE_S = 30.0  # a new version that hears no hub by then is judged by
 UPGRADE_SPARE_BYTES = 32 * MIB  # that stay free beside a version that is unpacked
 UPGRADE_LOOK_S = 0.5  # of root's part, at what the agent on trial says
 UPGRADE_TRIES_MAX = 2  # trials of one version that a device may be stopped in
-UPGRADE_ENDS_MAX = 3  # ends of an agent on trial, by itself
+UPGRADE_ENDS_MAX = 3  # ends of a version on trial, by itself
+UPGRADE_HUB_CONFIRM_S = 300.0  # for a new version of a hub to say that all is well: its store may have to be changed
+UPGRADE_RETURN_S = 60.0  # a hub on trial waits so long for who was connected, and half its time at most
+UPGRADE_ANSWER_S = 30.0  # in which a hub on trial must answer to itself
+UPGRADE_SHOW_S = 0.5  # of who waits for an upgrade, at how far it is
 
 # --- the doctor
 DOCTOR_WAIT_S = 15.0  # for all checks together, which look at the same time; what has not ended then is said to hang

@@ -18,6 +18,7 @@ from hub.cli.carrying import sticks
 from hub.cli.doctor import command as doctor
 from hub.cli.listing import answered
 from hub.cli.overriding import release
+from hub.cli.upgrading import command as upgrading
 from hub.cli.view import examples, output
 from protocol.errors import SkerryError, TooLarge
 
@@ -42,8 +43,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-hub = typer.Typer(help="Make a hub, and serve it.", no_args_is_help=True, rich_markup_mode=None)
+hub = typer.Typer(help="Make a hub, serve it, upgrade it.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(hub, name="hub")
+hub.command("upgrade", epilog=examples.HUB_UPGRADE)(upgrading.upgrade)
 app.add_typer(node.tokens, name="token")
 app.command("apply", epilog=examples.APPLY)(apply.apply)
 app.command("diff", epilog=examples.DIFF)(apply.diff)

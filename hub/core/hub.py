@@ -42,6 +42,7 @@ from hub.core.up.relay import Relay
 from hub.core.up.roster import RosterUp
 from hub.core.up.seek import Sought
 from hub.core.up.uplink import Uplink
+from hub.core.upgrade.life import LastLife
 from hub.core.upgrade.rollouts import Rollouts
 from hub.core.work.artifacts import Artifacts
 from hub.core.work.policies import Policies
@@ -103,7 +104,7 @@ class HubCore:
         self.parent = Parent(snapshot, node=config.node, signer=config.signer)
         self.parent.ticket_for = self._ticket_for
         self.parent.key_of = self.parent.couriers.key_of = lambda node: self.registry.get(node).key
-        self.rollup = Rollup(snapshot, self.parent)
+        self.rollup, self.last_life = Rollup(snapshot, self.parent), LastLife(snapshot)
         self.enrollment = Enrollment(snapshot, self.registry, self.streams)
         self.resources = Resources(snapshot, self.registry, self.rollup.is_online)
         self.tasks = Tasks(snapshot)
@@ -183,10 +184,12 @@ class HubCore:
                 up.answered(input, now, fx)
             case inputs.ArtifactFetched() if self.fetching is not None:
                 self.fetching.fetched(input, now, fx)
-            case inputs.Stopping() if up is not None:
-                up.stop(now, fx)
+            case inputs.Stopping():
+                self.last_life.end(now, fx)
+                if up is not None:
+                    up.stop(now, fx)
             case _:
-                pass  # a root has nobody to take leave of
+                pass  # a root has nobody above it
 
     def _started(self, input: inputs.Started, now: Now, fx: Effects) -> None:  # noqa: A002
         self.entropy = Entropy(input.entropy)
@@ -199,6 +202,7 @@ class HubCore:
         self.rollouts.start(now)
         self.policies.follow()
         self.streams.start(fx)
+        self.last_life.begin(fx)
         self.restore.started(now, fx)
         self.streams.audit("hub.started", self.node, {"version": input.version}, now, fx)
         if self.up is not None:

@@ -87,6 +87,9 @@
     another version of an agent, good, broken, and cut off by power while it is tried
         test_upgrade.py::test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_back
         test_upgrade.py::test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it
+    another version of a hub, good, broken, deaf, and cut off by power while it is tried
+        test_upgrade_hub.py::test_a_version_comes_in_place_of_another_and_one_that_is_not_well_goes_back
+        test_upgrade_hub.py::test_power_cuts_in_a_trial_leave_a_hub_that_works_and_end_it
     no space to install, or for an upgrade
         test_install.py::test_installed_by_one_command_or_not_at_all
         tests/contract/api/test_install_odd.py::test_no_space_or_a_wrong_architecture_is_told_before_anything_is_fetched

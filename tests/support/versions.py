@@ -32,6 +32,15 @@ MIGRATING: tuple[Fault, ...] = (
     ),
 )
 """It has a store of the next version, and makes its device's one."""
+BROKEN_HUB: Fault = ("hub/app.py", *BROKEN[1:])
+SPEECHLESS_HUB: Fault = ("hub/shell/upgrade/trial.py", "        places.write(self._at.said", "        return  # ")
+DEAF_HUB: Fault = (
+    "hub/shell/front_door.py",
+    "        connection = self._by_node.get(peer)\n",
+    "        connection = None\n",
+)
+"""It lets its children in, and never answers them."""
+_COMMAND = {"skerry-agent": "skerry-agent", "skerry-hub": "skerry"}
 
 
 def another(package: Path, version: str, folder: Path, *faults: Fault) -> Path:
@@ -39,15 +48,18 @@ def another(package: Path, version: str, folder: Path, *faults: Fault) -> Path:
     files = folder / "files"
     shutil.rmtree(files, ignore_errors=True)
     subprocess.run(("dpkg-deb", "--raw-extract", package, files), check=True)
-    (former,) = (files / "usr/lib/skerry-agent/versions").iterdir()
+    name = package.name.partition("_")[0]
+    (former,) = (files / "usr/lib" / name / "versions").iterdir()
     full = re.sub(r"^[^+]*", version, former.name)
     home = former.rename(former.with_name(full))
-    for path in (files / "DEBIAN/control", files / "DEBIAN/postinst", home / "bin/skerry-agent"):
+    for path in (files / "DEBIAN/control", files / "DEBIAN/postinst", home / "bin" / _COMMAND[name]):
         _replace(path, former.name, full)
     (site,) = home.glob("lib/python3*/site-packages")
-    _replace(site / "edge_agent/app.py", f'VERSION = "{former.name.partition("+")[0]}"', f'VERSION = "{version}"')
-    for name, before, after in faults:
-        _replace(site / name, before, after)
+    number = former.name.partition("+")[0]
+    _replace(site / "edge_agent/app.py", f'VERSION = "{number}"', f'VERSION = "{version}"')
+    _replace(next(site.glob("skerry-*.dist-info/METADATA")), f"\nVersion: {number}\n", f"\nVersion: {version}\n")
+    for file, before, after in faults:
+        _replace(site / file, before, after)
     for path in {site / "edge_agent/app.py", *(site / name for name, _, _ in faults)}:
         for old in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
             old.unlink()  # compiled ones are not looked at again
@@ -62,7 +74,7 @@ def another(package: Path, version: str, folder: Path, *faults: Fault) -> Path:
 def is_side_by_side(package: Path) -> bool:
     """Tell whether versions of this package lie side by side."""
     listed = subprocess.run(("dpkg-deb", "--contents", package), check=True, capture_output=True, text=True).stdout
-    return "/usr/lib/skerry-agent/versions/" in listed
+    return f"/usr/lib/{package.name.partition('_')[0]}/versions/" in listed
 
 
 def _replace(path: Path, before: str, after: str) -> None:

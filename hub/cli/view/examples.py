@@ -18,6 +18,9 @@ INIT = _lines(
     ("skerry hub init --name eu-north --parent https://HOST:8443 --token sk1.9f3c…", "a region below it"),
     ("SKERRY_CONTEXT=~/north.json skerry hub init …", "where to keep its operator's context"),
 )
+HUB_UPGRADE = _lines(
+    ("sudo skerry hub upgrade ./skerry-hub_0.2.0+deb12_amd64.deb", "tried, and kept if all is well"),
+)
 TOKEN = _lines(
     ("skerry token create --label site=oslo --uses 20", "for twenty devices of this hub"),
     ("skerry token create --hub --label continent=eu", "for a region below it"),

@@ -23,17 +23,17 @@ def here() -> tuple[str, str]:
     return places.release(), _told("dpkg", "--print-architecture")
 
 
-def check(at: Places, full: str) -> None:
-    """Raise Refused unless `at.package` is `at.name` in version `full`, for this machine, with room for it there."""
+def check(at: Places, deb: Path, full: str) -> None:
+    """Raise Refused unless `deb` is `at.name` in version `full`, for this machine, and there is room for it."""
+    name, version, arch, size = fields(deb)
+    if (name, version) != (at.name, full):
+        raise Refused(f"the package is {name} {version} {arch}, not {at.name} {full}")
     if _VERSION.fullmatch(full) is None:
         raise Refused(f"{full[:80]!r} is no version")
-    name, version, arch, size = fields(at.package)
     release, machine = here()
     if (full.rpartition("+deb")[2], arch) != (release, machine):
         its = f"Debian {full.rpartition('+deb')[2]} on {arch}"
-        raise Refused(f"it is for {its}; this device has Debian {release} on {machine}")
-    if (name, version) != (at.name, full):
-        raise Refused(f"the package is {name} {version} {arch}, not {at.name} {full}")
+        raise Refused(f"it is for {its}; this machine has Debian {release} on {machine}")
     room(at.lib, size)
 
 

@@ -72,4 +72,4 @@ def _check(at: Places, said: documents.Upgrade) -> None:
         raise Refused(f"it is for {said.machines}; this device has Debian {release} on {arch}")
     name = ids.digest(fitting.artifact).removeprefix("sha256:")
     package.copy(at.data / "artifacts" / name / "package.deb", at.package, name)
-    package.check(at, said.full(release))
+    package.check(at, at.package, said.full(release))

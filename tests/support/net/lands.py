@@ -67,10 +67,14 @@ class Lands(Fleet):
         making = demo.Daemon(f"the making of {self.name}", words, log, self.env)
         await making.start()
         assert await making.ended() == 0, log.read_text()
-        await self._gate.open()
         context = self.folder / "context.json"
         known = json.loads(context.read_text())
-        context.write_text(json.dumps({**known, "url": f"https://127.0.0.1:{self._gate.port}"}))
+        context.write_text(json.dumps({**known, "url": f"https://127.0.0.1:{await self.opened()}"}))
+
+    async def opened(self) -> int:
+        """Open the gate to the hub's API; return its loopback port."""
+        await self._gate.open()
+        return self._gate.port
 
     async def init_below(self, parent: demo.Fleet, token: str) -> None:
         """Make the hub's data directory as a region of `parent`, which is at the same switch."""

@@ -1,0 +1,1 @@
+"""Another version of the hub on this machine: asked for, and waited for."""

@@ -1,0 +1,77 @@
+"""The daemon's part: a hub on trial looks whether all is well, and says so, or what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from hub.core.hub import HubCore
+from hub.core.upgrade import trial
+from protocol import limits
+from protocol.aio.upgrade import places
+from protocol.aio.upgrade.places import Places
+from protocol.aio.upkeep import notify
+from protocol.errors import StoreError
+from protocol.upgrade.words import Said, Stage
+
+
+class Trial:
+    """One life's. `core`: before its first input."""
+
+    def __init__(self, at: Places, folder: Path, core: HubCore) -> None:
+        kept = places.kept(at)
+        is_mine = folder == at.data and kept.stage is Stage.TRIAL and kept.version == places.own_version(at)
+        self._at, self._number = at, kept.number if is_mine else 0
+        self._patience_s = min(limits.UPGRADE_RETURN_S, kept.confirm_s / 2)
+        self._before = trial.before(core) if is_mine else None
+
+    async def run(
+        self, core: Callable[[], HubCore], settled: Callable[[], Coroutine[Any, Any, None]], where: list[str]
+    ) -> None:
+        """Judge until there is a verdict, and say it; end at once when this version is not on trial.
+
+        `settled`: as Driver.settled; `where`: the words of hub.shell.upgrade.answering, its folder first.
+        """
+        if self._before is None:
+            return
+        began, answers, verdict = time.monotonic(), False, None
+        while verdict is None:
+            fault = await _turns(settled) or ("" if answers else await _asked(where))
+            answers = not fault
+            since_s = time.monotonic() - began
+            now = trial.look(core(), self._before, since_s=since_s, patience_s=self._patience_s, fault=fault)
+            verdict = trial.judge(now)
+            notify.tell(f"STATUS=on trial: {verdict or trial.said(now)}")
+            if verdict is None:
+                await asyncio.sleep(limits.UPGRADE_LOOK_S)
+        self._at.said.parent.mkdir(mode=0o700, exist_ok=True)
+        places.write(self._at.said, Said(number=self._number, fault=verdict), 0o600)
+
+
+async def _turns(settled: Callable[[], Coroutine[Any, Any, None]]) -> str:
+    """Return why its core or its store does not turn; empty: they do."""
+    try:
+        async with asyncio.timeout(limits.UPGRADE_ANSWER_S):
+            await settled()
+    except TimeoutError:
+        return f"its core did not turn in {limits.UPGRADE_ANSWER_S:g} s"
+    except StoreError as error:
+        return f"its store fails: {error}"
+    return ""
+
+
+async def _asked(where: list[str]) -> str:
+    words = (sys.executable, "-m", "hub.shell.upgrade.answering", *where)
+    asking = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(limits.UPGRADE_ANSWER_S):
+            out, _ = await asking.communicate()
+    except TimeoutError:
+        asking.kill()
+        await asking.wait()
+        return f"it did not answer in {limits.UPGRADE_ANSWER_S:g} s"
+    return out.decode(errors="replace").strip() if asking.returncode == 0 else "it could not be asked"

@@ -1,0 +1,196 @@
+"""Root's part of a hub's upgrade: what it takes from whom, and what a cut at any point leaves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hub.shell.upgrade import asked, waiting
+from hub.shell.upgrade.here import HubPlaces
+from protocol import limits
+from protocol.aio.upgrade import package, places
+from protocol.aio.upgrade.root import Root
+from protocol.aio.upgrade.unit import Systemd
+from protocol.errors import Refused
+from protocol.upgrade import words
+from protocol.upgrade.words import Outcome, Stage
+
+pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is not on this machine")
+
+RELEASE = places.release()
+OLD, NEW = f"0.1.0+deb{RELEASE}", f"0.2.0+deb{RELEASE}"
+
+
+class Power(Exception):
+    """It went."""
+
+
+class Cut(Root):
+    """Its power goes before deed number `at`, or after it."""
+
+    at, after = 10_000, False
+
+    def _do(self, deed: words.Deed) -> None:
+        self.at -= 1
+        if self.at == -1 and not self.after:
+            raise Power
+        super()._do(deed)
+        if self.at == -1:
+            raise Power
+
+
+class Unit(Systemd):
+    """The hub's unit: what it starts says at once how it is, if its files tell it to."""
+
+    def __init__(self, at: HubPlaces) -> None:
+        super().__init__(at.name)
+        self._at, self.ends = at, 0
+
+    def restart(self) -> None:
+        """Start what `current` names."""
+        home = self._at.lib / "current"
+        assert (home / "bin" / "python").exists(), "what is started is whole"
+        kept = places.kept(self._at)
+        if kept.stage is Stage.TRIAL and (home / "well").exists():
+            self._at.said.parent.mkdir(exist_ok=True)
+            places.write(self._at.said, words.Said(number=kept.number))
+
+    def restarts(self) -> int:
+        """Return how often it ended: once more with each look, if its files tell it to."""
+        self.ends += (self._at.lib / "current" / "ends").exists()
+        return self.ends
+
+
+class Machine:
+    """A machine of folders, whose hub is OLD."""
+
+    def __init__(self, folder: Path) -> None:
+        self.at = HubPlaces(name="skerry-hub", lib=folder / "lib", state=folder / "state", data=folder / "data")
+        for path in (self.at.state, self.at.data, self.at.versions / OLD / "bin"):
+            path.mkdir(parents=True)
+        (self.at.versions / OLD / "bin" / "python").touch()
+        for link in ("current", "good"):
+            (self.at.lib / link).symlink_to(f"versions/{OLD}")
+        self.unit = Unit(self.at)
+        self._folder = folder
+
+    def package(self, behaves: str = "well", version: str = NEW, name: str = "skerry-hub", arch: str = "") -> Path:
+        files = self._folder / "files"
+        shutil.rmtree(files, ignore_errors=True)
+        home = files / "usr/lib" / name / "versions" / version / "bin"
+        home.mkdir(parents=True)
+        (home / "python").write_text("#!/bin/sh\n")
+        (home.parent / behaves).touch()
+        (files / "DEBIAN").mkdir()
+        about = f"Package: {name}\nVersion: {version}\nArchitecture: {arch or package.here()[1]}\n"
+        (files / "DEBIAN/control").write_text(f"{about}Maintainer: a <a@b>\nInstalled-Size: 10\nDescription: a\n")
+        made = self._folder / f"{name}_{version}.deb"
+        build = ("dpkg-deb", "--root-owner-group", "-Znone", "--build", files, made)
+        subprocess.run(build, check=True, capture_output=True)
+        return made
+
+    def root(self, cut: int = 10_000, *, after: bool = False) -> Cut:
+        made = Cut(self.at, self.unit, OLD, asked.read)
+        made.at, made.after = cut, after
+        return made
+
+    @property
+    def slots(self) -> tuple[str, str, list[str]]:
+        links = [(self.at.lib / link).readlink().name for link in ("current", "good")]
+        return links[0], links[1], sorted(os.listdir(self.at.versions))
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "UPGRADE_LOOK_S", 0.001)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_what_root_asks_for_takes_the_place_of_what_runs_and_is_told(machine: Machine) -> None:
+    assert asked.ask(machine.at, machine.package(), 60.0).number == 1
+    machine.root().run()
+    kept = places.kept(machine.at)
+    assert (kept.outcome, machine.slots) == (Outcome.DONE, (NEW, NEW, [OLD, NEW]))
+    assert "all is well" in waiting.told(kept, OLD)
+    assert not machine.at.request.exists()
+    assert not machine.at.package.exists()
+    assert asked.ask(machine.at, machine.package(), 60.0).number == 2
+    machine.root().run()
+    assert "runs it already" in waiting.told(places.kept(machine.at), NEW)
+
+
+def test_what_ends_is_gone_back_from_and_why_is_told(machine: Machine) -> None:
+    asked.ask(machine.at, machine.package("ends"), 60.0)
+    machine.root().run()
+    assert machine.slots == (OLD, OLD, [OLD])
+    with pytest.raises(Refused, match=rf"was not well: it ended 3 times by itself\. This hub went back to {OLD[:5]}"):
+        waiting.told(places.kept(machine.at), OLD)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("behaves", ["well", "ends"])
+def test_whatever_is_cut_off_goes_on_from_what_is_on_the_disk(tmp_path: Path, behaves: str, after: bool) -> None:
+    for cut in range(12):
+        machine = Machine(tmp_path / str(cut))
+        asked.ask(machine.at, machine.package(behaves), 60.0)
+        try:
+            machine.root(cut, after=after).run()
+        except Power:
+            machine.root().boot()
+            machine.unit.restart()  # the machine boots, with whatever is current
+            machine.root().run()
+        came = places.kept(machine.at).outcome, machine.slots
+        ends = {"well": (Outcome.DONE, (NEW, NEW, [OLD, NEW])), "ends": (Outcome.BACK, (OLD, OLD, [OLD]))}
+        assert came == ends[behaves], cut
+
+
+def test_what_does_not_fit_is_said_before_anything_is_done(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(deb: Path) -> str:
+        with pytest.raises(Refused) as error:
+            asked.ask(machine.at, deb, 60.0)
+        assert not machine.at.request.exists()
+        assert not machine.at.package.exists()
+        return str(error.value)
+
+    assert "not skerry-hub" in refused(machine.package(name="skerry-agent"))
+    assert "'3.1-2' is no version" in refused(machine.package(version="3.1-2"))
+    assert "it is for Debian 99 on" in refused(machine.package(version="0.2.0+deb99"))
+    assert "on s390x; this machine has" in refused(machine.package(arch="s390x"))
+    half = machine.package()
+    half.write_bytes(half.read_bytes()[:100])
+    assert "dpkg-deb says" in refused(half)
+    assert "there is no package" in refused(half.with_name("none.deb"))
+    whole = machine.package()
+    monkeypatch.setattr(limits, "UPGRADE_SPARE_BYTES", 1 << 60)
+    assert "make room there" in refused(whole)
+    monkeypatch.setattr(limits, "UPGRADE_SPARE_BYTES", 0)
+    asked.ask(machine.at, whole, 60.0)
+    with pytest.raises(Refused, match="is being put in place"):
+        asked.ask(machine.at, whole, 60.0)
+
+
+def test_what_was_asked_for_is_looked_at_again_where_root_has_it(machine: Machine) -> None:
+    asked.ask(machine.at, machine.package(), 60.0)
+    machine.at.package.write_bytes(machine.package("ends").read_bytes())
+    machine.root().run()
+    kept = places.kept(machine.at)
+    assert (kept.outcome, machine.slots) == (Outcome.REFUSED, (OLD, OLD, [OLD]))
+    with pytest.raises(Refused, match="not the one that was asked for; nothing was changed"):
+        waiting.told(kept, OLD)
+
+
+def test_a_request_that_is_none_changes_nothing(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.at.request.write_text("{}")
+    machine.at.package.touch()
+    machine.root().run()
+    assert "not believed" in capsys.readouterr().err
+    assert (places.kept(machine.at), machine.slots) == (words.Kept(), (OLD, OLD, [OLD]))
+    assert not machine.at.package.exists()
