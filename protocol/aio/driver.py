@@ -26,7 +26,7 @@ from protocol.aio.journal import Journal
 from protocol.aio.trace import Trace
 from protocol.aio.transport import Transport
 from protocol.effects import Action, Effects, Now
-from protocol.errors import StoreDamaged, StoreError, StoreLost
+from protocol.errors import StoreDamaged, StoreError, StoreLost, StoreNewer
 from protocol.messages import AnyMessage, Entries
 from protocol.snapshot import Snapshot
 
@@ -145,7 +145,7 @@ class Driver(Generic[CoreT]):
         self._wake_at: float | None = None
         self._failures = 0
         self._distrusted: StoreDamaged | None = None
-        self.core: CoreT = make_core(journal.snapshot())
+        self.core: CoreT = _made(make_core, journal.snapshot())
         """The core of now; another one after a failure of the store. For pure views only."""
         self.turns = 0
         """How often it turned: whoever sees it stand still sees a core, or a store, that hangs."""
@@ -352,3 +352,14 @@ class Driver(Generic[CoreT]):
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _made(make_core: Callable[[Snapshot], CoreT], snapshot: Snapshot) -> CoreT:
+    """Return the core of a store that was found. Raises StoreNewer when it holds what this version cannot read."""
+    try:
+        return make_core(snapshot)
+    except msgspec.DecodeError as error:  # its sum was right: it is what somebody wrote
+        raise StoreNewer(
+            f"the store of {snapshot.node} holds what this version cannot read ({error}): install the version that ran "
+            "here last, or a later one; nothing is lost"
+        ) from error

@@ -20,6 +20,7 @@ from edge_agent import app
 from edge_agent.cli import client
 from hub.demo import fleet as demo
 from protocol import limits
+from protocol.aio import sqlite
 from tests.support import deeds
 from tests.support.fleet import Fleet
 
@@ -142,6 +143,26 @@ async def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Pa
         assert "newer" in done.stderr
         with contextlib.closing(sqlite3.connect(agent.data / "journal.db")) as db:
             assert db.execute("PRAGMA user_version").fetchone() == (999,)
+
+
+async def test_a_record_that_only_a_newer_version_can_read_is_said_in_one_sentence(tmp_path: Path) -> None:
+    async with deeds.site(tmp_path, "oslo") as it:
+        agent = it.agents["oslo"]
+        await deeds.declare(it, deeds.service("beat", ["sleep", "600"]))
+        await deeds.pid_of(it, "oslo", "beat")
+        await agent.daemon.stop()
+        with contextlib.closing(sqlite3.connect(agent.data / "journal.db")) as db, db:
+            (raw,) = db.execute("SELECT value FROM state WHERE space = 'service' AND key = 'beat'").fetchone()
+            newer = raw.replace(b'"running"', b'"orbiting"')
+            assert newer != raw
+            values = (newer, sqlite.checksum("service", "beat", newer))
+            db.execute("UPDATE state SET value = ?, sum = ? WHERE space = 'service' AND key = 'beat'", values)
+        done = await asyncio.to_thread(_agent, "run", "--data", str(agent.data))
+
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr, done.stderr[-3000:]
+        said = " ".join(done.stderr.split())
+        assert "holds what this version cannot read (Invalid enum value 'orbiting' - at `$.stage`): install the" in said
 
 
 async def test_status_names_the_damaged_store_that_was_set_aside(tmp_path: Path) -> None:
