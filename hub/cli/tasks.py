@@ -33,6 +33,9 @@ def run(
     deadline: Deadline = "10m",
     no_deadline: NoDeadline = False,
     user: Annotated[str, typer.Option("--user", help="As this user of the device.")] = "",
+    no_network: Annotated[
+        bool, typer.Option("--no-network", help="Without a network, or not at all where that cannot be enforced.")
+    ] = False,
     repeatable: Annotated[bool, typer.Option("--repeatable", help="It is safe to run it twice.")] = False,
     form: options.Output = Format.TABLE,
 ) -> None:
@@ -44,6 +47,7 @@ def run(
         "deadline_s": None if no_deadline else options.seconds(deadline, "--deadline"),
         "user": user,
         "repeatable": repeatable,
+        **({"isolation": {"network": "none", "required": True}} if no_network else {}),
         "wait": True,
         "wait_s": timeout_s + SLACK_S,
     }
@@ -160,6 +164,8 @@ class _Story:
         for at, (text, style) in enumerate(lines):
             ends = at == len(lines) - 1 and task["state"] == "ok"
             prefix.line(node, text, width=self._width, tail=took if ends else "", style=style)
+        if task["state"] == "ok" and task.get("reason"):
+            prefix.note(node, output.clean(str(task["reason"])), width=self._width)
         if task["state"] != "ok":
             prefix.line(node, _verdict(task, took), width=self._width, style="bold red")
         elif not lines:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from protocol import documents
 from protocol.effects import Action
 from protocol.messages import AnyMessage, Revoked
 
@@ -258,6 +259,8 @@ class CreateTasks(Op, frozen=True, kw_only=True, tag="create-tasks"):
     deadline_s: float | None = 30.0
     repeatable: bool = False
     user: str = ""
+    limits: documents.Limits = documents.Limits()
+    isolation: documents.Isolation = documents.Isolation()
 
 
 class LabelNode(Op, frozen=True, kw_only=True, tag="label"):

@@ -350,6 +350,8 @@ class Tasks:
 def _check(op: inputs.CreateTasks) -> None:
     if sum(map(bool, (op.command, op.workflow, op.cancel_run))) != 1:
         raise Refusal("a task is one of: a command, the start of a workflow, the cancel of a run", 422)
+    if not op.command and (op.limits, op.isolation) != (documents.Limits(), documents.Isolation()):
+        raise Refusal("isolation and resources are a command's: those of a workflow stand in its document", 422)
     if not 0 < op.timeout_s <= limits.TASK_TIMEOUT_S_MAX:
         raise Refusal(f"a task's timeout is up to {limits.TASK_TIMEOUT_S_MAX:.0f} s: --timeout is {op.timeout_s}", 422)
     if op.deadline_s is not None and not 0 < op.deadline_s <= limits.TASK_LINGER_S:
@@ -367,5 +369,7 @@ def _document(op: inputs.CreateTasks, group: str, who: str, deadline_ms: int) ->
         deadline_ms=deadline_ms,
         repeatable=op.repeatable,
         user=op.user,
+        limits=op.limits,
+        isolation=op.isolation,
         by=who,
     )

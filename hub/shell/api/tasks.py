@@ -15,6 +15,7 @@ from hub.shell.api import errors
 from hub.shell.api import lines as ndjson
 from hub.shell.api.hub import Hub, who
 from protocol import limits
+from protocol.spec.parts.isolation import Isolation, Resources
 
 ENDED = frozenset({"ok", "failed", "refused", "unknown", "cancelled"})
 
@@ -22,7 +23,8 @@ ENDED = frozenset({"ok", "failed", "refused", "unknown", "cancelled"})
 class TasksBody(BaseModel):
     """What to do, and where: `nodes` or a `selector`; one of `command`, `workflow`, `cancel_run`.
 
-    `deadline_s` null: no deadline. `wait`: stream the results, at most `wait_s` long.
+    `isolation` and `resources` of a command: in the words of a service. `deadline_s` null: no deadline. `wait`: stream
+    the results, at most `wait_s` long.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,6 +38,8 @@ class TasksBody(BaseModel):
     deadline_s: Annotated[float, Field(gt=0)] | None = limits.TASK_TIMEOUT_S_DEFAULT
     repeatable: bool = False
     user: str = ""
+    isolation: Isolation = Isolation()
+    resources: Resources = Resources()
     wait: bool = False
     wait_s: Annotated[float, Field(gt=0, le=limits.TASK_WAIT_S_MAX)] = 60.0
 
@@ -70,7 +74,8 @@ def router(hub: Hub) -> APIRouter:
 
 
 def _operation(body: TasksBody) -> inputs.CreateTasks:
-    return inputs.CreateTasks(**body.model_dump(exclude={"wait", "wait_s"}))
+    asked = body.model_dump(exclude={"wait", "wait_s", "isolation", "resources"})
+    return inputs.CreateTasks(**asked, isolation=body.isolation.document(), limits=body.resources.document())
 
 
 async def _results(hub: Hub, group: str, wait_s: float) -> AsyncIterator[bytes]:

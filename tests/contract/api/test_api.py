@@ -197,6 +197,12 @@ async def test_tasks_say_at_once_who_is_away(hub: Served):
     assert [task["state"] for task in group["tasks"]] == ["away"]
     quick = (await hub.api.post("/v1/tasks", json={"nodes": ["gw-1"], "command": ["true"]})).json()
     assert quick["tasks"][0]["task"] == quick["group"]
+    kept = {"isolation": {"network": "none", "required": True}, "resources": {"memory": "64Mi"}}
+    assert (await hub.api.post("/v1/tasks", json={"nodes": ["gw-1"], "command": ["true"], **kept})).status_code == 200
+    wrong = await hub.api.post(
+        "/v1/tasks", json={"nodes": ["gw-1"], "command": ["true"], "isolation": {"netwrok": "x"}}
+    )
+    assert (wrong.status_code, "netwrok" in wrong.text) == (422, True)
     assert (await hub.api.get("/v1/tasks/nothing")).status_code == 404
     assert (await hub.api.post("/v1/tasks", json={"selector": "", "command": ["true"]})).status_code in (404, 422)
 

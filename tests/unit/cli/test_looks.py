@@ -266,6 +266,24 @@ def test_a_silent_success_says_ok(skerry: Skerry, api: FakeApi) -> None:
     assert skerry("run", "--node", "a", "--", "true")[:2] == (0, "a │ ok\n")
 
 
+def test_run_without_a_network_is_run_so_or_not_at_all(skerry: Skerry, api: FakeApi) -> None:
+    done = {"node": "a", "state": "refused", "reason": "refused: its isolation is required"}
+    api.says("POST", "/v1/tasks", ({"group": "g", "nodes": [{"node": "a", "state": "pending"}]}, done))
+
+    code, out, _ = skerry("run", "--node", "a", "--no-network", "--user", "bob", "--", "true")
+
+    assert (code, out) == (1, "a │ refused, refused: its isolation is required\n")
+    assert api.asked[0][2]["isolation"] == {"network": "none", "required": True}
+    assert api.asked[0][2]["user"] == "bob"
+
+
+def test_what_a_command_went_without_is_told_though_all_went_well(skerry: Skerry, api: FakeApi) -> None:
+    done = {"node": "a", "state": "ok", "stdout": "x\n", "duration_s": 0.1, "reason": "this device cannot enforce it"}
+    api.says("POST", "/v1/tasks", ({"group": "g", "nodes": [{"node": "a", "state": "pending"}]}, done))
+
+    assert "this device cannot enforce it" in skerry("run", "--node", "a", "--", "true")[1]
+
+
 def test_run_wants_to_know_where(skerry: Skerry, api: FakeApi) -> None:
     code, _, err = skerry("run", "--", "true")
     assert code == 2

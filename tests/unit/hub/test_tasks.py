@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hub.core import inputs, views
-from protocol import limits
+from protocol import documents, limits
 from tests.unit.hub.world import Device, World, topics, workflow
 
 
@@ -45,11 +45,22 @@ def test_a_task_that_makes_no_sense_is_refused(world: World) -> None:
     assert "is one of" in refused(cancel_run="r1").error
     assert "is one of" in refused(command=[]).error
     assert "--timeout" in refused(timeout_s=0.0).error
+    assert "are a command's" in refused(command=[], cancel_run="r1", limits=documents.Limits(cpu=1.0)).error
     assert "deadline is within" in refused(deadline_s=1e12).error
     assert refused(command=[], workflow="report").status == 404
     assert "bytes; the most is" in refused(command=["x" * limits.DOCUMENT_BYTES_MAX]).error
     assert refused(selector="no good!").status == 422
     assert world.refused(inputs.CreateTasks(nodes=["oslo-1"])).status == 422
+
+
+def test_what_a_command_is_kept_from_arrives(world: World) -> None:
+    world.fleet(oslo_1={"site": "oslo"})
+    isolation, bounds = documents.Isolation(required=True, no_network=True), documents.Limits(memory_bytes=1)
+
+    run(world, isolation=isolation, limits=bounds)
+
+    (group,) = world.core.tasks.groups()
+    assert (group.document.isolation, group.document.limits) == (isolation, bounds)
 
 
 def test_a_workflow_is_started_and_a_run_cancelled_by_a_task(world: World) -> None:
