@@ -17,8 +17,7 @@ import msgspec
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
-from hub.core.up.apart import AskApart
-from hub.core.up.certificate import MakeCsr, StoreCertificate
+from hub.core.up.certificate import AskApart, MakeCsr, StoreCertificate
 from hub.core.up.seek import Seek
 from hub.shell import announce, fetch
 from hub.shell.api import app as api

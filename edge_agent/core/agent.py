@@ -24,7 +24,6 @@ from edge_agent.core.speech.emit import Emit
 from edge_agent.core.tasks import Tasks
 from edge_agent.core.upgrade.wanted import Upgrading
 from edge_agent.core.upward.absence import Absence
-from edge_agent.core.upward.apart import Apart
 from edge_agent.core.upward.asks import Asks
 from edge_agent.core.upward.certificate import Certificate
 from edge_agent.core.upward.contact import Contact
@@ -125,7 +124,6 @@ class AgentCore:
         self._certificate = Certificate(ctx)
         self._home = Home(snapshot, ctx, self._certificate, config.node, config.parent)
         self._gone = Gone(ctx, self._home, absence, config.parent)
-        self._apart = Apart(ctx, self._certificate)
         self._seek = Seek(ctx)
         self._contact = Contact(snapshot, ctx, config.parent)
         self._reporter = Reporter(
@@ -210,7 +208,7 @@ class AgentCore:
                 self._child.opened(session, now, fx)
             case inputs.Closed(session=session, reason=reason, turned_away=turned_away):
                 self._contact.failed(reason)
-                self._apart.closed(turned_away)
+                self._certificate.closed(turned_away)
                 self._seek.closed(turned_away)
                 if turned_away:
                     self._upgrading.trial.turned_away(reason)
@@ -233,7 +231,7 @@ class AgentCore:
         """What a helper found out, or the launcher said."""
         match event:
             case inputs.AnsweredApart():
-                self._apart.answered(event, now, fx)
+                self._certificate.answered(event.certificate, event.refused, now, fx)
             case inputs.HavenFound():
                 self._gone.found(event, now, fx)
             case inputs.MoveChecked():
@@ -265,7 +263,7 @@ class AgentCore:
         self._reporter.platform = started.platform
         self._artifacts.start(started.artifacts)
         self._upgrading.know(started.slots)
-        self._certificate.start(started.certificate_from_ms, started.certificate_until_ms)
+        self._certificate.start(ctx.entropy, started.certificate_from_ms, started.certificate_until_ms)
         self._contact.start(now)
         self._roster.start(now)
         body = AgentStarted(boot=started.boot_id, unclean=self._unclean, version=started.version, rebooted=ctx.rebooted)
@@ -451,7 +449,6 @@ class AgentCore:
         self._artifacts.tick(now, fx)
         self._tasks.tick(now, fx)
         self._certificate.tick(now, fx)
-        self._apart.tick(now, fx)
         self._seek.tick(now, fx)
         self._gone.tick(now, fx)
         self._upgrading.tick(now, fx)
@@ -468,8 +465,7 @@ class AgentCore:
             self._roster.next_wake(now),
             self._artifacts.next_wake(),
             self._tasks.next_wake(),
-            self._certificate.next_wake(now),
-            self._apart.next_wake(),
+            self._certificate.next_wake(),
             self._seek.next_wake(),
             self._gone.next_wake(),
             self._upgrading.trial.next_wake(),

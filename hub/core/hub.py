@@ -34,8 +34,7 @@ from hub.core.rehome.orders import Orders
 from hub.core.restore import Restore, mended
 from hub.core.rollup import Rollup
 from hub.core.streams import OwnStreams
-from hub.core.up.apart import AnsweredApart
-from hub.core.up.certificate import CertificateStored, CsrMade
+from hub.core.up.certificate import AnsweredApart, CertificateStored, CsrMade
 from hub.core.up.fetching import Fetching
 from hub.core.up.questions import Questions
 from hub.core.up.relay import Relay

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hub.core import inputs, streams
 from hub.core.hub import HubConfig, HubCore
-from hub.core.up.apart import AnsweredApart, AskApart
-from hub.core.up.certificate import CertificateStored, CsrMade, MakeCsr, StoreCertificate
+from hub.core.up.certificate import AnsweredApart, AskApart, CertificateStored, CsrMade, MakeCsr, StoreCertificate
 from hub.core.up.seek import Seek, Sought
 from protocol import limits
 from protocol.aio.journal import Journal

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from hub.core.up.apart import AnsweredApart, Apart
-from hub.core.up.certificate import Certificate, CertificateStored, CsrMade
+from hub.core.up.certificate import AnsweredApart, Certificate, CertificateStored, CsrMade
 from hub.core.up.seek import Seeking, Sought
 from protocol.effects import Effects, Now
 from protocol.entropy import Entropy
@@ -23,18 +23,16 @@ class Papers:
     def __init__(self, child: Child, note: Callable[[str, dict[str, Any], Now, Effects], None]) -> None:
         self._child = child
         self._certificate = Certificate(child, note)
-        self._apart = Apart(child, self._certificate)
         self.seeking = Seeking(child, note)
 
     def start(self, entropy: Entropy, from_ms: int, until_ms: int) -> None:
         """A life begins with a certificate of these dates; 0: they are not known."""
         self._certificate.start(entropy, from_ms, until_ms)
-        self._apart.start(entropy)
         self.seeking.start(entropy)
 
     def closed(self, turned_away: bool) -> None:
         """The transport ended; the link has not been told yet."""
-        self._apart.closed(turned_away)
+        self._certificate.closed(turned_away)
         self.seeking.closed(turned_away)
 
     def told(self, event: events.ChildEvent, now: Now, fx: Effects) -> None:
@@ -56,8 +54,8 @@ class Papers:
         match answer:
             case CsrMade(csr=csr):
                 self._certificate.csr_made(csr, now, fx)
-            case AnsweredApart():
-                self._apart.answered(answer, now, fx)
+            case AnsweredApart(certificate=certificate, refused=refused):
+                self._certificate.answered(certificate, refused, now, fx)
             case Sought():
                 self.seeking.sought(answer, now, fx)
             case CertificateStored():
@@ -68,12 +66,12 @@ class Papers:
     def tick(self, now: Now, fx: Effects) -> None:
         """Do what is due."""
         self._certificate.tick(now, fx)
-        self._apart.tick(now, fx)
         self.seeking.tick(now, fx)
 
     def next_wake(self) -> float:
         """Return the mono time at which `tick` is due."""
-        return min(self._certificate.next_wake(), self._apart.next_wake(), self.seeking.next_wake())
+        due = self._certificate.next_wake()
+        return min(math.inf if due is None else due, self.seeking.next_wake())
 
     def condition(self, now: Now) -> str:
         """Return what an operator should know, or an empty text."""

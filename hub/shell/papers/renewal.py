@@ -17,8 +17,7 @@ import httpx
 import msgspec
 
 from hub.core import inputs
-from hub.core.up.apart import AnsweredApart, AskApart
-from hub.core.up.certificate import CertificateStored, CsrMade, MakeCsr, StoreCertificate
+from hub.core.up.certificate import AnsweredApart, AskApart, CertificateStored, CsrMade, MakeCsr, StoreCertificate
 from hub.shell.authority import Authority
 from hub.shell.home import Parent
 from protocol import limits

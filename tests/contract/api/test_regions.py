@@ -22,7 +22,7 @@ from cryptography.x509 import oid
 from edge_agent.shell import enroll, identity
 from edge_agent.shell.papers import apart
 from hub.core.doctor import folder
-from hub.core.up.apart import AnsweredApart
+from hub.core.up.certificate import AnsweredApart
 from hub.shell import init
 from hub.shell.authority import Authority
 from hub.shell.doctor import gather

@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from hub.core import inputs
-from hub.core.up.apart import AnsweredApart, AskApart
-from hub.core.up.certificate import CertificateStored, CsrMade, MakeCsr, StoreCertificate
+from hub.core.up.certificate import AnsweredApart, AskApart, CertificateStored, CsrMade, MakeCsr, StoreCertificate
 from hub.core.up.papers import Answer, Papers
 from protocol import limits, messages
 from protocol.effects import Effects, Now, Send
