@@ -84,6 +84,10 @@
         test_install.py::test_installed_as_a_package_a_hub_serves_starts_again_and_leaves_nothing
         test_install.py::test_installed_on_another_machine_it_enrolls_runs_work_and_syncs
         test_install_stick.py::test_installed_from_a_stick_it_works_with_no_network_and_enrolls_when_it_has_one
+    a launcher that cannot start
+        test_units.py::test_a_launcher_that_cannot_start_is_tried_seldom_and_for_ever
+        tests/contract/shell/test_patience.py::test_one_that_ends_at_once_is_asked_ever_more_seldom_and_for_ever
+        tests/contract/shell/test_patience.py::test_what_was_asked_while_it_could_not_start_is_done_once_it_can
     another version of an agent, good, broken, and cut off by power while it is tried
         test_upgrade.py::test_a_version_comes_in_place_of_another_and_one_that_is_broken_goes_back
         test_upgrade.py::test_power_cuts_in_a_trial_leave_an_agent_that_works_and_end_it

@@ -316,6 +316,10 @@ async def _told(on: Debian, pid: int, name: str) -> list[str]:
     return next(line.split()[1:] for line in lines if line.startswith(f"{name}:"))
 
 
+async def _is_healthy(on: Debian, service: str) -> bool:
+    return (await _status(on))["services"][service].get("healthy") is True
+
+
 async def _reason(it: Lands, on: Debian, service: str) -> str:
     async def failed() -> str:
         return (await _status(on))["services"].get(service, {}).get("reason", "")
@@ -334,6 +338,7 @@ async def test_what_runs_is_confined_as_declared_and_allowed_and_outlives_who_st
         forever = ["sh", "-c", "ls -A /tmp >saw; grep -c : /proc/net/dev >>saw; touch /opt/x; exec sleep 100000"]
         await deeds.declare(it, deeds.service("quiet", forever, isolation=quiet, health={"exec": ["true"]}))
         pid = await _pid(it, on, "quiet")
+        await it.until(lambda: _is_healthy(on, "quiet"), "its health command runs where it does")
         work = (await on.run("id", "-u", "skerry-work")).strip()
         assert await _told(on, pid, "Uid") == [work] * 4
         assert await _told(on, pid, "NoNewPrivs") == ["1"]
