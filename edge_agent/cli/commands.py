@@ -16,7 +16,6 @@ from edge_agent.shell import identity
 from protocol import limits
 from protocol.doctor import words
 from protocol.errors import SkerryError
-from protocol.spec.quantities import format_size
 
 if TYPE_CHECKING:
     from edge_agent.shell import enroll as enrollment
@@ -81,8 +80,8 @@ def enroll(
         typer.Option(
             "--quota",
             metavar="SIZE",
-            help=f"What journal and telemetry may take on disk, {format_size(limits.DEVICE_QUOTA_BYTES_MIN)} at least.",
-            show_default=format_size(limits.DEVICE_QUOTA_BYTES),
+            help=f"What journal and telemetry may take on disk, {limits.DEVICE_QUOTA_BYTES_MIN >> 20}Mi at least.",
+            show_default=f"{limits.DEVICE_QUOTA_BYTES >> 20}Mi",
         ),
     ] = "",
     again: Annotated[bool, typer.Option("--again", help="Even if the hub knows it: same key, same name.")] = False,

@@ -8,6 +8,7 @@ import re
 from protocol.doctor import words
 
 _NUMBER = re.compile(r"\[Errno -?\d+\] |\[SSL: \w+\] | \(_ssl\.c:\d+\)")
+_ELSEWHERE = re.compile(r"; \S+ is not at ([^()]+)")
 _CUT_OFF = "EOF occurred in violation of protocol"
 
 
@@ -35,8 +36,10 @@ def plural(count: int, one: str, many: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a sentence of the operating system's or of TLS without its error numbers."""
-    return _NUMBER.sub("", text).replace(_CUT_OFF, "the connection was cut off")
+    """Return a sentence of the operating system's or of TLS without its error numbers, and the places where a hub was
+    looked for counted."""
+    text = _NUMBER.sub("", text).replace(_CUT_OFF, "the connection was cut off")
+    return _ELSEWHERE.sub(lambda found: f", nor at {plural(found[1].count('; ') + 1, 'other address', 'others')}", text)
 
 
 def _local(ms: int) -> datetime.datetime:

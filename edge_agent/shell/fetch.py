@@ -66,7 +66,10 @@ def _download(job: Job, part: Path, client: httpx.Client) -> None:
         if response.status_code in _REFUSED:
             raise TicketRefused(f"the hub refused the ticket ({response.status_code})")
         if response.status_code not in (200, 206):
-            raise Refused(f"the hub answered {response.status_code} for the artifact {job.digest[:19]}…")
+            lacks = (
+                "it lacks that: apply there again what needs it" if response.status_code == 404 else "it is tried again"
+            )
+            raise Refused(f"the hub answered {response.status_code} for the artifact {job.digest[:19]}…: {lacks}")
         with open(part, "ab" if response.status_code == 206 else "wb") as file:
             size = file.tell()
             for chunk in response.iter_raw():  # as it comes: what is gathered first would be lost when it breaks

@@ -11,16 +11,16 @@ is 0600 and nobody can list it.
 from __future__ import annotations
 
 import os
-import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.shell.runners import place
 from protocol import limits
-from protocol.aio import tls
-from protocol.aio.upkeep import synced
 from protocol.errors import Refused, StoreError
+
+if TYPE_CHECKING:
+    import ssl
 
 ARTIFACTS = "artifacts"
 INVITE = "invite.json"
@@ -129,16 +129,22 @@ def check_met(data: Path) -> None:
 
 def save(data: Path, file: AgentFile) -> None:
     """Write agent.json: from now on the device is enrolled."""
+    from protocol.aio.upkeep import synced
+
     synced.write(data / "agent.json", msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
 
 
 def link_context(data: Path, file: AgentFile) -> ssl.SSLContext:
     """Return the TLS context of the link: mutual, only our root, only the hub's (or broker's) name."""
+    from protocol.aio import tls  # large, and every command of the person here asks this module where the agent is
+
     return tls.child_context(chain=data / "cert.pem", key=data / "key.pem", root=data / "root.pem", name=file.mqtt.name)
 
 
 def artifacts(data: Path) -> list[str]:
     """Return the digests of the artifacts that are unpacked here: a folder with its full name is verified and whole."""
+    from edge_agent.shell.runners import place
+
     folder = data / ARTIFACTS
     place.passage(folder)
     return sorted(f"sha256:{path.name}" for path in folder.iterdir() if len(path.name) == 64 and path.is_dir())

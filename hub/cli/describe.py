@@ -154,7 +154,7 @@ def _what_it_is(hub: client.Client, node: dict[str, Any], now_ms: int) -> Sectio
     rows.append(("certificate", words.certificate(node.get("certificate_until_ms", 0), now_ms)))
     rows.append(("enrolled", human.clock(node.get("enrolled_ms"), now_ms)))
     if node.get("clock_offset_ms") is not None:
-        rows.append(("clock", f"{node['clock_offset_ms']} ms off"))
+        rows.append(("clock", words.clock_off(node["clock_offset_ms"])))
     if node.get("revoked_reason"):
         rows.append(("revoked", node["revoked_reason"]))
     return title, rows

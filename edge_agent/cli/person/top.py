@@ -52,7 +52,7 @@ def _head(answer: Json) -> Iterator[Text]:
     link = (view.clean(tell.link(answer)), "" if is_live else "yellow")
     yield Text.assemble((answer["node"], "bold"), "   ", link)
     vitals = _vitals(answer["vitals"])
-    yield Text.assemble((clock, "dim"), "   ", vitals, ("   q ends", "dim"), no_wrap=True, overflow="ellipsis")
+    yield Text.assemble((f"{clock}   q ends   ", "dim"), vitals, no_wrap=True, overflow="ellipsis")
     if answer["hold"] is not None:
         yield _line(tell.held(answer["hold"], answer["now_ms"]), "yellow")
 

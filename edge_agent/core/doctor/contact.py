@@ -20,6 +20,7 @@ def contact(seen: Device, who: Enrolled) -> list[Finding]:
         _agent(seen),
         _link(seen),
         _losses(seen.agent),
+        *_to_look_at(seen.agent),
         ways.versions("versions", seen.version, seen.answer, running),
     ]
 
@@ -80,9 +81,13 @@ def _losses(agent: Running | Resting | Unseen) -> Finding:
     if lost:
         says = f"declared lost, for want of room or by a fault: {', '.join(lost)} entries"
         return warning("losses", says, "the hub knows and shows it; a larger disk, less to say, or a link more often")
-    if agent.conditions:
-        return warning("losses", f"none; but {words.names(agent.conditions)}", "skerry-agent status says more")
     return ok("losses", "nothing was ever declared lost")
+
+
+def _to_look_at(agent: Running | Resting | Unseen) -> list[Finding]:
+    if not isinstance(agent, Running) or not agent.conditions:
+        return []
+    return [warning("to look at", words.names(agent.conditions), "skerry-agent status says more")]
 
 
 def _for(seen: Device, since_ms: int) -> str:

@@ -59,7 +59,7 @@ def next_of(service: Workload, report: status.ServiceReport, override: Override 
 def _asked_back(override: Override | None, asked: documents.ReleaseRequest | None) -> Iterator[Reason]:
     if override is not None and asked is not None:
         why = f": {asked.reason}" if asked.reason else ""
-        yield f"{asked.by} asks from the hub to release that{why}", 0
+        yield f"at the hub {asked.by} asks to release that{why}", 0
 
 
 def _so_it_is(service: Workload, report: status.ServiceReport) -> Iterator[Reason]:

@@ -21,6 +21,14 @@ def as_of(vitals: dict[str, Any] | None, now_ms: int) -> str:
     return f" (last known, as of {human.clock(ms, now_ms)})" if ms and now_ms - ms > FRESH_MS else ""
 
 
+def clock_off(offset_ms: int) -> str:
+    """Return how far a device's clock is from this hub's."""
+    if abs(offset_ms) < 1_000:
+        return f"{offset_ms} ms off"
+    way = "ahead of" if offset_ms > 0 else "behind"
+    return f"{human.duration(abs(offset_ms) / 1000)} {way} this hub's"
+
+
 def certificate(until_ms: int, now_ms: int) -> str:
     """Return how long a certificate is good."""
     if not until_ms:

@@ -140,7 +140,7 @@ def test_the_hub_may_ask_for_an_override_back(world: World) -> None:
     (condition,) = world.local(inputs.LocalStatus())["conditions"]
     assert condition["text"] == "olga asks to release the override here: needed today      (skerry-agent release web)"
     reasons = world.local(inputs.LocalWhy(service="web"))["reasons"]
-    assert reasons[1] == "olga asks from the hub to release that: needed today"
+    assert reasons[1] == "at the hub olga asks to release that: needed today"
 
 
 # ------------------------------------------------------------------------------------------------ views

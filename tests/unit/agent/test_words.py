@@ -41,6 +41,9 @@ def test_a_link_that_is_down_is_told_without_error_numbers() -> None:
     told = tell.link(answer(state="offline", reason="hub.example:8883: [Errno 111] Connection refused"))
     assert told.startswith("offline for 1 h (hub.example:8883: Connection refused). ")
     assert told.endswith("; 1 entry waits to sync (120 B).")
+    sought = "127.0.0.1:8883: no route; cloud is not at 192.0.2.2:8883: no route; [FD00:0::2]:8883: no route"
+    assert human.plain(f"offline ({sought}) now") == "offline (127.0.0.1:8883: no route, nor at 2 others) now"
+    assert human.plain(sought.rpartition("; ")[0]).endswith("no route, nor at 1 other address")
     cut = "h:8883: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol (_ssl.c:1006)"
     assert human.plain(cut) == "h:8883: the connection was cut off"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.cli.view import human
+from hub.cli.view import human, words
 
 NOW_MS = 1_700_000_000_000  # 14 Nov 2023 22:13:20 UTC
 DAY_MS = 86_400_000
@@ -73,3 +73,9 @@ def test_whatever_moment_a_device_claims_its_line_is_shown(ms: int) -> None:
     assert human.stamp(ms)
     assert human.iso(ms)
     assert human.age(ms, now_ms)
+
+
+def test_a_clock_is_off_in_units_that_can_be_read() -> None:
+    assert words.clock_off(-12) == "-12 ms off"
+    assert words.clock_off(14_399_980) == "3 h 59 m ahead of this hub's"
+    assert words.clock_off(-2_000) == "2 s behind this hub's"

@@ -154,7 +154,7 @@ def test_a_certificate_is_judged_by_the_hubs_time() -> None:
         (but(RUNNING, link="offline", reason="no route", waiting_rows=9, waiting_bytes=99), [("link", PROBLEM)], 3),
         (but(RUNNING, link="refused", reason="revoked: stolen"), [("link", PROBLEM)], 1),
         (but(RUNNING, lost={"metrics": 1_200, "state": 0}), [("losses", WARNING)], 0),
-        (but(RUNNING, conditions=["a manifest was refused"]), [("losses", WARNING)], 0),
+        (but(RUNNING, conditions=["a manifest was refused"]), [("to look at", WARNING)], 0),
         (but(RUNNING, version="0.0.9"), [("versions", WARNING)], 0),
         (Resting(why="away"), [("agent", PROBLEM), ("link", WARNING)], 3),
         (Resting(why="away", contact_ms=NOW_MS), [("agent", PROBLEM), ("link", WARNING)], 3),
