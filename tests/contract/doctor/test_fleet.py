@@ -102,7 +102,7 @@ async def test_people_get_lines_and_a_sum(doctors: Doctors) -> None:
     at = next(number for number, line in enumerate(lines) if line.startswith("bad"))
     assert lines[at].split()[1] == "key"
     assert lines[at + 1].strip().startswith("→ chmod 600 ")
-    assert lines[-1] == "1 problem, 19 ok."
+    assert lines[-1] == "1 problem, 20 ok."
 
 
 async def test_who_is_not_there_is_3_and_each_is_named(doctors: Doctors) -> None:
