@@ -333,7 +333,8 @@ class ProcessRunner:
             self._reap()
         if workload.process is None:
             self._live.pop(workload.spec.instance)
-            why = packets.refusal(workload.asked) if workload.asked is not None else "is the disk full?"
+            asked, workload.asked = workload.asked, None
+            why = packets.refusal(asked) if asked is not None else "is the disk full?"
             self._fail(workload.spec.instance, f"cannot start {workload.spec.key}: {why}")
         elif folder.exit_of(workload.path) is None:
             self._follow(workload)  # somebody killed the shim; its workload may live

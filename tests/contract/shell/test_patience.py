@@ -94,6 +94,19 @@ async def test_what_was_asked_while_it_could_not_start_is_done_once_it_can(
             await until(lambda: not told[-1].able.waits)
 
 
+async def test_one_that_says_no_has_answered(one: Launched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LAUNCHER_WAIT_S", 1.0)
+    world = one.world()
+    assert world.by is not None
+    world.launch("t-1", process=documents.Process(command=["id"], user="root"))
+    await world.one(inputs.LaunchFailed)
+
+    world.launch("t-2", "sleep", "1.2")  # for as long as one waits for it
+    await world.one(inputs.Ended)
+
+    assert not world.by.able.waits
+
+
 async def _probed(data: Path, by: Launcher) -> list[inputs.Input]:
     told: list[inputs.Input] = []
     (data / "data" / "web").mkdir(parents=True, exist_ok=True)
