@@ -81,15 +81,7 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
     yield _what_it_is(hub, node, now_ms)
     if node["region"] is not None:
         yield from _region(node, now_ms)
-    term = f"term {node['term']}, generation" if node["term"] else "generation"
-    yield (
-        "asked of it",
-        [
-            ("desired", f"{term} {node['desired_generation']}"),
-            ("it holds", f"generation {node['observed_generation']}" + (", settled" if node.get("settled") else "")),
-            *([] if node["through"] else [("placed", ", ".join(node.get("placed") or []) or "nothing")]),
-        ],
-    )
+    yield "asked of it", _asked(node)
     heard = f" (as of {human.clock(node.get('as_of_ms'), now_ms)})" if node["state"] != "online" else ""
     yield f"services{heard}", [(name, words.service_words(one, now_ms)) for name, one in node["services"].items()]
     for name, one in node["services"].items():
@@ -114,6 +106,15 @@ def _node(hub: client.Client, node: dict[str, Any], now_ms: int) -> Iterator[Sec
     yield "not here", missing.rows(node, policies_here)
     yield "declared lost", words.losses(node, now_ms)
     yield "lately", _recent(hub, {"node": node["address"]})
+
+
+def _asked(node: dict[str, Any]) -> list[tuple[str, str]]:
+    term = f"term {node['term']}, generation" if node["term"] else "generation"
+    return [
+        ("desired", f"{term} {node['desired_generation']}"),
+        ("it holds", f"generation {node['observed_generation']}" + (", settled" if node.get("settled") else "")),
+        *([] if node["through"] else [("placed", ", ".join(node.get("placed") or []) or "nothing")]),
+    ]
 
 
 def _region(node: dict[str, Any], now_ms: int) -> Iterator[Section]:

@@ -1,4 +1,4 @@
-"""What operators declare: apply, read back, delete; and how services, workflows and runs are."""
+"""What operators declare: apply, read back, delete; and how services and workflows are."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def router(hub: Hub) -> APIRouter:
     """Return the routes of resources."""
     routes = APIRouter(tags=["resources"])
     _changing(routes, hub)
-    _reading(routes, hub)
+    _declared(routes, hub)
+    _services(routes, hub)
+    _workflows(routes, hub)
     return routes
 
 
@@ -90,7 +92,7 @@ async def _looked(hub: Hub, key: str) -> dict[str, Any]:
     return worst.told()
 
 
-def _reading(routes: APIRouter, hub: Hub) -> None:
+def _declared(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/resources/{kind}")
     async def resources(kind: str) -> Response:
         """Return all resources of a kind as they were declared, and where they are placed."""
@@ -101,6 +103,8 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
         """Return one resource as it was declared, and where it is placed."""
         return errors.answer(views.resource(hub.core(), kind, name))
 
+
+def _services(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/services")
     async def services() -> Response:
         """Return all services with how many nodes of the whole subtree do what."""
@@ -117,6 +121,8 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
         """Return a page of how it is on each of its nodes, by address from `start` on; paged as `/v1/nodes` is."""
         return errors.page(*views.on(hub.core(), f"service/{name}", start, limit))
 
+
+def _workflows(routes: APIRouter, hub: Hub) -> None:
     @routes.get("/v1/workflows")
     async def workflows() -> Response:
         """Return all workflows, and how they are on each node."""
@@ -132,17 +138,3 @@ def _reading(routes: APIRouter, hub: Hub) -> None:
     async def workflow_on(name: str, start: str = "", limit: Limit = limits.NODES_PAGE_MAX) -> Response:
         """Return a page of how it is on each of its nodes, as for services."""
         return errors.page(*views.on(hub.core(), f"workflow/{name}", start, limit))
-
-    @routes.get("/v1/runs")
-    async def runs(
-        workflow: str = "",
-        node: str = "",
-        limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS_MAX)] = 100,
-    ) -> Response:
-        """Return the newest runs."""
-        return errors.answer(views.runs(hub.core(), workflow, views.named(hub.core(), node), limit))
-
-    @routes.get("/v1/runs/{run:path}")
-    async def run(run: str) -> Response:
-        """Return one run, by its id or as NODE/ID."""
-        return errors.answer(views.run(hub.core(), run))

@@ -1,4 +1,4 @@
-"""One-off work: ask nodes for it, and hear how it goes, live."""
+"""One-off work: ask nodes for it, and hear how it goes, live; runs of workflows, asked for in the same way or not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.core import inputs, views
@@ -49,7 +49,7 @@ class _Made(msgspec.Struct, frozen=True):
 
 
 def router(hub: Hub) -> APIRouter:
-    """Return the routes of tasks."""
+    """Return the routes of tasks and runs."""
     routes = APIRouter(tags=["tasks"])
 
     @routes.post("/v1/tasks")
@@ -70,7 +70,24 @@ def router(hub: Hub) -> APIRouter:
         """Return a group of tasks and how each of them goes."""
         return errors.answer(views.task_group(hub.core(), group, hub.now()))
 
+    _runs(routes, hub)
     return routes
+
+
+def _runs(routes: APIRouter, hub: Hub) -> None:
+    @routes.get("/v1/runs")
+    async def runs(
+        workflow: str = "",
+        node: str = "",
+        limit: Annotated[int, Query(ge=1, le=limits.PAGE_ROWS_MAX)] = 100,
+    ) -> Response:
+        """Return the newest runs."""
+        return errors.answer(views.runs(hub.core(), workflow, views.named(hub.core(), node), limit))
+
+    @routes.get("/v1/runs/{run:path}")
+    async def run(run: str) -> Response:
+        """Return one run, by its id or as NODE/ID."""
+        return errors.answer(views.run(hub.core(), run))
 
 
 def _operation(body: TasksBody) -> inputs.CreateTasks:
