@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from edge_agent.core import inputs
 from edge_agent.shell.launching import confined, passing
 from edge_agent.shell.launching.launcher import Launcher
@@ -71,7 +73,9 @@ class Probes:
         timeout_s, most = action.probe.timeout_s, limits.PROBE_TEXT_BYTES_MAX
         setting = script.Setting(cwd=cwd, env=env, identity=who, tools=self._tools, limits=process.limits)
         if by is not None:
-            asked = confined.beside(action, setting, by.able)
+            whole = msgspec.structs.replace(process, cwd="")
+            folder = place.find(self._data, whole, action.service, action.instance)
+            asked = confined.beside(action, setting, folder, by.able)
             outcome = await passing.run(by, asked, timeout_s=timeout_s, output_bytes_max=most)
         else:
             work.check(f"p-{action.service}", process.user, action.probe.exec, setting)

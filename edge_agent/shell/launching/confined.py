@@ -68,11 +68,13 @@ def asked(action: inputs.Launch, setting: script.Setting, owned: Path | None, ab
     )
 
 
-def beside(action: inputs.RunProbe, setting: script.Setting, able: Able) -> Asked:
-    """Return what to ask for to run a probe beside its service. Raises Refused as `asked` does."""
+def beside(action: inputs.RunProbe, setting: script.Setting, folder: Path, able: Able) -> Asked:
+    """Return what to ask for to run a probe beside its service, whose `folder` it may touch. Raises as `asked` does."""
     process = msgspec.structs.replace(action.process, command=action.probe.exec)
     launch = inputs.Launch(instance=action.instance, process=process, key=action.service)
-    return msgspec.structs.replace(asked(launch, setting, None, able), beside=action.instance)
+    found = asked(launch, setting, None, able)
+    writes = [*found.writes, str(folder)] if found.reads or found.writes else []
+    return msgspec.structs.replace(found, beside=action.instance, writes=writes)
 
 
 def grace(seconds: float) -> int:

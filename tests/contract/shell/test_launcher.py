@@ -19,6 +19,7 @@ from edge_agent.launcher import policy, serve
 from edge_agent.launcher.groups import Groups
 from edge_agent.launcher.house import House
 from edge_agent.shell import probes
+from edge_agent.shell.launching.launcher import Launcher
 from edge_agent.shell.runners import folder, proc, script
 from edge_agent.shell.runners.children import Helpers
 from protocol import documents
@@ -209,6 +210,21 @@ async def test_more_memory_or_processes_than_declared_it_does_not_get(one: Launc
     assert "ork" in ended.stderr  # dash: Cannot fork
 
 
+async def _probed(
+    one: Launched, by: Launcher | None, process: documents.Process, *command: str, timeout_s: float = 20.0
+) -> inputs.Probed:
+    told: list[inputs.Input] = []
+    async with asyncio.TaskGroup() as group:
+        made = probes.Probes(
+            one.data, node="n", tools=script.Tools.find(), report=told.append, group=Helpers(group), launcher=by
+        )
+        probe = documents.Probe(exec=list(command), timeout_s=timeout_s)
+        made.run(inputs.RunProbe(service="web", instance="s-web-1", probe=probe, process=process))
+    found = told[0]
+    assert isinstance(found, inputs.Probed)
+    return found
+
+
 async def test_a_probe_is_confined_as_its_service_is(one: Launched) -> None:
     world = one.world()
     process = documents.Process(
@@ -222,21 +238,7 @@ async def test_a_probe_is_confined_as_its_service_is(one: Launched) -> None:
     await until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
 
     async def probed(*command: str, timeout_s: float = 20.0) -> inputs.Probed:
-        probe = documents.Probe(exec=list(command), timeout_s=timeout_s)
-        told: list[inputs.Input] = []
-        async with asyncio.TaskGroup() as group:
-            made = probes.Probes(
-                one.data,
-                node="n",
-                tools=script.Tools.find(),
-                report=told.append,
-                group=Helpers(group),
-                launcher=world.by,
-            )
-            made.run(inputs.RunProbe(service="web", instance="s-web-1", probe=probe, process=process))
-        found = told[0]
-        assert isinstance(found, inputs.Probed)
-        return found
+        return await _probed(one, world.by, process, *command, timeout_s=timeout_s)
 
     assert (await probed("id", "-un")).text == OTHER
     assert (await probed("grep", "-c", ":", "/proc/net/dev")).text == "1"
@@ -251,6 +253,22 @@ async def test_a_probe_is_confined_as_its_service_is(one: Launched) -> None:
     world.stop("s-web-1", 1.0)
     await world.one(inputs.Ended)
     assert "s-web-1 does not run" in (await probed("id")).text
+
+
+async def test_a_probe_of_a_service_that_works_in_a_part_of_its_folder_may_touch_all_of_it(one: Launched) -> None:
+    world = one.world()
+    if world.by is None or "paths" not in world.by.able.names:
+        pytest.skip("this kernel has no Landlock")
+    with one.being("root"):
+        (one.top / "hidden").mkdir(mode=0o777)
+        (one.top / "hidden").chmod(0o777)
+    (one.data / "data" / "web" / "bin").mkdir(parents=True)
+    process = documents.Process(command=["sleep", "60"], cwd="bin", isolation=documents.Isolation(reads=["/usr/share"]))
+    world.launch("s-web-1", key="web", capture=False, process=process)
+    await world.one(inputs.Launched)
+
+    assert (await _probed(one, world.by, process, "touch", "../beat")).ok
+    assert "Permission denied" in (await _probed(one, world.by, process, "touch", f"{one.top}/hidden/x")).text
 
 
 async def test_a_lease_ends_what_runs_as_another_user_though_agent_and_launcher_are_gone(one: Launched) -> None:
