@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("protocol", "edge_agent", "hub")
 SKIPPED = {".git", ".venv", "build", "__pycache__", ".hypothesis", ".pytest_cache", ".ruff_cache"}
 
+_PUBLIC = re.compile(r"(?:async def|def|class) [^_]")
 _HEAD = re.compile(r"(\s*)(?:async )?(def|class)\b")
 
 
@@ -74,7 +75,19 @@ def _may_hold(text: str, over: int) -> bool:
 
 def silent(path: Path) -> list[tuple[str, int]]:
     """Return (name, line) of each public class and function of the module `path` that states no contract."""
-    return _facts(path)[1]
+    return [] if _is_told(path.read_text()) else _facts(path)[1]
+
+
+def _is_told(text: str) -> bool:
+    """Tell whether the lines alone show that each public class and function of a module has a docstring: it begins
+    right below the line that ends the head with a colon. What is written otherwise is for the parser."""
+    lines = [*text.splitlines(), ""]
+    for at, line in enumerate(lines):
+        if _PUBLIC.match(line):
+            below = next((n for n in range(at, len(lines)) if lines[n].endswith(":") or not lines[n]), at) + 1
+            if below >= len(lines) or not lines[below].startswith(('    """', '    r"""')):
+                return False
+    return True
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, int]]:
