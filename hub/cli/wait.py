@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hub.cli.listing import fetched
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.2
 SHORT_S = 3.0  # shares that found no place in one region move to another, if there is one
+Spell = Callable[[str], str]
 NAMED = 4  # of those that are away
 
 
 class _Watch:
     """One resource on its nodes; says each change once."""
 
-    def __init__(self, hub: Client, result: dict[str, Any], quiet: bool, widths: tuple[int, int]) -> None:
+    def __init__(self, result: dict[str, Any], quiet: bool, widths: tuple[int, int], spell: Spell) -> None:
         self.key = _key(result)
         plural = "policies" if result["kind"] == "policy" else f"{result['kind']}s"
         self.path = f"/v1/{plural}/{result['name']}"
@@ -29,8 +31,7 @@ class _Watch:
         self.short: short.Short = []
         self._short_since = 0.0
         self.told, self.states = dict[str, str](), dict[str, str]()
-        self._quiet, self.spell = quiet, Paths(hub).of
-        self._widths = widths
+        self._quiet, self.spell, self._widths = quiet, spell, widths
         self._began = time.monotonic()
         self._head = f"{self.key:<{widths[0]}}  {result['action']}"
         if result.get("generation"):
@@ -84,9 +85,9 @@ def _key(result: dict[str, Any]) -> str:
     return f"{result['kind']}/{result['name']}"
 
 
-def _widths(results: list[dict[str, Any]]) -> tuple[int, int]:
+def _widths(results: list[dict[str, Any]], spell: Spell) -> tuple[int, int]:
     """Return how wide the resources' and the nodes' names are, so that their lines stand in columns."""
-    names = [name for result in results for name in (*result["nodes"], *(result.get("regions") or ()))]
+    names = [spell(name) for result in results for name in (*result["nodes"], *(result.get("regions") or ()))]
     return max((len(_key(one)) for one in results), default=0), max(map(len, names), default=0)
 
 
@@ -95,8 +96,9 @@ _STYLES = {"done": "green", "overridden": "yellow", "away": "yellow", "failed": 
 
 def until_true(hub: Client, results: list[dict[str, Any]], wait_s: float, *, patient: bool, quiet: bool) -> int:
     """Watch until every node did what was declared, or failed, or is away (unless `patient`); return the exit code."""
-    widths = _widths(results)
-    watches = [_Watch(hub, result, quiet, widths) for result in results]
+    spell = Paths(hub).of
+    widths = _widths(results, spell)
+    watches = [_Watch(result, quiet, widths, spell) for result in results]
     until = time.monotonic() + wait_s
     while True:
         began = time.monotonic()

@@ -31,8 +31,8 @@ def of(
         *_decided(override),
         *_asked_back(override, asked),
         *_so_it_is(service, report),
-        *_held(service, hold, link),
         _declared(own, service) if own is not None else _wanted(service, hold, link),
+        *_held(service, hold, link),
         *_though_it_runs(service, report),
         *_unheard(link),
     ]

@@ -110,9 +110,9 @@ def test_why_says_that_a_change_waits(world: World) -> None:
     world.desire(service("web", "./other"))
     why = world.local(inputs.LocalWhy(service="web"))
     assert why["reasons"] == [
+        "the hub wants it running (generation 1), restart always",
         'ada (uid 1001) holds updates here with the reason "shift": '
         "what the hub changed of it (up to generation 2) waits",
-        "the hub wants it running (generation 1), restart always",
     ]
     assert why["next"] == "skerry-agent unhold"
 

@@ -10,7 +10,7 @@ from hub.cli.view import words
 from hub.cli.view.below import spread
 from hub.cli.view.hubs import judged
 from tests.unit.cli.conftest import Skerry
-from tests.unit.cli.fake_api import FakeApi
+from tests.unit.cli.fake_api import FakeApi, node
 from tests.unit.spec.texts import service
 
 NOW = 1_700_000_000_000
@@ -93,3 +93,17 @@ def test_work_that_a_device_refuses_has_failed_and_is_no_older_generation() -> N
     assert "; an older generation" in spread.words(goes_on, words.service_words, NOW)
     on_its_way = one | {"report": {"state": "failed", "digest": "sha256:1"}}
     assert judged.node(on_its_way, "service", "jail", is_probed=False)[0] == "waiting"
+
+
+def test_lines_of_waiting_stand_in_columns_where_nodes_are_shown_by_path(
+    skerry: Skerry, api: FakeApi, file: str
+) -> None:
+    api.says("GET", "/v1/regions", [node("eu", kind="hub")])
+    api.says("POST", "/v1/apply", answer(nodes=["gw-1", "gw-longer"]))
+    one = {"node_state": "online", "placed": True, "current": True, "region": "", "report": {"state": "running"}}
+    on = [one | {"node": "gw-1"}, one | {"node": "gw-longer"}]
+    spec = {"spec": {"placement": {"selector": "*"}}}
+    api.says("GET", "/v1/services/x", {"kind": "service", "on": on, "in": [], "spec": spec, "has_more": False})
+    code, out, err = skerry("apply", "-f", file, "--wait")
+    assert code == 0, out + err
+    assert len({line.index("running") for line in out.splitlines() if line.endswith("  running")}) == 1
