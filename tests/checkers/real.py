@@ -23,7 +23,7 @@ import msgspec
 
 from edge_agent.core import inputs as agent
 from hub.core import inputs as hub
-from hub.core.up import apart, certificate
+from hub.core.up import certificate
 from protocol import effects, messages
 from protocol.aio import life
 from protocol.aio.sqlite import of
@@ -33,7 +33,7 @@ from tests.checkers import history
 from tests.checkers.history import AnyFact, Row
 
 _decode_message: Callable[[bytes | msgspec.Raw], messages.AnyMessage] = msgspec.json.Decoder(messages.AnyMessage).decode
-_SPOKEN: dict[str, tuple[ModuleType, ...]] = {"agent": (agent, table), "hub": (hub, certificate, apart, table)}
+_SPOKEN: dict[str, tuple[ModuleType, ...]] = {"agent": (agent, table), "hub": (hub, certificate, table)}
 """Where a core's inputs and actions stand, by its role."""
 _OPS: dict[str, type[effects.Store]] = {
     one.__name__: one
