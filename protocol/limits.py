@@ -483,6 +483,7 @@ UPGRADE_ENDS_MAX = 3  # ends of a version on trial, by itself
 UPGRADE_HUB_CONFIRM_S = 300.0  # for a new version of a hub to say that all is well: its store may have to be changed
 UPGRADE_RETURN_S = 60.0  # a hub on trial waits so long for who was connected, and half its time at most
 UPGRADE_ANSWER_S = 30.0  # in which a hub on trial must answer to itself
+UPGRADE_FAULT_CHARS_MAX = 500  # of what a version on trial says against itself
 UPGRADE_SHOW_S = 0.5  # of who waits for an upgrade, at how far it is
 
 # --- the doctor

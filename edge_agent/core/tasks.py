@@ -8,7 +8,7 @@
     STARTED    START journaled, then Launch emitted     found alive: goes on; found ended: END; not found on the same
                                                         boot: the same Launch again (the shim's folder comes before the
                                                         exec, so it never ran); the outcome lost: UNKNOWN, or again
-                                                        when `repeatable`
+                                                        when `repeatable` and something can be started now
     ENDED      END journaled                            remembered while the manifest lists it: never twice; said again
                                                         when a GAP takes the row that says so
 
@@ -192,7 +192,8 @@ class Tasks:
         duration_s = max(0.0, now.mono - record.started_mono)
         unknown = got.exit.code is None and got.exit.signal is None
         document = record.document
-        if unknown and document is not None and document.repeatable and not record.cancelled:
+        can_begin = unknown and not self._ctx.able.waits
+        if can_begin and document is not None and document.repeatable and not record.cancelled:
             fx.act.append(inputs.Forget(instance=record.instance))
             self._begin(task, document, record.attempt + 1, now, fx)
             return

@@ -6,7 +6,11 @@ root's copy of the package beside it, which is what systemd looks for: half of b
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -32,6 +36,24 @@ _request = msgspec.json.Decoder(Request)
 
 def ask(at: Places, deb: Path, confirm_s: float) -> Request:
     """Ask for the version in `deb`. Raises Refused when it does not fit here or another one is under way, OSError."""
+    with _alone(at):
+        return _ask(at, deb, confirm_s)
+
+
+@contextmanager
+def _alone(at: Places) -> Generator[None]:
+    """Let nobody else ask at the same time. Raises Refused, OSError."""
+    handle = os.open(at.state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise Refused("another version is being asked for here just now: try again in a moment") from error
+    finally:
+        os.close(handle)
+
+
+def _ask(at: Places, deb: Path, confirm_s: float) -> Request:
     kept = places.kept(at)
     if kept.stage is not words.Stage.IDLE or at.package.exists():
         name = kept.version or "another version"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -17,6 +18,8 @@ from protocol.aio.upgrade.places import Places
 from protocol.aio.upkeep import notify
 from protocol.errors import StoreError
 from protocol.upgrade.words import Said, Stage
+
+log = logging.getLogger("skerry.hub")
 
 
 class Trial:
@@ -48,8 +51,11 @@ class Trial:
             notify.tell(f"STATUS=on trial: {verdict or trial.said(now)}")
             if verdict is None:
                 await asyncio.sleep(limits.UPGRADE_LOOK_S)
-        self._at.said.parent.mkdir(mode=0o700, exist_ok=True)
-        places.write(self._at.said, Said(number=self._number, fault=verdict), 0o600)
+        try:
+            self._at.said.parent.mkdir(mode=0o700, exist_ok=True)
+            places.write(self._at.said, Said(number=self._number, fault=verdict), 0o600)
+        except OSError as error:  # nothing was said, so it is gone back from; what it serves meanwhile goes on
+            log.error("on trial, and cannot say how it is in %s: %s", self._at.said, error.strerror or error)
 
 
 async def _turns(settled: Callable[[], Coroutine[Any, Any, None]]) -> str:

@@ -92,16 +92,18 @@ def kept(places: Places) -> words.Kept:
     """Return what root's part keeps; nothing, if there is nothing that can be read."""
     try:
         return _kept.decode(read(places.kept))
-    except (OSError, msgspec.DecodeError):
+    except (OSError, Refused, msgspec.DecodeError):
         return words.Kept()
 
 
 def said(places: Places) -> words.Said | None:
-    """Return what the version on trial said last; None, too, when nobody can read it."""
+    """Return what the version on trial said last, a line of bounded length; None, too, when nobody can read it."""
     try:
-        return _said.decode(read(places.said))
+        found = _said.decode(read(places.said))
     except (OSError, Refused, msgspec.DecodeError, RecursionError):
         return None
+    line = "".join(char if char.isprintable() else " " for char in found.fault[: limits.UPGRADE_FAULT_CHARS_MAX])
+    return msgspec.structs.replace(found, fault=line)
 
 
 def write(path: Path, value: object, mode: int = 0o644) -> None:
@@ -119,9 +121,9 @@ def read(path: Path) -> bytes:
     return raw
 
 
-def drop_request(places: Places) -> None:
-    """Remove the request, whatever it is. Its folder is a stranger's: no link of it is followed. Raises OSError."""
-    name, folder = places.request.name, places.request.parent
+def drop(path: Path) -> None:
+    """Remove what is at `path`. Its folder is a stranger's: no link of it is followed. Raises OSError."""
+    name, folder = path.name, path.parent
     try:
         handle = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -19,7 +19,7 @@ import msgspec
 from protocol import limits
 from protocol.aio.upgrade import places
 from protocol.aio.upgrade.places import Places
-from protocol.aio.upgrade.unit import Systemd
+from protocol.aio.upgrade.unit import Ends, Systemd
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused, TrustError
 from protocol.upgrade import slots, words
@@ -41,11 +41,13 @@ class Root:
         self._kept = places.kept(at)
         self._unpacked, self._is_begun = "", False
         self._started: float | None = None
-        self._ends_before = 0
+        self._ends: Ends | None = None
+        self._new = at.versions / ".new"
         self._wish: words.Wish | None = None
 
     def run(self) -> None:
         """Do all that there is to do, until the request is gone and so is the package. Raises OSError."""
+        shutil.rmtree(self._new, ignore_errors=True)  # of a run that was cut off: the next one needs its room
         while True:
             asked = self._request()
             try:
@@ -81,7 +83,7 @@ class Root:
             said=places.said(self._at),
             is_begun=self._is_begun,
             waited_s=None if self._started is None else time.monotonic() - self._started,
-            ends=0 if self._started is None else max(self._unit.restarts() - self._ends_before, 0),
+            ends=self._ends.count() if self._ends is not None and self._started is not None else 0,
         )
 
     def _named(self, link: str) -> str:
@@ -97,7 +99,7 @@ class Root:
                 self._switch(link, version)
             case words.Restart():
                 self._unit.restart()
-                self._started, self._ends_before = time.monotonic(), self._unit.restarts()
+                self._started, self._ends = time.monotonic(), Ends(self._unit)
             case words.Wait():
                 time.sleep(limits.UPGRADE_LOOK_S)
             case words.Remove(version=version):
@@ -109,19 +111,18 @@ class Root:
         self._is_begun |= kept.tries > self._kept.tries or (self._kept.is_counted and not kept.is_counted)
         if kept.stage is not self._kept.stage:
             self._started = None
+            if kept.stage is words.Stage.TRIAL:
+                places.drop(self._at.said)  # whatever lies there, it is not of this trial
         places.write(self._at.kept, kept)
         self._kept = kept
         print(f"{kept.version}: {kept.outcome or kept.stage} {kept.reason}".rstrip(), file=sys.stderr)
 
     def _unpack(self, version: str) -> None:
         """Put the package's version beside the others. What goes wrong speaks against the wish, and leaves nothing."""
-        new = self._at.versions / ".new"
-        shutil.rmtree(new, ignore_errors=True)
         try:
-            done = subprocess.run(
-                ("dpkg-deb", "--extract", self._at.package, new), capture_output=True, text=True, check=False
-            )
-            inside = new / "usr/lib" / self._at.name / "versions" / version
+            command = ("dpkg-deb", "--extract", self._at.package, self._new)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            inside = self._new / "usr/lib" / self._at.name / "versions" / version
             if done.returncode != 0 or not (inside / "bin" / "python").exists():
                 raise Refused(f"the package could not be unpacked: {done.stderr.strip()[-200:] or 'it is another one'}")
             os.sync()
@@ -132,7 +133,7 @@ class Root:
             assert self._wish is not None
             self._wish = msgspec.structs.replace(self._wish, fault=str(error))
         finally:
-            shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(self._new, ignore_errors=True)
 
     def _switch(self, link: str, version: str) -> None:
         new = self._at.lib / f".{link}"
@@ -142,5 +143,5 @@ class Root:
         synced.sync_folder(self._at.lib)
 
     def _drop(self) -> None:
-        self._at.package.unlink(missing_ok=True)
-        places.drop_request(self._at)
+        places.drop(self._at.request)
+        self._at.package.unlink(missing_ok=True)  # last: nobody asks for another one as long as it is there

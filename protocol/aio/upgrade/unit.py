@@ -27,6 +27,19 @@ class Systemd:
         return int(text) if text.isdecimal() else 0
 
 
+class Ends:
+    """How often a daemon has ended by itself since this was made."""
+
+    def __init__(self, unit: Systemd) -> None:
+        self._unit, self._before = unit, unit.restarts()
+
+    def count(self) -> int:
+        """Return it. systemd begins to count anew some time after it was told to restart the daemon."""
+        restarts = self._unit.restarts()
+        self._before = min(self._before, restarts)
+        return restarts - self._before
+
+
 def floor(at: Places) -> str:
     """Return the version that dpkg installed. Raises CalledProcessError."""
     words = ("dpkg-query", "--show", "--showformat=${Version}", at.name)

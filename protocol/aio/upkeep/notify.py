@@ -27,13 +27,14 @@ class Turning(Protocol):
 
 
 def tell(*words: str) -> None:
-    """Tell `words`, each NAME=VALUE. Nobody who does not listen, or is gone, stops us."""
+    """Tell `words`, each NAME=VALUE and one line. Nobody who does not listen, or is gone, stops us."""
     place = os.environ.get("NOTIFY_SOCKET", "")
     if not place:
         return
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as door:
         door.setblocking(False)
-        door.sendto("\n".join(words).encode(), f"\0{place[1:]}" if place.startswith("@") else place)
+        lines = [" ".join(word.split("\n")) for word in words]
+        door.sendto("\n".join(lines).encode(errors="replace"), f"\0{place[1:]}" if place.startswith("@") else place)
 
 
 def every_s() -> float:

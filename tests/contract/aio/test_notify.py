@@ -37,6 +37,11 @@ def test_each_word_is_a_line_of_one_datagram(manager: socket.socket) -> None:
     assert manager.recv(100) == b"READY=1\nSTATUS=here"
 
 
+def test_the_text_of_another_adds_no_word(manager: socket.socket) -> None:
+    notify.tell("STATUS=turned away: so be it\nMAINPID=1")
+    assert manager.recv(100) == b"STATUS=turned away: so be it MAINPID=1"
+
+
 def test_a_socket_without_a_file_is_reached_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(f"\0skerry-test-{os.getpid()}")

@@ -194,3 +194,67 @@ def test_a_request_that_is_none_changes_nothing(machine: Machine, capsys: pytest
     assert "not believed" in capsys.readouterr().err
     assert (places.kept(machine.at), machine.slots) == (words.Kept(), (OLD, OLD, [OLD]))
     assert not machine.at.package.exists()
+
+
+def test_what_was_said_before_its_trial_says_nothing_of_a_version(machine: Machine) -> None:
+    machine.at.said.parent.mkdir()
+    places.write(machine.at.said, words.Said(number=1))  # of another life: the folder came from another machine
+    asked.ask(machine.at, machine.package("ends"), 60.0)
+    machine.root().run()
+    assert (places.kept(machine.at).outcome, machine.slots) == (Outcome.BACK, (OLD, OLD, [OLD]))
+
+
+def test_what_a_version_says_against_itself_is_a_short_line_whatever_it_says(machine: Machine) -> None:
+    class Hostile(Unit):
+        def restart(self) -> None:
+            super().restart()
+            fault = "\x1b[2J\n" + (limits.DOCUMENT_BYTES_MAX - 100) * "x"
+            self._at.said.parent.mkdir(exist_ok=True)
+            places.write(self._at.said, words.Said(number=1, fault=fault))
+
+    machine.unit = Hostile(machine.at)
+    asked.ask(machine.at, machine.package("silent"), 60.0)
+    machine.root().run()
+    kept = places.kept(machine.at)
+    assert (kept.outcome, machine.slots) == (Outcome.BACK, (OLD, OLD, [OLD]))
+    assert kept.reason.isprintable()
+    assert len(kept.reason) == limits.UPGRADE_FAULT_CHARS_MAX
+
+
+def test_what_root_keeps_and_nobody_can_read_keeps_no_daemon_from_its_start(machine: Machine) -> None:
+    machine.at.kept.write_bytes(b" " * (limits.DOCUMENT_BYTES_MAX + 1))
+    assert places.kept(machine.at) == words.Kept()
+
+
+def test_half_of_what_was_unpacked_takes_no_room_from_the_next(machine: Machine) -> None:
+    (machine.at.versions / ".new" / "usr").mkdir(parents=True)
+    machine.at.package.touch()
+    machine.root().run()
+    assert machine.slots == (OLD, OLD, [OLD])
+
+
+def test_of_two_who_ask_at_once_one_is_told_to_wait(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    check, deb, second = package.check, machine.package(), list[str]()
+
+    def meanwhile(at: places.Places, found: Path, version: str) -> None:
+        check(at, found, version)
+        if not second:
+            with pytest.raises(Refused) as error:
+                asked.ask(machine.at, deb, 60.0)
+            second.append(str(error.value))
+
+    monkeypatch.setattr(package, "check", meanwhile)
+    asked.ask(machine.at, deb, 60.0)
+    assert "being asked for here just now" in second[0]
+
+
+def test_what_ended_often_before_is_gone_back_from_as_soon_as_any_other(machine: Machine) -> None:
+    class Counting(Unit):
+        def restarts(self) -> int:
+            """Return a count that begins anew some time after the restart."""
+            return 9 if super().restarts() == 1 else min(self.ends - 2, 4)
+
+    machine.unit = Counting(machine.at)
+    asked.ask(machine.at, machine.package("ends"), 2.0)
+    machine.root().run()
+    assert "ended 3 times" in places.kept(machine.at).reason

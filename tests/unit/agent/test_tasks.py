@@ -158,6 +158,16 @@ def test_lost_with_the_power_it_runs_again_if_that_is_declared_safe(world: World
     assert world.last("task.started")["attempt"] == 2
 
 
+def test_lost_with_the_power_it_does_not_run_again_while_nobody_knows_what_confines_it(world: World) -> None:
+    kept_from = documents.Isolation(no_network=True, required=True)
+    world.start(able=("no_network",))
+    world.online()
+    world.desire(task(repeatable=True, isolation=kept_from))
+    fx = world.start(inputs.Found(instance="t-df", pid=4, exit=inputs.Exit()), reboot=True, waits="nobody answers")
+    assert not acts(fx, inputs.Launch)
+    assert world.last("task.ended")["state"] == "unknown"
+
+
 def test_an_exit_while_the_agent_was_down_keeps_its_output(world: World) -> None:
     world.desire(task())
     running(world, "t-df")
