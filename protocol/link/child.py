@@ -230,7 +230,7 @@ class Child:
         return self._backoff_s
 
     def _connect(self, now: Now, fx: Effects) -> None:
-        self.session += 1
+        self.session, self._status_count = self.session + 1, 0  # a bundle may be made before anybody welcomes it
         self._nonce = self._entropy.hex(_NONCE_BYTES)
         self._timer = now.mono + limits.CONNECT_WAIT_S
         fx.store.append(effects.Put(SPACE, _SESSION, str(self.session).encode()))
@@ -334,10 +334,10 @@ class Child:
         self.offset_ms = message.time_ms + int(trip_s * 500) - int(now.wall * 1000)
         self._incarnation, self.contact_s, self.renew_only = message.incarnation, message.contact_s, message.renew_only
         self._move(ChildCue.WELCOMED)
-        self._timer, self._live_at, self._status_count, self.refusal = None, now.mono, 0, ""
+        self._timer, self._live_at, self.refusal = None, now.mono, ""
         self._leases.begin()
         self._contacts.open(now.mono)
-        self._note_told((self.session, 0), fx, only_if_kept=True)
+        self._note_told((self.session, self._status_count), fx, only_if_kept=True)
         told.append(events.WentLive(renew_only=message.renew_only))
         if message.renew_only:
             return told
@@ -464,7 +464,7 @@ class Child:
         """Our store may be behind its own past, or holds a new epoch: what is said next is of a session above all."""
         if self.state in (ChildState.CONNECTING, ChildState.GREETING, ChildState.LIVE):
             return self._again("a bundle of the parent knows of a later session", now, fx, above=session)
-        self.session = max(self.session, session) + 1
+        self.session, self._status_count = max(self.session, session) + 1, 0
         self._nonce = self._entropy.hex(_NONCE_BYTES)
         fx.store.append(effects.Put(SPACE, _SESSION, str(self.session).encode()))
         return []

@@ -74,7 +74,15 @@ def _carried(chance: Random, made: Plan, nodes: list[str]) -> Plan:
                 to=chance.choice(strangers) if strangers and chance.random() < 0.1 else "",
             )
         )
-    return _with(made, *items)
+    return _with(made, *items, *_lost(chance, made, node))
+
+
+def _lost(chance: Random, made: Plan, node: str) -> list[AnyItem]:
+    """Return what happens now and then to the disk of a device between two sticks: it goes back, or is damaged."""
+    at = round(chance.uniform(200.0, made.seconds), 3)
+    back = plan.Restore(at=at, node=node, age_s=round(chance.uniform(20.0, 150.0), 1), in_place=chance.random() < 0.5)
+    broken = plan.Corrupt(at=at, node=node, pages=chance.randint(1, 3))
+    return [chance.choice((back, broken))] if chance.random() < 0.4 and at < made.seconds else []
 
 
 def _held(chance: Random, made: Plan, nodes: list[str]) -> Plan:
@@ -172,7 +180,7 @@ def _invited(chance: Random, made: Plan, nodes: list[str]) -> Plan:
 
 def declared(name: str, *, rate: int = 0) -> agent.LocalApply:
     """Return how a person declares a service at a device."""
-    made = compiler.document(load.from_json(people.service(name, "steady", "fleet=sim", env={"RATE": f"own {rate}"})))
+    made = compiler.document(load.from_json(people.service(name, "idle", "fleet=sim", env={"RATE": f"own {rate}"})))
     assert made is not None
     return agent.LocalApply(documents=[msgspec.Raw(documents.encode(made))], reason="here alone")
 

@@ -13,6 +13,7 @@ from protocol.bundle import head
 from protocol.effects import Effects
 from protocol.errors import Refused, RemoteProtocolError, TooLarge, TrustError
 from protocol.link import events
+from protocol.link.table import ChildState
 from tests.support import sticks
 from tests.support.link_world import CHILD, World, task
 from tests.support.sticks import Bundle
@@ -178,6 +179,28 @@ def test_a_first_stick_that_comes_after_the_link_did_is_no_word_of_a_restored_hu
     world.settle()
     assert not [one for one in sticks.import_down(world, old) if isinstance(one, events.ParentBehind)]
     assert world.child.synced("state")
+
+
+def test_a_stick_that_is_made_while_a_session_begins_is_older_than_what_that_session_says() -> None:
+    world = World()
+    world.settle()
+    world.append("state", 5)
+    world.cut()
+    while world.child.state is not ChildState.GREETING:
+        world.advance(0.5)
+    early = sticks.up(world)
+    assert sticks.import_up(world, early)[0]
+    old = sticks.down(world)
+    world.append("state", 5)
+    late = sticks.up(world)
+    world.flush()
+    status = world.parent.view(CHILD).status
+    assert status is not None
+    assert (status.session, status.count) == (world.child.session, 3), "it counts on"
+    sticks.import_up(world, late)
+    assert world.parent.view(CHILD).status == status, "the link has said more since"
+    assert not [one for one in sticks.import_down(world, old) if isinstance(one, events.ParentBehind)]
+    world.check_streams()
 
 
 def test_two_devices_with_one_identity_are_found_out_by_their_sticks() -> None:
