@@ -19,6 +19,10 @@ NEW = "0.2.0+deb12"
 WAIT_S = 60.0
 
 
+def _new(_: places.Places) -> str:
+    return NEW
+
+
 @pytest.fixture
 def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubPlaces:
     """Return where the hub in `tmp_path` finds that it is NEW, and on trial."""
@@ -26,7 +30,7 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubPlaces:
     found.state.mkdir()
     places.write(found.kept, Kept(number=3, version=NEW, stage=Stage.TRIAL, confirm_s=60.0, tries=1))
     monkeypatch.setattr(here, "places", lambda: found)
-    monkeypatch.setattr(places, "own_version", lambda _: NEW)
+    monkeypatch.setattr(places, "own_version", _new)
     return found
 
 
