@@ -451,7 +451,7 @@ class AgentCore:
         self._certificate.tick(now, fx)
         self._seek.tick(now, fx)
         self._gone.tick(now, fx)
-        self._upgrading.tick(now, fx)
+        self._upgrading.tick(self._hold.kept is not None, now, fx)
         self._triggers.tick(now, fx)
         self._runs.advance(now, fx)
 

@@ -92,11 +92,11 @@ class Upgrading:
             return None
         return shown.fitting(doc, slots) if shown.version(doc, slots) != slots.version else None
 
-    def tick(self, now: Now, fx: Effects) -> None:
-        """Do the next thing."""
+    def tick(self, is_held: bool, now: Now, fx: Effects) -> None:
+        """Do the next thing; while updates are held here, begin with nothing."""
         self.trial.tick(now, fx)
         doc, package = self._doc, self._due()
-        if doc is None or package is None or self._is_asking:
+        if doc is None or package is None or self._is_asking or is_held:
             return
         if not self._artifacts.has(package.artifact):
             self._artifacts.want(package.artifact, now, fx)

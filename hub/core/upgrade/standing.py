@@ -37,7 +37,7 @@ def state(core: HubCore, name: str, document: documents.Upgrade, *, is_silent: b
     """Return how a node that has `document` is, in the words of waves. `is_silent`: it was not heard for too long."""
     report, is_online = core.rollup.report(name), core.rollup.is_online(name)
     said = report.upgrade if report is not None else None
-    if said is None or said.number != document.number:
+    if said is None or said.number != document.number or said.state == "fetching":
         return waves.PENDING if is_online and (report is None or report.hold is None) else waves.SPARED
     if said.state in ("running", "back"):
         return waves.RUNNING if said.state == "running" else waves.BACK

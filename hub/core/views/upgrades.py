@@ -82,7 +82,7 @@ def _node(core: HubCore, name: str, document: documents.Upgrade, rollout: waves.
     package = standing.fitting(core, name, document)
     if package is None:
         state, reason = "unfit", f"it is {standing.machine(core, name) or 'not known yet what it is'}"
-    elif state == "waiting" and hold is not None:
+    elif state in ("waiting", "fetching") and hold is not None:
         state, reason = "held", f"held at the device by {hold.user}" + (f": {hold.reason}" if hold.reason else "")
     elif state == "waiting" and not core.rollup.is_online(name):
         state = "away"

@@ -60,7 +60,8 @@ class Policies:
         """Raise Refusal unless all of these may be in force here."""
         for one in all_of:
             if one.policy is None:
-                self.check_user(one.key, _user(one.document))
+                for user in _users(one.document):
+                    self.check_user(one.key, user)
             else:
                 self._check_narrow(one.policy)
         keys = {record.key for record in self._core.resources.records("service")} | {one.key for one in all_of}
@@ -99,11 +100,12 @@ def _named(live: Live) -> str:
     return f"{live.record.key} of {owner}"
 
 
-def _user(document: documents.AnyDocument | None) -> str:
+def _users(document: documents.AnyDocument | None) -> list[str]:
+    """Return as whom `document` has processes run, each once; empty: as whom the device says."""
     match document:
         case documents.Assignment():
-            return document.process.user
+            return [document.process.user]
         case documents.Workflow():
-            return document.user
+            return sorted({step.user or document.user for step in document.steps if step.run})
         case _:
-            return ""
+            return [""]

@@ -198,6 +198,17 @@ def test_a_held_device_stays_as_it_is_until_it_is_let_go() -> None:
     assert len(world.all(inputs.Install)) == 1
 
 
+def test_a_device_that_is_held_while_it_fetches_asks_for_nothing_before_it_is_let_go() -> None:
+    world = device(is_here=False)
+    world.local(inputs.LocalHold(reason="night shift"))
+    world.do(inputs.Fetched(digest=PACKAGE))
+    world.wait(600)
+    assert not world.all(inputs.Install)
+    assert shown(world).state == "fetching"
+    world.local(inputs.LocalUnhold())
+    assert len(world.all(inputs.Install)) == 1
+
+
 def test_the_newest_that_is_for_this_device_counts_and_one_that_runs_asks_for_nothing() -> None:
     other = msgspec.structs.replace(TO, name="other", packages=[THAT], number=9)
     newer = msgspec.structs.replace(TO, name="newer", version="0.3.0", number=6)

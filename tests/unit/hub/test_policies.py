@@ -117,6 +117,17 @@ def test_processes_run_as_whom_the_policies_name(cloud: Tier) -> None:
         "service/line is to run as root, and policy/thrift of this hub allows: app"
     )
     assert "as no user that it names" in cloud.refused(inputs.Apply(documents=[workflow("report", "*")])).error
+    report = workflow("report", "*")
+    report["spec"] |= {
+        "user": "app",
+        "steps": [{"name": "a", "run": ["x"]}, {"name": "b", "run": ["x"], "user": "root"}],
+    }
+    assert "workflow/report is to run as root" in cloud.refused(inputs.Apply(documents=[report])).error
+    report["spec"]["steps"][1]["user"] = "app"
+    del report["spec"]["user"]
+    assert "as no user that it names" in cloud.refused(inputs.Apply(documents=[report])).error
+    report["spec"]["steps"][0]["user"] = "app"
+    cloud.apply(report)
     run = inputs.CreateTasks(nodes=["own-1"], command=["true"], user="root")
     assert "the command is to run as root" in cloud.refused(run).error
     cloud.apply(running_as("app"))

@@ -148,6 +148,9 @@ def test_the_held_are_shown_with_who_holds_them_and_others_go_first() -> None:
     fleet.say(first, hold=status.HoldReport(user="ada", uid=7, reason="night shift"))
     assert fleet.state(first) == ("held", "held at the device by ada: night shift")
     assert len(fleet.given()) == 2
+    fleet.say(first, "fetching", hold=status.HoldReport(user="ada", uid=7, reason="night shift"))
+    assert fleet.state(first) == ("held", "held at the device by ada: night shift"), "it was held in the middle"
+    assert len(fleet.given()) == 2
     (second,) = {*fleet.given()} - {first}
     fleet.say(second, "running")
     assert fleet.given() == ["a", "b", "c", "d"]
