@@ -359,10 +359,13 @@ class _Serving:
     # -------------------------------------------------------------------------------------------- housekeeping
 
     async def _be_tried(self) -> None:
-        """Say, as a version on trial, whether all is well."""
+        """Say, as a version on trial, whether all is well; and journal what became of the last one that was tried."""
         api, mqtt = self._api_place(), self._mqtt_place()
         doors = [_text(api.host, api.port), *([] if self._file.broker else [_text(mqtt.host, mqtt.port)])]
         await self._trial.run(lambda: self._driver.core, self._driver.settled, [str(self._home.folder), *doors])
+        told = await self._trial.told()
+        if told is not None:
+            self.put(told)
 
     async def _retain(self) -> None:
         """Let go of entries that are too old or too much, some at a time."""

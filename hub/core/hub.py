@@ -161,6 +161,8 @@ class HubCore:
                     self.registry.alarm(input.node, "misbehaved", text, now, fx)
             case inputs.Started():
                 self._started(input, now, fx)
+            case inputs.Upgraded():
+                self.last_life.tell(input, self.node, self.streams, now, fx)
             case inputs.ArtifactsFound(sizes=sizes):
                 self.artifacts.found(sizes, now, fx)
             case inputs.Reachable():

@@ -28,6 +28,15 @@ class Started(Input, frozen=True, kw_only=True):
     version: str
 
 
+class Upgraded(Input, frozen=True, kw_only=True):
+    """What became, at this hub's machine, of the last version that was asked for: `done`, `back` or `refused`."""
+
+    number: int
+    version: str
+    outcome: str
+    reason: str
+
+
 class Tick(Input, frozen=True, kw_only=True):
     """The timer fired."""
 

@@ -89,6 +89,9 @@ async def test_a_version_comes_in_place_of_another_and_one_that_is_not_well_goes
         await it.until(lambda: _runs(it, on, "0.2.0"), "the former version runs")
         assert await _slots(on) == two
 
+        told = [(one["kind"], one["body"]["version"]) for one in await deeds.events(it, kind="upgrade.*")]
+        assert told == [("upgrade.done", NEW), ("upgrade.back", "0.3.0+deb12"), ("upgrade.back", "0.4.0+deb12")]
+
         agent = debian.package("skerry-agent", TREE)
         assert agent is not None
         code, said = await on.tried(*upgrade, f"/media/{agent.name}")

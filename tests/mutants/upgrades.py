@@ -7,6 +7,8 @@ from tests.mutants.kinds import one
 SLOTS = "protocol/upgrade/slots.py"
 SLOT_TESTS = ["tests/unit/agent/test_slots.py"]
 PACKAGE_TESTS = ["tests/contract/agent/test_upgrade_packages.py"]
+TRIAL = "hub/core/upgrade/trial.py"
+TRIAL_TESTS = ["tests/unit/hub/test_trial.py"]
 
 UPGRADES = [
     one(
@@ -88,5 +90,35 @@ UPGRADES = [
         "INTO stream VALUES",
         sim=False,
         tests=["tests/contract/aio/test_versions.py"],
+    ),
+    one(
+        "deaf-hub-kept",
+        "B",
+        "a version of a hub stays to which no node comes back",
+        TRIAL,
+        "    if now.online and not now.back:\n",
+        "    if False:\n",
+        sim=False,
+        tests=TRIAL_TESTS,
+    ),
+    one(
+        "hello-is-back",
+        "B",
+        "a hub on trial takes who said Hello for one that it has answered",
+        TRIAL,
+        "    has_said = seen is not None and seen.status_ms != said_ms\n",
+        "    has_said = True\n",
+        sim=False,
+        tests=TRIAL_TESTS,
+    ),
+    one(
+        "hub-package-changed",
+        "C13",
+        "a package is put in place that root did not ask for",
+        "hub/shell/upgrade/asked.py",
+        '                if hashlib.file_digest(file, "sha256").hexdigest() != said.sha256:\n',
+        "                if False:\n",
+        sim=False,
+        tests=["tests/contract/upgrade/test_root.py"],
     ),
 ]

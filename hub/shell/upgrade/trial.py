@@ -1,4 +1,4 @@
-"""The daemon's part: a hub on trial looks whether all is well, and says so, or what is not."""
+"""The daemon's part: a hub on trial looks whether all is well, and says so, or what is not; then how it went."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from hub.core import inputs
 from hub.core.hub import HubCore
 from hub.core.upgrade import trial
 from protocol import limits
@@ -17,7 +18,7 @@ from protocol.aio.upgrade import places
 from protocol.aio.upgrade.places import Places
 from protocol.aio.upkeep import notify
 from protocol.errors import StoreError
-from protocol.upgrade.words import Said, Stage
+from protocol.upgrade.words import Kept, Outcome, Said, Stage
 
 log = logging.getLogger("skerry.hub")
 
@@ -27,7 +28,8 @@ class Trial:
 
     def __init__(self, at: Places, folder: Path, core: HubCore) -> None:
         kept = places.kept(at)
-        is_mine = folder == at.data and kept.stage is Stage.TRIAL and kept.version == places.own_version(at)
+        self._is_here = folder == at.data
+        is_mine = self._is_here and kept.stage is Stage.TRIAL and kept.version == places.own_version(at)
         self._at, self._number = at, kept.number if is_mine else 0
         self._patience_s = min(limits.UPGRADE_RETURN_S, kept.confirm_s / 2)
         self._before = trial.before(core) if is_mine else None
@@ -56,6 +58,19 @@ class Trial:
             places.write(self._at.said, Said(number=self._number, fault=verdict), 0o600)
         except OSError as error:  # nothing was said, so it is gone back from; what it serves meanwhile goes on
             log.error("on trial, and cannot say how it is in %s: %s", self._at.said, error.strerror or error)
+
+    async def told(self) -> inputs.Upgraded | None:
+        """Return what became of the last version that was asked for, when root's part is at rest; None: of none."""
+        while self._is_here:
+            kept = places.kept(self._at)
+            if kept.stage is Stage.IDLE:
+                return _told(kept) if kept.outcome is not Outcome.NONE else None
+            await asyncio.sleep(limits.UPGRADE_LOOK_S)
+        return None
+
+
+def _told(kept: Kept) -> inputs.Upgraded:
+    return inputs.Upgraded(number=kept.number, version=kept.version, outcome=kept.outcome, reason=kept.reason)
 
 
 async def _turns(settled: Callable[[], Coroutine[Any, Any, None]]) -> str:

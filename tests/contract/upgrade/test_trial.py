@@ -12,7 +12,7 @@ from hub.shell.home import Place
 from hub.shell.upgrade import answering, here
 from hub.shell.upgrade.here import HubPlaces
 from protocol.aio.upgrade import places
-from protocol.upgrade.words import Kept, Said, Stage
+from protocol.upgrade.words import Kept, Outcome, Said, Stage
 from tests.contract.api.conftest import Served, made, serving
 
 NEW = "0.2.0+deb12"
@@ -41,9 +41,15 @@ async def said(at: HubPlaces) -> Said:
     return found
 
 
-async def test_a_hub_on_trial_that_answers_says_that_all_is_well(tmp_path: Path, at: HubPlaces) -> None:
-    async with serving(await made(tmp_path)):
+async def test_a_hub_on_trial_that_answers_says_that_all_is_well_and_tells_how_it_went(
+    tmp_path: Path, at: HubPlaces
+) -> None:
+    async with serving(await made(tmp_path)) as it:
         assert await said(at) == Said(number=3)
+        places.write(at.kept, Kept(number=3, version=NEW, outcome=Outcome.DONE))
+        async with asyncio.timeout(WAIT_S):
+            while NEW not in (await it.api.get("/v1/events?kind=upgrade.done")).text:
+                await asyncio.sleep(0.05)  # bounded poll
     assert at.said.stat().st_mode & 0o777 == 0o600
 
 

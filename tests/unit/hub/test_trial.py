@@ -68,6 +68,15 @@ def test_it_looks_who_is_back(world: World) -> None:
     assert trial.said(seen()) == "all is well"
 
 
+def test_what_became_of_a_version_is_recorded_once(world: World) -> None:
+    told = inputs.Upgraded(number=2, version="0.2.0+deb12", outcome="back", reason="it ended 3 times by itself")
+    world.take(told)
+    world.restart()
+    world.take(told)
+    body = {"number": 2, "version": "0.2.0+deb12", "reason": "it ended 3 times by itself"}
+    assert [one for one in world.store.rows["audit"] if one[0] == "upgrade.back"] == [("upgrade.back", "cloud", body)]
+
+
 def test_a_metered_device_is_not_awaited(world: World) -> None:
     oslo = world.fleet(oslo={})["oslo"]
     oslo.contact_s = 3_600.0
