@@ -53,15 +53,22 @@ def before(core: HubCore) -> Before:
 def look(core: HubCore, was: Before, *, since_s: float, patience_s: float, fault: str) -> Standing:
     """Return how it is: `since_s` after this life began, in which who is awaited has `patience_s` to come."""
     up = None if core.up is None else core.up.view()
+    awaited = {name: said_ms for name, said_ms in was.online.items() if _is_ours(core, name)}
     return Standing(
         since_s=since_s,
         patience_s=patience_s,
         fault=fault,
-        back=sum(_is_back(core, name, said_ms) for name, said_ms in was.online.items()),
-        online=len(was.online),
+        back=sum(_is_back(core, name, said_ms) for name, said_ms in awaited.items()),
+        online=len(awaited),
         lacks_parent=up is not None and up.state != "live",
         turned_away="" if up is None or up.standing == was.standing else up.standing,
     )
+
+
+def _is_ours(core: HubCore, name: str) -> bool:
+    """Tell whether a node may come at all: people revoke and move them during a trial, too."""
+    node = core.registry.find(name)
+    return node is not None and not node.revoked_ms and not node.moved
 
 
 def _is_back(core: HubCore, name: str, said_ms: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -13,6 +14,7 @@ from protocol.aio.upgrade import places
 from protocol.aio.upgrade.places import Places
 from protocol.aio.upkeep import synced
 from protocol.errors import Refused
+from protocol.upgrade import words
 
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.~]{0,60}\+deb[0-9]{1,3}", re.ASCII)
 _CHUNK_BYTES = 256 * limits.KIB
@@ -80,6 +82,20 @@ def copy(source: Path, target: Path, sha256: str) -> None:
         raise Refused("the package is not the one that was asked for")
     part.replace(target)
     synced.sync_folder(target.parent)
+
+
+def store(at: Places, kept: words.Kept) -> None:
+    """Store what root's part keeps; on a full disk in the room of root's copy of the package: it is unpacked by then.
+
+    A version on trial may be what fills the disk: it is gone back from all the same. Raises OSError.
+    """
+    try:
+        places.write(at.kept, kept)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        os.truncate(at.package, 0)  # that it is there says that there is something to do
+        places.write(at.kept, kept)
 
 
 def _told(*command: str) -> str:

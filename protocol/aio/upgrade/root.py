@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from protocol import limits
-from protocol.aio.upgrade import places
+from protocol.aio.upgrade import package, places
 from protocol.aio.upgrade.places import Places
 from protocol.aio.upgrade.unit import Ends, Systemd
 from protocol.aio.upkeep import synced
@@ -113,7 +113,7 @@ class Root:
             self._started = None
             if kept.stage is words.Stage.TRIAL:
                 places.drop(self._at.said)  # whatever lies there, it is not of this trial
-        places.write(self._at.kept, kept)
+        package.store(self._at, kept)
         self._kept = kept
         print(f"{kept.version}: {kept.outcome or kept.stage} {kept.reason}".rstrip(), file=sys.stderr)
 

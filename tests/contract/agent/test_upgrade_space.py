@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from protocol import limits
 from protocol.upgrade.words import Outcome
-from tests.contract.agent.test_upgrade_packages import NEW, OLD, Device
+from tests.contract.agent.test_upgrade_packages import NEW, OLD, Device, Unit
 from tests.support.loopfs import loop_disk
 
 
@@ -20,6 +22,21 @@ def _fill(folder: Path, leave: int) -> Path:
     with ballast.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - leave)
     return ballast
+
+
+class Filling(Unit):
+    """What it starts on trial takes all the room that there is, and ends."""
+
+    def restart(self) -> None:
+        """Start what `current` names."""
+        super().restart()
+        if not (self._at.lib / "current" / "ends").exists():
+            return
+        for size in (65_536, 4_096, 1, 1):  # what is not on the disk yet takes more than it needs
+            with contextlib.suppress(OSError):
+                for count in itertools.count():
+                    (self._at.data / f"log.{size}.{count}").write_bytes(bytes(size))
+            os.sync()
 
 
 @pytest.mark.parametrize("leave", [100_000, limits.UPGRADE_SPARE_BYTES], ids=["almost-nothing", "what-must-stay-free"])
@@ -42,3 +59,16 @@ def test_no_space_for_an_upgrade_changes_nothing_and_room_lets_it_go_on(
         device.ask(raw)
         assert device.run().outcome is Outcome.DONE
         assert device.slots[0] == NEW
+
+
+def test_a_version_that_fills_the_disk_is_gone_back_from_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "UPGRADE_LOOK_S", 0.001)
+    monkeypatch.setattr(limits, "UPGRADE_SPARE_BYTES", 0)
+    with loop_disk(tmp_path / "disk", tmp_path / "image"):
+        device = Device(tmp_path / "disk" / "device")
+        device.unit = Filling(device.at)
+        device.ask(device.package("ends"))
+        kept = device.run()
+        assert (kept.outcome, device.slots) == (Outcome.BACK, (OLD, OLD, [OLD]))

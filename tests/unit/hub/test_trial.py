@@ -77,6 +77,14 @@ def test_what_became_of_a_version_is_recorded_once(world: World) -> None:
     assert [one for one in world.store.rows["audit"] if one[0] == "upgrade.back"] == [("upgrade.back", "cloud", body)]
 
 
+def test_who_is_revoked_during_the_trial_is_not_awaited(world: World) -> None:
+    world.fleet(oslo={})
+    was = before(world)
+    world.ask(inputs.RevokeNode(node="oslo", reason="sold"))
+    seen = trial.look(world.core, was, since_s=60.0, patience_s=60.0, fault="")
+    assert (seen.online, trial.judge(seen)) == (0, "")
+
+
 def test_a_metered_device_is_not_awaited(world: World) -> None:
     oslo = world.fleet(oslo={})["oslo"]
     oslo.contact_s = 3_600.0
