@@ -96,8 +96,9 @@ class Device:
         breaks: str = "",
         ends: str = "",
         env: Mapping[str, str] | None = None,
+        at: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run the script as root there would; it is ended after two minutes."""
+        """Run the script as root there would, in the folder `at`; it is ended after two minutes."""
         for there, name in {**_PLACES, "/etc/os-release": "os-release"}.items():
             text = text.replace(there, str(self.folder / name))
         own = {"HERE": str(self.folder), "BREAKS": breaks, "ENDS": ends, "BIN": str(demo.BIN)}
@@ -111,6 +112,7 @@ class Device:
             text=True,
             timeout=120,
             check=False,
+            cwd=at,
             start_new_session=True,  # who ends the script ends what it started, and nothing else
             env={**kept, "PATH": path, "TMPDIR": str(self.folder / "tmp"), **own, **(env or {})},
         )
