@@ -45,8 +45,13 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
     spec = msgspec.json.decode(record.spec)["spec"]
     has = Counter(core.rollouts.state(name, document, now) for name in {*rollout.given}.intersection(nodes))
     wished: list[str] = spec.get("waves", ["all"])
-    is_last = rollout.wave + 1 == len(wished)
-    is_done = is_last and has[waves.RUNNING] == len(nodes)
+    unfit, regions = len(core.rollouts.unfit(record)), list(spread.shares(core, record.key))
+    is_done = rollout.wave + 1 == len(wished) and has[waves.RUNNING] == len(nodes)
+    state, reason = "done" if is_done else "going on", ""
+    if rollout.stopped:
+        state, reason = "stopped", rollout.stopped
+    elif not nodes:
+        state, reason = "no node here", _nobody(unfit, is_handed_on=bool(regions))
     return {
         "name": record.name,
         "kind": record.kind,
@@ -61,14 +66,21 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
         "waves": wished,
         "wave": rollout.wave + 1,
         "stop_after": spec.get("stop_after", 0),
-        "state": "stopped" if rollout.stopped else "done" if is_done else "going on",
-        "reason": rollout.stopped,
+        "state": state,
+        "reason": reason,
         "nodes": len(nodes),
-        "unfit": len(core.rollouts.unfit(record)),
+        "unfit": unfit,
         "counts": {state: has[state] for state in (waves.RUNNING, waves.PENDING, waves.BACK, waves.SILENT)}
         | {"waiting": len(nodes) - sum(has.values()) + has[waves.SPARED]},
-        "regions": list(spread.shares(core, record.key)),
+        "regions": regions,
     }
+
+
+def _nobody(unfit: int, *, is_handed_on: bool) -> str:
+    """Return why none of this hub's own nodes is to have it: that is no end, and may be a slip of who wrote it."""
+    if unfit:
+        return f"no package is for any of the {unfit} that it selects"
+    return "its regions give it to theirs, each by itself" if is_handed_on else "it selects none"
 
 
 def _node(core: HubCore, name: str, document: documents.Upgrade, rollout: waves.Rollout, now: Now) -> JSON:

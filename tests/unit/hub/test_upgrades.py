@@ -232,6 +232,19 @@ def test_what_is_declared_must_be_whole() -> None:
         world.ask(inputs.Apply(documents=[wished(version="../../etc")]))
 
 
+def test_one_that_no_node_is_for_is_not_done_and_says_so() -> None:
+    fleet = Fleet()
+    fleet.apply(packages=[OTHERS])
+    assert (fleet.shown()["state"], fleet.shown()["reason"]) == (
+        "no node here",
+        "no package is for any of the 4 that it selects",
+    )
+    slip = wished()
+    slip["spec"]["placement"]["selector"] = "site=olso"
+    fleet.do(inputs.Apply(documents=[slip]))
+    assert (fleet.shown()["state"], fleet.shown()["reason"]) == ("no node here", "it selects none")
+
+
 def test_what_was_altered_on_its_way_down_is_refused() -> None:
     package = documents.Package(release="12", arch="amd64", artifact=PACKAGE)
     document = documents.Upgrade(name="agents", version="0.2.0", packages=[package])
@@ -256,6 +269,8 @@ def test_a_region_hands_on_the_very_document_that_the_root_signed_to_whom_it_fit
     region.later(limits.UPGRADE_SETTLE_S)
     region.settle()
     assert [name for name in devices if "upgrade/agents" in region.items(name)] == ["a"]
+    above = views.upgrade(root.core, "agents", root.now)
+    assert (above["state"], above["reason"]) == ("no node here", "its regions give it to theirs, each by itself")
     signed = root.core.resources.compiled("upgrade/agents")
     given = documents.decode(region.items("a")["upgrade/agents"])
     assert given == signed
