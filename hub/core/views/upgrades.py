@@ -47,11 +47,7 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
     wished: list[str] = spec.get("waves", ["all"])
     unfit, regions = len(core.rollouts.unfit(record)), list(spread.shares(core, record.key))
     is_done = rollout.wave + 1 == len(wished) and has[waves.RUNNING] == len(nodes)
-    state, reason = "done" if is_done else "going on", ""
-    if rollout.stopped:
-        state, reason = "stopped", rollout.stopped
-    elif not nodes:
-        state, reason = "no node here", _nobody(unfit, is_handed_on=bool(regions))
+    state = "stopped" if rollout.stopped else "no node here" if not nodes else "done" if is_done else "going on"
     return {
         "name": record.name,
         "kind": record.kind,
@@ -67,7 +63,7 @@ def _summary(core: HubCore, record: Resource, now: Now) -> JSON:
         "wave": rollout.wave + 1,
         "stop_after": spec.get("stop_after", 0),
         "state": state,
-        "reason": reason,
+        "reason": rollout.stopped or ("" if nodes else _nobody(unfit, is_handed_on=bool(regions))),
         "nodes": len(nodes),
         "unfit": unfit,
         "counts": {state: has[state] for state in (waves.RUNNING, waves.PENDING, waves.BACK, waves.SILENT)}
