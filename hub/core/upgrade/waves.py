@@ -9,7 +9,8 @@
 
 A wave is done when it is filled and none of its nodes is pending, and at least one runs: what nobody has tried proves
 nothing. In the last wave (`all`) whoever is left has it, the absent too: they read it when they return (INVARIANTS B).
-When it stops, it is taken from those who have not begun; who is at it comes to its own end.
+When it stops, it is taken from those who have not begun, the absent and the held too: they would begin with it when
+they return. Who is at it comes to its own end.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def step(
     found = {name: states.get(name, PENDING) for name in given}
     bad = sorted(name for name, state in found.items() if state in (BACK, SILENT))
     if former.stopped or len(bad) > stop_after:
-        begun = [name for name in given if found[name] != PENDING]
+        begun = [name for name in given if found[name] not in (PENDING, SPARED)]
         return msgspec.structs.replace(former, given=begun, stopped=former.stopped or _why(bad, found, stop_after))
     wave = former.wave
     while True:

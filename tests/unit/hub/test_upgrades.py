@@ -232,6 +232,18 @@ def test_what_is_declared_must_be_whole() -> None:
         world.ask(inputs.Apply(documents=[wished(version="../../etc")]))
 
 
+def test_when_it_stops_it_is_taken_from_the_held_and_the_absent_too() -> None:
+    fleet = Fleet()
+    fleet.apply()
+    assert fleet.given() == ["a", "b", "c", "d"]
+    fleet.say("a", hold=status.HoldReport(user="ada", uid=7, reason="night shift"))
+    fleet.devices["b"].leave()
+    fleet.say("c", "back", "it ended 3 times by itself")
+    assert fleet.shown()["state"] == "stopped"
+    fleet.see(fleet.devices["b"].connect())
+    assert fleet.given() == ["c"], "neither of them begins with what somebody went back from"
+
+
 def test_one_that_no_node_is_for_is_not_done_and_says_so() -> None:
     fleet = Fleet()
     fleet.apply(packages=[OTHERS])
