@@ -257,7 +257,13 @@ _TELL = {
 
 def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, str]]:
     params: dict[str, object] = {"node": node, "tail": LAST_LINES}
-    lines = hub.lines("GET", f"/v1/logs/{service}", params=params)
+    try:
+        lines = list(hub.lines("GET", f"/v1/logs/{service}", params=params))
+    except (
+        client.UsageError,
+        client.ApiRefused,
+    ) as error:  # the name is a device's word
+        return [("│", f"({error})")]
     return [("│", str(one.get("line", one.get("error", "")))) for one in lines] or [("│", "(it printed nothing)")]
 
 

@@ -34,6 +34,19 @@ def test_a_device_below_a_region_is_asked_how_it_is(skerry: Skerry, api: FakeApi
     assert "last exit code 3" in out
 
 
+def test_what_a_device_calls_its_services_hides_nothing_else_of_it(skerry: Skerry, api: FakeApi) -> None:
+    api.says("GET", PATH, below())
+    odd = {"state": "backoff", "last_exit": "\x1b[2J"}
+    api.says("GET", "/v1/status/eu/gw-1", {"vitals": VITALS, "services": {"../../tokens": odd, "a/b\x1b[2J": odd}})
+    api.says("GET", "/v1/events", ())
+    code, out, err = skerry("describe", "node", "eu/gw-1")
+    assert code == 0, err
+    assert "memory 410 MB of 2.0 GB" in out
+    assert "is no name" in out
+    assert "\x1b" not in out
+    assert not [path for _, path, _ in api.asked if "tokens" in path]
+
+
 def test_one_that_cannot_be_asked_shows_what_it_told_last_and_as_of_when(skerry: Skerry, api: FakeApi) -> None:
     api.says("GET", PATH, below())
     api.says("GET", "/v1/status/eu/gw-1", {"error": "it did not answer within 3 s"}, 504)
