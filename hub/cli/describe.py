@@ -259,10 +259,7 @@ def _last_lines(hub: client.Client, service: str, node: str) -> list[tuple[str, 
     params: dict[str, object] = {"node": node, "tail": LAST_LINES}
     try:
         lines = list(hub.lines("GET", f"/v1/logs/{service}", params=params))
-    except (
-        client.UsageError,
-        client.ApiRefused,
-    ) as error:  # the name is a device's word
+    except (client.UsageError, client.ApiRefused) as error:  # the name is what a device says
         return [("│", f"({error})")]
     return [("│", str(one.get("line", one.get("error", "")))) for one in lines] or [("│", "(it printed nothing)")]
 
