@@ -243,10 +243,13 @@ class Look(Message, frozen=True, kw_only=True, tag="look"):
     """Says "look again": the child answers with a new Hello on a new session. Sent by a parent that started.
 
     `session` above 0 answers a Hello whose counter is behind: the child was restored, and mints above `session`.
+    `ended` above 0: what came of the child was of no open session; the newest that was is over, of which a child behind
+    a broker may know nothing.
     """
 
     incarnation: str
     session: Count = 0
+    ended: Count = 0
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):

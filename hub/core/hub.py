@@ -156,9 +156,7 @@ class HubCore:
             case inputs.CertificateIssued():
                 self._issued(input, now, fx)
             case inputs.Bad():
-                if self.registry.find(input.node) is not None:
-                    text = f"it sent what is no message: {input.error}"
-                    self.registry.alarm(input.node, "misbehaved", text, now, fx)
+                self._misheard(input, now, fx)
             case inputs.Started():
                 self._started(input, now, fx)
             case inputs.Upgraded():
@@ -167,6 +165,8 @@ class HubCore:
                 self.artifacts.found(sizes, now, fx)
             case inputs.Reachable():
                 self.parent.look(now)
+            case inputs.Strayed(node=node):
+                self.parent.strayed(node, now, fx)
             case inputs.UpInput():
                 self._looked_up(input, now, fx)
             case _:
@@ -223,6 +223,11 @@ class HubCore:
         expired = input.expired or self.registry.has_expired(input.node, now.wall * 1000)
         told = self.parent.opened(input.node, input.connection, input.key, expired, now, fx)
         self._hearing.take(told, now, fx)
+
+    def _misheard(self, input: inputs.Bad, now: Now, fx: Effects) -> None:  # noqa: A002
+        if self.registry.find(input.node) is not None:
+            text = f"it sent what is no message: {input.error}"
+            self.registry.alarm(input.node, "misbehaved", text, now, fx)
 
     def _closed(self, input: inputs.Closed, now: Now, fx: Effects) -> None:  # noqa: A002
         if self.registry.find(input.node) is None:

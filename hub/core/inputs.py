@@ -82,6 +82,12 @@ class Bad(Input, frozen=True, kw_only=True):
     error: str
 
 
+class Strayed(Input, frozen=True, kw_only=True):
+    """What came through an external broker is of no session that is open here: `node` may not know that its is over."""
+
+    node: str
+
+
 class Reachable(Input, frozen=True, kw_only=True):
     """The external broker is connected, anew: children that sat there unheard do not know that we are back."""
 

@@ -25,7 +25,7 @@ from hub.shell.front_door import Gate, Inbox, Verdict
 from protocol import codec, limits, messages, topics
 from protocol.aio import mqtt
 from protocol.errors import LocalProtocolError, Refused, RemoteProtocolError, SkerryError
-from protocol.link.seal import NotOpen, ParentSeal, Unsealed
+from protocol.link.seal import NotOpen, ParentSeal, Stray, Unsealed
 from protocol.trust import certificates, signing
 
 _log = logging.getLogger(__name__)
@@ -140,8 +140,10 @@ class BrokerDoor:
             unsealed = self._seal.unseal(place.child, payload)
             if topics.channel_of(unsealed.message) != place.channel:
                 raise RemoteProtocolError(f"a {type(unsealed.message).__name__} came on {place.channel}")
-        except NotOpen:
-            self.late += 1  # nobody's fault, and without effect (A13)
+        except NotOpen as error:
+            self.late += 1  # nobody's fault (A13)
+            if isinstance(error, Stray):
+                self._put(inputs.Strayed(node=place.child), cost)
         except SkerryError as error:
             self._put(inputs.Bad(node=place.child, connection=0, error=str(error)), cost)
         else:
@@ -164,7 +166,7 @@ class BrokerDoor:
     def _admits(self, identity: certificates.Identity) -> bool:
         return identity.id not in self._banned and self._gate(identity) is Verdict.ADMITTED
 
-    def _put(self, event: inputs.Opened | inputs.Closed | inputs.Got | inputs.Bad, cost: int) -> None:
+    def _put(self, event: inputs.Opened | inputs.Closed | inputs.Got | inputs.Bad | inputs.Strayed, cost: int) -> None:
         self._inflight += cost
         self._turns.put(event.node, event, cost, functools.partial(self._committed, cost))
 

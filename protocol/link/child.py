@@ -370,7 +370,7 @@ class Child:
             return []
         if message.session and message.session <= self.session:
             return []  # answers a Hello that was late
-        if not message.session and self.state is ChildState.LIVE and message.incarnation == self._incarnation:
+        if not message.session and message.incarnation == self._incarnation and message.ended != self.session:
             return []  # late
         return self._again("the parent says look again", now, fx, above=message.session)
 

@@ -219,7 +219,14 @@ class Parent:
             return
         if child.looked_at is None or now.mono >= child.looked_at + limits.LOOK_AGAIN_S:
             child.looked_at = now.mono
-            fx.send.append(effects.Send(child.node, messages.Look(incarnation=self._incarnation)))
+            look = messages.Look(incarnation=self._incarnation, ended=child.record.session)
+            fx.send.append(effects.Send(child.node, look))
+
+    def strayed(self, node: str, now: Now, fx: Effects) -> None:
+        """Something came in the name of `node` for a session that is not open here; nothing else is known of it."""
+        child = self._children.get(node)
+        if child is not None:
+            self._look_again(child, child.record.session, now, fx)
 
     def _served(
         self,

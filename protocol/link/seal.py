@@ -220,6 +220,10 @@ class NotOpen(TrustError):
     """It belongs to a session that is not open here: late, as after this hub started anew, or replayed. No effect."""
 
 
+class Stray(NotOpen):
+    """It was said in a session: who says it is there, and may not know that the session is over."""
+
+
 class Unsealed(msgspec.Struct, frozen=True, kw_only=True):
     """A message whose sender is proven. `identity` comes with a Hello; `will`: a Bye that the broker may have sent."""
 
@@ -270,7 +274,7 @@ class ParentSeal:
         if isinstance(proof, BySession):
             keys = self._keys.get(node)
             if keys is None:
-                raise NotOpen(f"a message of {node} came for a session that is not open here")
+                raise Stray(f"a message of {node} came for a session that is not open here")
             keys.check(body, proof)
             return Unsealed(message=codec.decode(body, codec.UP))
         message = codec.decode(body, codec.UP)

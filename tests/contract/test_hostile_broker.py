@@ -202,6 +202,23 @@ async def test_a_welcome_of_an_older_session_opens_nothing(brokered: World) -> N
         assert child.link.refused == 1
 
 
+async def test_who_speaks_in_a_session_that_is_over_is_told_and_a_late_will_is_not(brokered: World) -> None:
+    world = brokered
+    async with hostile(world) as broker:
+        child = world.child("a1")
+        await child.greet(1, "aa")
+        world.door.close_child("a1", 0, "silent")
+        child.say(status(1))
+        assert (await world.inbox.wait(inputs.Strayed)).node == "a1"
+        world.door.send("a1", messages.Look(incarnation="i1", ended=1))
+        assert (await child.hear(messages.Look)).ended == 1
+        child.link.cut()
+        await broker.caught(up("a1", "ctl"))
+        await child.end(1)
+        await child.greet(2, "bb")
+        assert len(world.inbox.of(inputs.Strayed)) == 1
+
+
 async def test_a_revoked_child_gets_no_answer_whatever_the_broker_lets_through(brokered: World) -> None:
     world = brokered
     async with hostile(world) as broker:

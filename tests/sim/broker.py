@@ -38,6 +38,10 @@ class Proof(msgspec.Struct, frozen=True):
 _proofs = msgspec.json.Decoder(Proof)
 
 
+class Stray(SkerryError):
+    """As protocol.link.seal.Stray."""
+
+
 def _join(body: bytes, proof: Proof) -> bytes:
     return body + b"\n" + msgspec.json.encode(proof)
 
@@ -130,7 +134,7 @@ class HubSeal:
         if proof.by == "session":
             keys = self._keys.get(node)
             if keys is None:
-                return None
+                raise Stray(node)
             if not keys.takes(proof):
                 raise SkerryError("a message came again, or is not of this session")
         elif proof.by == "will":
@@ -223,6 +227,9 @@ class Broker:
             if by == "device" and hub.verdict(node, attempt.device.key, attempt.device.scope):
                 self._seal.forget(node)
                 return
+        except Stray:
+            hub.put(inputs.Strayed(node=node))
+            return
         except SkerryError as error:
             hub.put(inputs.Bad(node=node, connection=0, error=str(error)))
             return

@@ -15,6 +15,7 @@ from edge_agent.core import inputs as at_device
 from hub.core import inputs
 from protocol import effects, limits
 from protocol.aio.journal import Journal
+from protocol.link import table
 from tests.checkers import history
 from tests.checkers.all import check
 from tests.sim import chances, crossing, fleet, people, plan, run, shrink, transcript
@@ -112,6 +113,21 @@ def test_each_fault_alone_is_survived_by_a_tree(fault: AnyItem, external: bool) 
     outcome = run.run(5, agents=2, hours=0.1, plan=tree)
     assert outcome.rule == "", outcome.text
     assert outcome.items > 20
+
+
+@pytest.mark.parametrize("node", ["gw-1", "eu-north"])
+def test_who_was_given_up_behind_a_broker_that_lost_everything_is_heard_again(node: str) -> None:
+    bad = plan.Bad(at=30.0, node=node, for_s=300.0, drop=1.0, double=0.0, late=0.0)
+    world = World(5, agents=2, plan=msgspec.structs.replace(_TREE, seconds=500.0, items=[bad], external=True))
+    facts = list(world.run())
+    check(facts, exact=True)
+    again = [fact.at for fact in facts if isinstance(fact, history.Acted) and fact.node == node and _opens(fact.action)]
+    assert len(again) == 2
+    assert again[1] < 330.0 + 65.0, "at its next word, not when nothing was acknowledged for long"
+
+
+def _opens(action: object) -> bool:
+    return isinstance(action, table.Connect)
 
 
 @pytest.mark.parametrize("tiers", [3, 4, 5])

@@ -154,6 +154,15 @@ def test_look_of_a_new_parent_opens_a_new_session_and_of_the_same_is_late() -> N
     assert one.got(messages.Look(incarnation="next"), T0, Effects()) == []
 
 
+def test_who_is_told_that_its_session_is_over_greets_anew_once() -> None:
+    one = live()
+    one.got(messages.Look(incarnation="life", ended=1), T0, fx := Effects())
+    assert [type(act) for act in fx.act] == [table.Disconnect, table.Connect]
+    one.opened(2, T0, Effects())
+    assert one.got(messages.Look(incarnation="life", ended=1), T0, late := Effects()) == []
+    assert late.act == [], "the word on the former session came twice"
+
+
 def test_a_restored_child_mints_above_what_the_parent_knows() -> None:
     one = child()
     begin(one)

@@ -210,7 +210,11 @@ def test_who_speaks_without_a_session_is_told_to_look_again_but_seldom() -> None
     one = parent({"child": {CHILD: b'{"session":1,"nonce":"n"}'}})
     one.got(CHILD, 0, STATUS, T0, fx := Effects())
     one.got(CHILD, 0, STATUS, after(1), fx)
-    assert sent(fx) == [messages.Look(incarnation="life")]
+    assert sent(fx) == [messages.Look(incarnation="life", ended=1)]
+    one.strayed(CHILD, after(30), unread := Effects())
+    assert sent(unread) == [messages.Look(incarnation="life", ended=1)], "what nobody can read says as much"
+    one.strayed("stranger", after(40), nobody := Effects())
+    assert sent(nobody) == []
     one.got(CHILD, 0, msgspec.structs.replace(STATUS, session=0), after(60), late := Effects())
     assert sent(late) == []
 
