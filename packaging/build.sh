@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds skerry-agent and skerry-hub for one Debian: sh packaging/build.sh RELEASE ARCH
+# Builds skerry-agent and skerry-hub for one Debian: sh packaging/build.sh RELEASE ARCH (armhf: the agent alone)
 #
 # What comes from the network is fetched first, by this machine's pip, pinned by requirements.lock. The building itself
 # happens in a clean tree of that Debian, with its own Python and no network at all (packaging/inside.sh).
@@ -10,12 +10,14 @@ cd "$(dirname "$0")/.."
 python=.venv/bin/python
 fail() { echo "packages: $*" >&2; exit 1; }
 command -v unshare >/dev/null || fail "unshare is not here: apt install util-linux"
+parts='agent hub' compiled='' # of which PyPI has no wheel for that machine
 case $arch in
-amd64) machine=x86_64 ;;
-arm64) machine=aarch64 ;;
-*) fail "nobody has tried $arch: amd64 and arm64 are built" ;;
+amd64) machine=x86_64 triplet=x86_64-linux-gnu ;;
+arm64) machine=aarch64 triplet=aarch64-linux-gnu ;;
+armhf) machine=armv7l triplet=arm-linux-gnueabihf parts=agent compiled='cffi msgspec psutil pynacl zstandard' ;;
+*) fail "nobody has tried $arch: amd64 and arm64 are built, and the agent for armhf" ;;
 esac
-command -v "$machine-linux-gnu-strip" >/dev/null || fail "no strip for $arch: apt install binutils-$(echo $machine | tr _ -)-linux-gnu"
+command -v "$triplet-strip" >/dev/null || fail "no strip for $arch: apt install binutils-$(echo $triplet | tr _ -)"
 top=$PWD/build/packages
 tree=$top/trees/$release-$arch
 wheels=$top/wheels/$release-$arch
@@ -38,12 +40,28 @@ sed -i "s/^VERSION = .*/VERSION = \"$version\"/" "$work/source/edge_agent/app.py
 rm -f "$wheels"/*.whl
 $python -m pip wheel --quiet --quiet --no-deps --no-build-isolation --wheel-dir "$wheels" "$work/source"
 cp -R "$($python -c 'import os, pip; print(os.path.dirname(pip.__file__))')" "$work/pip"
-$python "$packaging/pins.py" hub <"$work/source/requirements.lock" >"$work/pins"
+# shellcheck disable=SC2086 # a list of words
+$python "$packaging/pins.py" "${parts##* }" ${compiled:+but $compiled} <"$work/source/requirements.lock" >"$work/pins"
 platforms="--platform manylinux2014_$machine --platform linux_$machine"
 for glibc in $(seq 17 "${libc#2.}"); do platforms="$platforms --platform manylinux_2_${glibc}_$machine"; done
 # shellcheck disable=SC2086 # a list of words
-$python -m pip download --quiet --quiet --dest "$wheels" --require-hashes --requirement "$work/pins" --only-binary :all: \
+$python -m pip download --quiet --quiet --no-deps --dest "$wheels" --require-hashes --requirement "$work/pins" --only-binary :all: \
     --implementation cp --python-version "3.$minor" --abi "cp3$minor" --abi abi3 --abi none $platforms
+if [ -n "$compiled" ]; then
+    sources=$work/sources made=$top/compiled/$release-$arch
+    $python -m pip install --quiet --quiet --no-deps --target "$sources/tools" --require-hashes --requirement "$packaging/compile.lock"
+    $python -m pip install --quiet --quiet --no-deps --target "$sources/tools" --no-index --find-links "$wheels" pycparser
+    cp -R "$work/pip" "$sources/tools"
+    # shellcheck disable=SC2086 # a list of words
+    $python "$packaging/pins.py" agent only $compiled <"$work/source/requirements.lock" >"$work/pins"
+    PYTHONPATH=$sources/tools $python -m pip download --quiet --quiet --no-deps --dest "$sources" --require-hashes --no-binary :all: \
+        --no-build-isolation --requirement "$work/pins"
+    sh "$packaging/compile.sh" "$tree" "$triplet" "$work/compiling" "$sources" "$made"
+    for one in "$sources"/*.tar.gz; do
+        one=${one##*/}
+        cp "$made/${one%.tar.gz}"-*.whl "$wheels"
+    done
+fi
 
 echo "building     in Debian $number ($release) $arch, Python 3.$minor, no network"
 mkdir -p "$work/upper" "$work/overlay" "$work/merged"
@@ -55,7 +73,7 @@ unshare --mount --net --pid --fork --propagation private sh -eu -c '
     mount --bind "$2/source/packaging" "$2/merged/mnt/packaging"
     mount --bind "$2" "$2/merged/mnt/making"
     mount -t proc proc "$2/merged/proc"
-    exec chroot "$2/merged" env -i VERSION="$4" sh /mnt/packaging/inside.sh' sh "$tree" "$work" "$wheels" "$full"
+    exec chroot "$2/merged" env -i VERSION="$4" PARTS="$5" sh /mnt/packaging/inside.sh' sh "$tree" "$work" "$wheels" "$full" "$parts"
 
 # The package of $1, whose command is $2.
 package() {
@@ -66,7 +84,7 @@ package() {
     mv "$work/$1" "$files/$home/versions/$full"
     cp -R "$work/$1-completions/." "$files/usr/share/"
     # Symbols for debuggers: two thirds of what some wheels weigh.
-    find "$files" -name '*.so*' -exec "$machine-linux-gnu-strip" --strip-unneeded {} +
+    find "$files" -name '*.so*' -exec "$triplet-strip" --strip-unneeded {} +
     ln -s "../lib/$name/current/bin/$2" "$files/usr/bin/$2"
     for unit in "$packaging/$1/$name"*.service "$packaging/$1/$name"*.path "$packaging/$1/$name"*.socket; do
         [ ! -e "$unit" ] || cp "$unit" "$files/usr/lib/systemd/system/"
@@ -91,6 +109,10 @@ package() {
     echo "made         build/packages/out/$made: $(($(stat -c %s "$top/out/$made") / 1000)) kB, installed $size KiB"
 }
 mkdir -p "$top/out"
-package agent skerry-agent
-package hub skerry
+for part in $parts; do
+    case $part in
+    agent) package agent skerry-agent ;;
+    hub) package hub skerry ;;
+    esac
+done
 rm -rf "$work"

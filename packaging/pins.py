@@ -1,6 +1,7 @@
 """Print what of requirements.lock `skerry[EXTRA]` needs, with its hashes: pins.py EXTRA <requirements.lock
 
-Whatever needs it in turn, on any platform; pip leaves out what its markers rule out.
+Whatever needs it in turn, on any platform; pip leaves out what its markers rule out. `pins.py EXTRA but NAME...` leaves
+these out, `pins.py EXTRA only NAME...` all others.
 """
 
 import importlib.metadata
@@ -39,5 +40,8 @@ def _is_here(name: str) -> bool:
 
 if __name__ == "__main__":
     wanted = needed(sys.argv[1])
+    if len(sys.argv) > 2:
+        named = set(sys.argv[3:])
+        wanted = wanted & named if sys.argv[2] == "only" else wanted - named
     blocks = re.split(r"\n(?=\w)", sys.stdin.read())
     print("\n".join(block for block in blocks if block.partition("==")[0] in wanted))

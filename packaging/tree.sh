@@ -3,12 +3,8 @@
 # It is what a small Debian has: systemd and Python, no pip, no compiler. Needs root, debootstrap and Debian's packages.
 set -eu
 release=$1 arch=$2 folder=$3
-[ ! -e "$folder/etc/debian_version" ] || exit 0
 fail() { echo "packages: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "a Debian tree is made as root"
-command -v debootstrap >/dev/null || fail "debootstrap is not here: apt install debootstrap"
-parts=systemd,systemd-sysv,dbus,python3,iproute2,procps,ca-certificates,curl
-echo "making       a clean Debian $release for $arch (once; a minute, emulated five)"
 # Programs of another machine are emulated, by all of this kernel until it boots again; F: also where qemu is not seen.
 emulate() {
     [ ! -e "/proc/sys/fs/binfmt_misc/qemu-$1" ] || return 0
@@ -17,9 +13,21 @@ emulate() {
     printf '%s' ":qemu-$1:M::$2:$3:$(command -v "qemu-$1-static"):F" >/proc/sys/fs/binfmt_misc/register
 }
 native=$(dpkg --print-architecture)
-[ "$arch" = "$native" ] || [ "$arch" != arm64 ] || emulate aarch64 \
-    '\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00' \
-    '\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+case $arch in
+"$native") ;;
+arm64)
+    emulate aarch64 '\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00' \
+        '\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+    ;;
+armhf)
+    emulate arm '\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00' \
+        '\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+    ;;
+esac
+[ ! -e "$folder/etc/debian_version" ] || exit 0
+command -v debootstrap >/dev/null || fail "debootstrap is not here: apt install debootstrap"
+parts=systemd,systemd-sysv,dbus,python3,iproute2,procps,ca-certificates,curl
+echo "making       a clean Debian $release for $arch (once; a minute, emulated five)"
 rm -rf "$folder.part"
 mkdir -p "$(dirname "$folder")"
 log="$folder.log"

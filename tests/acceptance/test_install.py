@@ -23,7 +23,7 @@ from tests.support.net.host import Host
 from tests.support.net.lands import Lands
 
 NATIVE = ("bookworm-amd64", "trixie-amd64")
-EMULATED = ("bookworm-arm64",)
+EMULATED = {"bookworm-arm64": "aarch64", "bookworm-armhf": "armv7l"}
 STATE = "/var/lib/skerry/agent"
 HUB_STATE, HOME = "/var/lib/skerry/hub", "/root"
 _NUMBER = 90
@@ -175,7 +175,7 @@ async def _holds(on: Debian, path: str, text: str) -> bool:
 @_trees(*EMULATED)
 async def test_installed_on_another_machine_it_enrolls_runs_work_and_syncs(tmp_path: Path, tree: str) -> None:
     async with _hub(tmp_path / "f", tree) as it, debian.booted(tmp_path / "oslo", it.land("oslo", _NUMBER), tree) as on:
-        assert (await on.run("uname", "-m")).strip() == "aarch64"
+        assert (await on.run("uname", "-m")).strip() == EMULATED[tree]
         # The emulator makes no network's namespace: systemd there cannot keep the launcher from the network.
         drop_in = "/run/systemd/system/skerry-agent-launch.service.d"
         await on.run(
