@@ -6,6 +6,9 @@ import enum
 
 import msgspec
 
+DEBIAN_ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}
+"""What Debian calls a machine, by what its kernel calls it."""
+
 
 class Stage(enum.StrEnum):
     """See the table above."""
@@ -47,6 +50,14 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many times its trial was begun."""
     is_counted: bool = False
     """The one that is about to begin is among them: it was counted when the machine started."""
+
+    def is_trial_of(self, version: str) -> bool:
+        """Tell whether `version` is on trial."""
+        return self.stage is Stage.TRIAL and self.version == version
+
+    def patience_s(self, most_s: float) -> float:
+        """Return how long a version on trial waits for others, `most_s` at most: it has to judge in time."""
+        return min(most_s, self.confirm_s / 2)
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,7 +11,6 @@ from __future__ import annotations
 from edge_agent.core import inputs
 from edge_agent.core.services.roster import Roster
 from edge_agent.core.services.workload import Stage
-from protocol import limits
 from protocol.effects import Effects, Now
 
 
@@ -23,9 +22,9 @@ class Trial:
         self._due: float | None = None
         self._turned_away = ""
 
-    def begin(self, number: int, confirm_s: float, fault: str, now: Now, fx: Effects) -> None:
-        """This life is the version's trial, which is over after `confirm_s`."""
-        self._number, self._due = number, now.mono + min(limits.UPGRADE_OFFLINE_S, confirm_s / 2)
+    def begin(self, number: int, patience_s: float, fault: str, now: Now, fx: Effects) -> None:
+        """This life is the version's trial, which waits `patience_s` for its hub."""
+        self._number, self._due = number, now.mono + patience_s
         if fault:
             self._say(fault, fx)
 

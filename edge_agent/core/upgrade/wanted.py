@@ -22,7 +22,7 @@ from edge_agent.core.services.roster import Roster
 from edge_agent.core.upgrade import shown
 from edge_agent.core.upgrade.facts import Asked, UpgradeFact
 from edge_agent.core.upgrade.trial import Trial, lost, running
-from protocol import documents, status
+from protocol import documents, limits, status
 from protocol.effects import Effects, Now
 from protocol.snapshot import Snapshot
 from protocol.upgrade.words import Kept, Outcome, Stage
@@ -59,10 +59,10 @@ class Upgrading:
     def start(self, found: list[inputs.Found], now: Now, fx: Effects) -> None:
         """What the last life left was met again."""
         kept = self._kept
-        if kept.stage is Stage.TRIAL and self._slots is not None and kept.version == self._slots.version:
+        if self._slots is not None and kept.is_trial_of(self._slots.version):
             is_known = self._asked.number == kept.number and not self._ctx.rebooted
             fault = lost(self._asked.instances, self._roster, found) if is_known else ""
-            self.trial.begin(kept.number, kept.confirm_s, fault, now, fx)
+            self.trial.begin(kept.number, kept.patience_s(limits.UPGRADE_OFFLINE_S), fault, now, fx)
         elif kept.stage is not Stage.IDLE:
             fx.act.append(inputs.AwaitInstalled())
         self._tell(now, fx)

@@ -12,9 +12,8 @@ from protocol import limits
 from protocol.aio.upgrade import places
 from protocol.aio.upgrade.places import Places
 from protocol.aio.upkeep import synced
-from protocol.upgrade.words import Kept, Said, Stage
+from protocol.upgrade.words import DEBIAN_ARCHES, Kept, Said, Stage
 
-_ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}
 _SILENT = "what installs here did nothing: journalctl -u skerry-agent-upgrade"
 
 Put = Callable[[inputs.Input], None]
@@ -32,7 +31,7 @@ def slots(at: Places) -> inputs.Slots | None:
     version = places.own_version(at)
     if not version or not at.state.is_dir():
         return None
-    arch = _ARCHES.get(platform.machine(), platform.machine())
+    arch = DEBIAN_ARCHES.get(platform.machine(), platform.machine())
     return inputs.Slots(version=version, release=places.release(), arch=arch, kept=places.kept(at))
 
 

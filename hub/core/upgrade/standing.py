@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from hub.core.upgrade import waves
 from protocol import documents
+from protocol.upgrade.words import DEBIAN_ARCHES
 
 if TYPE_CHECKING:
     from hub.core.hub import HubCore
 
 _DEBIAN = "Debian GNU/Linux "
-_ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}
 
 
 def fitting(core: HubCore, name: str, document: documents.Upgrade) -> documents.Package | None:
     """Return the package for the Debian and the machine that node `name` is, as far as that is known."""
     facts = _facts(core, name)
-    said, arch = f"{facts.get('os', '')} ", _ARCHES.get(facts.get("arch", ""))
+    said, arch = f"{facts.get('os', '')} ", DEBIAN_ARCHES.get(facts.get("arch", ""))
     its = [one for one in document.packages if one.arch == arch and said.startswith(f"{_DEBIAN}{one.release} ")]
     return its[0] if its else None
 

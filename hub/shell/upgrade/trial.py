@@ -29,9 +29,9 @@ class Trial:
     def __init__(self, at: Places, folder: Path, core: HubCore) -> None:
         kept = places.kept(at)
         self._is_here = folder == at.data
-        is_mine = self._is_here and kept.stage is Stage.TRIAL and kept.version == places.own_version(at)
+        is_mine = self._is_here and kept.is_trial_of(places.own_version(at))
         self._at, self._number = at, kept.number if is_mine else 0
-        self._patience_s = min(limits.UPGRADE_RETURN_S, kept.confirm_s / 2)
+        self._patience_s = kept.patience_s(limits.UPGRADE_RETURN_S)
         self._before = trial.before(core) if is_mine else None
 
     async def run(
