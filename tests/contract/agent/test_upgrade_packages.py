@@ -16,10 +16,10 @@ from protocol import documents, limits
 from protocol.aio.upgrade import places, wish
 from protocol.aio.upgrade.places import Places
 from protocol.aio.upgrade.root import Root
-from protocol.aio.upgrade.unit import Systemd
 from protocol.trust import certificates, releases, signing
 from protocol.upgrade import words
-from protocol.upgrade.words import Outcome, Stage
+from protocol.upgrade.words import Outcome
+from tests.support.trials import NEVER, NEW, OLD, RELEASE, Cut, Power, Unit, lay
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is not on this machine")
 
@@ -27,50 +27,6 @@ KEY = certificates.make_key()
 CA = certificates.make_root(KEY, "cloud", 1_800_000_000.0)
 SIGNING, CHAIN = certificates.make_signer("cloud", KEY, CA, 1_800_000_000.0)
 SIGNER = signing.Signer(SIGNING, "cloud", CHAIN)
-RELEASE = places.release()
-OLD, NEW = f"0.1.0+deb{RELEASE}", f"0.2.0+deb{RELEASE}"
-
-
-class Power(Exception):
-    """It went."""
-
-
-class Cut(Root):
-    """Its power goes before deed number `at`, or after it."""
-
-    at, after = -1, False
-
-    def _do(self, deed: words.Deed) -> None:
-        self.at -= 1
-        if self.at == -1 and not self.after:
-            raise Power
-        super()._do(deed)
-        if self.at == -1:
-            raise Power
-
-
-class Unit(Systemd):
-    """The agent's unit, whose agent says at once how it is, if it is on trial and its files tell it to."""
-
-    def __init__(self, at: Places) -> None:
-        super().__init__(at.name)
-        self._at, self.ends = at, 0
-
-    def restart(self) -> None:
-        """Start what `current` names."""
-        home = self._at.lib / "current"
-        if (home / "kills").exists():
-            raise Power
-        assert (home / "bin" / "python").exists(), "what is started is whole"
-        kept = places.kept(self._at)
-        if kept.stage is Stage.TRIAL and (home / "well").exists():
-            self._at.said.parent.mkdir(exist_ok=True)
-            places.write(self._at.said, words.Said(number=kept.number))
-
-    def restarts(self) -> int:
-        """Return how often it ended: once more with each look, if its files tell it to."""
-        self.ends += (self._at.lib / "current" / "ends").exists()
-        return self.ends
 
 
 class Device:
@@ -78,11 +34,8 @@ class Device:
 
     def __init__(self, folder: Path) -> None:
         self.at = Places(name="skerry-agent", lib=folder / "lib", state=folder / "state", data=folder / "data")
-        for path in (self.at.state, self.at.data, self.at.versions / OLD / "bin", self.at.request.parent):
-            path.mkdir(parents=True)
-        (self.at.versions / OLD / "bin" / "python").touch()
-        for link in ("current", "good"):
-            (self.at.lib / link).symlink_to(f"versions/{OLD}")
+        lay(self.at)
+        self.at.request.parent.mkdir()
         self.at.pin.write_text(certificates.spki_hash(CA) + "\n")
         self.at.node.write_text("gw-1\n")
         self.unit = Unit(self.at)
@@ -125,7 +78,7 @@ class Device:
 
     def run(self, cut: int = -1, *, after: bool = False) -> words.Kept:
         root = Cut(self.at, self.unit, OLD, wish.read)
-        root.at, root.after = (cut if cut >= 0 else 10_000), after
+        root.at, root.after = (cut if cut >= 0 else NEVER), after
         root.run()
         assert not self.at.request.exists()
         assert not self.at.package.exists()

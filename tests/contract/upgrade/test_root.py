@@ -13,56 +13,12 @@ from hub.shell.upgrade import asked, waiting
 from hub.shell.upgrade.here import HubPlaces
 from protocol import limits
 from protocol.aio.upgrade import package, places
-from protocol.aio.upgrade.root import Root
-from protocol.aio.upgrade.unit import Systemd
 from protocol.errors import Refused
 from protocol.upgrade import words
-from protocol.upgrade.words import Outcome, Stage
+from protocol.upgrade.words import Outcome
+from tests.support.trials import NEVER, NEW, OLD, Cut, Power, Unit, lay
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is not on this machine")
-
-RELEASE = places.release()
-OLD, NEW = f"0.1.0+deb{RELEASE}", f"0.2.0+deb{RELEASE}"
-
-
-class Power(Exception):
-    """It went."""
-
-
-class Cut(Root):
-    """Its power goes before deed number `at`, or after it."""
-
-    at, after = 10_000, False
-
-    def _do(self, deed: words.Deed) -> None:
-        self.at -= 1
-        if self.at == -1 and not self.after:
-            raise Power
-        super()._do(deed)
-        if self.at == -1:
-            raise Power
-
-
-class Unit(Systemd):
-    """The hub's unit: what it starts says at once how it is, if its files tell it to."""
-
-    def __init__(self, at: HubPlaces) -> None:
-        super().__init__(at.name)
-        self._at, self.ends = at, 0
-
-    def restart(self) -> None:
-        """Start what `current` names."""
-        home = self._at.lib / "current"
-        assert (home / "bin" / "python").exists(), "what is started is whole"
-        kept = places.kept(self._at)
-        if kept.stage is Stage.TRIAL and (home / "well").exists():
-            self._at.said.parent.mkdir(exist_ok=True)
-            places.write(self._at.said, words.Said(number=kept.number))
-
-    def restarts(self) -> int:
-        """Return how often it ended: once more with each look, if its files tell it to."""
-        self.ends += (self._at.lib / "current" / "ends").exists()
-        return self.ends
 
 
 class Machine:
@@ -70,11 +26,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.at = HubPlaces(name="skerry-hub", lib=folder / "lib", state=folder / "state", data=folder / "data")
-        for path in (self.at.state, self.at.data, self.at.versions / OLD / "bin"):
-            path.mkdir(parents=True)
-        (self.at.versions / OLD / "bin" / "python").touch()
-        for link in ("current", "good"):
-            (self.at.lib / link).symlink_to(f"versions/{OLD}")
+        lay(self.at)
         self.unit = Unit(self.at)
         self._folder = folder
 
@@ -93,7 +45,7 @@ class Machine:
         subprocess.run(build, check=True, capture_output=True)
         return made
 
-    def root(self, cut: int = 10_000, *, after: bool = False) -> Cut:
+    def root(self, cut: int = NEVER, *, after: bool = False) -> Cut:
         made = Cut(self.at, self.unit, OLD, asked.read)
         made.at, made.after = cut, after
         return made
